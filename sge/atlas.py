@@ -1,0 +1,45 @@
+"""A block's maps as one 8-bit grey picture: value = lo + v / 255 * (hi - lo)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from sge.analysis import Array
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The maps of a block, quantised together."""
+
+    groups: int
+    height: int
+    width: int
+    lo: float
+    hi: float
+    png: bytes
+    """Grey PNG, ``width`` wide and ``groups * height`` high: the maps one below the other."""
+
+
+def encode_atlas(maps: Array) -> Atlas:
+    """Quantises maps (G, h, w) to 8 bits between their common smallest and largest value.
+
+    The error is at most (hi - lo) / 510; maps that are equal everywhere come back exactly.
+    """
+    groups, height, width = maps.shape
+    lo, hi = float(maps.min()), float(maps.max())
+    scale = 255 / (hi - lo) if hi > lo else 0.0
+    grey = np.rint((maps - lo) * scale).astype(np.uint8).reshape(groups * height, width)
+    buffer = io.BytesIO()
+    Image.fromarray(grey).save(buffer, "PNG", compress_level=4)
+    return Atlas(groups, height, width, lo, hi, buffer.getvalue())
+
+
+def decode_atlas(atlas: Atlas) -> Array:
+    """Maps (G, h, w), float32, to within half a step of what was encoded."""
+    grey = np.asarray(Image.open(io.BytesIO(atlas.png)), np.float32)
+    values = atlas.lo + grey.reshape(atlas.groups, atlas.height, atlas.width) * ((atlas.hi - atlas.lo) / 255)
+    return np.asarray(values, np.float32)

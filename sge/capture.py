@@ -1,0 +1,146 @@
+"""Reads the masks that a forward pass makes, and leaves the network as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from sge.errors import CaptureError, UnknownBlockError
+from sge.nn.module import SpatialGroupEnhance
+
+_WRAPPERS = ("sge", "se")
+
+
+def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
+    """Every SGE module by the name of the block that carries it, in the order of the network.
+
+    The name is the module path without the trailing module name (``layer3.5.sge`` is ``layer3.5``); where
+    one block carries several, each keeps its whole path.
+    """
+    paths = {
+        path: module for path, module in network.named_modules() if isinstance(module, SpatialGroupEnhance)
+    }
+    short = {path: _block_of(path) for path in paths}
+    taken = list(short.values())
+    return {path if taken.count(short[path]) > 1 else short[path]: module for path, module in paths.items()}
+
+
+def _block_of(path: str) -> str:
+    parts = path.split(".")
+    trimmed = parts[:-1]
+    while len(trimmed) > 1 and trimmed[-1] in _WRAPPERS:
+        trimmed.pop()
+    return ".".join(trimmed) or path or "sge"
+
+
+class MaskCapture:
+    """Records similarity and mask of SGE blocks while it is open.
+
+    ``with MaskCapture(network) as seen: network(x)`` and then ``seen.masks["layer3.5"]``. Of several forward
+    passes the last is kept. Captures nest; hooks are removed on leaving, also by an exception.
+
+    Args:
+        network: Any network with SGE modules in it.
+        blocks: Names of the blocks to record; all by default.
+        energy: Also record each group's share of the block's squared output.
+
+    Raises:
+        CaptureError: the network carries no SGE module.
+        UnknownBlockError: a name that the network has not; the message lists the names.
+    """
+
+    def __init__(
+        self, network: nn.Module, blocks: Sequence[str] | None = None, *, energy: bool = False
+    ) -> None:
+        known = sge_blocks(network)
+        if not known:
+            raise CaptureError(
+                f"{type(network).__name__} has no SGE module whose masks could be read. Give it some with sge.insert_sge."
+            )
+        if unknown := [name for name in blocks or () if name not in known]:
+            raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
+        self._modules = known if blocks is None else {name: known[name] for name in known if name in blocks}
+        self._energy_wanted = energy
+        self._handles: list[RemovableHandle] = []
+        self._masks: dict[str, Tensor] = {}
+        self._similarity: dict[str, Tensor] = {}
+        self._energy: dict[str, Tensor] = {}
+        self._channels: dict[str, int] = {}
+
+    def __enter__(self) -> MaskCapture:
+        for name, module in self._modules.items():
+            self._handles.append(module.gate.register_forward_hook(self._gate_hook(name)))
+            self._handles.append(module.register_forward_hook(self._module_hook(name)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _gate_hook(self, name: str) -> Any:
+        def read(_gate: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
+            # Clones, because what follows in the network may work in place on the same memory.
+            self._similarity[name] = inputs[0].detach().clone()
+            self._masks[name] = mask.detach().clone()
+
+        return read
+
+    def _module_hook(self, name: str) -> Any:
+        def read(module: SpatialGroupEnhance, _inputs: Any, out: Tensor) -> None:
+            self._channels[name] = out.shape[1]
+            if self._energy_wanted:
+                power = out.detach().float().square().mean((2, 3))
+                by_group = power.unflatten(1, (module.groups, -1)).sum(2)
+                self._energy[name] = by_group / by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
+
+        return read
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """Block name to (N, G, h, w), between 0 and 1.
+
+        Raises:
+            CaptureError: a recorded block has not fired.
+        """
+        return self._all_of(self._masks)
+
+    @property
+    def similarity(self) -> dict[str, Tensor]:
+        """Block name to (N, G, h, w), mean 0 and unbiased deviation 1 in each map.
+
+        Raises:
+            CaptureError: a recorded block has not fired.
+        """
+        return self._all_of(self._similarity)
+
+    @property
+    def energy(self) -> dict[str, Tensor]:
+        """Block name to (N, G): each group's share of the block's squared output, summing to 1.
+
+        Raises:
+            CaptureError: a recorded block has not fired, or the capture was not asked for energy.
+        """
+        if not self._energy_wanted:
+            raise CaptureError("Open the capture with energy=True to read the groups' share of the output.")
+        return self._all_of(self._energy)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Block name to the number of channels that its mask multiplies."""
+        return {name: self._channels[name] for name in self.masks}
+
+    def _all_of(self, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
+        if missing := [name for name in self._modules if name not in recorded]:
+            raise CaptureError(
+                f"No forward pass has gone through {', '.join(missing)} inside this capture. "
+                "Call the network within the with block, and name only blocks that it uses."
+            )
+        return {name: recorded[name] for name in self._modules}

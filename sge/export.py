@@ -1,0 +1,140 @@
+"""Saves analyses and opens them again."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from sge.analysis import Analysis, Array
+from sge.checkpoint import write_atomically
+from sge.errors import AnalysisFileError
+from sge.images import Source, decode
+from sge.record import from_record, to_record
+from sge.render import summary
+from sge.report import html_report
+
+_RECORD = "sge.analysis"
+
+
+def arrays_of(analysis: Analysis) -> dict[str, Array]:
+    """``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``contribution/<block>`` (G,), float32."""
+    return {
+        f"{kind}/{name}": np.ascontiguousarray(values)
+        for kind, arrays in (
+            ("mask", analysis.masks),
+            ("similarity", analysis.similarity),
+            ("contribution", analysis.contribution),
+        )
+        for name, values in arrays.items()
+    }
+
+
+def _safetensors(analysis: Analysis) -> bytes:
+    return to_safetensors(arrays_of(analysis), {_RECORD: _record_text(analysis)})
+
+
+def _npz(analysis: Analysis) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays_of(analysis), **{_RECORD: np.array(_record_text(analysis))})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _record_text(analysis: Analysis) -> str:
+    return json.dumps(to_record(analysis, maps=False))
+
+
+def _json(analysis: Analysis) -> bytes:
+    return json.dumps(to_record(analysis)).encode()
+
+
+def _html(analysis: Analysis) -> bytes:
+    return html_report(analysis).encode()
+
+
+def _png(analysis: Analysis) -> bytes:
+    buffer = io.BytesIO()
+    summary(analysis).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+_WRITERS: dict[str, Callable[[Analysis], bytes]] = {
+    ".safetensors": _safetensors,
+    ".npz": _npz,
+    ".json": _json,
+    ".html": _html,
+    ".png": _png,
+}
+ENDINGS = tuple(_WRITERS)
+
+
+def to_bytes(analysis: Analysis, ending: str) -> bytes:
+    """The analysis as a file's content.
+
+    Args:
+        analysis: What to write.
+        ending: ``.safetensors``, ``.npz``, ``.json``, ``.html`` or ``.png``.
+
+    Raises:
+        AnalysisFileError: another ending.
+    """
+    if ending not in _WRITERS:
+        raise AnalysisFileError(
+            f"An analysis is not written as {ending or 'a file without ending'!r}; use {', '.join(ENDINGS)}."
+        )
+    return _WRITERS[ending](analysis)
+
+
+def save(analysis: Analysis, path: str | os.PathLike[str]) -> None:
+    """Writes ``to_bytes`` of the path's ending; the file appears whole or not at all."""
+    write_atomically(Path(path), to_bytes(analysis, Path(path).suffix.lower()))
+
+
+def open_analysis(path: str | os.PathLike[str], picture: Source | None = None) -> Analysis:
+    """See ``Analysis.open``."""
+    path = Path(path)
+    readers = {".safetensors": _read_safetensors, ".npz": _read_npz, ".json": _read_json}
+    if path.suffix.lower() not in readers:
+        raise AnalysisFileError(
+            f"{path.name} cannot be opened as an analysis; these can: {', '.join(readers)}."
+        )
+    try:
+        analysis = readers[path.suffix.lower()](path)
+    except FileNotFoundError:
+        raise AnalysisFileError(f"There is no file {path}. Check the path.") from None
+    except (SafetensorError, zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise AnalysisFileError(
+            f"{path.name} is damaged or was not written by Analysis.save ({error}). Save it again."
+        ) from error
+    if picture is not None:
+        decoded = decode(picture)
+        if decoded.sha256 != analysis.picture.sha256:
+            raise AnalysisFileError(
+                f"This is not the picture of {path.name} (sha256 {decoded.sha256[:12]} instead of "
+                f"{analysis.picture.sha256[:12]}). Give the file that was analysed."
+            )
+        analysis.image = decoded.image
+    return analysis
+
+
+def _read_safetensors(path: Path) -> Analysis:
+    with safe_open(path, "np") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return from_record(json.loads((file.metadata() or {})[_RECORD]), arrays)
+
+
+def _read_npz(path: Path) -> Analysis:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    return from_record(json.loads(str(arrays.pop(_RECORD))), arrays)
+
+
+def _read_json(path: Path) -> Analysis:
+    return from_record(json.loads(path.read_text("utf-8")))

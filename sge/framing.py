@@ -1,0 +1,107 @@
+"""How a picture becomes network input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sge.errors import ChoiceError, check_choice
+from sge.geometry import Box, Geometry
+from sge.images import Picture
+
+FRAMINGS = ("whole", "center")
+STRIDE = 32
+MAX_ASPECT = 4
+"""In ``whole``, a side is at most this many times the network's size: a banner must not cost gigabytes."""
+SMALLEST_SIZE, LARGEST_SIZE = 32, 1024
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What a network was trained to be fed with: (pixel / 255 - mean) / std in RGB."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    resize: int = 256
+    """Shorter side before the centre crop, in pixels."""
+    size: int = 224
+    """Side of the centre crop, and shorter side of ``whole``, in pixels."""
+    interpolation: str = "bilinear"
+    """bilinear or bicubic."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture as the network will see it."""
+
+    tensor: Tensor
+    """(3, h, w), float32."""
+    geometry: Geometry
+    picture: Picture
+
+
+def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size: int | None = None) -> Frame:
+    """Resizes, perhaps crops, and normalises.
+
+    Args:
+        picture: An upright picture.
+        preprocess: The network's size and normalisation.
+        framing: ``whole``: all of the picture, aspect kept, sides rounded to a multiple of 32.
+            ``center``: shorter side to ``resize``, then the centre square (the evaluation protocol).
+        size: Another side than the network's own, in pixels; ``resize`` grows with it.
+
+    Raises:
+        ChoiceError: an unknown framing, or a size outside 32 to 1024.
+    """
+    check_choice("framing", framing, FRAMINGS)
+    wanted = preprocess.size if size is None else size
+    if not SMALLEST_SIZE <= wanted <= LARGEST_SIZE:
+        raise ChoiceError(f"size is {wanted}; choose {SMALLEST_SIZE} to {LARGEST_SIZE} pixels.")
+    resample = (
+        Image.Resampling.BICUBIC if preprocess.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    )
+    if framing == "whole":
+        shrunk, window = _whole(picture.image, wanted, resample)
+    else:
+        shrunk, window = _center(
+            picture.image, round(wanted * preprocess.resize / preprocess.size), wanted, resample
+        )
+    geometry = Geometry((picture.width, picture.height), shrunk.size, window, framing)
+    return Frame(_normalise(shrunk, preprocess), geometry, picture)
+
+
+def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[Image.Image, Box]:
+    factor = min(size / min(image.size), MAX_ASPECT * size / max(image.size))
+    width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in image.size)
+    return image.resize((width, height), resample), Box(0.0, 0.0, float(image.width), float(image.height))
+
+
+def _center(
+    image: Image.Image, resize: int, crop: int, resample: Image.Resampling
+) -> tuple[Image.Image, Box]:
+    """torchvision's protocol: the longer side is cut down to a whole number, the offset rounded.
+
+    Only the crop is ever made (a banner resized in full could fill the memory); its pixels are the same.
+    """
+    shorter = min(image.size)
+    width, height = (resize if side == shorter else int(resize * side / shorter) for side in image.size)
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    across, down = image.width / width, image.height / height
+    window = Box(
+        left * across,
+        top * down,
+        min((left + crop) * across, float(image.width)),
+        min((top + crop) * down, float(image.height)),
+    )
+    return image.resize((crop, crop), resample, box=window), window
+
+
+def _normalise(image: Image.Image, preprocess: Preprocess) -> Tensor:
+    values = torch.from_numpy(np.array(image, np.float32)).permute(2, 0, 1)
+    mean = 255 * torch.tensor(preprocess.mean).view(3, 1, 1)
+    std = 255 * torch.tensor(preprocess.std).view(3, 1, 1)
+    return ((values - mean) / std).contiguous()

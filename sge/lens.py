@@ -1,0 +1,145 @@
+"""A picture goes in; predictions and masks come out, from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from sge.analysis import Analysis, BlockInfo, ModelInfo, PictureInfo, Prediction
+from sge.capture import MaskCapture, sge_blocks
+from sge.errors import ChoiceError, check_choice
+from sge.framing import Frame, frame
+from sge.images import Picture, Source, decode
+from sge.model import Model
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Lens:
+    """A model, ready to look at pictures on one device.
+
+    Args:
+        model: From ``sge.load_model``; its network is moved to the device.
+        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: ``float32``, or ``bfloat16`` and ``float16`` by autocast; ``auto`` is float32, so that
+            figures on cards hold on every device. Statistics of SGE are float32 in each of them.
+
+    Raises:
+        ChoiceError: a device that is not there, or an unknown precision.
+        CaptureError: the network carries no SGE module.
+    """
+
+    def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
+        self.model = model
+        self.device = _device(device)
+        check_choice("precision", precision, ["auto", *PRECISIONS])
+        self.precision = "float32" if precision == "auto" else precision
+        self.network = model.network.to(self.device)
+        MaskCapture(self.network)
+
+    def analyze(
+        self, picture: Source | Picture, framing: str = "whole", top_k: int = 5, size: int | None = None
+    ) -> Analysis:
+        """Predictions, masks and similarity of one picture.
+
+        Args:
+            picture: Path, bytes, binary file object, PIL image, or a decoded ``Picture``.
+            framing: ``whole`` or ``center``; see ``sge.framing.frame``.
+            top_k: How many classes, best first.
+            size: Another input size than the network's own, in pixels.
+
+        Raises:
+            PictureError: the picture cannot be used.
+            ChoiceError: an unknown framing, a size out of range, ``top_k`` below 1.
+        """
+        decoded = picture if isinstance(picture, Picture) else decode(picture)
+        return self.look([frame(decoded, self.model.preprocess, framing, size)], top_k)[0]
+
+    def look(self, frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
+        """The same for several frames of one shape, in one forward pass.
+
+        Raises:
+            ChoiceError: ``top_k`` below 1.
+            ValueError: frames of different shapes.
+        """
+        if top_k < 1:
+            raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")
+        if len({one.tensor.shape for one in frames}) != 1:
+            raise ValueError("Frames of one forward pass need one shape.")
+        with evaluating(self.network), torch.inference_mode(), self._autocast():
+            batch = torch.stack([one.tensor for one in frames]).to(self.device)
+            with MaskCapture(self.network, energy=True) as seen:
+                logits: Tensor = self.network(batch)
+        probabilities = logits.float().softmax(1).cpu()
+        maps = {
+            name: (seen.masks[name].cpu(), seen.similarity[name].cpu(), seen.energy[name].cpu())
+            for name in seen.masks
+        }
+        sleeping = {name: int((m.weight == 0).sum()) for name, m in sge_blocks(self.network).items()}
+        blocks = []
+        for name, (masks, _, _) in maps.items():
+            _, groups, height, width = masks.shape
+            stride = round(batch.shape[3] / width)
+            blocks.append(BlockInfo(name, groups, height, width, stride, seen.channels[name], sleeping[name]))
+        return [
+            Analysis(
+                picture=_picture_info(one.picture),
+                model=self._model_info(),
+                predictions=self._predictions(probabilities[i], top_k),
+                blocks=list(blocks),
+                masks={name: arrays[0][i].float().numpy() for name, arrays in maps.items()},
+                similarity={name: arrays[1][i].float().numpy() for name, arrays in maps.items()},
+                contribution={name: arrays[2][i].numpy() for name, arrays in maps.items()},
+                geometry=one.geometry.with_grids({b.name: (b.height, b.width) for b in blocks}),
+                image=one.picture.image,
+            )
+            for i, one in enumerate(frames)
+        ]
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=PRECISIONS[self.precision])
+
+    def _predictions(self, probabilities: Tensor, top_k: int) -> list[Prediction]:
+        scores, indices = probabilities.topk(min(top_k, len(probabilities)))
+        return [
+            Prediction(self.model.labels[int(index)], float(score), int(index))
+            for score, index in zip(scores, indices, strict=True)
+        ]
+
+    def _model_info(self) -> ModelInfo:
+        card = self.model.card
+        return ModelInfo(self.model.name, card.title, card.sentence, card.gates, card.sha256)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode inside; every module's training flag as before afterwards."""
+    flags = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags.items():
+            module.training = training
+
+
+def _picture_info(picture: Picture) -> PictureInfo:
+    return PictureInfo(picture.name, picture.width, picture.height, picture.format, picture.sha256)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ChoiceError(
+            f"device is {name!r}, which this machine does not offer; choose auto or cpu."
+        ) from error
+    return device

@@ -1,0 +1,58 @@
+"""A network with what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+
+from sge.capture import sge_blocks
+from sge.framing import Preprocess
+
+GATES = ("inserted", "awake", "trained")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The facts of a model. A figure is here only with its test set and protocol."""
+
+    title: str
+    """For people: ``EfficientNet-Lite0 with SGE``."""
+    sentence: str
+    """What the model knows and was trained on, in one sentence."""
+    gates: str = "trained"
+    """inserted (sleeping), awake or trained."""
+    data: str = "not stated"
+    accuracy: list[dict[str, Any]] = field(default_factory=list)
+    """Each with ``top1`` (a fraction), ``set``, ``protocol`` and ``command``."""
+    licence: str = "not stated"
+    source: str = "not stated"
+    sha256: str | None = None
+    """Of the file that the weights came from."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+
+@dataclass
+class Model:
+    """A network, its classes, its input and its card."""
+
+    name: str
+    network: nn.Module
+    labels: list[str]
+    card: Card
+    preprocess: Preprocess
+    arch: str
+
+    @property
+    def sleeping(self) -> bool:
+        """Whether no gate of the network acts: every weight is 0."""
+        return all(not bool(m.weight.detach().any()) for m in sge_blocks(self.network).values())
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned numbers."""
+        return sum(p.numel() for p in self.network.parameters())

@@ -1,0 +1,102 @@
+"""An analysis as plain data, and back: the JSON of files, reports and the REST API."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from sge.analysis import Analysis, Array, BlockInfo, ModelInfo, Part, PictureInfo, Prediction
+from sge.atlas import Atlas, decode_atlas, encode_atlas
+from sge.geometry import Box, Geometry
+
+VERSION = 1
+
+
+def to_record(analysis: Analysis, *, maps: bool = True) -> dict[str, Any]:
+    """Everything but the picture, as JSON-ready data.
+
+    Args:
+        analysis: What to write.
+        maps: With the maps as base64 8-bit atlases; without them for files that hold the arrays themselves.
+    """
+    geometry = analysis.geometry
+    record: dict[str, Any] = {
+        "version": VERSION,
+        "picture": asdict(analysis.picture),
+        "model": asdict(analysis.model),
+        "signal": analysis.signal,
+        "default_block": analysis.default_block,
+        "predictions": [asdict(one) for one in analysis.predictions],
+        "blocks": [asdict(one) for one in analysis.blocks],
+        "parts": [asdict(one) | {"box": list(one.box)} for one in analysis.parts],
+        "geometry": {
+            "picture": list(geometry.picture),
+            "input": list(geometry.input),
+            "window": list(geometry.window),
+            "framing": geometry.framing,
+        },
+        "focus": {b.name: _rounded(analysis.focus(b.name)) for b in analysis.blocks},
+        "contribution": {name: _rounded(shares) for name, shares in analysis.contribution.items()},
+    }
+    if maps:
+        for signal, arrays in (("masks", analysis.masks), ("similarity", analysis.similarity)):
+            record[signal] = {name: atlas_record(values) for name, values in arrays.items()}
+    return record
+
+
+def _rounded(values: Array) -> list[float]:
+    return [round(float(value), 5) for value in values]
+
+
+def atlas_record(maps: Array) -> dict[str, Any]:
+    """``{groups, height, width, lo, hi, png}`` with the PNG in base64."""
+    atlas = encode_atlas(maps)
+    return asdict(atlas) | {"png": base64.b64encode(atlas.png).decode("ascii")}
+
+
+def _maps_of(record: dict[str, Any]) -> Array:
+    return decode_atlas(Atlas(**record | {"png": base64.b64decode(record["png"])}))
+
+
+def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) -> Analysis:
+    """The analysis that ``to_record`` wrote.
+
+    Args:
+        record: Its data.
+        arrays: ``mask/<block>``, ``similarity/<block>`` and ``contribution/<block>``, where the record
+            holds no atlases.
+
+    Raises:
+        KeyError, TypeError, ValueError: not such data.
+    """
+    blocks = [BlockInfo(**one) for one in record["blocks"]]
+    names = [block.name for block in blocks]
+    if arrays is None:
+        masks = {name: _maps_of(record["masks"][name]) for name in names}
+        similarity = {name: _maps_of(record["similarity"][name]) for name in names}
+        contribution = {name: np.asarray(record["contribution"][name], np.float32) for name in names}
+    else:
+        masks = {name: arrays[f"mask/{name}"] for name in names}
+        similarity = {name: arrays[f"similarity/{name}"] for name in names}
+        contribution = {name: arrays[f"contribution/{name}"] for name in names}
+    geometry = record["geometry"]
+    return Analysis(
+        picture=PictureInfo(**record["picture"]),
+        model=ModelInfo(**record["model"]),
+        predictions=[Prediction(**one) for one in record["predictions"]],
+        blocks=blocks,
+        masks=masks,
+        similarity=similarity,
+        contribution=contribution,
+        geometry=Geometry(
+            picture=tuple(geometry["picture"]),
+            input=tuple(geometry["input"]),
+            window=Box(*geometry["window"]),
+            framing=geometry["framing"],
+            grids={block.name: (block.height, block.width) for block in blocks},
+        ),
+        parts=[Part(**one | {"box": Box(*one["box"])}) for one in record["parts"]],
+    )

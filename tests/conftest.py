@@ -1,0 +1,58 @@
+"""What every test may use: the shared folder where it is there, and networks filled by rule."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference arrays and pictures beside the checkout; skips where it is not."""
+    folder = Path(os.environ.get("SGE_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip("no ../shared here (reference arrays and pictures; set SGE_SHARED to name it)")
+    return folder
+
+
+def filled(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Values for a state-dict entry by rule, seeded by the key: whole networks compare without weights."""
+    rs = np.random.RandomState(zlib.crc32(key.encode()))
+    leaf = key.rsplit(".", 1)[-1]
+    if leaf == "num_batches_tracked":
+        return np.zeros(shape, np.int64)
+    if key.endswith(".sge.weight"):
+        values = rs.standard_normal(shape)
+    elif key.endswith(".sge.bias"):
+        values = 0.5 + 0.5 * rs.standard_normal(shape)
+    elif leaf == "running_mean":
+        values = 0.1 * rs.standard_normal(shape)
+    elif leaf == "running_var":
+        values = 0.5 + rs.random_sample(shape)
+    elif len(shape) == 4:
+        values = math.sqrt(2.0 / math.prod(shape[1:])) * rs.standard_normal(shape)
+    elif len(shape) == 2:
+        values = math.sqrt(1.0 / shape[1]) * rs.standard_normal(shape)
+    elif leaf == "weight":
+        scale = (0.2, 0.2) if key.endswith(".bn3.weight") else (0.5, 1.0)
+        values = scale[0] + scale[1] * rs.random_sample(shape)
+    else:
+        values = 0.1 * rs.standard_normal(shape)
+    return np.asarray(values, np.float32)
+
+
+def fill(network: nn.Module) -> nn.Module:
+    """The network in eval mode with every parameter and statistic by rule: norms are never trivial."""
+    state = {key: torch.from_numpy(filled(key, tuple(t.shape))) for key, t in network.state_dict().items()}
+    network.load_state_dict(state)
+    return network.eval()
