@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """``weights`` or ``templates``: the wheel carries them inside the package, a checkout beside it."""
+    """``weights``, ``templates`` or ``static``: the wheel carries them inside the package, a checkout beside it."""
     inside = _PACKAGE / f"_{folder}"
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 

@@ -149,6 +149,7 @@ def contact_sheet(
     signal: str | None = None,
     colormap: str = "magma",
     scale: str = "relative",
+    groups: Sequence[int] | None = None,
     width: int = 1280,
 ) -> Image.Image:
     """Every group of a block as a small picture, by number, with the colour bar's meaning on top.
@@ -159,25 +160,28 @@ def contact_sheet(
         signal: ``mask`` or ``similarity``.
         colormap: One of ``sge.palette.COLOUR_MAPS``.
         scale: ``relative`` or ``absolute``; see ``limits``.
+        groups: Which groups; all by default.
         width: Of the sheet, in pixels.
 
     Raises:
-        UnknownBlockError, ChoiceError: a value that is not there.
+        UnknownBlockError, IndexError, ChoiceError: a value that is not there.
     """
     maps = analysis.maps(block, signal)
     table = colour_table(colormap)
-    groups, rows, cols = maps.shape
-    columns = max(1, round(math.sqrt(groups * rows / cols * 1.6)))
+    numbers = list(range(len(maps))) if groups is None else list(groups)
+    _, rows, cols = maps.shape
+    columns = max(1, round(math.sqrt(len(numbers) * rows / cols * 1.6)))
     gap, label = 8, 18
-    tile_width = max(24, (width - gap) // columns - gap)
+    tile_width = max(24, min(240, (width - gap) // columns - gap))
     tile_height = max(8, round(tile_width * rows / cols))
     head = 64
-    height = head + math.ceil(groups / columns) * (tile_height + label + gap) + gap
+    height = head + math.ceil(len(numbers) / columns) * (tile_height + label + gap) + gap
     sheet = Image.new("RGB", (columns * (tile_width + gap) + gap, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     _head(draw, sheet, analysis, block, signal or analysis.signal, maps, table, scale)
-    for number, values in enumerate(maps):
-        row, col = divmod(number, columns)
+    for place, number in enumerate(numbers):
+        values = maps[number]
+        row, col = divmod(place, columns)
         x, y = gap + col * (tile_width + gap), head + row * (tile_height + label + gap)
         lo, hi = limits(maps, values, scale)
         tile = Image.fromarray(table[_stretch(values, (tile_width, tile_height), lo, hi)])

@@ -1,0 +1,1 @@
+"""The service: a page and a REST API over one lens."""

@@ -1,0 +1,161 @@
+"""Analyses as response bodies; runs in the pool, since drawing and packing take time."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import Response
+from safetensors.numpy import save as to_safetensors
+
+from sge.analysis import Analysis, Array
+from sge.errors import ChoiceError
+from sge.export import to_bytes
+from sge.record import atlas_record
+from sge.render import contact_sheet, overlay
+
+_LARGEST_GROUP_NUMBER = 100_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which maps a request wants."""
+
+    signal: str
+    blocks: list[str]
+    groups: list[int] | None
+    """None: every group."""
+
+    def numbers(self, maps: Array) -> list[int]:
+        """The wanted groups of a block."""
+        return list(range(len(maps))) if self.groups is None else self.groups
+
+
+def choose(
+    analysis: Analysis, blocks: str | None, groups: str | None, signal: str | None, *, one_block: bool = False
+) -> Chosen:
+    """Checks the names and numbers of a request.
+
+    Args:
+        analysis: What there is.
+        blocks: Names separated by commas.
+        groups: Numbers and ranges: ``0,3,8-15``.
+        signal: ``mask``, ``similarity`` or None.
+        one_block: The answer shows a single block; the default block if none is named.
+
+    Raises:
+        UnknownBlockError, UnknownGroupError, ChoiceError: a value that is not there; the message lists those that are.
+    """
+    names = [name.strip() for name in blocks.split(",")] if blocks else []
+    if one_block:
+        names = names or [analysis.default_block]
+        if len(names) > 1:
+            raise ChoiceError(f"This answer shows one block; name one of: {', '.join(analysis.masks)}.")
+    names = names or [block.name for block in analysis.blocks]
+    numbers = parse_groups(groups) if groups else None
+    for name in names:
+        analysis.maps(name)
+        for number in numbers or ():
+            analysis.group_map(name, number)
+    return Chosen(signal or analysis.signal, list(dict.fromkeys(names)), numbers)
+
+
+def parse_groups(text: str) -> list[int]:
+    """``0,3,8-15`` as numbers, in order, each once.
+
+    Raises:
+        ChoiceError: another form.
+    """
+    numbers: dict[int, None] = {}
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", piece)
+        if match is None or int(match[2] or match[1]) > _LARGEST_GROUP_NUMBER:
+            raise ChoiceError(f"groups is {text[:80]!r}; write numbers and ranges, for example 0,3,8-15.")
+        numbers |= dict.fromkeys(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if not numbers:
+        raise ChoiceError(
+            f"groups is {text[:80]!r}, a range that runs backwards; write the smaller number first."
+        )
+    return list(numbers)
+
+
+def _chosen_maps(analysis: Analysis, chosen: Chosen) -> dict[str, Array]:
+    maps = {name: analysis.maps(name, chosen.signal) for name in chosen.blocks}
+    return {name: np.ascontiguousarray(values[chosen.numbers(values)]) for name, values in maps.items()}
+
+
+def _masks_json(analysis: Analysis, chosen: Chosen) -> Response:
+    body = {
+        "signal": chosen.signal,
+        "model": analysis.model.name,
+        "picture": asdict(analysis.picture),
+        "blocks": {
+            name: atlas_record(values) | {"numbers": chosen.numbers(analysis.maps(name))}
+            for name, values in _chosen_maps(analysis, chosen).items()
+        },
+    }
+    return Response(json.dumps(body), media_type="application/json")
+
+
+def _masks_npz(analysis: Analysis, chosen: Chosen) -> Response:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **_chosen_maps(analysis, chosen))  # type: ignore[arg-type]
+    return _file(buffer.getvalue(), "application/zip", f"{chosen.signal}.npz")
+
+
+def _masks_safetensors(analysis: Analysis, chosen: Chosen) -> Response:
+    facts = {
+        "signal": chosen.signal,
+        "model": analysis.model.name,
+        "picture": json.dumps(asdict(analysis.picture)),
+    }
+    return _file(
+        to_safetensors(_chosen_maps(analysis, chosen), facts),
+        "application/octet-stream",
+        f"{chosen.signal}.safetensors",
+    )
+
+
+def _masks_png(analysis: Analysis, chosen: Chosen) -> Response:
+    sheet = contact_sheet(analysis, chosen.blocks[0], signal=chosen.signal, groups=chosen.groups)
+    return _png(sheet)
+
+
+MASKS: dict[str, Callable[[Analysis, Chosen], Response]] = {
+    "json": _masks_json,
+    "npz": _masks_npz,
+    "safetensors": _masks_safetensors,
+    "png": _masks_png,
+}
+
+
+def overlay_png(analysis: Analysis, chosen: Chosen, options: dict[str, Any]) -> Response:
+    """PNG at the original's size."""
+    numbers = chosen.numbers(analysis.maps(chosen.blocks[0]))
+    return _png(overlay(analysis, chosen.blocks[0], numbers, **options))
+
+
+def _analysis_json(analysis: Analysis) -> Response:
+    return Response(to_bytes(analysis, ".json"), media_type="application/json")
+
+
+def _analysis_html(analysis: Analysis) -> Response:
+    return _file(to_bytes(analysis, ".html"), "text/html; charset=utf-8", "sge-lens-report.html")
+
+
+ANALYSES: dict[str, Callable[[Analysis], Response]] = {"json": _analysis_json, "html": _analysis_html}
+
+
+def _png(image: Any) -> Response:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=4)
+    return Response(buffer.getvalue(), media_type="image/png")
+
+
+def _file(data: bytes, kind: str, name: str) -> Response:
+    return Response(data, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

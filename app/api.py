@@ -1,0 +1,285 @@
+"""The REST API, ``/api/v1``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app import answers
+from app.engine import Engine, Slot
+from app.errors import MEDIA_TYPE, ProblemError
+from app.metrics import CONTENT_TYPE
+from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut, Problem
+from app.uploads import FIELD, read_upload
+from sge.analysis import Analysis
+
+router = APIRouter(prefix="/api/v1")
+
+_PROBLEMS = {
+    400: "malformed request",
+    404: "no such model; the answer lists them",
+    413: "too many bytes or pixels",
+    415: "not a picture format that is accepted",
+    422: "a broken picture, or an unknown block, group or parameter value; the answer lists the valid ones",
+    500: "a fault of the server",
+    503: "the queue is full or the model is loading; see Retry-After",
+    504: "past the time limit",
+}
+
+
+def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        code: {
+            "description": _PROBLEMS[code],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for code in codes
+    }
+
+
+def _retry(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    header = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
+    return responses | {503: responses[503] | {"headers": header}}
+
+
+PICTURE_PROBLEMS = _retry(_problems(*_PROBLEMS))
+_BINARY = {"type": "string", "format": "binary"}
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "JPEG, PNG, WebP, GIF or AVIF",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}
+            },
+            **{f"image/{kind}": {"schema": _BINARY} for kind in ("jpeg", "png", "webp", "gif", "avif")},
+        },
+    }
+}
+
+ModelName = Annotated[str | None, Query(description="one of the service's models; the first is the default")]
+TopK = Annotated[int, Query(ge=1, le=1000, description="how many classes")]
+Framing = Annotated[Literal["whole", "center"], Query(description="all of the picture, or its centre square")]
+Signal = Annotated[
+    Literal["mask", "similarity"] | None,
+    Query(description="by default mask, and similarity where every gate sleeps"),
+]
+
+
+def engine_of(request: Request) -> Engine:
+    """The application's engine."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+EngineDep = Annotated[Engine, Depends(engine_of)]
+
+
+@asynccontextmanager
+async def time_limit(engine: Engine) -> AsyncIterator[None]:
+    """504 past the limit; what waits for the model is then not looked at."""
+    limit = engine.settings.time_limit_s
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except TimeoutError:
+        raise ProblemError(
+            504, f"The answer took longer than {limit:g} s. Try again, or send a smaller picture.", "time"
+        ) from None
+
+
+async def look(
+    request: Request, engine: Engine, model: str | None, framing: str = "whole", top_k: int = 5
+) -> Analysis:
+    """The request's picture, analysed."""
+    engine.slot(model)
+    upload = await read_upload(request, engine.settings.max_bytes)
+    request.state.picture = {"bytes": len(upload.data)}
+    analysis = await engine.analyze(upload.data, name=upload.name, model=model, framing=framing, top_k=top_k)
+    picture = analysis.picture
+    request.state.picture |= {
+        "width": picture.width,
+        "height": picture.height,
+        "format": picture.format,
+        "picture_sha256": picture.sha256,
+    }
+    return analysis
+
+
+@router.post(
+    "/predict", response_model=list[PredictionOut], responses=PICTURE_PROBLEMS, openapi_extra=PICTURE_BODY
+)
+async def predict(
+    request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
+) -> Response:
+    """The classes that the network sees, best first."""
+    async with time_limit(engine):
+        analysis = await look(request, engine, model, framing, top_k)
+    return _json([asdict(one) for one in analysis.predictions])
+
+
+_MASK_TYPES = {
+    "application/octet-stream": {"schema": _BINARY},
+    "application/zip": {"schema": _BINARY},
+    "image/png": {"schema": _BINARY},
+}
+
+
+@router.post(
+    "/masks",
+    response_model=MasksOut,
+    responses=PICTURE_PROBLEMS | {200: {"content": _MASK_TYPES}},
+    openapi_extra=PICTURE_BODY,
+)
+async def masks(
+    request: Request,
+    engine: EngineDep,
+    blocks: Annotated[str | None, Query(description="names separated by commas; all by default")] = None,
+    groups: Annotated[str | None, Query(description="numbers or ranges: 0,3,8-15; all by default")] = None,
+    signal: Signal = None,
+    format: Annotated[
+        Literal["json", "npz", "safetensors", "png"],
+        Query(description="png: a contact sheet of one block"),
+    ] = "json",
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """Masks, or similarity, of the blocks and groups that are named."""
+    async with time_limit(engine):
+        analysis = await look(request, engine, model, framing)
+        chosen = answers.choose(analysis, blocks, groups, signal, one_block=format == "png")
+        return await engine.run(answers.MASKS[format], analysis, chosen)
+
+
+@router.post(
+    "/overlay",
+    response_class=Response,
+    responses=PICTURE_PROBLEMS | {200: {"content": {"image/png": {"schema": _BINARY}}}},
+    openapi_extra=PICTURE_BODY,
+)
+async def overlay(
+    request: Request,
+    engine: EngineDep,
+    block: Annotated[str | None, Query(description="a block's name; the default block if none")] = None,
+    group: Annotated[str, Query(description="numbers or ranges, up to six: 17 or 3,17")] = "0",
+    signal: Signal = None,
+    colormap: Annotated[Literal["magma", "viridis", "cividis", "inferno", "plasma"], Query()] = "magma",
+    opacity: Annotated[float, Query(ge=0, le=1)] = 0.6,
+    scale: Annotated[Literal["relative", "absolute"], Query()] = "relative",
+    legend: bool = True,
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """The picture at its own size with one group's map over it, or several, each in its own colour."""
+    async with time_limit(engine):
+        analysis = await look(request, engine, model, framing)
+        chosen = answers.choose(analysis, block, group, signal, one_block=True)
+        options = {
+            "signal": signal,
+            "colormap": colormap,
+            "opacity": opacity,
+            "scale": scale,
+            "legend": legend,
+        }
+        return await engine.run(answers.overlay_png, analysis, chosen, options)
+
+
+@router.post(
+    "/analyze",
+    response_model=AnalysisOut,
+    responses=PICTURE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    openapi_extra=PICTURE_BODY,
+)
+async def analyze(
+    request: Request,
+    engine: EngineDep,
+    format: Literal["json", "html"] = "json",
+    top_k: TopK = 5,
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass."""
+    async with time_limit(engine):
+        analysis = await look(request, engine, model, framing, top_k)
+        return await engine.run(answers.ANALYSES[format], analysis)
+
+
+@router.get("/models")
+async def models(engine: EngineDep) -> list[ModelOut]:
+    """Every model of the service: card, blocks, memory, ready or not."""
+    return [_model_out(engine, slot) for slot in engine.slots.values()]
+
+
+@router.get("/models/{name}", responses=_problems(404, 422))
+async def model_by_name(name: str, engine: EngineDep) -> ModelOut:
+    """One model."""
+    return _model_out(engine, engine.slot(name))
+
+
+def _model_out(engine: Engine, slot: Slot) -> ModelOut:
+    lens = slot.lens
+    about: dict[str, Any] = dict.fromkeys(
+        ("device", "precision", "memory_bytes", "parameters", "classes", "preprocess", "card")
+    )
+    if lens is not None:
+        tensors = [*lens.network.parameters(), *lens.network.buffers()]
+        about = {
+            "device": str(lens.device),
+            "precision": lens.precision,
+            "memory_bytes": sum(t.numel() * t.element_size() for t in tensors),
+            "parameters": lens.model.parameters,
+            "classes": len(lens.model.labels),
+            "preprocess": asdict(lens.model.preprocess),
+            "card": lens.model.card.to_dict(),
+        }
+    blocks = [asdict(block) for block in slot.blocks]
+    return ModelOut.model_validate(
+        about
+        | {
+            "name": slot.name,
+            "ready": slot.ready,
+            "default": slot.name == engine.default,
+            "error": slot.error,
+            "blocks": blocks,
+        }
+    )
+
+
+@router.get("/health/live")
+async def live() -> HealthOut:
+    """200 while the process runs."""
+    return HealthOut(status="live")
+
+
+@router.get("/health/ready", responses=_retry(_problems(503)))
+async def ready(engine: EngineDep) -> HealthOut:
+    """200 when every model answers; 503 before."""
+    if not engine.ready:
+        waiting = [
+            slot.error or f"{slot.name} is loading" for slot in engine.slots.values() if not slot.ready
+        ]
+        raise ProblemError(503, f"Not ready: {'; '.join(waiting)}.", "loading", 2)
+    return HealthOut(status="ready")
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(engine: EngineDep) -> Response:
+    """Prometheus text."""
+    return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def _json(value: object) -> Response:
+    return Response(json.dumps(value), media_type="application/json")
+
+
+__all__ = ["Problem", "router"]

@@ -1,0 +1,246 @@
+"""Between the event loop and the lens: a bounded queue, a decoding pool, and one model thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from app.errors import ProblemError
+from app.metrics import Metrics
+from app.settings import Settings
+from sge.analysis import Analysis, BlockInfo
+from sge.errors import SGEError, UnknownModelError
+from sge.framing import Frame, frame
+from sge.images import decode
+from sge.lens import Lens
+from sge.registry import load_model
+
+log = logging.getLogger("sge.app")
+T = TypeVar("T")
+
+
+@dataclass
+class Slot:
+    """One of the service's models, loaded or not."""
+
+    name: str
+    lens: Lens | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    blocks: list[BlockInfo] = field(default_factory=list)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return self.lens is not None
+
+
+@dataclass(eq=False)
+class Job:
+    """A frame that waits for its forward pass."""
+
+    lens: Lens
+    frame: Frame
+    top_k: int
+    answer: Future[Analysis] = field(default_factory=Future)
+
+    def goes_with(self, other: Job) -> bool:
+        """Whether both can share a forward pass."""
+        return self.lens is other.lens and self.frame.tensor.shape == other.frame.tensor.shape
+
+
+class Engine:
+    """Loads the models on the thread that runs them, and answers one analysis a picture.
+
+    Args:
+        settings: Limits and models.
+        metrics: Where queue depth and batch sizes go.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.slots = {name: Slot(name) for name in settings.models}
+        self._admitted = 0
+        self._seconds_a_picture = 0.2
+        self._jobs: queue.Queue[Job | None] = queue.Queue()
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="sge-decode")
+        self._thread = threading.Thread(target=self._work, name="sge-model", daemon=True)
+
+    def start(self) -> None:
+        """Starts loading; returns at once."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Finishes what is running or queued, then ends the threads."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._pool.shutdown()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model answers."""
+        return all(slot.ready for slot in self.slots.values())
+
+    @property
+    def default(self) -> str:
+        """The model that answers when none is named."""
+        return self.settings.models[0]
+
+    def slot(self, name: str | None) -> Slot:
+        """A model by name; None is the default.
+
+        Raises:
+            UnknownModelError: not one of the service's; the message lists them.
+        """
+        try:
+            return self.slots[name or self.default]
+        except KeyError:
+            raise UnknownModelError(f"No model {name!r} here; there are: {', '.join(self.slots)}.") from None
+
+    def _lens(self, name: str | None) -> Lens:
+        slot = self.slot(name)
+        if slot.error is not None:
+            raise ProblemError(503, f"{slot.name} could not be loaded: {slot.error}", "failed", 60)
+        if slot.lens is None:
+            raise ProblemError(
+                503, f"{slot.name} is still loading. Try again in a few seconds.", "loading", 2
+            )
+        return slot.lens
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """A place in the queue, held until the answer is there.
+
+        Raises:
+            ProblemError: 503 with the seconds after which a place is likely.
+        """
+        if self._admitted >= self.settings.max_queue:
+            wait = max(1, round(self._admitted * self._seconds_a_picture))
+            raise ProblemError(
+                503, f"{self._admitted} pictures are waiting. Try again in {wait} s.", "queue", wait
+            )
+        self._admitted += 1
+        self.metrics.queue_depth.set(self._admitted)
+        try:
+            yield
+        finally:
+            self._admitted -= 1
+            self.metrics.queue_depth.set(self._admitted)
+
+    async def analyze(
+        self,
+        data: bytes,
+        *,
+        name: str | None = None,
+        model: str | None = None,
+        framing: str = "whole",
+        top_k: int = 5,
+    ) -> Analysis:
+        """One picture's analysis: decoded in the pool, looked at on the model's thread.
+
+        Raises:
+            ProblemError, SGEError: see ``_lens``, ``admission``, ``sge.images.decode``.
+        """
+        lens = self._lens(model)
+        with self.admission():
+            framed = await self.run(self._frame, data, name, lens, framing)
+            job = Job(lens, framed, top_k)
+            self._jobs.put(job)
+            return await asyncio.wrap_future(job.answer)
+
+    def _frame(self, data: bytes, name: str | None, lens: Lens, framing: str) -> Frame:
+        return frame(decode(data, self.settings.max_pixels, name), lens.model.preprocess, framing)
+
+    async def run(self, work: Callable[..., T], *args: object) -> T:
+        """Decoding or drawing, in the pool: never on the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    def _work(self) -> None:
+        torch.set_num_threads(self.settings.threads or os.cpu_count() or 1)
+        for slot in self.slots.values():
+            self._load(slot)
+        held: Job | None = None
+        while True:
+            job = held or self._jobs.get()
+            if job is None:
+                return
+            batch, held, last = self._gather(job)
+            self._answer(batch)
+            if last:
+                if held is not None:
+                    self._answer([held])
+                return
+
+    def _gather(self, first: Job) -> tuple[list[Job], Job | None, bool]:
+        """What already waits and fits; the first that does not is held for the next round."""
+        batch = [first]
+        while len(batch) < self.settings.max_batch:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, None, True
+            if not job.goes_with(first):
+                return batch, job, False
+            batch.append(job)
+        return batch, None, False
+
+    def _answer(self, batch: list[Job]) -> None:
+        # A client that has gone, or a time limit, cancels the future: its picture is not looked at.
+        batch = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+        if not batch:
+            return
+        self.metrics.batch_sizes.observe(len(batch))
+        started = time.perf_counter()
+        try:
+            analyses = batch[0].lens.look([job.frame for job in batch], max(job.top_k for job in batch))
+        except Exception as error:
+            for job in batch:
+                job.answer.set_exception(error)
+            return
+        self._seconds_a_picture = 0.8 * self._seconds_a_picture + 0.2 * (time.perf_counter() - started) / len(
+            batch
+        )
+        for job, analysis in zip(batch, analyses, strict=True):
+            analysis.predictions = analysis.predictions[: job.top_k]
+            job.answer.set_result(analysis)
+
+    def _load(self, slot: Slot) -> None:
+        started = time.perf_counter()
+        try:
+            lens = Lens(load_model(slot.name), self.settings.device, self.settings.precision)
+            slot.blocks = lens.analyze(Image.new("RGB", (224, 224), "grey")).blocks
+        except SGEError as error:
+            slot.error = str(error)
+            log.error("model failed", extra={"model": slot.name, "reason": str(error)})
+            return
+        except Exception as error:
+            slot.error = f"{type(error).__name__}; the server's log says more."
+            log.exception("model failed", extra={"model": slot.name})
+            return
+        slot.seconds = round(time.perf_counter() - started, 2)
+        slot.lens = lens
+        self.metrics.ready.labels(slot.name).set(1)
+        log.info(
+            "model ready",
+            extra={
+                "device": str(lens.device),
+                "model": slot.name,
+                "sha256": lens.model.card.sha256,
+                "seconds": slot.seconds,
+            },
+        )

@@ -1,0 +1,98 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import http
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from sge.errors import (
+    PictureError,
+    SGEError,
+    TooManyPixelsError,
+    UnknownModelError,
+    UnsupportedFormatError,
+)
+
+log = logging.getLogger("sge.app")
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A refusal with its HTTP status.
+
+    Args:
+        status: HTTP status code.
+        detail: A sentence that says what to do next.
+        reason: One word for the metrics.
+        retry_after_s: Seconds after which the client may try again.
+    """
+
+    def __init__(self, status: int, detail: str, reason: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+_STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
+    (TooManyPixelsError, 413, "pixels"),
+    (UnsupportedFormatError, 415, "format"),
+    (PictureError, 422, "broken"),
+    (UnknownModelError, 404, "model"),
+    (SGEError, 422, "parameter"),
+)
+
+
+def as_problem(error: SGEError) -> ProblemError:
+    """The problem that an error of the library is for a client."""
+    status, reason = next((status, reason) for kind, status, reason in _STATUS if isinstance(error, kind))
+    return ProblemError(status, str(error), reason)
+
+
+def response(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    """A problem document."""
+    body = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    return JSONResponse(body | more, status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem document."""
+
+    @app.exception_handler(ProblemError)
+    async def _problem(request: Request, error: ProblemError) -> JSONResponse:
+        request.state.rejected = error.reason
+        retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return response(error.status, error.detail, retry)
+
+    @app.exception_handler(SGEError)
+    async def _user_error(request: Request, error: SGEError) -> JSONResponse:
+        problem = as_problem(error)
+        request.state.rejected = problem.reason
+        return response(problem.status, problem.detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def _parameters(request: Request, error: RequestValidationError) -> JSONResponse:
+        request.state.rejected = "parameter"
+        wrong = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+        return response(422, f"{'; '.join(wrong)}.", errors=wrong)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        return response(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _bug(_request: Request, error: Exception) -> JSONResponse:
+        log.error("bug", exc_info=error)
+        return response(500, "This is a fault of the server, not of your request; its log says more.")

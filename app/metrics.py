@@ -1,0 +1,41 @@
+"""What the service counts, as Prometheus text."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+
+class Metrics:
+    """One registry an application, so that several can live in one process (tests)."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "sge_requests", "Requests by route and status", ["route", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "sge_request_seconds",
+            "Seconds from first byte in to last byte out",
+            ["route"],
+            registry=self.registry,
+        )
+        self.queue_depth = Gauge(
+            "sge_queue_depth", "Pictures being decoded or waiting for the model", registry=self.registry
+        )
+        self.batch_sizes = Histogram(
+            "sge_batch_size",
+            "Pictures in a forward pass",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self.registry,
+        )
+        self.rejected = Counter(
+            "sge_rejected", "Refused requests by reason", ["reason"], registry=self.registry
+        )
+        self.ready = Gauge("sge_model_ready", "1 when the model answers", ["model"], registry=self.registry)
+
+    def text(self) -> bytes:
+        """Prometheus exposition format."""
+        return generate_latest(self.registry)

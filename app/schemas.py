@@ -1,0 +1,145 @@
+"""The JSON that the API speaks, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="says what to do next")
+    errors: list[str] | None = None
+
+
+class PredictionOut(BaseModel):
+    """One class."""
+
+    label: str
+    score: float = Field(ge=0, le=1)
+    index: int = Field(ge=0)
+
+
+class BlockOut(BaseModel):
+    """One block that carries SGE."""
+
+    name: str
+    groups: int
+    height: int
+    width: int
+    stride: int
+    channels: int
+    sleeping: int = Field(description="how many of its groups have weight 0")
+
+
+class AtlasOut(BaseModel):
+    """Maps of a block as an 8-bit grey picture: value = lo + v / 255 * (hi - lo)."""
+
+    groups: int
+    height: int
+    width: int
+    lo: float
+    hi: float
+    png: str = Field(description="base64; the maps one below the other, width x (groups * height)")
+
+
+class MaskOut(AtlasOut):
+    """With the numbers of the groups that it holds."""
+
+    numbers: list[int]
+
+
+class PictureOut(BaseModel):
+    """Which picture it was."""
+
+    name: str | None
+    width: int
+    height: int
+    format: str
+    sha256: str
+
+
+class MasksOut(BaseModel):
+    """Masks only."""
+
+    signal: Literal["mask", "similarity"]
+    model: str
+    picture: PictureOut
+    blocks: dict[str, MaskOut]
+
+
+class ModelInfoOut(BaseModel):
+    """Which model it was."""
+
+    name: str
+    title: str
+    sentence: str
+    gates: Literal["inserted", "awake", "trained"]
+    sha256: str | None
+
+
+class PartOut(BaseModel):
+    """A named place, in pixels of the upright original."""
+
+    name: str
+    x: float
+    y: float
+    score: float
+    box: list[float]
+
+
+class GeometryOut(BaseModel):
+    """The window on the picture that the network saw; cells divide it evenly."""
+
+    picture: list[int] = Field(description="width, height of the upright original, pixels")
+    input: list[int] = Field(description="width, height of the network's input, pixels")
+    window: list[float] = Field(description="left, top, right, bottom in pixels of the upright original")
+    framing: Literal["whole", "center"]
+
+
+class AnalysisOut(BaseModel):
+    """Everything of one forward pass."""
+
+    version: int
+    picture: PictureOut
+    model: ModelInfoOut
+    signal: Literal["mask", "similarity"] = Field(description="what to look at first")
+    default_block: str
+    predictions: list[PredictionOut]
+    blocks: list[BlockOut]
+    parts: list[PartOut]
+    geometry: GeometryOut
+    focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")
+    contribution: dict[str, list[float]] = Field(
+        description="by block: each group's share of its squared output"
+    )
+    masks: dict[str, AtlasOut]
+    similarity: dict[str, AtlasOut]
+
+
+class ModelOut(BaseModel):
+    """One of the service's models."""
+
+    name: str
+    ready: bool
+    default: bool
+    error: str | None
+    device: str | None
+    precision: str | None
+    memory_bytes: int | None = Field(description="parameters and buffers")
+    parameters: int | None
+    classes: int | None
+    preprocess: dict[str, Any] | None
+    card: dict[str, Any] | None
+    blocks: list[BlockOut] = Field(description="cells as for a 224 px square picture")
+
+
+class HealthOut(BaseModel):
+    """Alive, or ready."""
+
+    status: Literal["live", "ready"]
