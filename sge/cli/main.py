@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from sge.cli import serve
+from sge.cli import bench, evaluating, look, models, serve
+from sge.errors import SGEError
 
-app = typer.Typer(help="See what an attention network looks at.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="See what an attention network looks at.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 app.command("serve")(serve.serve)
-
-
-@app.callback()
-def _root() -> None:
-    pass
+app.command("analyze")(look.analyze)
+app.command("predict")(look.predict)
+app.command("eval")(evaluating.evaluate_folder)
+app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:
-    """Entry point."""
-    app()
+    """Entry point; a user's error is a sentence on stderr and exit code 1."""
+    try:
+        app()
+    except SGEError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -19,7 +19,7 @@ from sge.nn.resnet import SGEBasicBlock, SGEBottleneck
 
 log = logging.getLogger(__name__)
 
-_ENHANCED = {BasicBlock: SGEBasicBlock, Bottleneck: SGEBottleneck}
+_ENHANCED: dict[type[nn.Module], type[nn.Module]] = {BasicBlock: SGEBasicBlock, Bottleneck: SGEBottleneck}
 
 
 class SqueezeThenSpatial(nn.Module):
@@ -89,7 +89,7 @@ def _has_sge(block: nn.Module) -> bool:
     return any(isinstance(module, SpatialGroupEnhance) for module in block.modules())
 
 
-def _last_norm(block: nn.Module) -> nn.Module:
+def _last_norm(block: nn.Module) -> nn.BatchNorm2d:
     norm = block.bn3 if isinstance(block, Bottleneck) else block.bn2
     if not isinstance(norm, nn.BatchNorm2d) or not norm.affine:
         raise UnsupportedNetworkError(
@@ -101,7 +101,7 @@ def _last_norm(block: nn.Module) -> nn.Module:
 def _channels(block: nn.Module) -> int:
     if isinstance(block, InvertedResidual):
         return int(block.conv_pwl.in_channels)
-    return int(_last_norm(block).num_features)  # type: ignore[arg-type]
+    return _last_norm(block).num_features
 
 
 def _groups_for(name: str, channels: int, wanted: int, exact: bool) -> int:
@@ -122,8 +122,8 @@ def _enhance(network: nn.Module, name: str, block: nn.Module, groups: int) -> No
         block.se = sge if isinstance(block.se, nn.Identity) else SqueezeThenSpatial(block.se, sge)
         return
     norm = _last_norm(block)
-    norm.weight.div_(SLEEPING_MASK)  # type: ignore[operator, union-attr]
-    norm.bias.div_(SLEEPING_MASK)  # type: ignore[operator, union-attr]
+    norm.weight.div_(SLEEPING_MASK)
+    norm.bias.div_(SLEEPING_MASK)
     block.sge = sge
     # The block keeps its identity (hooks, references) and its keys; only its forward is now the SGE one.
     block.__class__ = _ENHANCED[type(block)]

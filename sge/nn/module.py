@@ -52,7 +52,8 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
         centred = c - c.mean((2, 3), keepdim=True)
         # A norm has a defined gradient (0) on a map of equal values, where the root of a variance has none.
         deviation = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True) / max(places - 1, 1) ** 0.5
-        return centred / (deviation + eps)
+        similarity: Tensor = centred / (deviation + eps)
+        return similarity
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -129,8 +130,10 @@ class SpatialGroupEnhance(nn.Module):
             )
         _check_divides(x.shape[1], self.groups)
         mask = self.gate(group_similarity(x, self.groups, self.eps), self.weight, self.bias)
-        grouped = x.unflatten(1, (self.groups, -1))
-        return (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
+        # A view by strides, not a reshape: it must never copy, whatever the layout.
+        grouped = x.view(x.shape[0], self.groups, x.shape[1] // self.groups, *x.shape[2:])
+        out: Tensor = (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
+        return out
 
     def extra_repr(self) -> str:
         """Channels and groups, for ``print(network)``."""

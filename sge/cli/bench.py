@@ -1,0 +1,56 @@
+"""``sge bench``: costs as ratios."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+
+from sge.bench.contenders import Contenders, networks, stages
+from sge.bench.timing import interleaved
+from sge.cli.consoles import results
+from sge.lens import Lens
+from sge.registry import DEFAULT_MODEL, load_model
+
+app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
+Rounds = Annotated[int, typer.Option(min=5, help="How often each contender runs.")]
+Threads = Annotated[int, typer.Option(min=0, help="torch's threads; 0 leaves them.")]
+
+
+@app.command("module")
+def module(rounds: Rounds = 15, threads: Threads = 0, device: str = "cpu") -> None:
+    """What SGE adds to a ResNet-50 (224 px, float32), by memory layout and batch."""
+    _set(threads)
+    for channels_last in (False, True):
+        for batch in (1, 8):
+            layout = "channels_last" if channels_last else "NCHW"
+            _report(f"{layout}, batch {batch}", networks(batch, channels_last, device), rounds)
+
+
+@app.command("lens")
+def lens(rounds: Rounds = 15, threads: Threads = 0, model: str = DEFAULT_MODEL, device: str = "auto") -> None:
+    """What each stage from a 1.4 megapixel JPEG to an analysis costs."""
+    _set(threads)
+    made = Lens(load_model(model), device)
+    _report(f"{model} on {made.device}", stages(made), rounds)
+
+
+def _set(threads: int) -> None:
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _report(title: str, contenders: Contenders, rounds: int) -> None:
+    timings = interleaved(contenders, rounds)
+    first = next(iter(timings.values()))
+    table = Table(
+        title=f"{title}; {torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}"
+    )
+    for heading in ("", "time against the first", "quartiles", "median, ms"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, timing in timings.items():
+        low, middle, high = timing.ratio_to(first)
+        table.add_row(name, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{1000 * timing.median:.1f}")
+    results.print(table)

@@ -1,0 +1,79 @@
+"""Paths, folders and globs to pictures; and a loop over them that one bad file does not end."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sge.cli.consoles import messages
+from sge.errors import PictureNotFoundError, SGEError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"})
+"""What is taken from a folder; a file that is named itself is always tried."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture to look at."""
+
+    path: Path
+    relative: Path
+    """Below the folder that was named; the file name alone for a file."""
+
+
+def find(arguments: list[str]) -> list[Input]:
+    """Files, folders (with everything below) and quoted globs, in order, each file once.
+
+    A path that is not there stays in the list, so that it is reported with the others.
+    """
+    found: dict[Path, Input] = {}
+    for argument in arguments:
+        path = Path(argument).expanduser()
+        if path.is_dir():
+            inputs = [
+                Input(one, one.relative_to(path)) for one in sorted(path.rglob("*")) if _is_picture(one)
+            ]
+        elif not path.exists() and glob.has_magic(argument):
+            matches = sorted(Path(one) for one in glob.glob(str(path), recursive=True))
+            inputs = [Input(one, Path(one.name)) for one in matches if one.is_file()]
+        else:
+            inputs = [Input(path, Path(path.name))]
+        for one in inputs:
+            found.setdefault(one.path.resolve(), one)
+    if not found:
+        raise typer.BadParameter(
+            f"No pictures in {', '.join(arguments)}. Name files, or a folder that holds some."
+        )
+    return list(found.values())
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
+    """Does the work for every picture, with progress on stderr; lists what failed and exits 1 if any did."""
+    failed: list[tuple[Path, str]] = []
+    for one in _with_progress(inputs):
+        try:
+            work(one)
+        except PictureNotFoundError:
+            failed.append((one.path, "there is no such file."))
+        except (SGEError, OSError) as error:
+            failed.append((one.path, str(error)))
+    if failed:
+        messages.print(f"{len(inputs) - len(failed)} done, {len(failed)} failed:", style="bold")
+        for path, reason in failed:
+            messages.print(f"  {path}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _with_progress(inputs: list[Input]) -> Iterator[Input]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
+        yield from progress.track(inputs, description="pictures")

@@ -1,0 +1,32 @@
+"""What is compared computes the same thing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sge.bench.contenders import StepByStep, networks, stages
+from sge.lens import Lens
+from sge.nn import SpatialGroupEnhance
+from sge.registry import load_model
+
+
+def test_step_by_step_equals_the_module():
+    module = SpatialGroupEnhance(32, 8)
+    torch.nn.init.normal_(module.weight)
+    x = torch.randn(2, 32, 7, 5)
+    torch.testing.assert_close(StepByStep(module)(x), module(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_every_network_runs_in_both_layouts():
+    for channels_last in (False, True):
+        for work in networks(1, channels_last).values():
+            assert work().shape == (1, 1000)
+
+
+def test_every_stage_runs():
+    made = stages(Lens(load_model("sge_efficientnet_lite0")), side=96)
+    assert len(made) == 7
+    for work in made.values():
+        work()
