@@ -1,0 +1,170 @@
+"""What the README says works, and nothing that is set is missing from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+API = (ROOT / "docs" / "api.md").read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def commands(start: str) -> list[str]:
+    """Command lines of every sh block that begin so, without their comments."""
+    lines = [line.split("  #")[0].strip() for block in blocks(README, "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(start)]
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """The virtual environment's commands come first, as if it were activated."""
+    scripts = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder that looks like a clone, where commands may leave files."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "static", folder / "static")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(environment):
+    """``sge serve`` on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(["sge", "serve", "--port", str(port)], env=environment, cwd=ROOT)
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/ready", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "sge serve ended"
+                time.sleep(0.25)
+        else:
+            pytest.fail("sge serve was not ready within a minute")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def test_every_setting_is_in_the_table_with_its_default():
+    for name, field in Settings.model_fields.items():
+        row = re.search(rf"^\| `SGE_{name.upper()}` \| `([^`]*)` \|", README, re.M)
+        assert row, f"SGE_{name.upper()} is missing from the README's table"
+        default = field.default
+        stated = (
+            ",".join(default)
+            if isinstance(default, list)
+            else f"{default:g}"
+            if name == "time_limit_s"
+            else str(default)
+        )
+        assert row[1] == stated
+
+
+def test_every_variable_that_the_code_reads_is_in_the_table():
+    sources = [path.read_text("utf-8") for folder in ("app", "sge") for path in (ROOT / folder).rglob("*.py")]
+    read = {name for source in sources for name in re.findall(r"""["'](SGE_[A-Z_]+)["']""", source)}
+    assert read, "the code reads at least SGE_MODEL_DIR"
+    assert [name for name in read if f"| `{name}` |" not in README] == []
+
+
+def test_the_table_names_no_setting_that_is_gone():
+    known = {f"SGE_{name.upper()}" for name in Settings.model_fields} | {"SGE_MODEL_DIR"}
+    assert set(re.findall(r"^\| `(SGE_[A-Z_]+)` \|", README, re.M)) == known
+
+
+def test_make_targets_exist():
+    assert len(commands("make ")) == 2
+    for command in commands("make "):
+        run(f"{command} --dry-run", ROOT, dict(os.environ))
+
+
+def test_curl_lines(service, checkout, environment):
+    lines = commands("curl ")
+    assert len(lines) == 4
+    for line in lines:
+        answer = run(
+            line.replace("127.0.0.1:8000", service).replace("curl ", "curl -sS --fail ", 1),
+            checkout,
+            environment,
+        )
+        if "/predict" in line:
+            assert "German shepherd" in answer.stdout
+    assert (checkout / "masks.npz").read_bytes().startswith(b"PK")
+    assert (checkout / "overlay.png").read_bytes().startswith(b"\x89PNG")
+    assert "<html" in (checkout / "report.html").read_text("utf-8")[:500]
+
+
+def test_the_python_of_the_readme(checkout, environment):
+    (code,) = blocks(README, "python")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    done = run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment)
+    assert done.stdout.startswith("German shepherd 0.9")
+    assert (checkout / "shepherd.html").exists()
+
+
+def test_the_python_of_the_api_page(service, checkout, environment):
+    (code,) = blocks(API, "python")
+    code = code.replace("127.0.0.1:8000", service) + "\nprint(maps.shape)"
+    assert run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment).stdout == "(8, 14, 14)\n"
+
+
+def test_sge_lines(checkout, environment):
+    lines = [line for line in commands("sge ") if "download" not in line]
+    assert lines
+    for line in lines:
+        run(line, checkout, environment)
+    assert len(list((checkout / "records").glob("*.json"))) == len(
+        list((ROOT / "static/samples").glob("*.jpg"))
+    )
+
+
+def test_the_download_line_names_a_model_that_can_be_fetched(environment):
+    """The download itself needs the internet; tests/test_download.py has it against a local server."""
+    from sge.download import DOWNLOADS
+
+    (line,) = commands("sge models download")
+    assert line.split()[-1] in DOWNLOADS
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_and_named_files_exist(page):
+    path = ROOT / page
+    text = path.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    named = re.findall(r"`((?:app|sge|static/js|docs|tests|requirements)/[\w./-]*)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
