@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from sge.checkpoint import Weights, fit, read_weights, recognise, sha256_of, write_weights
-from sge.errors import CheckpointError, UnknownModelError
+from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, sha256_of, write_weights
+from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
 from sge.framing import Preprocess
 from sge.lite import base_weights, load_base, sge_efficientnet_lite0
 from sge.model import Card, Model
@@ -27,6 +28,18 @@ LITE0_PREPROCESS = Preprocess(
     mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic"
 )
 DEFAULT_MODEL = "sge_efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A model whose file is what it was when its hash was taken."""
+
+    name: str
+    file: str
+    sha256: str
+    """Of the file, as ``sha256sum`` says it."""
+    against: str
+    """What the content was compared with."""
 
 
 def imagenet_labels() -> list[str]:
@@ -75,27 +88,45 @@ def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | N
     if text in shipped_cards():
         return _shipped(text)
     path = Path(name)
-    if path.is_file() or path.suffix in (".safetensors", ".tar", ".pth", ".pt"):
+    if os.path.isfile(path) or path.suffix in (".safetensors", ".tar", ".pth", ".pt"):
         return _from_weights(read_weights(path), path.name.split(".")[0])
+    raise _unknown(text)
+
+
+def _unknown(name: str) -> UnknownModelError:
     hint = ""
-    if text in ARCHITECTURES:
-        hint = f" {text} is an architecture: give its weights file too, or run: sge models download {text}."
-    raise UnknownModelError(f"No model {text!r}; there are: {', '.join(model_names())}.{hint}")
+    if name in ARCHITECTURES:
+        hint = (
+            f" {name} is an architecture: give its weights file too, or fetch or import them "
+            "(sge models download, sge models import)."
+        )
+    return UnknownModelError(f"No model {name!r}; there are: {', '.join(model_names())}.{hint}")
 
 
 def _shipped(name: str) -> Model:
+    path, found = _shipped_file(name)
     facts = shipped_cards()[name]
-    base = facts.pop("base")
-    path = base_weights()
-    found = sha256_of(path)
-    if found != base["sha256"]:
-        raise CheckpointError(
-            f"{path.name} of the package {base['package']} is not the file that {name} was built on "
-            f"(sha256 {found[:12]} instead of {base['sha256'][:12]}). Install {base['package']}=={base['version']} again."
-        )
+    facts.pop("base")
     network = insert_sge(load_base(path))
     card = Card(**facts, sha256=found)
     return Model(name, network.eval(), imagenet_labels(), card, LITE0_PREPROCESS, "sge_efficientnet_lite0")
+
+
+def _shipped_file(name: str) -> tuple[Path, str]:
+    """The weights file that a shipped model stands on, and its sha256, which is the one on the card."""
+    base = shipped_cards()[name]["base"]
+    again = f"Install {base['package']}=={base['version']} again."
+    try:
+        path = base_weights()
+        found = sha256_of(path)
+    except (ImportError, OSError) as error:
+        raise CheckpointError(f"The weights of {name} are not there ({error}). {again}") from error
+    if found != base["sha256"]:
+        raise CheckpointError(
+            f"{path.name} of the package {base['package']} is not the file that {name} was built on "
+            f"(sha256 {found[:12]} instead of {base['sha256'][:12]}). {again}"
+        )
+    return path, found
 
 
 def _from_weights(weights: Weights, name: str, expected: str | None = None) -> Model:
@@ -106,63 +137,133 @@ def _from_weights(weights: Weights, name: str, expected: str | None = None) -> M
         raise CheckpointError(
             f"{weights.path.name} holds {layout.arch}, not {expected}. Choose its file, or load it as {layout.arch}."
         )
-    network = ARCHITECTURES[layout.arch](num_classes=layout.num_classes, groups=layout.groups)
+    try:
+        network = ARCHITECTURES[layout.arch](num_classes=layout.num_classes, groups=layout.groups)
+    except GroupsError as error:
+        raise CheckpointError(f"{weights.path.name} cannot be {layout.arch}: {error}") from error
     fit(network, weights.state, layout.arch)
-    labels = weights.metadata.get("sge.labels") or _labels(layout.num_classes)
-    preprocess = (
-        Preprocess(**weights.metadata["sge.preprocess"]) if "sge.preprocess" in weights.metadata else None
-    )
-    card = (
-        Card(**weights.metadata["sge.card"])
-        if "sge.card" in weights.metadata
-        else _card_of_a_file(layout.arch, labels)
-    )
-    return Model(
-        name,
-        network.eval(),
-        labels,
-        replace(card, sha256=weights.sha256),
-        preprocess or (LITE0_PREPROCESS if layout.arch == "sge_efficientnet_lite0" else Preprocess()),
-        layout.arch,
-    )
+    labels, preprocess, card = _described(weights, layout)
+    if card is None:
+        card = _card_of_a_file(weights, layout.arch, labels)
+    return Model(name, network.eval(), labels, replace(card, sha256=weights.sha256), preprocess, layout.arch)
+
+
+def _described(weights: Weights, layout: Layout) -> tuple[list[str], Preprocess, Card | None]:
+    """Labels, preprocessing and card: what the file says of itself, else what its architecture lets expect."""
+    facts = weights.metadata
+    labels = facts.get("sge.labels") or _labels(layout.num_classes)
+    standard = LITE0_PREPROCESS if layout.arch == "sge_efficientnet_lite0" else Preprocess()
+    if (stated_arch := facts.get("sge.arch", layout.arch)) != layout.arch:
+        raise CheckpointError(
+            f"{weights.path.name} says that it is {stated_arch}, but holds {layout.arch}. Save it again."
+        )
+    if not isinstance(labels, list) or len(labels) != layout.num_classes:
+        raise CheckpointError(
+            f"{weights.path.name} does not list a label for each of its {layout.num_classes} classes. "
+            "Save it with as many labels as classes."
+        )
+    try:
+        stated: dict[str, Any] = dict(facts.get("sge.preprocess", {}))
+        stated |= {key: tuple(value) for key, value in stated.items() if isinstance(value, list)}
+        card = Card(**facts["sge.card"]) if "sge.card" in facts else None
+        return labels, Preprocess(**stated) if stated else standard, card
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{weights.path.name} was written by another version of SGE Lens ({error}). "
+            "Import the checkpoint that it was made from again."
+        ) from error
 
 
 def _labels(num_classes: int) -> list[str]:
     return imagenet_labels() if num_classes == 1000 else [f"class {i}" for i in range(num_classes)]
 
 
-def _card_of_a_file(arch: str, labels: list[str]) -> Card:
-    knows = "ImageNet's thousand classes" if len(labels) == 1000 else f"{len(labels)} classes"
+def _card_of_a_file(weights: Weights, arch: str, labels: list[str]) -> Card:
+    gates = [t for key, t in weights.state.items() if key.endswith((".sge.weight", ".se.weight"))]
+    knows = "ImageNet's thousand classes" if labels == imagenet_labels() else f"{len(labels)} classes"
     return Card(
-        title=arch.replace("sge_", "SGE-").replace("resnet", "ResNet-").replace("resnext", "ResNeXt-"),
+        title=_title(arch),
         sentence=f"Your own weights for {arch}; it knows {knows}. Nothing was measured here.",
-        gates="trained",
-        source="a file of the user",
+        gates="trained" if any(weight.any() for weight in gates) else "inserted",
+        source=f"{weights.path.name}, sha256 {weights.sha256}",
     )
 
 
-def import_weights(path: str | os.PathLike[str], name: str | None = None, folder: Path | None = None) -> Path:
+def _title(arch: str) -> str:
+    if arch == "sge_efficientnet_lite0":
+        return "EfficientNet-Lite0 with SGE"
+    family, _, size = arch.removeprefix("sge_").partition("_")
+    number = family.lstrip("resnxt")
+    return f"SGE-{'ResNeXt' if 'resnext' in family else 'ResNet'}-{number}{' ' + size if size else ''}"
+
+
+def import_weights(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    folder: Path | None = None,
+    card: Card | None = None,
+) -> Path:
     """Checks a checkpoint whole and writes it as ``.safetensors`` among the user's models.
 
     Args:
         path: An authors' ``.pth.tar``, or any file that ``load_model`` takes.
-        name: Name for ``load_model``; by default the architecture's.
+        name: Name for ``load_model``; by default the architecture's. A model of that name that was imported
+            before is replaced.
         folder: Where to; the user's model folder by default.
+        card: What is known about the weights; by default what the file says of itself.
 
     Returns:
         The file written; it appears whole or not at all.
 
     Raises:
-        CheckpointError: the file cannot be used; nothing is written.
+        CheckpointError: the file cannot be used, or cannot be written; nothing is written.
+        ChoiceError: a name that is no file name, or that belongs to another model.
     """
-    model = _from_weights(read_weights(path), name or "")
-    card = replace(model.card, source=f"{Path(path).name}, sha256 {model.card.sha256}", sha256=None)
-    target = (folder or model_dir()) / f"{name or model.arch}.safetensors"
+    if name is not None:
+        _check_name(name)
+    model = _from_weights(read_weights(path), name or "", expected=name if name in ARCHITECTURES else None)
+    name = name or model.arch
+    if name in shipped_cards():
+        raise ChoiceError(f"{name} is the name of a model that comes with SGE Lens. Choose another: --name.")
     metadata = {
         "sge.arch": model.arch,
         "sge.labels": model.labels,
         "sge.preprocess": asdict(model.preprocess),
-        "sge.card": card.to_dict(),
+        "sge.card": replace(card or model.card, sha256=None).to_dict(),
     }
+    target = (folder or model_dir()) / f"{name}.safetensors"
     write_weights(target, model.network.state_dict(), metadata)
     return target
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ChoiceError(
+            f"{name!r} cannot be a model's name. Use letters, digits, '.', '_' and '-', beginning with a letter "
+            "or a digit."
+        )
+
+
+def verify_model(name: str) -> Verified:
+    """Compares a model's file with the hash that was taken when it was made.
+
+    Of a shipped model that is the sha256 on its card; an imported file carries the digest of its content.
+
+    Raises:
+        UnknownModelError: no such name; the message lists the names.
+        CheckpointError: the file is not what it was, or carries nothing to compare it with.
+    """
+    if name in (files := imported_files()):
+        weights = read_weights(files[name])
+        if weights.digest is None:
+            raise CheckpointError(
+                f"{files[name].name} carries no checksum: sge models import did not write it. Import it again."
+            )
+        _from_weights(weights, name)
+        return Verified(
+            name, str(files[name]), weights.sha256, "the checksum written into the file on import"
+        )
+    if name not in shipped_cards():
+        raise _unknown(name)
+    path, found = _shipped_file(name)
+    return Verified(name, str(path), found, "the sha256 on the model's card")
