@@ -1,0 +1,26 @@
+// The page: its elements, and the sample that is open from the start.
+
+import "./sge-controls.js";
+import "./sge-credit.js";
+import "./sge-intake.js";
+import "./sge-ladder.js";
+import "./sge-legend.js";
+import "./sge-messages.js";
+import "./sge-picture.js";
+import "./sge-predictions.js";
+import "./sge-ranking.js";
+import "./sge-strip.js";
+import "./sge-takeaway.js";
+import "./sge-wall.js";
+import { followKeys } from "./keys.js";
+import { addSample, again } from "./pictures.js";
+import { store } from "./store.js";
+
+followKeys();
+store.addEventListener("change", ({ detail }) => {
+  if (detail.has("model")) store.set({ signal: null, block: null });
+  if (detail.has("framing") || detail.has("model") || detail.has("current")) again();
+});
+
+const [first] = JSON.parse(document.querySelector("sge-strip").getAttribute("samples"));
+addSample(first);

@@ -1,0 +1,26 @@
+// What the picture on show is; a sample is marked as one, with its credit.
+
+import { make } from "./dom.js";
+import { store, StoreElement } from "./store.js";
+
+class Credit extends StoreElement {
+  static keys = ["pictures", "current"];
+
+  draw() {
+    if (!store.picture) return;
+    const { name, sample, analysis } = store.picture;
+    const { width, height } = analysis.picture;
+    const size = `${width} \u00d7 ${height}`;
+    this.replaceChildren(
+      ...(sample
+        ? [
+            make("span", { class: "badge" }, "sample"),
+            ` ${sample.title}, ${size}. Photo: ${sample.credit}, ${sample.licence} `,
+            make("a", { href: sample.source, target: "_blank", rel: "noreferrer noopener" }, "(source)"),
+          ]
+        : [`${name}, ${size}`]),
+    );
+  }
+}
+
+customElements.define("sge-credit", Credit);
