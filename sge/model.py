@@ -30,6 +30,8 @@ class Card:
     source: str = "not stated"
     sha256: str | None = None
     """Of the file that the weights came from."""
+    opens_with: dict[str, Any] | None = None
+    """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -15,9 +15,7 @@ class Ladder extends StoreElement {
       this.replaceChildren(...this.steps(blocks));
     }
     for (const button of this.querySelectorAll("button")) {
-      const on = button.dataset.block === store.block;
-      button.setAttribute("aria-pressed", String(on));
-      if (on) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      button.setAttribute("aria-pressed", String(button.dataset.block === store.block));
     }
   }
 

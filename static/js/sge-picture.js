@@ -73,6 +73,7 @@ class Picture extends StoreElement {
     this.hidden = !picture;
     if (!picture || !this.clientWidth) return;
     const [width, height] = picture.analysis.geometry.picture;
+    this.style.setProperty("--aspect", width / height);
     const fit = Math.min(this.clientWidth / width, this.clientHeight / height);
     const [shownWidth, shownHeight] = [Math.max(1, width * fit), Math.max(1, height * fit)];
     Object.assign(this.frame.style, { width: `${shownWidth}px`, height: `${shownHeight}px` });

@@ -1,6 +1,6 @@
 // Point at it: which groups of all blocks answer most at one place.
 
-import { make, number } from "./dom.js";
+import { groupName, make, number } from "./dom.js";
 import { store, StoreElement } from "./store.js";
 import { makeTile, markPins } from "./tile.js";
 
@@ -49,7 +49,7 @@ class Ranking extends StoreElement {
       ? "All groups of all blocks, by their similarity at the point, in deviations from the map\u2019s mean."
       : "The network did not see this place: centre framing cuts it off.";
     this.grid.replaceChildren(
-      ...answers.map((one) => makeTile({ block: one.block, group: one.group }, number(one.value, 1), { label: `${one.block}/g${one.group}` })),
+      ...answers.map((one) => makeTile({ block: one.block, group: one.group }, number(one.value, 1), { label: groupName(one).replace(/^blocks\./, "") })),
     );
     markPins(this.grid);
   }

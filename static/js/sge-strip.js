@@ -21,7 +21,9 @@ class Strip extends StoreElement {
       .filter((sample) => !opened.has(sample.id))
       .map((sample) => this.thumb({ name: sample.title, url: `static/samples/${sample.thumb}`, sample }, false, () => addSample(sample)));
     this.list.replaceChildren(...own, ...rest);
-    this.list.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    // Not scrollIntoView: that would move the whole page on a phone.
+    const shown = this.list.querySelector("[aria-current=true]");
+    if (shown) this.list.scrollLeft = shown.offsetLeft - this.list.clientWidth / 2;
   }
 
   thumb({ name, url, sample }, current, onclick) {

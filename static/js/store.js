@@ -63,7 +63,8 @@ class Store extends EventTarget {
 
   /** The group to begin with: the model's own choice in its opening block, else the most focused one. */
   get first() {
-    const { focus, opens_with: opening } = this.picture.analysis;
+    const { focus, model } = this.picture.analysis;
+    const opening = model.opens_with;
     if (opening && opening.block === this.block) return { block: this.block, group: opening.group, why: opening.reason };
     const values = focus[this.block];
     return { block: this.block, group: values.indexOf(Math.max(...values)), why: "the block's most focused group" };

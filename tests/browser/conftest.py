@@ -1,0 +1,108 @@
+"""The real service with the real weights, and a browser that fails the test on anything the page should not do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SAMPLES = ROOT / "static" / "samples"
+
+
+@pytest.fixture(scope="session")
+def service():
+    """``sge serve`` on a free port; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "from sge.cli.main import main; main()"
+    environment = os.environ | {"SGE_MAX_BYTES": str(4 * 1024 * 1024)}
+    process = subprocess.Popen([sys.executable, "-c", code, "serve", "--port", str(port)], env=environment)
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/ready", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "sge serve ended"
+                time.sleep(0.25)
+        else:
+            pytest.fail("sge serve was not ready within a minute")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+class Watched:
+    """A page, and what went wrong on it."""
+
+    def __init__(self, context, home):
+        self.wrong: list[str] = []
+        self.expected: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.page.on("console", lambda m: m.type in ("error", "warning") and self.wrong.append(m.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda request: self.judge(request.url, home))
+
+    def judge(self, url, home):
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" != home:
+            self.wrong.append(f"request to another host: {url}")
+
+    def check(self):
+        reports = [one for one in self.wrong if not any(word in one for word in self.expected)]
+        assert reports == []
+
+
+@pytest.fixture
+def open_page(browser, service):
+    """Opens the page at a size; at the end of the test nothing may have gone wrong (CSP reports are errors)."""
+    opened = []
+
+    def open_at(width=1440, height=900, scheme="light", **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
+        )
+        watched = Watched(context, service)
+        opened.append((context, watched))
+        watched.page.goto(service)
+        watched.page.wait_for_selector("sge-wall .tile")
+        return watched
+
+    yield open_at
+    for context, watched in opened:
+        context.close()
+        watched.check()
