@@ -1,0 +1,77 @@
+"""The Dockerfile: what its text promises, and, on request, the container itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
+
+
+def stage(name):
+    return next(text for text in STAGES if text.splitlines()[0].endswith(f" AS {name}"))
+
+
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+def test_targets_stand_on_the_service_and_bring_only_their_environment(target):
+    assert stage(target).splitlines()[0].split(" AS ")[0] == "service"
+    assert "COPY --from=venv-" in stage(target)
+    assert "RUN" not in stage(target)
+
+
+def test_the_service_is_nobody_special_and_is_watched():
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", stage("service"), re.M)
+    assert "HEALTHCHECK" in stage("service")
+    assert 'CMD ["sge", "serve"]' in stage("service")
+    assert "STOPSIGNAL SIGTERM" in stage("service")
+
+
+def test_nothing_comes_from_an_address():
+    assert "ADD " not in DOCKERFILE
+    code = "\n".join(line for line in DOCKERFILE.splitlines() if not line.startswith("#"))
+    assert re.findall(r"https?://(?!127\.0\.0\.1)", code) == []
+
+
+def test_what_is_copied_is_not_ignored():
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")
+    }
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M)
+    assert {name.split("/")[0] for names in copied for name in names.split()} <= allowed
+
+
+def test_a_lock_without_cuda_keeps_the_rest_with_its_hashes():
+    script, lock = ROOT / "requirements" / "without_cuda.py", ROOT / "requirements" / "run.lock"
+    done = subprocess.run(
+        [sys.executable, str(script), str(lock)], capture_output=True, text=True, check=True
+    )
+    names = re.findall(r"^([\w.-]+)==", done.stdout, re.M)
+    assert {"timm", "pillow", "fastapi"} <= set(names)
+    assert [
+        name
+        for name in names
+        if name in ("torch", "torchvision", "triton") or name.startswith(("nvidia", "cuda"))
+    ] == []
+    entries = re.split(r"^(?=[\w.-]+==)", done.stdout, flags=re.M)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+@pytest.mark.skipif(
+    os.environ.get("SGE_CONTAINER_TEST") != "1", reason="minutes and 30 GB: set SGE_CONTAINER_TEST=1"
+)
+def test_the_container_serves_a_picture():
+    if not (shutil.which("buildah") and shutil.which("debootstrap")):
+        pytest.skip("needs Debian's buildah and debootstrap")
+    script = ROOT / "tests" / "container" / "build.sh"
+    done = subprocess.run([str(script)], capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "container served a picture: German shepherd" in done.stdout
+    assert "ended by SIGTERM with 0" in done.stdout
