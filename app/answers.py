@@ -19,8 +19,6 @@ from sge.export import to_bytes
 from sge.record import atlas_record
 from sge.render import contact_sheet, overlay
 
-_LARGEST_GROUP_NUMBER = 100_000
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -56,32 +54,33 @@ def choose(
         names = names or [analysis.default_block]
         if len(names) > 1:
             raise ChoiceError(f"This answer shows one block; name one of: {', '.join(analysis.masks)}.")
-    names = names or [block.name for block in analysis.blocks]
-    numbers = parse_groups(groups) if groups else None
+    names = list(dict.fromkeys(names)) or [block.name for block in analysis.blocks]
+    spans = parse_groups(groups) if groups else None
     for name in names:
         analysis.maps(name)
-        for number in numbers or ():
-            analysis.group_map(name, number)
-    return Chosen(signal or analysis.signal, list(dict.fromkeys(names)), numbers)
+        for span in spans or ():
+            analysis.group_map(name, span[-1])
+    # Only now that every span lies within a block may it be written out.
+    numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
+    return Chosen(signal or analysis.signal, names, numbers)
 
 
-def parse_groups(text: str) -> list[int]:
-    """``0,3,8-15`` as numbers, in order, each once.
+def parse_groups(text: str) -> list[range]:
+    """``0,3,8-15`` as spans, none of them empty.
 
     Raises:
         ChoiceError: another form.
     """
-    numbers: dict[int, None] = {}
+    spans = []
     for piece in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", piece)
-        if match is None or int(match[2] or match[1]) > _LARGEST_GROUP_NUMBER:
-            raise ChoiceError(f"groups is {text[:80]!r}; write numbers and ranges, for example 0,3,8-15.")
-        numbers |= dict.fromkeys(range(int(match[1]), int(match[2] or match[1]) + 1))
-    if not numbers:
-        raise ChoiceError(
-            f"groups is {text[:80]!r}, a range that runs backwards; write the smaller number first."
-        )
-    return list(numbers)
+        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else None
+        if not span:
+            raise ChoiceError(
+                f"groups is {text[:80]!r}; write numbers and ranges, smaller number first, for example 0,3,8-15."
+            )
+        spans.append(span)
+    return spans
 
 
 def _chosen_maps(analysis: Analysis, chosen: Chosen) -> dict[str, Array]:

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app import answers
+from app.document import BINARY, PICTURE_BODY, PICTURE_PROBLEMS, problems
 from app.engine import Engine, Slot
-from app.errors import MEDIA_TYPE, ProblemError
+from app.errors import ProblemError
 from app.metrics import CONTENT_TYPE
-from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut, Problem
-from app.uploads import FIELD, read_upload
-from sge.analysis import Analysis
+from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut
+from app.work import look, working
 
 router = APIRouter(prefix="/api/v1")
 
-_PROBLEMS = {
-    400: "malformed request",
-    404: "no such model; the answer lists them",
-    413: "too many bytes or pixels",
-    415: "not a picture format that is accepted",
-    422: "a broken picture, or an unknown block, group or parameter value; the answer lists the valid ones",
-    500: "a fault of the server",
-    503: "the queue is full or the model is loading; see Retry-After",
-    504: "past the time limit",
-}
-
-
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        code: {
-            "description": _PROBLEMS[code],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for code in codes
-    }
-
-
-def _retry(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
-    header = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
-    return responses | {503: responses[503] | {"headers": header}}
-
-
-PICTURE_PROBLEMS = _retry(_problems(*_PROBLEMS))
-_BINARY = {"type": "string", "format": "binary"}
-PICTURE_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "JPEG, PNG, WebP, GIF or AVIF",
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}
-            },
-            **{f"image/{kind}": {"schema": _BINARY} for kind in ("jpeg", "png", "webp", "gif", "avif")},
-        },
-    }
-}
-
-ModelName = Annotated[str | None, Query(description="one of the service's models; the first is the default")]
+# Long values are refused before they cost anything.
+ModelName = Annotated[
+    str | None, Query(max_length=200, description="one of the service's models; the first is the default")
+]
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many classes")]
 Framing = Annotated[Literal["whole", "center"], Query(description="all of the picture, or its centre square")]
 Signal = Annotated[
@@ -81,37 +39,6 @@ def engine_of(request: Request) -> Engine:
 EngineDep = Annotated[Engine, Depends(engine_of)]
 
 
-@asynccontextmanager
-async def time_limit(engine: Engine) -> AsyncIterator[None]:
-    """504 past the limit; what waits for the model is then not looked at."""
-    limit = engine.settings.time_limit_s
-    try:
-        async with asyncio.timeout(limit):
-            yield
-    except TimeoutError:
-        raise ProblemError(
-            504, f"The answer took longer than {limit:g} s. Try again, or send a smaller picture.", "time"
-        ) from None
-
-
-async def look(
-    request: Request, engine: Engine, model: str | None, framing: str = "whole", top_k: int = 5
-) -> Analysis:
-    """The request's picture, analysed."""
-    engine.slot(model)
-    upload = await read_upload(request, engine.settings.max_bytes)
-    request.state.picture = {"bytes": len(upload.data)}
-    analysis = await engine.analyze(upload.data, name=upload.name, model=model, framing=framing, top_k=top_k)
-    picture = analysis.picture
-    request.state.picture |= {
-        "width": picture.width,
-        "height": picture.height,
-        "format": picture.format,
-        "picture_sha256": picture.sha256,
-    }
-    return analysis
-
-
 @router.post(
     "/predict", response_model=list[PredictionOut], responses=PICTURE_PROBLEMS, openapi_extra=PICTURE_BODY
 )
@@ -119,15 +46,13 @@ async def predict(
     request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
 ) -> Response:
     """The classes that the network sees, best first."""
-    async with time_limit(engine):
+    async with working(engine, model):
         analysis = await look(request, engine, model, framing, top_k)
     return _json([asdict(one) for one in analysis.predictions])
 
 
 _MASK_TYPES = {
-    "application/octet-stream": {"schema": _BINARY},
-    "application/zip": {"schema": _BINARY},
-    "image/png": {"schema": _BINARY},
+    kind: {"schema": BINARY} for kind in ("application/octet-stream", "application/zip", "image/png")
 }
 
 
@@ -140,8 +65,12 @@ _MASK_TYPES = {
 async def masks(
     request: Request,
     engine: EngineDep,
-    blocks: Annotated[str | None, Query(description="names separated by commas; all by default")] = None,
-    groups: Annotated[str | None, Query(description="numbers or ranges: 0,3,8-15; all by default")] = None,
+    blocks: Annotated[
+        str | None, Query(max_length=2000, description="names separated by commas; all by default")
+    ] = None,
+    groups: Annotated[
+        str | None, Query(max_length=500, description="numbers or ranges: 0,3,8-15; all by default")
+    ] = None,
     signal: Signal = None,
     format: Annotated[
         Literal["json", "npz", "safetensors", "png"],
@@ -151,7 +80,7 @@ async def masks(
     framing: Framing = "whole",
 ) -> Response:
     """Masks, or similarity, of the blocks and groups that are named."""
-    async with time_limit(engine):
+    async with working(engine, model):
         analysis = await look(request, engine, model, framing)
         chosen = answers.choose(analysis, blocks, groups, signal, one_block=format == "png")
         return await engine.run(answers.MASKS[format], analysis, chosen)
@@ -160,14 +89,18 @@ async def masks(
 @router.post(
     "/overlay",
     response_class=Response,
-    responses=PICTURE_PROBLEMS | {200: {"content": {"image/png": {"schema": _BINARY}}}},
+    responses=PICTURE_PROBLEMS | {200: {"content": {"image/png": {"schema": BINARY}}}},
     openapi_extra=PICTURE_BODY,
 )
 async def overlay(
     request: Request,
     engine: EngineDep,
-    block: Annotated[str | None, Query(description="a block's name; the default block if none")] = None,
-    group: Annotated[str, Query(description="numbers or ranges, up to six: 17 or 3,17")] = "0",
+    block: Annotated[
+        str | None, Query(max_length=200, description="a block's name; the default block if none")
+    ] = None,
+    group: Annotated[
+        str, Query(max_length=500, description="numbers or ranges, up to six: 17 or 3,17")
+    ] = "0",
     signal: Signal = None,
     colormap: Annotated[Literal["magma", "viridis", "cividis", "inferno", "plasma"], Query()] = "magma",
     opacity: Annotated[float, Query(ge=0, le=1)] = 0.6,
@@ -177,7 +110,7 @@ async def overlay(
     framing: Framing = "whole",
 ) -> Response:
     """The picture at its own size with one group's map over it, or several, each in its own colour."""
-    async with time_limit(engine):
+    async with working(engine, model):
         analysis = await look(request, engine, model, framing)
         chosen = answers.choose(analysis, block, group, signal, one_block=True)
         options = {
@@ -205,19 +138,19 @@ async def analyze(
     framing: Framing = "whole",
 ) -> Response:
     """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass."""
-    async with time_limit(engine):
+    async with working(engine, model):
         analysis = await look(request, engine, model, framing, top_k)
         return await engine.run(answers.ANALYSES[format], analysis)
 
 
-@router.get("/models")
+@router.get("/models", responses=problems(500))
 async def models(engine: EngineDep) -> list[ModelOut]:
     """Every model of the service: card, blocks, memory, ready or not."""
     return [_model_out(engine, slot) for slot in engine.slots.values()]
 
 
-@router.get("/models/{name}", responses=_problems(404, 422))
-async def model_by_name(name: str, engine: EngineDep) -> ModelOut:
+@router.get("/models/{name}", responses=problems(404, 422, 500))
+async def model_by_name(name: Annotated[str, Path(max_length=200)], engine: EngineDep) -> ModelOut:
     """One model."""
     return _model_out(engine, engine.slot(name))
 
@@ -251,13 +184,13 @@ def _model_out(engine: Engine, slot: Slot) -> ModelOut:
     )
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=problems(500))
 async def live() -> HealthOut:
     """200 while the process runs."""
     return HealthOut(status="live")
 
 
-@router.get("/health/ready", responses=_retry(_problems(503)))
+@router.get("/health/ready", responses=problems(500, 503))
 async def ready(engine: EngineDep) -> HealthOut:
     """200 when every model answers; 503 before."""
     if not engine.ready:
@@ -271,7 +204,7 @@ async def ready(engine: EngineDep) -> HealthOut:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=problems(500) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(engine: EngineDep) -> Response:
     """Prometheus text."""
@@ -280,6 +213,3 @@ async def metrics(engine: EngineDep) -> Response:
 
 def _json(value: object) -> Response:
     return Response(json.dumps(value), media_type="application/json")
-
-
-__all__ = ["Problem", "router"]

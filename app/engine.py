@@ -1,4 +1,4 @@
-"""Between the event loop and the lens: a bounded queue, a decoding pool, and one model thread."""
+"""Between the event loop and the lens: a bounded number of places, a decoding pool, and one model thread."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Slot:
     """One of the service's models, loaded or not."""
 
     name: str
+    source: str
+    """What ``load_model`` is given: a name or a weights file."""
     lens: Lens | None = None
     error: str | None = None
     seconds: float = 0.0
@@ -45,6 +47,20 @@ class Slot:
     def ready(self) -> bool:
         """Whether it answers."""
         return self.lens is not None
+
+    def require_lens(self) -> Lens:
+        """The lens.
+
+        Raises:
+            ProblemError: 503, still loading or not loadable.
+        """
+        if self.error is not None:
+            raise ProblemError(503, f"{self.name} could not be loaded: {self.error}", "failed", 60)
+        if self.lens is None:
+            raise ProblemError(
+                503, f"{self.name} is still loading. Try again in a few seconds.", "loading", 2
+            )
+        return self.lens
 
 
 @dataclass(eq=False)
@@ -72,32 +88,34 @@ class Engine:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.slots = {name: Slot(name) for name in settings.models}
+        self.slots = {name: Slot(name, source) for name, source in settings.sources.items()}
+        self.default = next(iter(self.slots))
+        """The model that answers when none is named."""
+        for name in self.slots:
+            metrics.ready.labels(name).set(0)
         self._admitted = 0
         self._seconds_a_picture = 0.2
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="sge-decode")
-        self._thread = threading.Thread(target=self._work, name="sge-model", daemon=True)
+        self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Starts loading; returns at once."""
+        """Starts loading; returns at once. A stopped engine may be started again."""
+        self._stopping.clear()
+        self._jobs: queue.Queue[Job | None] = queue.Queue()
+        self._pool = ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="sge-decode")
+        self._thread = threading.Thread(target=self._work, name="sge-model", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finishes what is running or queued, then ends the threads."""
+        """Finishes what is running or queued, then ends the threads; models not yet begun are not loaded."""
+        self._stopping.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._pool.shutdown()
+        await asyncio.to_thread(self._pool.shutdown)
 
     @property
     def ready(self) -> bool:
         """Whether every model answers."""
         return all(slot.ready for slot in self.slots.values())
-
-    @property
-    def default(self) -> str:
-        """The model that answers when none is named."""
-        return self.settings.models[0]
 
     def slot(self, name: str | None) -> Slot:
         """A model by name; None is the default.
@@ -110,19 +128,11 @@ class Engine:
         except KeyError:
             raise UnknownModelError(f"No model {name!r} here; there are: {', '.join(self.slots)}.") from None
 
-    def _lens(self, name: str | None) -> Lens:
-        slot = self.slot(name)
-        if slot.error is not None:
-            raise ProblemError(503, f"{slot.name} could not be loaded: {slot.error}", "failed", 60)
-        if slot.lens is None:
-            raise ProblemError(
-                503, f"{slot.name} is still loading. Try again in a few seconds.", "loading", 2
-            )
-        return slot.lens
-
     @contextmanager
-    def admission(self) -> Iterator[None]:
-        """A place in the queue, held until the answer is there.
+    def place(self) -> Iterator[None]:
+        """One of the ``max_queue`` places, held from a picture's first byte to its answer.
+
+        Whatever a picture costs in memory (its bytes, its pixels, its maps) it costs inside a place.
 
         Raises:
             ProblemError: 503 with the seconds after which a place is likely.
@@ -151,15 +161,19 @@ class Engine:
     ) -> Analysis:
         """One picture's analysis: decoded in the pool, looked at on the model's thread.
 
+        To be called inside a ``place``. Where the caller is cancelled, a picture that still waits is not
+        looked at.
+
         Raises:
-            ProblemError, SGEError: see ``_lens``, ``admission``, ``sge.images.decode``.
+            ProblemError, SGEError: see ``Slot.require_lens`` and ``sge.images.decode``.
         """
-        lens = self._lens(model)
-        with self.admission():
-            framed = await self.run(self._frame, data, name, lens, framing)
-            job = Job(lens, framed, top_k)
-            self._jobs.put(job)
-            return await asyncio.wrap_future(job.answer)
+        lens = self.slot(model).require_lens()
+        framed = await self.run(self._frame, data, name, lens, framing)
+        if self._stopping.is_set():  # nobody would ever take the job
+            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
+        job = Job(lens, framed, top_k)
+        self._jobs.put(job)
+        return await asyncio.wrap_future(job.answer)
 
     def _frame(self, data: bytes, name: str | None, lens: Lens, framing: str) -> Frame:
         return frame(decode(data, self.settings.max_pixels, name), lens.model.preprocess, framing)
@@ -171,37 +185,32 @@ class Engine:
     def _work(self) -> None:
         torch.set_num_threads(self.settings.threads or os.cpu_count() or 1)
         for slot in self.slots.values():
-            self._load(slot)
-        held: Job | None = None
-        while True:
-            job = held or self._jobs.get()
-            if job is None:
-                return
-            batch, held, last = self._gather(job)
-            self._answer(batch)
-            if last:
-                if held is not None:
-                    self._answer([held])
-                return
+            if not (slot.ready or self._stopping.is_set()):
+                self._load(slot)
+        waiting: list[Job] = []
+        more = True
+        while more or waiting:
+            more = self._take_in(waiting, wait=not waiting) and more
+            self._answer(self._next_batch(waiting))
 
-    def _gather(self, first: Job) -> tuple[list[Job], Job | None, bool]:
-        """What already waits and fits; the first that does not is held for the next round."""
-        batch = [first]
-        while len(batch) < self.settings.max_batch:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, None, True
-            if not job.goes_with(first):
-                return batch, job, False
-            batch.append(job)
-        return batch, None, False
+    def _take_in(self, waiting: list[Job], *, wait: bool) -> bool:
+        """Moves every job that has come into ``waiting``; False once the engine is to stop."""
+        try:
+            while (job := self._jobs.get(block=wait)) is not None:
+                waiting.append(job)
+                wait = False
+        except queue.Empty:
+            return True
+        return False
+
+    def _next_batch(self, waiting: list[Job]) -> list[Job]:
+        """The oldest job and those after it that fit; the others stay, in their order."""
+        batch = [job for job in waiting if job.goes_with(waiting[0])][: self.settings.max_batch]
+        waiting[:] = [job for job in waiting if job not in batch]
+        # A client that has gone, or a time limit, cancels the answer: its picture is not looked at.
+        return [job for job in batch if job.answer.set_running_or_notify_cancel()]
 
     def _answer(self, batch: list[Job]) -> None:
-        # A client that has gone, or a time limit, cancels the future: its picture is not looked at.
-        batch = [job for job in batch if job.answer.set_running_or_notify_cancel()]
         if not batch:
             return
         self.metrics.batch_sizes.observe(len(batch))
@@ -212,9 +221,8 @@ class Engine:
             for job in batch:
                 job.answer.set_exception(error)
             return
-        self._seconds_a_picture = 0.8 * self._seconds_a_picture + 0.2 * (time.perf_counter() - started) / len(
-            batch
-        )
+        seconds = (time.perf_counter() - started) / len(batch)
+        self._seconds_a_picture = 0.8 * self._seconds_a_picture + 0.2 * seconds
         for job, analysis in zip(batch, analyses, strict=True):
             analysis.predictions = analysis.predictions[: job.top_k]
             job.answer.set_result(analysis)
@@ -222,7 +230,7 @@ class Engine:
     def _load(self, slot: Slot) -> None:
         started = time.perf_counter()
         try:
-            lens = Lens(load_model(slot.name), self.settings.device, self.settings.precision)
+            lens = Lens(load_model(slot.source), self.settings.device, self.settings.precision)
             slot.blocks = lens.analyze(Image.new("RGB", (224, 224), "grey")).blocks
         except SGEError as error:
             slot.error = str(error)

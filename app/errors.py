@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http
-import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,7 +18,6 @@ from sge.errors import (
     UnsupportedFormatError,
 )
 
-log = logging.getLogger("sge.app")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -48,6 +46,10 @@ _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
     (UnknownModelError, 404, "model"),
     (SGEError, 422, "parameter"),
 )
+_SENTENCES = {
+    404: "Nothing is served under this address; /api/v1/openapi.json lists what is.",
+    405: "This address does not answer {method}; the Allow header lists what it answers.",
+}
 
 
 def as_problem(error: SGEError) -> ProblemError:
@@ -67,8 +69,13 @@ def response(status: int, detail: str, headers: dict[str, str] | None = None, **
     return JSONResponse(body | more, status, headers, MEDIA_TYPE)
 
 
+def fault() -> JSONResponse:
+    """What a client learns of a bug: nothing but whose it is."""
+    return response(500, "This is a fault of the server, not of your request; its log says more.")
+
+
 def install(app: FastAPI) -> None:
-    """Makes every error of the application a problem document."""
+    """Makes every error of the application a problem document; bugs are ``Watch``'s."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
@@ -89,10 +96,8 @@ def install(app: FastAPI) -> None:
         return response(422, f"{'; '.join(wrong)}.", errors=wrong)
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        return response(error.status_code, str(error.detail), dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def _bug(_request: Request, error: Exception) -> JSONResponse:
-        log.error("bug", exc_info=error)
-        return response(500, "This is a fault of the server, not of your request; its log says more.")
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        if detail == http.HTTPStatus(error.status_code).phrase and error.status_code in _SENTENCES:
+            detail = _SENTENCES[error.status_code].format(method=request.method)
+        return response(error.status_code, detail, dict(error.headers or {}))

@@ -32,3 +32,5 @@ def configure(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("sge.nn").setLevel(logging.WARNING)
+    # It warns with bytes of the body, which may be a picture's.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from pydantic import ValidationError
 
 import sge
-from app import api, errors, logs, pages
+from app import api, document, errors, logs, pages
 from app.engine import Engine
 from app.metrics import Metrics
 from app.middleware import Watch
-from app.schemas import Problem
-from app.settings import Settings
+from app.settings import Settings, explain
+
+log = logging.getLogger("sge.app")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -43,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # Swagger's page would load scripts from another host.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.engine = engine
     app.state.sample_analyses = {}
@@ -51,24 +60,49 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.static_folder()), name="static")
-    _describe_problems(app)
+    document.describe_problems(app)
     return app
 
 
-def _describe_problems(app: FastAPI) -> None:
-    document = app.openapi()
-    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
-
-
 def serve() -> None:
-    """Runs the service until Ctrl-C or SIGTERM; what is running then is finished."""
-    settings = Settings()
+    """Runs the service until Ctrl-C or SIGTERM; what is running then is finished. Never returns.
+
+    Exit codes: 0 after a signal, 1 where the address cannot be listened on, 2 for a setting that cannot be used.
+    """
+    # uvicorn repeats the signal once it has shut down; the default would report a crash to the supervisor.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: sys.exit(0))
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        _give_up(2, *explain(error))
     logs.configure()
-    uvicorn.run(
+    listening = _listen(settings)  # before the models load, so that a taken port is told at once
+    config = uvicorn.Config(
         create_app(settings),
-        host=settings.host,
-        port=settings.port,
+        lifespan="on",
+        ws="none",  # nothing here speaks it, and an upgrade to a static file would be a fault of the server
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=round(settings.time_limit_s) + 1,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.time_limit_s) + 1,
     )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).split(" (while")[0]
+        _give_up(1, f"{settings.host} port {settings.port}: {reason}. Set SGE_HOST or SGE_PORT to another.")
+    host, port = listening.getsockname()[:2]
+    log.info("listening", extra={"url": f"http://{f'[{host}]' if ':' in host else host}:{port}"})
+    return listening
+
+
+def _give_up(code: int, *sentences: str) -> NoReturn:
+    for sentence in sentences:
+        print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(code)

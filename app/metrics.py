@@ -20,10 +20,11 @@ class Metrics:
             "sge_request_seconds",
             "Seconds from first byte in to last byte out",
             ["route"],
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=self.registry,
         )
         self.queue_depth = Gauge(
-            "sge_queue_depth", "Pictures being decoded or waiting for the model", registry=self.registry
+            "sge_queue_depth", "Pictures taken in and not yet answered", registry=self.registry
         )
         self.batch_sizes = Histogram(
             "sge_batch_size",

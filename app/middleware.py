@@ -1,4 +1,4 @@
-"""Headers, metrics and a log line for every response."""
+"""What holds for every response: security headers, a count, a log line, and a problem document for a bug."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import logging
 import time
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import errors
 from app.metrics import Metrics
 
 log = logging.getLogger("sge.app")
@@ -32,10 +34,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
+CLIENT_GONE = 499
+"""What logs and metrics call a request whose client hung up; nobody receives it."""
 
 
 class Watch:
-    """Counts, times and logs each request, and sets the security headers."""
+    """Counts, times and logs each request, and sets the security headers.
+
+    Bugs end here, within reach of headers, metrics and log: Starlette's own handler for them lies outside
+    every middleware.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -47,7 +55,7 @@ class Watch:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 499  # the client was gone before an answer
+        status: int | None = None
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -60,8 +68,15 @@ class Watch:
 
         try:
             await self.app(scope, receive, sending)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            log.error("bug", exc_info=error)
+            if status is not None:
+                raise  # half an answer is out; the server must break the connection
+            await errors.fault()(scope, receive, sending)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, CLIENT_GONE if status is None else status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The template, not the path: one that nobody serves must not become a label of its own.
@@ -69,17 +84,10 @@ class Watch:
         self.metrics.requests.labels(route, str(status)).inc()
         self.metrics.latency.labels(route).observe(seconds)
         state = scope.get("state", {})
-        if reason := state.get("rejected"):
+        reason = state.get("rejected")
+        if reason:
             self.metrics.rejected.labels(reason).inc()
         if route.startswith("/api") and not route.endswith(("/live", "/ready", "/metrics")):
-            picture = state.get("picture", {})
-            log.info(
-                "request",
-                extra={
-                    "method": scope["method"],
-                    "route": route,
-                    "status": status,
-                    "seconds": round(seconds, 4),
-                    **picture,
-                },
-            )
+            facts = {"method": scope["method"], "route": route, "status": status}
+            facts |= {"seconds": round(seconds, 4), **state.get("picture", {})}
+            log.info("request", extra=facts | ({"rejected": reason} if reason else {}))

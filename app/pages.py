@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app import answers
 from app.api import EngineDep, ModelName
+from app.work import working
 from sge.places import shipped
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +52,8 @@ async def sample_analysis(
     known: dict[tuple[str, str], bytes] = request.app.state.sample_analyses
     key = (sample, engine.slot(model).name)
     if key not in known:
-        data = (static_folder() / "samples" / listed["file"]).read_bytes()
-        analysis = await engine.analyze(data, name=listed["file"], model=model)
-        known[key] = bytes((await engine.run(answers.ANALYSES["json"], analysis)).body)
+        async with working(engine, model):
+            data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
+            analysis = await engine.analyze(data, name=listed["file"], model=model)
+            known[key] = bytes((await engine.run(answers.ANALYSES["json"], analysis)).body)
     return Response(known[key], media_type="application/json")

@@ -73,6 +73,14 @@ class MasksOut(BaseModel):
     blocks: dict[str, MaskOut]
 
 
+class OpensWithOut(BaseModel):
+    """The group that a viewer shows first."""
+
+    block: str
+    group: int
+    reason: str
+
+
 class ModelInfoOut(BaseModel):
     """Which model it was."""
 
@@ -81,6 +89,7 @@ class ModelInfoOut(BaseModel):
     sentence: str
     gates: Literal["inserted", "awake", "trained"]
     sha256: str | None
+    opens_with: OpensWithOut | None
 
 
 class PartOut(BaseModel):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from PIL import Image
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sge.images import MAX_PIXELS
 from sge.registry import DEFAULT_MODEL
 
 MEBIBYTE = 1024 * 1024
+PREFIX = "SGE_"
 
 
 class Settings(BaseSettings):
     """Limits carry their unit in the description; the README's table is tested against these fields."""
 
-    model_config = SettingsConfigDict(env_prefix="SGE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     models: Annotated[list[str], NoDecode] = Field(
         default=[DEFAULT_MODEL],
@@ -23,15 +28,31 @@ class Settings(BaseSettings):
         description="names or weights files, separated by commas; the first is the default",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
-    precision: str = Field(default="auto", description="auto, float32, bfloat16, float16")
-    host: str = Field(default="127.0.0.1", description="address to listen on")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto, float32, bfloat16, float16"
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     max_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest upload, bytes")
-    max_pixels: int = Field(default=50_000_000, ge=1, description="largest picture, pixels")
+    max_pixels: int = Field(
+        default=MAX_PIXELS,
+        ge=1,
+        le=int(Image.MAX_IMAGE_PIXELS or MAX_PIXELS),
+        description="largest picture, pixels (width x height)",
+    )
     max_batch: int = Field(default=8, ge=1, description="most pictures in one forward pass")
-    max_queue: int = Field(default=32, ge=1, description="most pictures decoded or waiting for the model")
+    max_queue: int = Field(
+        default=32,
+        ge=1,
+        description="most pictures taken in at once, from first byte to answer; each may hold max_bytes and "
+        "3 x max_pixels bytes of memory",
+    )
     time_limit_s: float = Field(
-        default=30.0, gt=0, description="longest a request may take, upload included, seconds"
+        default=30.0,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="longest a request may take, upload included, seconds",
     )
     threads: int = Field(
         default=0, ge=0, description="threads that torch computes with; 0: as many as there are cores"
@@ -44,3 +65,30 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [name.strip() for name in value.split(",") if name.strip()]
         return value
+
+    @field_validator("models")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        names = [public_name(source) for source in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")
+        return value
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The name by which clients ask for each model, and what it is loaded from."""
+        return {public_name(source): source for source in self.models}
+
+
+def public_name(source: str) -> str:
+    """A model's name for clients: of a file its stem, because its folder is nobody's business."""
+    is_file = os.sep in source or source.endswith((".safetensors", ".tar", ".pth", ".pt"))
+    return Path(source).name.split(".")[0] if is_file else source
+
+
+def explain(error: ValidationError) -> list[str]:
+    """One sentence for each setting that cannot be used."""
+    return [
+        f"{PREFIX}{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg'].removeprefix('Value error, ')}."
+        for one in error.errors()
+    ]

@@ -1,21 +1,27 @@
-"""The picture of a request, read under a cap while it streams in."""
+"""The picture of a request, read under a cap while it streams in; it never touches the disk."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.errors import ProblemError
+from app.settings import MEBIBYTE
 
 FIELD = "image"
+RAW_TYPES = ("image/", "application/octet-stream")
 MULTIPART_OVERHEAD = 64 * 1024
 """Bytes that boundaries and part headers may add to a picture of the largest size."""
 MAX_TEXT_FIELDS = 16
-RAW_TYPES = ("image/", "application/octet-stream")
+MAX_TEXT_BYTES = 4096
+MAX_NAME = 200
+"""Characters of a file name that are kept."""
 
 
 @dataclass(frozen=True)
@@ -31,75 +37,92 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
 
     Args:
         request: Multipart with a file field ``image``, or the picture's bytes as ``image/*``.
-        max_bytes: The cap; enforced while the body streams in, chunked or not, and for each part.
+        max_bytes: The cap; enforced while the body streams in, chunked or not, and for the file itself.
 
     Raises:
         ProblemError: 400 malformed or without a picture, 413 too large, 415 another kind of body.
+        ClientDisconnect: the client hung up.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _from_form(request, max_bytes)
-    if kind.startswith(RAW_TYPES):
-        data = b"".join([chunk async for chunk in _capped(request, max_bytes, max_bytes)])
-        return _checked(Upload(data, None))
-    raise ProblemError(
-        415,
-        f"The body's Content-Type is {kind or 'missing'}. Send multipart/form-data with a file field "
-        f"'{FIELD}', or the picture's bytes with Content-Type: image/jpeg (or its own).",
-        "format",
-    )
+        upload = await _from_form(request, max_bytes)
+    elif kind.startswith(RAW_TYPES):
+        upload = Upload(await _from_body(request, max_bytes), None)
+    else:
+        raise ProblemError(
+            415,
+            f"The body's Content-Type is {kind[:80] or 'missing'}. Send multipart/form-data with a file field "
+            f"'{FIELD}', or the picture's bytes with Content-Type: image/jpeg (or its own).",
+            "format",
+        )
+    if not upload.data:
+        raise _malformed("The picture is empty (0 bytes). Send its bytes.")
+    return upload
+
+
+async def _from_body(request: Request, max_bytes: int) -> bytes:
+    data = bytearray()
+    async with aclosing(_capped(request, max_bytes, max_bytes)) as stream:
+        async for chunk in stream:
+            data += chunk
+    return bytes(data)
 
 
 async def _from_form(request: Request, max_bytes: int) -> Upload:
-    stream = _capped(request, max_bytes + MULTIPART_OVERHEAD, max_bytes)
-    parser = MultiPartParser(
-        request.headers, stream, max_files=1, max_fields=MAX_TEXT_FIELDS, max_part_size=4096
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise ProblemError(
-            400, f"The form cannot be read: {error.message} Send one file field '{FIELD}'.", "malformed"
-        ) from error
-    except (KeyError, ValueError, UnicodeError, AssertionError) as error:  # a boundary that is missing or mad
-        raise ProblemError(
-            400, "The form cannot be read: its boundary or headers are malformed.", "malformed"
-        ) from error
+    async with aclosing(_capped(request, max_bytes + MULTIPART_OVERHEAD, max_bytes)) as stream:
+        form = await _parse(request, stream)
     try:
         part = form.get(FIELD)
         if not isinstance(part, UploadFile):
-            raise ProblemError(
-                400,
-                f"The form has no file field '{FIELD}'. Name the field that holds the picture so.",
-                "malformed",
+            raise _malformed(
+                f"The form has no file field '{FIELD}', or is cut off. Name the field that holds the picture so."
             )
         data = await part.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise _too_large(max_bytes)
-        return _checked(Upload(data, part.filename or None))
+        return Upload(data, plain_name(part.filename))
     finally:
         await form.close()
 
 
-def _checked(upload: Upload) -> Upload:
-    if not upload.data:
-        raise ProblemError(400, "The picture is empty (0 bytes). Send its bytes.", "malformed")
-    return upload
+async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormData:
+    parser = MultiPartParser(
+        request.headers, stream, max_files=1, max_fields=MAX_TEXT_FIELDS, max_part_size=MAX_TEXT_BYTES
+    )
+    parser.spool_max_size = 0  # in memory alone: the stream is capped
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise _malformed(
+            f"The form cannot be read: {error.message} Send one file field '{FIELD}'."
+        ) from error
+    except (KeyError, ValueError) as error:  # a charset or part header that is mad
+        raise _malformed("The form cannot be read: its headers are malformed.") from error
 
 
-async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncIterator[bytes]:
+async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > cap:
+    if re.fullmatch("[0-9]+", declared) and (len(declared) > 18 or int(declared) > cap):
         raise _too_large(max_bytes)
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > cap:
-            raise _too_large(max_bytes)
-        yield chunk
+    async with aclosing(request.stream()) as stream:
+        async for chunk in stream:
+            received += len(chunk)
+            if received > cap:
+                raise _too_large(max_bytes)
+            yield chunk
+
+
+def plain_name(name: str | None) -> str | None:
+    """A file name as a report may carry it: no folders, nothing invisible, not too long."""
+    last = re.split(r"[\\/]", name or "")[-1]
+    return "".join(letter for letter in last if letter.isprintable()).strip()[:MAX_NAME] or None
+
+
+def _malformed(detail: str) -> ProblemError:
+    return ProblemError(400, detail, "malformed")
 
 
 def _too_large(max_bytes: int) -> ProblemError:
-    return ProblemError(
-        413, f"The picture is larger than {max_bytes / 1048576:g} MiB. Send a smaller one.", "bytes"
-    )
+    limit = f"{max_bytes / MEBIBYTE:g} MiB" if max_bytes >= MEBIBYTE else f"{max_bytes} bytes"
+    return ProblemError(413, f"The picture is larger than {limit}. Send a smaller one.", "bytes")

@@ -37,9 +37,10 @@ def main() -> None:
         axis.set_yticks([])
         for side in axis.spines.values():
             side.set_visible(False)
-        if isinstance(values, np.ndarray):
-            figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.03)
-    figure.tight_layout(w_pad=2)
+        bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.03)
+        # Beside a photo the bar only keeps the four panels equal in size.
+        bar.ax.set_visible(isinstance(values, np.ndarray))
+    figure.tight_layout(w_pad=1)
     figure.savefig(ROOT / "docs" / "how_it_works.png", facecolor="white")
 
 

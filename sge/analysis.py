@@ -80,6 +80,8 @@ class ModelInfo:
     sentence: str
     gates: str
     sha256: str | None
+    opens_with: dict[str, Any] | None = None
+    """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
 
 
 @dataclass
@@ -135,7 +137,8 @@ class Analysis:
         maps = self.maps(block, signal)
         if not 0 <= group < len(maps):
             raise UnknownGroupError(f"{block} has groups 0 to {len(maps) - 1}; there is no group {group}.")
-        return maps[group]
+        one: Array = maps[group]
+        return one
 
     def focus(self, block: str) -> Array:
         """How small a part of the picture each group answers to, (G,): near 1 a single cell, 0 no pattern.
@@ -151,7 +154,10 @@ class Analysis:
 
     @property
     def default_block(self) -> str:
-        """The finest of the coarse blocks (stride 16), where parts show best; else the middle block."""
+        """The block that the model's card opens with; else the last of stride 16, where parts show best."""
+        opening = self.model.opens_with
+        if opening and opening["block"] in self.masks:
+            return str(opening["block"])
         strides = [block.stride for block in self.blocks]
         wanted = 16 if 16 in strides else strides[len(strides) // 2]
         return [block.name for block in self.blocks if block.stride == wanted][-1]

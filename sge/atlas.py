@@ -31,15 +31,22 @@ def encode_atlas(maps: Array) -> Atlas:
     """
     groups, height, width = maps.shape
     lo, hi = float(maps.min()), float(maps.max())
-    scale = 255 / (hi - lo) if hi > lo else 0.0
-    grey = np.rint((maps - lo) * scale).astype(np.uint8).reshape(groups * height, width)
+    # In float64: in float32 a span near the smallest numbers would overflow the scale.
+    unit = (maps.astype(np.float64) - lo) / (hi - lo) if hi > lo else np.zeros(maps.shape)
+    grey = np.rint(unit * 255).astype(np.uint8).reshape(groups * height, width)
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "PNG", compress_level=4)
     return Atlas(groups, height, width, lo, hi, buffer.getvalue())
 
 
 def decode_atlas(atlas: Atlas) -> Array:
-    """Maps (G, h, w), float32, to within half a step of what was encoded."""
-    grey = np.asarray(Image.open(io.BytesIO(atlas.png)), np.float32)
-    values = atlas.lo + grey.reshape(atlas.groups, atlas.height, atlas.width) * ((atlas.hi - atlas.lo) / 255)
-    return np.asarray(values, np.float32)
+    """Maps (G, h, w), float32, to within half a step of what was encoded.
+
+    Raises:
+        OSError, ValueError: not the PNG of such an atlas.
+    """
+    image = Image.open(io.BytesIO(atlas.png), formats=["PNG"])
+    if image.mode != "L" or image.size != (atlas.width, atlas.groups * atlas.height):
+        raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
+    grey = np.asarray(image, np.float64).reshape(atlas.groups, atlas.height, atlas.width)
+    return np.asarray(atlas.lo + grey / 255 * (atlas.hi - atlas.lo), np.float32)

@@ -73,6 +73,8 @@ class MaskCapture:
         self._channels: dict[str, int] = {}
 
     def __enter__(self) -> MaskCapture:
+        for recorded in (self._masks, self._similarity, self._energy, self._channels):
+            recorded.clear()  # Opened again, it must not show what an earlier pass has left.
         for name, module in self._modules.items():
             self._handles.append(module.gate.register_forward_hook(self._gate_hook(name)))
             self._handles.append(module.register_forward_hook(self._module_hook(name)))
@@ -98,7 +100,7 @@ class MaskCapture:
             self._channels[name] = out.shape[1]
             if self._energy_wanted:
                 power = out.detach().float().square().mean((2, 3))
-                by_group = power.unflatten(1, (module.groups, -1)).sum(2)
+                by_group = power.reshape(len(power), module.groups, -1).sum(2)
                 self._energy[name] = by_group / by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
 
         return read

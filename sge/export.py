@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis import Analysis, Array
@@ -87,14 +86,22 @@ def to_bytes(analysis: Analysis, ending: str) -> bytes:
     """
     if ending not in _WRITERS:
         raise AnalysisFileError(
-            f"An analysis is not written as {ending or 'a file without ending'!r}; use {', '.join(ENDINGS)}."
+            f"An analysis is not written as {ending or 'a file without ending'}; use {', '.join(ENDINGS)}."
         )
     return _WRITERS[ending](analysis)
 
 
 def save(analysis: Analysis, path: str | os.PathLike[str]) -> None:
-    """Writes ``to_bytes`` of the path's ending; the file appears whole or not at all."""
-    write_atomically(Path(path), to_bytes(analysis, Path(path).suffix.lower()))
+    """Writes ``to_bytes`` of the path's ending; the file appears whole or not at all.
+
+    Raises:
+        AnalysisFileError: another ending, or the file cannot be written.
+    """
+    data = to_bytes(analysis, Path(path).suffix.lower())
+    try:
+        write_atomically(Path(path), data)
+    except OSError as error:
+        raise AnalysisFileError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def open_analysis(path: str | os.PathLike[str], picture: Source | None = None) -> Analysis:
@@ -109,9 +116,14 @@ def open_analysis(path: str | os.PathLike[str], picture: Source | None = None) -
         analysis = readers[path.suffix.lower()](path)
     except FileNotFoundError:
         raise AnalysisFileError(f"There is no file {path}. Check the path.") from None
-    except (SafetensorError, zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (
+        Exception
+    ) as error:  # damage makes zlib, zipfile, json, Pillow and safetensors raise what they like
+        if isinstance(error, OSError) and error.errno is not None:
+            raise AnalysisFileError(f"{path} cannot be read: {error.strerror}.") from error
+        reason = f"{type(error).__name__}: {error}"
         raise AnalysisFileError(
-            f"{path.name} is damaged or was not written by Analysis.save ({error}). Save it again."
+            f"{path.name} is damaged or was not written by Analysis.save ({reason}). Save it again."
         ) from error
     if picture is not None:
         decoded = decode(picture)

@@ -17,6 +17,8 @@ FRAMINGS = ("whole", "center")
 STRIDE = 32
 MAX_ASPECT = 4
 """In ``whole``, a side is at most this many times the network's size: a banner must not cost gigabytes."""
+BANNER = 8
+"""From this aspect on, ``center`` does not resize what it will crop away."""
 SMALLEST_SIZE, LARGEST_SIZE = 32, 1024
 
 
@@ -27,7 +29,7 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     resize: int = 256
-    """Shorter side before the centre crop, in pixels."""
+    """Shorter side before the centre crop, in pixels; never less than the crop."""
     size: int = 224
     """Side of the centre crop, and shorter side of ``whole``, in pixels."""
     interpolation: str = "bilinear"
@@ -67,9 +69,8 @@ def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size
     if framing == "whole":
         shrunk, window = _whole(picture.image, wanted, resample)
     else:
-        shrunk, window = _center(
-            picture.image, round(wanted * preprocess.resize / preprocess.size), wanted, resample
-        )
+        resize = max(wanted, round(wanted * preprocess.resize / preprocess.size))
+        shrunk, window = _center(picture.image, resize, wanted, resample)
     geometry = Geometry((picture.width, picture.height), shrunk.size, window, framing)
     return Frame(_normalise(shrunk, preprocess), geometry, picture)
 
@@ -83,13 +84,17 @@ def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[I
 def _center(
     image: Image.Image, resize: int, crop: int, resample: Image.Resampling
 ) -> tuple[Image.Image, Box]:
-    """torchvision's protocol: the longer side is cut down to a whole number, the offset rounded.
+    """Shorter side to ``resize``, longer side to the nearest whole number, offsets rounded down.
 
-    Only the crop is ever made (a banner resized in full could fill the memory); its pixels are the same.
+    This is not torchvision's rounding, which cuts the longer side down and rounds the offset: the base
+    network's figure on the ten breeds, top-1 0.766, was measured with this one; torchvision's gives 0.750.
+
+    Of a banner, which resized in full could fill the memory, only the crop is made. It is the same but for
+    single bicubic pixels beside hard edges, since Pillow chooses its order of rows and columns by the size.
     """
     shorter = min(image.size)
-    width, height = (resize if side == shorter else int(resize * side / shorter) for side in image.size)
-    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    width, height = (round(resize * side / shorter) for side in image.size)
+    left, top = (width - crop) // 2, (height - crop + 1) // 2
     across, down = image.width / width, image.height / height
     window = Box(
         left * across,
@@ -97,7 +102,9 @@ def _center(
         min((left + crop) * across, float(image.width)),
         min((top + crop) * down, float(image.height)),
     )
-    return image.resize((crop, crop), resample, box=window), window
+    if max(width, height) > BANNER * resize:
+        return image.resize((crop, crop), resample, box=window), window
+    return image.resize((width, height), resample).crop((left, top, left + crop, top + crop)), window
 
 
 def _normalise(image: Image.Image, preprocess: Preprocess) -> Tensor:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from sge.errors import (
     BrokenPictureError,
@@ -24,6 +25,19 @@ from sge.errors import (
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, GIF or AVIF"
 MAX_PIXELS = 50_000_000
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_AVIF_EXIF = re.compile(rb"(infe\x02.{7})Exif", re.DOTALL)
 
 # The state is global because warnings.catch_warnings is not safe where several threads decode.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -72,23 +86,44 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
     """
     if isinstance(source, Image.Image):
         _check_pixels(source.size, max_pixels)
-        upright = _to_rgb(ImageOps.exif_transpose(source))
-        return Picture(
-            upright, source.format or "MEMORY", hashlib.sha256(upright.tobytes()).hexdigest(), name
-        )
+        upright = _finished(source, source.format or "given")
+        sha256 = hashlib.sha256(upright.tobytes()).hexdigest()
+        return Picture(upright, _format(source) or "MEMORY", sha256, name)
     if isinstance(source, str | os.PathLike):
         name = name or Path(source).name
     data = _read(source)
-    image = _open(data, max_pixels)
     try:
-        upright = _to_rgb(ImageOps.exif_transpose(image))
-    except MemoryError:
-        raise TooManyPixelsError("There is not enough memory for this picture. Make it smaller.") from None
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise BrokenPictureError(
-            f"The {image.format} picture is damaged or cut off ({error}). Save or download it again."
-        ) from error
-    return Picture(upright, str(image.format), hashlib.sha256(data).hexdigest(), name)
+        upright, kind = _decoded(data, max_pixels)
+    except BrokenPictureError:
+        bare = _bare(data)
+        if bare == data:
+            raise
+        upright, kind = _decoded(bare, max_pixels)
+    return Picture(upright, kind, hashlib.sha256(data).hexdigest(), name)
+
+
+def _decoded(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
+    image = _open(data, max_pixels)
+    _scale_transparent_grey(image, data)
+    return _finished(image, _format(image)), _format(image)
+
+
+def _bare(data: bytes) -> bytes:
+    """The same pixels without what surrounds them, over which Pillow refuses some pictures.
+
+    That is a PNG's damaged or large profile and texts, and damaged EXIF of an AVIF.
+    """
+    if data[4:8] == b"ftyp":
+        return _AVIF_EXIF.sub(rb"\1free", data, count=1)
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
 
 
 def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]) -> bytes:
@@ -100,8 +135,9 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
         return Path(source).read_bytes()
     except FileNotFoundError:
         raise PictureNotFoundError(f"There is no file {source}. Check the path.") from None
-    except OSError as error:
-        raise PictureError(f"{source} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PictureError(f"{str(source)!r} cannot be read: {reason}.") from error
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -120,7 +156,9 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
             f"This is not a {FORMATS_TEXT} picture. Save it as one of these and try again."
         ) from None
     except Exception as error:
-        raise BrokenPictureError(f"The picture is damaged ({error}). Save or download it again.") from error
+        raise BrokenPictureError(
+            f"The picture is damaged or cut off ({error}). Save or download it again."
+        ) from error
     _check_pixels(image.size, max_pixels)
     return image
 
@@ -128,19 +166,59 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 def _looks_accepted(data: bytes) -> bool:
     head = data[:16]
     return (
-        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
+        head.startswith((b"\xff\xd8\xff", _PNG, b"GIF87a", b"GIF89a"))
         or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
         or head[4:12] in (b"ftypavif", b"ftypavis")
     )
 
 
+def _format(image: Image.Image) -> str:
+    """A JPEG with further frames, as many phones write it, is MPO to Pillow."""
+    return "JPEG" if image.format == "MPO" else image.format or ""
+
+
 def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    if not all(size):
+        raise BrokenPictureError(f"The picture is empty ({size[0]} x {size[1]} pixels). Choose another one.")
     if size[0] * size[1] > max_pixels:
         raise TooManyPixelsError(f"{size[0]} x {size[1]} pixels. {_too_many(max_pixels)}")
 
 
 def _too_many(max_pixels: int) -> str:
-    return f"The limit is {max_pixels / 1e6:g} million pixels. Make the picture smaller and try again."
+    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+    return f"The limit is {limit / 1e6:.3g} million pixels. Make the picture smaller and try again."
+
+
+def _finished(image: Image.Image, kind: str) -> Image.Image:
+    try:
+        image.load()
+        upright = _to_rgb(_turned(image))
+    except MemoryError:
+        raise TooManyPixelsError("There is not enough memory for this picture. Make it smaller.") from None
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ...
+        raise BrokenPictureError(
+            f"The {kind} picture is damaged or cut off ({error}). Save or download it again."
+        ) from error
+    # What is said of the file (its EXIF turn above all) is no longer true of the upright RGB pixels.
+    profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
+    upright.info = {"icc_profile": profile} if profile else {}
+    return upright
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Upright. ``ImageOps.exif_transpose`` writes the EXIF anew and fails where some of it is damaged."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Damaged EXIF must not cost the picture.
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _scale_transparent_grey(image: Image.Image, data: bytes) -> None:
+    """Pillow widens the greys of a 2- or 4-bit PNG to 8 bits, but not the one that stands for transparent."""
+    grey = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and isinstance(grey, int) and data[24] in (2, 4):
+        image.info["transparency"] = grey * 255 // (2 ** data[24] - 1)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -158,8 +236,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
     """Pillow's own conversion clips at 255, which turns most 16-bit pictures white."""
-    values = np.asarray(image).astype(np.float32)
-    return Image.fromarray(np.rint(values.clip(0, 65535) / 257).astype(np.uint8))
+    values = np.asarray(image)
+    grey = np.rint(values.clip(0, 65535) / np.float32(257)).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255  # on white, as all transparency
+    return Image.fromarray(grey)
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:
@@ -174,6 +256,6 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
             )
             if converted is not None:
                 return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass  # A damaged profile must not cost the picture: the plain formula is close.
+        except Exception:  # PyCMSError, OSError, ValueError, TypeError: whatever a damaged profile provokes
+            pass  # It must not cost the picture: the plain formula is close.
     return image.convert("RGB")

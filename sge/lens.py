@@ -113,15 +113,15 @@ class Lens:
 
     def _model_info(self) -> ModelInfo:
         card = self.model.card
-        return ModelInfo(self.model.name, card.title, card.sentence, card.gates, card.sha256)
+        return ModelInfo(self.model.name, card.title, card.sentence, card.gates, card.sha256, card.opens_with)
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode inside; every module's training flag as before afterwards."""
     flags = {module: module.training for module in network.modules()}
-    network.eval()
     try:
+        network.eval()
         yield
     finally:
         for module, training in flags.items():
@@ -137,8 +137,8 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=device).item()  # "meta" makes tensors that hold nothing
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ChoiceError(
             f"device is {name!r}, which this machine does not offer; choose auto or cpu."
         ) from error

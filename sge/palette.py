@@ -23,8 +23,8 @@ def colour_table(name: str) -> npt.NDArray[np.uint8]:
         ChoiceError: not one of ``COLOUR_MAPS`` (jet never is).
     """
     check_choice("colormap", name, COLOUR_MAPS)
-    table = matplotlib.colormaps[name](np.arange(256))[:, :3]
-    return np.rint(table * 255).astype(np.uint8)
+    table = np.asarray(matplotlib.colormaps[name](np.arange(256)), np.float64)
+    return np.asarray(np.rint(table[:, :3] * 255), np.uint8)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -58,7 +58,7 @@ def atlas_record(maps: Array) -> dict[str, Any]:
 
 
 def _maps_of(record: dict[str, Any]) -> Array:
-    return decode_atlas(Atlas(**record | {"png": base64.b64decode(record["png"])}))
+    return decode_atlas(Atlas(**record | {"png": base64.b64decode(record["png"], validate=True)}))
 
 
 def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) -> Analysis:
@@ -72,6 +72,8 @@ def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) 
     Raises:
         KeyError, TypeError, ValueError: not such data.
     """
+    if record["version"] != VERSION:
+        raise ValueError(f"version {record['version']} instead of {VERSION}")
     blocks = [BlockInfo(**one) for one in record["blocks"]]
     names = [block.name for block in blocks]
     if arrays is None:
@@ -82,6 +84,13 @@ def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) 
         masks = {name: arrays[f"mask/{name}"] for name in names}
         similarity = {name: arrays[f"similarity/{name}"] for name in names}
         contribution = {name: arrays[f"contribution/{name}"] for name in names}
+    for block in blocks:
+        _check_shape(masks[block.name], (block.groups, block.height, block.width))
+        _check_shape(similarity[block.name], (block.groups, block.height, block.width))
+        _check_shape(contribution[block.name], (block.groups,))
+    opening = record["model"].get("opens_with")
+    if opening and not ({"block", "group", "reason"} <= set(opening) and isinstance(opening["group"], int)):
+        raise ValueError(f"a model that opens with {opening}")
     geometry = record["geometry"]
     return Analysis(
         picture=PictureInfo(**record["picture"]),
@@ -100,3 +109,8 @@ def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) 
         ),
         parts=[Part(**one | {"box": Box(*one["box"])}) for one in record["parts"]],
     )
+
+
+def _check_shape(array: Array, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.float32:
+        raise ValueError(f"an array of {array.dtype} {array.shape} instead of float32 {shape}")

@@ -16,6 +16,16 @@ from sge.palette import GROUP_COLOURS, colour_table, rgb
 SCALES = ("relative", "absolute")
 FLAT = 1e-4
 """A map that spans less than this is marked as flat: the picture does not move it."""
+FLAT_NOTE = "  flat: the picture does not move it"
+_BAR = ""
+LARGEST_PICTURE = (1280, 640)
+"""Width and height that the picture has at most on a summary."""
+LARGEST_TILE = (240, 480)
+"""Width and height that a group has at most on a sheet."""
+LEAST_LABEL = 24
+"""Width in pixels that a group's number needs."""
+MIN_SHEET = 420
+"""Width in pixels below which a contact sheet's head would be cut off."""
 _INK, _PAPER, _FAINT = "#16181d", "#ffffff", "#6b7280"
 
 
@@ -24,15 +34,17 @@ def is_flat(values: Array) -> bool:
     return bool(values.max() - values.min() < FLAT)
 
 
-def limits(maps: Array, values: Array, scale: str) -> tuple[float, float]:
+def limits(maps: Array, values: Array, scale: str, signal: str) -> tuple[float, float]:
     """What the ends of the colour bar mean.
 
     ``absolute``: the smallest and largest value of the whole block, so that its groups compare.
-    ``relative``: of this map alone, so that its pattern shows.
+    ``relative``: of this map alone, so that its pattern shows. Similarity begins at 0, every map's mean: below
+    it a place disagrees with its group, and how much so is no more of interest than where the group answers.
     """
     check_choice("scale", scale, SCALES)
     source = maps if scale == "absolute" else values
-    return float(source.min()), float(source.max())
+    high = float(source.max())
+    return (min(0.0, high) if signal == "similarity" else float(source.min())), high
 
 
 def overlay(
@@ -65,25 +77,28 @@ def overlay(
         UnknownBlockError, UnknownGroupError, ChoiceError: a value that is not there; the message lists those that are.
         AnalysisFileError: the analysis holds no picture.
     """
-    groups = [group] if isinstance(group, int) else list(group)
+    groups = list(group) if isinstance(group, Sequence | np.ndarray) else [int(group)]
     if not 1 <= len(groups) <= len(GROUP_COLOURS):
         raise ChoiceError(f"{len(groups)} groups were asked for; choose 1 to {len(GROUP_COLOURS)}.")
     if not 0 <= opacity <= 1:
         raise ChoiceError(f"opacity is {opacity}; choose 0 to 1.")
+    table = colour_table(colormap)
     picture = analysis.require_image()
+    signal = signal or analysis.signal
     maps = analysis.maps(block, signal)
     chosen = [analysis.group_map(block, number, signal) for number in groups]
-    ends = [limits(maps, values, scale) for values in chosen]
+    ends = [limits(maps, values, scale, signal) for values in chosen]
     window = _window(analysis)
     seen = picture.crop(window)
     heat = [_stretch(values, seen.size, *end) for values, end in zip(chosen, ends, strict=True)]
     if len(groups) == 1:
-        coloured = Image.fromarray(colour_table(colormap)[heat[0]])
+        coloured = Image.fromarray(table[heat[0]])
         drawn = Image.blend(seen, coloured, opacity)
     else:
         drawn = seen
         for colour, values in zip(GROUP_COLOURS, heat, strict=False):
-            alpha = Image.fromarray(np.rint(values * opacity).astype(np.uint8))
+            # Squared, so that the colours meet where groups answer and not over the whole picture.
+            alpha = Image.fromarray(np.rint((values / 255.0) ** 2 * 255 * opacity).astype(np.uint8))
             drawn = Image.composite(Image.new("RGB", seen.size, rgb(colour)), drawn, alpha)
     result = picture.copy()
     result.paste(drawn, window[:2])
@@ -103,7 +118,7 @@ def _stretch(values: Array, size: tuple[int, int], lo: float, hi: float) -> npt.
     span = hi - lo
     unit = (values - lo) / span if span > FLAT else np.zeros_like(values)
     smooth = Image.fromarray(np.ascontiguousarray(unit, np.float32)).resize(size, Image.Resampling.BICUBIC)
-    return np.rint(np.asarray(smooth).clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.asarray(smooth).clip(0, 1) * 255), np.uint8)
 
 
 def _legend(
@@ -116,30 +131,32 @@ def _legend(
     flat: Sequence[bool],
 ) -> None:
     """Lower left corner; left out where the picture is too small for words."""
+    one = len(groups) == 1
+    texts = [
+        f"{block}/g{number}  {lo:.2f} to {hi:.2f}{FLAT_NOTE if still else ''}"
+        for number, (lo, hi), still in zip(groups, ends, flat, strict=True)
+    ]
+    rows = [*texts, *([_BAR] if one else []), f"{scale} scale"]
     unit = max(11, min(image.size) // 40)
-    lines = len(groups) + (1 if len(groups) > 1 else 2)
-    width, height = 22 * unit, round((lines * 1.5 + 0.8) * unit)
+    font = ImageFont.load_default(unit)
+    draw = ImageDraw.Draw(image, "RGBA")
+    indent = 0 if one else round(1.5 * unit)
+    width = max(22 * unit, unit + indent + math.ceil(max(draw.textlength(text, font) for text in rows)))
+    height = round((1.5 * len(rows) + 0.8) * unit)
     if width > image.width or height > image.height // 2:
         return
-    draw = ImageDraw.Draw(image, "RGBA")
-    font = ImageFont.load_default(unit)
-    left, top = unit // 2, image.height - height - unit // 2
+    left, top = min(unit // 2, image.width - width), image.height - height - unit // 2
     draw.rounded_rectangle((left, top, left + width, top + height), unit // 2, fill=(22, 24, 29, 216))
     x, y = left + unit // 2, top + unit // 2
-    if len(groups) == 1:
-        note = " (flat: the picture does not move it)" if flat[0] else ""
-        draw.text((x, y), f"{block}/g{groups[0]}{note}", fill="white", font=font)
-        bar = Image.fromarray(colour_table(colormap)[None, :, :]).resize((width - unit, unit))
-        image.paste(bar, (x, round(y + 1.5 * unit)))
-        lo, hi = ends[0]
-        draw.text((x, y + 3 * unit), f"{lo:.2f} to {hi:.2f}, {scale} scale", fill="white", font=font)
-        return
-    for i, number in enumerate(groups):
+    for i, text in enumerate(rows):
         row = y + round(1.5 * i * unit)
-        draw.rectangle((x, row, x + unit, row + unit), fill=GROUP_COLOURS[i])
-        text = f"{block}/g{number}  {ends[i][0]:.2f} to {ends[i][1]:.2f}{'  flat' if flat[i] else ''}"
-        draw.text((x + 1.5 * unit, row), text, fill="white", font=font)
-    draw.text((x, y + round(1.5 * len(groups) * unit)), f"{scale} scale", fill="white", font=font)
+        if text == _BAR:
+            bar = Image.fromarray(colour_table(colormap)[None, :, :]).resize((width - unit, unit))
+            image.paste(bar, (x, row))
+            continue
+        if not one and i < len(groups):
+            draw.rectangle((x, row, x + unit, row + unit), fill=GROUP_COLOURS[i])
+        draw.text((x + (indent if i < len(groups) else 0), row), text, fill="white", font=font)
 
 
 def contact_sheet(
@@ -164,34 +181,44 @@ def contact_sheet(
         width: Of the sheet, in pixels.
 
     Raises:
-        UnknownBlockError, IndexError, ChoiceError: a value that is not there.
+        UnknownBlockError, UnknownGroupError, ChoiceError: a value that is not there.
     """
+    signal = signal or analysis.signal
     maps = analysis.maps(block, signal)
     table = colour_table(colormap)
     numbers = list(range(len(maps))) if groups is None else list(groups)
+    gap, label, head = 8, 18, 64
     _, rows, cols = maps.shape
-    columns = max(1, round(math.sqrt(len(numbers) * rows / cols * 1.6)))
-    gap, label = 8, 18
-    tile_width = max(24, min(240, (width - gap) // columns - gap))
-    tile_height = max(8, round(tile_width * rows / cols))
-    head = 64
+    columns, tile_width, tile_height = _tiling(len(numbers), rows, cols, width - gap, gap)
+    step = max(tile_width, LEAST_LABEL) + gap
     height = head + math.ceil(len(numbers) / columns) * (tile_height + label + gap) + gap
-    sheet = Image.new("RGB", (columns * (tile_width + gap) + gap, height), _PAPER)
+    sheet = Image.new("RGB", (max(columns * step + gap, MIN_SHEET), height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    _head(draw, sheet, analysis, block, signal or analysis.signal, maps, table, scale)
+    _head(draw, sheet, analysis, block, signal, maps, table, scale)
     for place, number in enumerate(numbers):
-        values = maps[number]
+        values = analysis.group_map(block, number, signal)
         row, col = divmod(place, columns)
-        x, y = gap + col * (tile_width + gap), head + row * (tile_height + label + gap)
-        lo, hi = limits(maps, values, scale)
+        x, y = gap + col * step, head + row * (tile_height + label + gap)
+        lo, hi = limits(maps, values, scale, signal)
         tile = Image.fromarray(table[_stretch(values, (tile_width, tile_height), lo, hi)])
         sheet.paste(tile, (x, y))
         if is_flat(values):
             draw.line((x, y, x + tile_width, y + tile_height), fill=_FAINT)
-        draw.text(
-            (x, y + tile_height + 2), f"g{number}{' flat' if is_flat(values) else ''}", fill=_INK, font=font
-        )
+        words = f"g{number} flat" if is_flat(values) else f"g{number}"
+        if draw.textlength(words, font) > step:
+            words = str(number)
+        draw.text((x, y + tile_height + 2), words, fill=_INK, font=font)
     return sheet
+
+
+def _tiling(count: int, rows: int, cols: int, width: int, gap: int) -> tuple[int, int, int]:
+    """Columns, and the width and height of a tile: of the maps' aspect, and never larger than is of use."""
+    wanted = max(1, min(count, round(math.sqrt(count * rows / cols * 1.6))))
+    tile_width = min(LARGEST_TILE[0], max(LEAST_LABEL, width // wanted - gap))
+    if tile_width * rows > LARGEST_TILE[1] * cols:
+        tile_width = max(2, round(LARGEST_TILE[1] * cols / rows))
+    columns = max(1, min(count, width // (max(tile_width, LEAST_LABEL) + gap)))
+    return columns, tile_width, max(2, round(tile_width * rows / cols))
 
 
 def _head(
@@ -204,11 +231,9 @@ def _head(
     table: npt.NDArray[np.uint8],
     scale: str,
 ) -> None:
-    meaning = (
-        f"{maps.min():.2f} to {maps.max():.2f}"
-        if scale == "absolute"
-        else "each group's own smallest to largest"
-    )
+    lo, hi = limits(maps, maps, "absolute", signal)
+    start = "0" if signal == "similarity" else "each group's own smallest"
+    meaning = f"{lo:.2f} to {hi:.2f}" if scale == "absolute" else f"{start} to each group's largest"
     draw.text(
         (8, 6), f"{analysis.model.title}  ·  {block}  ·  {signal}", fill=_INK, font=ImageFont.load_default(16)
     )
@@ -217,33 +242,30 @@ def _head(
 
 
 def summary(analysis: Analysis, *, signal: str | None = None) -> Image.Image:
-    """The picture with its most focused group, the classes, and the default block's groups, on one sheet.
+    """The picture with the group that the model opens with, the classes, and the block's groups, on one sheet.
 
     Raises:
         AnalysisFileError: the analysis holds no picture.
     """
     block = analysis.default_block
-    group = int(np.argmax(analysis.focus(block)))
+    opening = analysis.model.opens_with
+    if opening and opening["block"] == block and 0 <= opening["group"] < len(analysis.maps(block)):
+        group, reason = int(opening["group"]), str(opening["reason"])
+    else:
+        group, reason = int(np.argmax(analysis.focus(block))), "the block's most focused group"
     picture = overlay(analysis, block, group, signal=signal, legend=False)
-    height = 640
-    picture = picture.resize((max(1, min(1280, round(picture.width * height / picture.height))), height))
+    factor = min(LARGEST_PICTURE[0] / picture.width, LARGEST_PICTURE[1] / picture.height)
+    picture = picture.resize((max(1, round(picture.width * factor)), max(1, round(picture.height * factor))))
     wall = contact_sheet(analysis, block, signal=signal)
-    text = 26 * (len(analysis.predictions) + 2)
-    sheet = Image.new("RGB", (picture.width + wall.width + 24, max(height + text, wall.height) + 16), _PAPER)
+    small, large = ImageFont.load_default(14), ImageFont.load_default(18)
+    lines = [(f"{block}/g{group}: {reason}", _FAINT, small)]
+    lines += [(f"{100 * one.score:5.1f} %   {one.label}", _INK, large) for one in analysis.predictions]
+    column = max(picture.width, *(math.ceil(font.getlength(text)) for text, _, font in lines))
+    height = max(picture.height + 26 * (len(lines) + 1), wall.height) + 16
+    sheet = Image.new("RGB", (column + wall.width + 24, height), _PAPER)
     sheet.paste(picture, (8, 8))
-    sheet.paste(wall, (picture.width + 16, 8))
+    sheet.paste(wall, (column + 16, 8))
     draw = ImageDraw.Draw(sheet)
-    draw.text(
-        (8, height + 16),
-        f"{block}/g{group}, the block's most focused group",
-        fill=_FAINT,
-        font=ImageFont.load_default(14),
-    )
-    for i, one in enumerate(analysis.predictions):
-        draw.text(
-            (8, height + 42 + 26 * i),
-            f"{100 * one.score:5.1f} %   {one.label}",
-            fill=_INK,
-            font=ImageFont.load_default(18),
-        )
+    for i, (text, colour, font) in enumerate(lines):
+        draw.text((8, picture.height + 16 + 26 * i), text, fill=colour, font=font)
     return sheet

@@ -1,0 +1,45 @@
+"""Made-up analyses whose every number is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from sge.analysis import Analysis, BlockInfo, ModelInfo, Part, PictureInfo, Prediction
+from sge.geometry import Box, Geometry
+
+FINE, COARSE = "layer1.0", "layer2.0"
+
+
+def made(
+    size: tuple[int, int] = (80, 60),
+    window: Box | None = None,
+    grids: dict[str, tuple[int, int]] | None = None,
+    groups: int = 8,
+    framing: str = "whole",
+    seed: int = 0,
+) -> Analysis:
+    """Two blocks of random maps over a grey picture; the fine block's gates act, the coarse one's sleep."""
+    grids = grids or {FINE: (6, 8), COARSE: (3, 4)}
+    rs = np.random.RandomState(seed)
+    similarity = {
+        name: rs.standard_normal((groups, *grid)).astype(np.float32) for name, grid in grids.items()
+    }
+    masks = {name: (1 / (1 + np.exp(-values))).astype(np.float32) for name, values in similarity.items()}
+    masks[COARSE] = np.full_like(masks[COARSE], 0.73)
+    shares = {name: rs.random_sample(groups).astype(np.float32) for name in grids}
+    return Analysis(
+        picture=PictureInfo("grey.png", *size, "PNG", "ab" * 32),
+        model=ModelInfo("made", "Made up", "Knows nothing.", "awake", None),
+        predictions=[Prediction("tabby </script>", 0.75, 281), Prediction("Ünï 犬", 0.25, 1)],
+        blocks=[
+            BlockInfo(name, groups, *grids[name], stride, 64, sleeping)
+            for name, stride, sleeping in ((FINE, 8, 0), (COARSE, 16, groups))
+        ],
+        masks=masks,
+        similarity=similarity,
+        contribution={name: values / values.sum() for name, values in shares.items()},
+        geometry=Geometry(size, (64, 64), window or Box(0.0, 0.0, *map(float, size)), framing, grids),
+        parts=[Part("nose", 40.5, 30.25, 0.9, Box(30.0, 20.0, 50.0, 40.0))],
+        image=Image.new("RGB", size, (128, 128, 128)),
+    )

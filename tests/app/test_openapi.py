@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from schemathesis.python.asgi import shutdown_lifespans
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from tests.app.asking import jpeg, post
+from tests.app.conftest import API, until
+
+POSTS = ("predict", "masks", "overlay", "analyze")
+FORMATS = ("jpeg", "png", "webp", "gif", "avif")
+
+
+@pytest.fixture(scope="module")
+def document(service: Any) -> dict[str, Any]:
+    document: dict[str, Any] = service.client.get(f"{API}/openapi.json").json()
+    return document
+
+
+def test_every_operation_states_every_problem(document: dict[str, Any]) -> None:
+    stated = {
+        (path.removeprefix(API), method): {int(code) for code in operation["responses"]}
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    everything = {200, 400, 404, 413, 415, 422, 500, 503, 504}
+    assert stated == {
+        **{(f"/{route}", "post"): everything for route in POSTS},
+        ("/models", "get"): {200, 500},
+        ("/models/{name}", "get"): {200, 404, 422, 500},
+        ("/health/live", "get"): {200, 500},
+        ("/health/ready", "get"): {200, 500, 503},
+        ("/metrics", "get"): {200, 500},
+    }
+
+
+def test_every_problem_has_the_same_form(document: dict[str, Any]) -> None:
+    for item in document["paths"].values():
+        for operation in item.values():
+            for code, response in operation["responses"].items():
+                if int(code) < 400:
+                    continue
+                assert response["content"] == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }
+                assert ("Retry-After" in response.get("headers", {})) == (code == "503")
+    problem = document["components"]["schemas"]["Problem"]
+    assert {"type", "title", "status", "detail"} <= set(problem["required"])
+
+
+def test_the_document_names_every_picture_format(document: dict[str, Any]) -> None:
+    for route in POSTS:
+        content = document["paths"][f"{API}/{route}"]["post"]["requestBody"]["content"]
+        assert set(content) == {"multipart/form-data", *(f"image/{kind}" for kind in FORMATS)}
+        assert content["multipart/form-data"]["schema"]["required"] == ["image"]
+
+
+def test_every_answer_kind_is_stated(document: dict[str, Any]) -> None:
+    kinds = {
+        route: set(document["paths"][f"{API}/{route}"]["post"]["responses"]["200"]["content"])
+        for route in POSTS
+    }
+    assert kinds == {
+        "predict": {"application/json"},
+        "masks": {"application/json", "application/zip", "application/octet-stream", "image/png"},
+        "overlay": {"image/png"},
+        "analyze": {"application/json", "text/html"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("route", "schema"), [("analyze", "AnalysisOut"), ("masks", "MasksOut"), ("models", "ModelOut")]
+)
+def test_answers_are_their_schemas_and_hold_nothing_else(
+    client: TestClient, document: dict[str, Any], route: str, schema: str
+) -> None:
+    # Closed: what the document does not name must not be answered.
+    for one in document["components"]["schemas"].values():
+        if one["type"] == "object":
+            one["additionalProperties"] = one.get("additionalProperties", False)
+    validator = jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{schema}", **document})
+    answer = (
+        client.get(f"{API}/models").json()[0] if route == "models" else post(client, route, jpeg()).json()
+    )
+    assert [str(error) for error in validator.iter_errors(answer)] == []
+    del answer[next(iter(answer))]
+    assert not validator.is_valid(answer)
+
+
+# Fuzzing: the document is the list of what may happen.
+
+_SAMPLE = (Path(__file__).resolve().parents[2] / "static/samples/chelsea.jpg").read_bytes()
+
+
+@functools.cache
+def whole(kind: str) -> list[bytes]:
+    return [_SAMPLE, *(jpeg(seed, size, kind) for seed, size in enumerate([(96, 64), (1, 1), (40, 400)]))]
+
+
+def bodies(kind: str) -> st.SearchStrategy[bytes]:
+    """Whole pictures, cut ones, and noise."""
+    pictures = st.sampled_from(whole(kind))
+    cut = st.tuples(pictures, st.integers(0, 2000)).map(lambda pair: pair[0][: pair[1]])
+    return st.one_of(pictures, pictures, cut, st.binary(max_size=200))
+
+
+for _kind in FORMATS:
+    schemathesis.openapi.media_type(f"image/{_kind}", bodies(_kind.upper()))
+schemathesis.openapi.format("binary", bodies("JPEG"))
+
+
+# Made when the tests are collected, started by the fixture.
+_application = create_app(Settings())
+fuzzed = schemathesis.openapi.from_dict(_application.openapi())
+fuzzed.app = _application
+
+
+@pytest.fixture(scope="module")
+def _started(_no_settings_from_outside: None) -> Iterator[None]:
+    with schemathesis.python.asgi.get_client(_application):
+        until(lambda: _application.state.engine.ready)
+    yield
+    shutdown_lifespans()
+
+
+RIGHT = {"blocks": "blocks.1.0,blocks.4.2", "block": "blocks.4.2", "groups": "3,8-10", "group": "7"}
+
+
+def made_right(case: schemathesis.Case) -> bool:
+    """Gives a case that fits the schemas blocks and groups that exist; whether its picture is whole too."""
+    body = case.body.get("image") if isinstance(case.body, dict) else case.body
+    data = getattr(body, "data", body)
+    if case.meta is None or case.meta.generation.mode is not schemathesis.GenerationMode.POSITIVE:
+        return False
+    if not any(data in whole(kind.upper()) for kind in FORMATS):
+        return False
+    for name in RIGHT.keys() & case.query.keys():
+        one_block = name == "blocks" and case.query.get("format") == "png"
+        case.query[name] = RIGHT["block" if one_block else name]
+    return True
+
+
+@fuzzed.parametrize()
+@settings(
+    max_examples=100, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+@pytest.mark.usefixtures("_started")
+def test_nothing_happens_that_the_document_does_not_state(case: schemathesis.Case) -> None:
+    # Every check holds for every case, but one: that whatever fits the schemas is accepted. No schema can say
+    # which bytes are a whole picture and which blocks a network has, so that one is asked where both are right.
+    right = made_right(case)
+    case.call_and_validate(excluded_checks=[] if right else [positive_data_acceptance])

@@ -1,0 +1,140 @@
+"""`sge serve` as a process of its own: what only the outside can see."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.main import serve
+from tests.app.asking import jpeg
+from tests.app.conftest import API, WAIT_S, until
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from sge.cli.main import main; main()", "serve", "--port", "0"]
+
+
+class Process:
+    """A running `sge serve` and its log."""
+
+    def __init__(self, **settings: str) -> None:
+        environment = {**os.environ, **settings}
+        self.child = subprocess.Popen(
+            COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[str] = []
+        assert self.child.stderr is not None
+        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.child.stderr.readline, "")))
+        self.reader.start()
+
+    def event(self, start: str) -> dict[str, Any] | None:
+        """The log line that begins so."""
+        read = (json.loads(line) for line in list(self.lines))
+        return next((line for line in read if line["event"].startswith(start)), None)
+
+    def wait_for(self, start: str) -> dict[str, Any]:
+        until(lambda: self.child.poll() is not None or self.event(start))
+        line = self.event(start)
+        assert line is not None, "".join(self.lines)
+        return line
+
+    @property
+    def port(self) -> int:
+        return int(self.wait_for("listening")["url"].rsplit(":", 1)[1])
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=WAIT_S) as answer:
+            return str(answer.read(), "utf-8")
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[Process]:
+    process = Process(**settings)
+    try:
+        yield process
+    finally:
+        process.child.kill()
+        process.child.wait(WAIT_S)
+        process.reader.join(WAIT_S)
+        process.child.stdout.close()  # type: ignore[union-attr]
+        process.child.stderr.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_running_requests_finish_and_exits_with_0(stop: signal.Signals) -> None:
+    with serving(SGE_THREADS="1") as process, socket.create_connection(("127.0.0.1", process.port)) as client:
+        process.wait_for("model ready")
+        client.settimeout(WAIT_S)
+        data = jpeg(size=(400, 300))
+        head = f"POST {API}/analyze HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
+        client.sendall(head.encode() + b"\r\n\r\n" + data[:100])
+        until(lambda: "sge_queue_depth 1.0" in process.get(f"{API}/metrics"))
+        process.child.send_signal(stop)
+        process.wait_for("Shutting down")
+        with pytest.raises(urllib.error.URLError):
+            process.get(f"{API}/health/live")  # nobody new is let in
+        client.sendall(data[100:])
+        answer = b""
+        while chunk := client.recv(65536):
+            answer += chunk
+        header, _, body = answer.partition(b"\r\n\r\n")
+        assert header.startswith(b"HTTP/1.1 200")
+        assert b"server:" not in header.lower()
+        assert f"content-length: {len(body)}".encode() in header.lower()
+        assert json.loads(body)["picture"]["width"] == 400
+        assert process.child.wait(WAIT_S) == 0
+        process.reader.join(WAIT_S)
+        assert process.event("request") is not None
+        assert "Traceback" not in "".join(process.lines)
+        assert process.child.stdout is not None
+        assert process.child.stdout.read() == ""
+
+
+def test_a_wrong_setting_is_a_sentence_and_exit_code_2() -> None:
+    environment = {**os.environ, "SGE_MAX_BYTES": "20 MiB"}
+    done = subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: SGE_MAX_BYTES is '20 MiB': ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_taken_port_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("app.logs.configure", lambda: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("app.engine.load_model", lambda _name: pytest.fail("loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SGE_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(SystemExit) as caught:
+            serve()
+    assert caught.value.code == 1
+    sentence = capsys.readouterr().err
+    assert "Address already in use. Set SGE_HOST or SGE_PORT" in sentence
+    assert len(sentence.splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", ["no such host", "256.1.1.1", "::zz"])
+def test_an_address_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    monkeypatch.setattr("app.logs.configure", lambda: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("SGE_HOST", host)
+    with pytest.raises(SystemExit) as caught:
+        serve()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: {host} port 8000: ")

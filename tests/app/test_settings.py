@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from app.engine import Engine
+from app.main import serve
+from app.metrics import Metrics
+from app.settings import PREFIX, Settings, explain, public_name
+from tests.app.asking import check_problem, jpeg, post
+from tests.app.conftest import running
+
+WRONG = {
+    "MAX_BYTES": ["0", "-1", "20 MiB", "", "1.5"],
+    "MAX_PIXELS": ["0", "many", str(int(Image.MAX_IMAGE_PIXELS or 0) + 1)],
+    "MAX_BATCH": ["0", "x"],
+    "MAX_QUEUE": ["0", "-3"],
+    "TIME_LIMIT_S": ["0", "-1", "nan", "inf", "1e9", "soon"],
+    "THREADS": ["-1", "two"],
+    "DECODE_THREADS": ["0"],
+    "PORT": ["-1", "65536", "http"],
+    "HOST": [""],
+    "PRECISION": ["int8", "Float32"],
+    "MODELS": ["", " , ", "a,a", "/x/dog.safetensors,/y/dog.safetensors", "dog,/y/dog.pth.tar"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_a_wrong_value_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    (sentence,) = explain(caught.value)
+    assert sentence.startswith(f"SGE_{name} is ")
+    assert sentence.endswith(".")
+    assert "Value error" not in sentence
+
+
+def test_every_wrong_value_is_told_at_once_and_the_exit_code_is_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SGE_PORT", "http")
+    monkeypatch.setenv("SGE_MAX_QUEUE", "0")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        serve()
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sorted(line.split(" is ")[0] for line in err.splitlines()) == [
+        "error: SGE_MAX_QUEUE",
+        "error: SGE_PORT",
+    ]
+
+
+def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {
+        "models": "sge_resnet50, /data/My dogs.v2.pth.tar ,",
+        "device": "cuda:1",
+        "precision": "bfloat16",
+        "host": "0.0.0.0",
+        "port": "81",
+        "max_bytes": "1000",
+        "max_pixels": "2000",
+        "max_batch": "3",
+        "max_queue": "4",
+        "time_limit_s": "5.5",
+        "threads": "6",
+        "decode_threads": "7",
+    }
+    assert set(given) == set(Settings.model_fields)
+    for name, value in given.items():
+        monkeypatch.setenv(PREFIX + name.upper(), value)
+    read = Settings()
+    assert read.models == ["sge_resnet50", "/data/My dogs.v2.pth.tar"]
+    assert read.sources == {"sge_resnet50": "sge_resnet50", "My dogs": "/data/My dogs.v2.pth.tar"}
+    for name, value in given.items():
+        if name != "models":
+            assert str(getattr(read, name)) == value
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    defaults = Settings()
+    assert defaults.models == ["sge_efficientnet_lite0"]
+    assert (defaults.host, defaults.port) == ("127.0.0.1", 8000)
+    assert (defaults.max_bytes, defaults.max_pixels) == (20 * 1024 * 1024, 50_000_000)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("sge_resnet50", "sge_resnet50"),
+        ("weights.safetensors", "weights"),
+        ("./dir/a.b.pth.tar", "a"),
+        ("/x/model", "model"),
+        ("resnet.v2", "resnet.v2"),
+    ],
+)
+def test_clients_learn_a_files_stem_and_not_its_folder(source: str, name: str) -> None:
+    assert public_name(source) == name
+
+
+def test_the_first_model_is_the_default() -> None:
+    engine = Engine(Settings(models=["b", "a"]), Metrics())
+    assert engine.default == "b"
+    assert engine.slot(None).name == engine.slot("").name == "b"
+
+
+# Each limit is honoured when it comes from the environment; batch, queue, time and threads have their tests
+# in test_engine.py and test_errors.py.
+
+
+def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large, heavy = jpeg(size=(30, 20)), jpeg(size=(40, 20)), jpeg(size=(30, 20)) + bytes(2000)
+    monkeypatch.setenv("SGE_MAX_BYTES", str(max(len(small), len(large))))
+    monkeypatch.setenv("SGE_MAX_PIXELS", "600")
+    with running() as one:
+        assert post(one.client, "predict", small).status_code == 200
+        assert "0.0006 million pixels" in check_problem(post(one.client, "predict", large), 413)["detail"]
+        check_problem(post(one.client, "predict", heavy), 413)
+
+
+def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SGE_MAX_QUEUE", "1")
+    with running() as one, one.engine.place():
+        check_problem(post(one.client, "predict", jpeg()), 503)
+
+
+def test_the_device_and_the_precision_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SGE_DEVICE", "cpu")
+    monkeypatch.setenv("SGE_PRECISION", "bfloat16")
+    with running() as one:
+        described = one.client.get("/api/v1/models").json()[0]
+        assert (described["device"], described["precision"]) == ("cpu", "bfloat16")
+        assert post(one.client, "predict", jpeg()).status_code == 200
