@@ -98,7 +98,10 @@ def _listen(settings: Settings) -> socket.socket:
         reason = (error.strerror or str(error)).split(" (while")[0]
         _give_up(1, f"{settings.host} port {settings.port}: {reason}. Set SGE_HOST or SGE_PORT to another.")
     host, port = listening.getsockname()[:2]
-    log.info("listening", extra={"url": f"http://{f'[{host}]' if ':' in host else host}:{port}"})
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info("listening", extra={"url": url})
+    if sys.stderr.isatty():
+        print(f"\n  SGE Lens: open {url} in a browser; Ctrl-C ends it.\n", file=sys.stderr)
     return listening
 
 

@@ -94,7 +94,7 @@ def _center(
     """
     shorter = min(image.size)
     width, height = (round(resize * side / shorter) for side in image.size)
-    left, top = (width - crop) // 2, (height - crop + 1) // 2
+    left, top = (width - crop) // 2, (height - crop) // 2
     across, down = image.width / width, image.height / height
     window = Box(
         left * across,

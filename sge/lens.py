@@ -73,7 +73,7 @@ class Lens:
             batch = torch.stack([one.tensor for one in frames]).to(self.device)
             with MaskCapture(self.network, energy=True) as seen:
                 logits: Tensor = self.network(batch)
-        probabilities = logits.float().softmax(1).cpu()
+            probabilities = logits.float().softmax(1).cpu()
         maps = {
             name: (seen.masks[name].cpu(), seen.similarity[name].cpu(), seen.energy[name].cpu())
             for name in seen.masks

@@ -57,7 +57,7 @@ def test_keys_of_an_enhanced_resnet_are_the_papers():
 
 
 def test_lite0_gets_fifteen_modules_with_groups_that_divide(caplog):
-    with caplog.at_level("INFO", logger="sge"):
+    with caplog.at_level("INFO", logger="sge.nn.insert"):
         network = insert_sge(timm.create_model("tf_efficientnet_lite0"))
     found = {path: (m.channels, m.groups) for path, m in gates(network).items()}
     assert len(found) == 15
