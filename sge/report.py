@@ -31,7 +31,9 @@ def html_report(analysis: Analysis) -> str:
         analysis=analysis,
         # "</script>" in a label must not end the element that holds the data.
         record=json.dumps(record).replace("<", "\\u003c"),
-        styles="\n".join((static / "css" / name).read_text("utf-8") for name in ("tokens.css", "parts.css", "report.css")),
+        styles="\n".join(
+            (static / "css" / name).read_text("utf-8") for name in ("tokens.css", "parts.css", "report.css")
+        ),
         import_map=json.dumps({"imports": _modules(static / "js")}),
     )
 

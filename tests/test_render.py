@@ -291,8 +291,9 @@ def test_a_summary_never_distorts_the_picture(size: tuple[int, int]) -> None:
 
 
 def test_words_and_groups_of_a_summary_never_overlap() -> None:
-    analysis = made((1, 500))
+    analysis = made((1, 500), groups=256)  # a wall higher than the picture, beside which the words stand
     analysis.predictions = [dataclasses.replace(analysis.predictions[0], label="w" * 60)]
     sheet = pixels(summary(analysis))
     wall = contact_sheet(analysis, analysis.default_block)
+    assert wall.height > 700
     np.testing.assert_array_equal(sheet[8 : 8 + wall.height, -wall.width - 8 : -8], pixels(wall))

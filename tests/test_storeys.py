@@ -44,7 +44,9 @@ def imported(tree: ast.AST) -> set[str]:
 
 def upward(module: str, names: set[str]) -> list[str]:
     own = storey(module)
-    return sorted(name for name in names if (level := storey(name)) is not None and own is not None and level > own)
+    return sorted(
+        name for name in names if (level := storey(name)) is not None and own is not None and level > own
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[module_of(path) for path in SOURCES])
@@ -69,7 +71,9 @@ NETWORKS = [path for path in SOURCES if module_of(path).startswith("sge.nn")]
 
 @pytest.mark.parametrize("path", NETWORKS, ids=[module_of(path) for path in NETWORKS])
 def test_networks_know_nothing_of_files_and_pictures(path):
-    assert not {"PIL", "pathlib", "os", "io"} & {name.split(".")[0] for name in imported(ast.parse(path.read_text("utf-8")))}
+    assert not {"PIL", "pathlib", "os", "io"} & {
+        name.split(".")[0] for name in imported(ast.parse(path.read_text("utf-8")))
+    }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[module_of(path) for path in SOURCES])

@@ -5,13 +5,14 @@ import { groupName, number } from "./dom.js";
 import { paint } from "./sge-picture.js";
 import { store } from "./store.js";
 
-const LONG_SIDE = 1600;
+const [SHORTEST, LONGEST] = [1200, 1600];
 
 /** A PNG blob of what is on show. */
 export async function viewImage() {
   const { analysis } = store.picture;
   const [width, height] = analysis.geometry.picture;
-  const factor = Math.max(1, 480 / Math.min(width, height)) * Math.min(1, LONG_SIDE / Math.max(width, height));
+  const long = Math.max(width, height);
+  const factor = Math.min(LONGEST, Math.max(SHORTEST, long)) / long;
   const [w, h] = [Math.round(width * factor), Math.round(height * factor)];
   const photo = new OffscreenCanvas(w, h);
   paint(photo.getContext("2d"), w, h);

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -251,6 +252,18 @@ def test_a_client_that_leaves_under_the_lens_harms_nobody(one: Service, hold: Ho
         assert one.engine._admitted == 0
         gate.open.set()
     assert post(one.client, "predict", jpeg(1)).status_code == 200
+
+
+def test_nothing_keeps_listening_for_a_client_that_was_answered(one: Service) -> None:
+    async def ask() -> list[str]:
+        before = asyncio.all_tasks()
+        staying = Exchange("predict", [jpeg()], {"Content-Type": "image/jpeg"})
+        await staying.run(one)
+        assert staying.status == 200
+        await asyncio.sleep(0)
+        return [repr(task) for task in asyncio.all_tasks() - before]
+
+    assert one.in_loop(ask) == []
 
 
 # Start and stop.

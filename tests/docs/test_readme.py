@@ -94,7 +94,9 @@ def test_every_setting_is_in_the_table_with_its_default():
 
 def test_every_variable_that_the_code_reads_is_in_the_table():
     sources = [path.read_text("utf-8") for folder in ("app", "sge") for path in (ROOT / folder).rglob("*.py")]
-    read = {name for source in sources for name in re.findall(r"""environ[^"']+["'](SGE_[A-Z_]+)["']""", source)}
+    read = {
+        name for source in sources for name in re.findall(r"""environ[^"']+["'](SGE_[A-Z_]+)["']""", source)
+    }
     assert read, "the code reads at least SGE_MODEL_DIR"
     assert [name for name in read if f"| `{name}` |" not in README] == []
 
