@@ -81,4 +81,4 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 async def _hung_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
-        leaving.cancel()
+        pass

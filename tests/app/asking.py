@@ -115,6 +115,7 @@ class Exchange:
             await asyncio.Event().wait()
         if not self.hang_up:
             yield {"type": "http.request", "body": b"", "more_body": False}
+            yield {"type": "http.request", "body": b"", "more_body": False}  # some servers say it twice
             while not self.gone.is_set():
                 await asyncio.sleep(0.002)
         while True:
