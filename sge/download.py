@@ -207,13 +207,15 @@ def _message(error: Exception) -> str:
 
 
 def _refused(error: requests.HTTPError, by_hand: str) -> str:
-    status = error.response.status_code
-    if status == 404:
+    answer = error.response
+    if answer is None:
+        return f"The server refused ({error}). Try again later; {by_hand}."
+    if answer.status_code == 404:
         return (
-            f"The server has no such file (404: {error.response.url}). The authors may have moved it: look at "
+            f"The server has no such file (404: {answer.url}). The authors may have moved it: look at "
             f"{AUTHORS}; {by_hand}."
         )
-    return f"The server refused with status {status} ({error.response.url}). Try again later; {by_hand}."
+    return f"The server refused with status {answer.status_code} ({answer.url}). Try again later; {by_hand}."
 
 
 def _broken(order: _Order, error: Exception, by_hand: str) -> str:

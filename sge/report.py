@@ -16,6 +16,7 @@ from sge.record import to_record
 
 PREVIEW_SIDE = 1600
 """The report carries the picture at most this large, in pixels: it is to be sent by mail."""
+STYLES = ("tokens", "controls", "elements", "groups", "report")
 
 
 def html_report(analysis: Analysis) -> str:
@@ -31,9 +32,7 @@ def html_report(analysis: Analysis) -> str:
         analysis=analysis,
         # "</script>" in a label must not end the element that holds the data.
         record=json.dumps(record).replace("<", "\\u003c"),
-        styles="\n".join(
-            (static / "css" / name).read_text("utf-8") for name in ("tokens.css", "parts.css", "report.css")
-        ),
+        styles="\n".join((static / "css" / f"{name}.css").read_text("utf-8") for name in STYLES),
         import_map=json.dumps({"imports": _modules(static / "js")}),
     )
 

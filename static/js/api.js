@@ -1,25 +1,25 @@
 // Talks to the service: analyses, downloads, and the curl line of the same request.
 
-const BUSY_TRIES = 5;
+const BUSY_TRIES = 6;
+const LONGEST_WAIT_S = 10;
 
 /** An error whose message is a sentence for the visitor. */
 export class Refusal extends Error {}
 
-/** POSTs a picture; waits and tries again while the queue is full. */
-async function post(route, query, blob, name) {
-  const body = new FormData();
-  body.append("image", blob, name);
+/** Fetches; where the service is busy or loads its model, waits as long as it says and tries again. */
+async function ask(url, init, busy = () => {}) {
   for (let tried = 1; ; tried += 1) {
     let answer;
     try {
-      answer = await fetch(`api/v1/${route}?${new URLSearchParams(query)}`, { method: "POST", body });
+      answer = await fetch(url, init);
     } catch {
       throw new Refusal("The service does not answer. Is it still running? Start it with make run and try again.");
     }
     if (answer.ok) return answer;
     if (answer.status !== 503 || tried === BUSY_TRIES) throw new Refusal(await sentence(answer));
-    const seconds = Number(answer.headers.get("Retry-After")) || 1;
-    await new Promise((done) => setTimeout(done, 1000 * Math.min(seconds, 10)));
+    const seconds = Math.min(LONGEST_WAIT_S, Number(answer.headers.get("Retry-After")) || 1);
+    busy(`The service is busy; asking again in ${seconds} s \u2026`);
+    await new Promise((done) => setTimeout(done, 1000 * seconds));
   }
 }
 
@@ -31,23 +31,28 @@ async function sentence(answer) {
   }
 }
 
+async function post(route, query, blob, name, busy) {
+  try {
+    await blob.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Refusal("The browser cannot read it: a folder, or a file that has gone. Drop the pictures themselves.");
+  }
+  const body = new FormData();
+  body.append("image", blob, name);
+  return ask(`api/v1/${route}?${new URLSearchParams(query)}`, { method: "POST", body }, busy);
+}
+
 function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
 
-export async function analyze(blob, name, choice) {
-  return (await post("analyze", { ...queryOf(choice), top_k: 5 }, blob, name)).json();
+export async function analyze(blob, name, choice, busy) {
+  return (await post("analyze", { ...queryOf(choice), top_k: 5 }, blob, name, busy)).json();
 }
 
 /** A sample's analysis, which the service remembers. */
-export async function analyzeSample(id, { model }) {
-  const answer = await fetch(`samples/${id}/analysis${model ? `?${new URLSearchParams({ model })}` : ""}`);
-  if (answer.status === 503) {
-    await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("Retry-After")) || 1)));
-    return analyzeSample(id, { model });
-  }
-  if (!answer.ok) throw new Refusal(await sentence(answer));
-  return answer.json();
+export async function analyzeSample(id, { model }, busy) {
+  return (await ask(`samples/${id}/analysis${model ? `?${new URLSearchParams({ model })}` : ""}`, undefined, busy)).json();
 }
 
 export async function masks(blob, name, choice, format, signal) {

@@ -21,3 +21,14 @@ export function number(value, digits = 2) {
 export function groupName({ block, group }) {
   return `${block}/g${group}`;
 }
+
+/** A share as people say it: whole percent where there are tens of them. */
+export function percent(share) {
+  if (share > 0 && share < 0.0005) return "< 0.1 %";
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+}
+
+/** `blocks.5.3` as the ladder's short `5.3`. */
+export function shortName(block) {
+  return block.replace(/^(blocks\.|layer|features\.)/, "");
+}

@@ -1,24 +1,28 @@
 // Keys that work wherever nothing else wants them.
 
+import { step } from "./pictures.js";
 import { store } from "./store.js";
 
-const OWN_KEYS = "input, select, textarea, canvas, .tiles";
+const WANTS_ARROWS = "input, select, textarea, #picture";
+const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
+// Also where the arrows walk in a wall, a ladder or over the picture.
+const ANYWHERE = { j: 1, k: -1 };
 
 export function followKeys() {
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.key === "Escape") {
-      if (store.state.point) store.set({ point: null });
-      else store.set({ pins: [], hover: null, message: null });
-      return;
-    }
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step || event.target.closest?.(OWN_KEYS)) return;
-    const last = store.state.pictures.length - 1;
-    const current = Math.min(last, Math.max(0, store.state.current + step));
-    if (current !== store.state.current) {
-      event.preventDefault();
-      store.set({ current, hover: null, point: null });
-    }
+    if (event.key === "Escape") return clear();
+    const inArrows = event.target.closest?.(WANTS_ARROWS);
+    const by = ANYWHERE[event.key] ?? (inArrows ? undefined : STEPS[event.key]);
+    if (!by || event.target.matches?.("select")) return;
+    event.preventDefault();
+    step(by);
   });
+}
+
+/** First what lies on top: an open note, then the point, then the pins and messages. */
+function clear() {
+  if (document.querySelector(":popover-open")) return;
+  if (store.state.point) store.set({ point: null });
+  else store.set({ pins: [], hover: null, note: null, errors: [] });
 }

@@ -13,14 +13,15 @@ import "./sge-strip.js";
 import "./sge-takeaway.js";
 import "./sge-wall.js";
 import { followKeys } from "./keys.js";
-import { addSample, again } from "./pictures.js";
+import { listSamples, want } from "./pictures.js";
 import { store } from "./store.js";
 
 followKeys();
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) store.set({ signal: null, block: null });
-  if (detail.has("framing") || detail.has("model") || detail.has("current")) again();
+  if (store.picture && (detail.has("framing") || detail.has("model"))) want(store.state.current);
 });
 
-const [first] = JSON.parse(document.querySelector("sge-strip").getAttribute("samples"));
-addSample(first);
+const samples = JSON.parse(document.querySelector("sge-strip").getAttribute("samples"));
+listSamples(samples);
+want(samples[0].id);

@@ -5,16 +5,17 @@ import { decodeAtlas } from "./atlas.js";
 import { store } from "./store.js";
 
 const WAIT_SHOWN_MS = 300;
+const jobs = [];
+let working = false;
 let serial = 0;
-let line = Promise.resolve();
 
 /** An analysis with its maps decoded and its picture loaded. */
-export async function open(analysis, url, about) {
+export async function open(analysis, url) {
   const decoded = async (records) =>
     new Map(await Promise.all(Object.entries(records).map(async ([name, record]) => [name, await decodeAtlas(record)])));
   const [mask, similarity, image] = await Promise.all([decoded(analysis.masks), decoded(analysis.similarity), load(url)]);
   serial += 1;
-  return { ...about, key: `p${serial}`, url, image, analysis, atlases: { mask, similarity } };
+  return { url, image, analysis, atlases: { mask, similarity }, version: serial, status: "ready" };
 }
 
 /** The browser's own picture; null where it cannot draw a format that the service can read. */
@@ -29,77 +30,131 @@ function load(url) {
 
 const choice = () => ({ framing: store.state.framing, model: store.state.model });
 
-/** Runs work in turn, with progress once it takes long and its refusal as a message. */
-function queued(label, work) {
-  const turn = line.then(async () => {
-    const slow = setTimeout(() => store.set({ busy: label }), WAIT_SHOWN_MS);
+/** Whether framing or model have changed since the picture was analysed. */
+function isStale({ analysis }) {
+  const { framing, model } = choice();
+  return analysis.geometry.framing !== framing || (model !== null && analysis.model.name !== model);
+}
+
+function change(key, patch) {
+  store.set({ pictures: store.state.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) });
+}
+
+function fail(text) {
+  store.set({ errors: [...store.state.errors, text] });
+}
+
+/** The shipped photos: the strip begins with them, and they are analysed when they are first wanted. */
+export function listSamples(samples) {
+  const entries = samples.map((sample) => ({
+    key: sample.id,
+    name: sample.file,
+    url: `static/samples/${sample.file}`,
+    thumb: `static/samples/${sample.thumb}`,
+    sample,
+    status: "new",
+  }));
+  store.set({ pictures: entries });
+}
+
+/** Files that were dropped, pasted or chosen; the first of them is shown as soon as it is ready. */
+export function addFiles(files, maxBytes) {
+  store.set({ errors: [], note: null });
+  const fresh = [];
+  for (const file of files) {
+    const name = file.name || "pasted picture.png";
+    if (file.size > maxBytes) {
+      fail(`${name} is larger than ${Math.round(maxBytes / 1048576)} MiB. Choose a smaller picture.`);
+      continue;
+    }
+    serial += 1;
+    const url = URL.createObjectURL(file);
+    fresh.push({ key: `file${serial}`, name, url, thumb: url, blob: file, status: "waiting" });
+  }
+  if (fresh.length === 0) return;
+  store.set({ pictures: [...store.state.pictures, ...fresh], wanted: fresh[0].key });
+  fresh.forEach(({ key }) => queue(key));
+}
+
+/** Brings a picture of the strip up, at once or as soon as it is analysed. */
+export function want(key) {
+  const entry = store.entry(key);
+  store.set({ wanted: key });
+  if (entry.analysis) bringUp(key);
+  if (entry.status === "new" || (entry.status === "ready" && isStale(entry))) {
+    change(key, { status: "waiting" });
+    queue(key);
+  }
+}
+
+/** The neighbour in the strip. */
+export function step(by) {
+  const { pictures, wanted } = store.state;
+  const next = pictures[pictures.findIndex(({ key }) => key === wanted) + by];
+  if (next) want(next.key);
+}
+
+function bringUp(key) {
+  if (key !== store.state.current) store.set({ current: key, hover: null, point: null, reading: null });
+}
+
+function queue(key) {
+  jobs.push(key);
+  if (!working) work();
+}
+
+/** One picture after another, the wanted one first; progress once it takes long. */
+async function work() {
+  working = true;
+  while (jobs.length > 0) {
+    const [key] = jobs.splice(Math.max(0, jobs.indexOf(store.state.wanted)), 1);
+    const { name, sample } = store.entry(key);
+    const rest = () => (jobs.length > 0 ? `, ${jobs.length} more to come` : "");
+    const slow = setTimeout(() => store.set({ busy: `Looking at ${sample?.title ?? name}${rest()} \u2026` }), WAIT_SHOWN_MS);
     try {
-      await work();
+      await look(key);
     } catch (error) {
       if (!(error instanceof Refusal)) console.error(error);
-      const text = error instanceof Refusal ? error.message : "The picture could not be shown. Try another one.";
-      store.set({ message: { kind: "error", text: `${label}: ${text}` } });
+      giveUp(key, `${sample?.title ?? name}: ${error instanceof Refusal ? error.message : "it could not be shown. Try another picture."}`);
     } finally {
       clearTimeout(slow);
       store.set({ busy: null });
     }
-  });
-  line = turn;
-  return turn;
-}
-
-function show(picture, at = store.state.pictures.length) {
-  const pictures = [...store.state.pictures];
-  pictures[at] = picture;
-  store.set({ pictures, current: at, hover: null, point: null, message: null });
-}
-
-/** Files that were dropped, pasted or chosen. */
-export function addFiles(files, maxBytes) {
-  for (const file of files) {
-    const name = file.name || "pasted picture.png";
-    if (file.size > maxBytes) {
-      const limit = Math.round(maxBytes / 1048576);
-      store.set({ message: { kind: "error", text: `${name} is larger than ${limit} MiB. Choose a smaller picture.` } });
-      continue;
-    }
-    queued(name, async () => {
-      const analysis = await analyze(file, name, choice());
-      show(await open(analysis, URL.createObjectURL(file), { name, blob: file }));
-    });
   }
+  working = false;
 }
 
-/** One of the shipped photos. */
-export function addSample(sample) {
-  const at = store.state.pictures.findIndex((picture) => picture.sample?.id === sample.id);
-  if (at >= 0) return store.set({ current: at, hover: null, point: null });
-  return queued(sample.title, async () => {
-    const { framing, model } = choice();
-    const url = `static/samples/${sample.file}`;
-    const picture = { name: sample.file, sample };
-    const analysis = framing === "whole" ? await analyzeSample(sample.id, { model }) : await analyze(await blobOf({ url }), sample.file, choice());
-    show(await open(analysis, url, picture));
-  });
+async function look(key) {
+  const entry = store.entry(key);
+  const asked = choice();
+  const busy = (text) => store.set({ busy: text });
+  const analysis =
+    entry.sample && asked.framing === "whole"
+      ? await analyzeSample(entry.sample.id, asked, busy)
+      : await analyze(await blobOf(entry), entry.name, asked, busy);
+  change(key, await open(analysis, entry.url));
+  if (store.state.wanted !== key) return;
+  if (key === store.state.current) store.set({ point: null, reading: null, hover: null });
+  else bringUp(key);
+  if (isStale(store.entry(key))) want(key);
+}
+
+/** The last good picture stays; a picture that never was one leaves the strip. */
+function giveUp(key, text) {
+  fail(text);
+  const entry = store.entry(key);
+  if (entry.analysis) {
+    change(key, { status: "ready" });
+    if (key === store.state.current) store.set({ framing: entry.analysis.geometry.framing, model: store.state.model && entry.analysis.model.name });
+  } else if (entry.sample) change(key, { status: "new" });
+  else {
+    store.set({ pictures: store.state.pictures.filter((one) => one !== entry) });
+    URL.revokeObjectURL(entry.url);
+  }
+  if (store.state.wanted === key) store.set({ wanted: jobs[0] ?? store.state.current });
 }
 
 /** The picture's file; a sample's is fetched when it is first needed. */
-export async function blobOf(picture) {
-  picture.blob ??= await (await fetch(picture.url)).blob();
-  return picture.blob;
-}
-
-/** Looks at the picture on show again, after framing or model have changed. */
-export function again() {
-  const { picture } = store;
-  if (!picture) return;
-  const { framing, model } = choice();
-  const { analysis } = picture;
-  if (analysis.geometry.framing === framing && (!model || analysis.model.name === model)) return;
-  queued(picture.name, async () => {
-    const at = store.state.pictures.indexOf(picture);
-    const fresh = await analyze(await blobOf(picture), picture.name, { framing, model });
-    const { name, sample, blob } = picture;
-    show(await open(fresh, picture.url, { name, sample, blob }), at);
-  });
+export async function blobOf({ blob, url }) {
+  return blob ?? (await fetch(url)).blob();
 }

@@ -13,5 +13,5 @@ import { store } from "./store.js";
 
 followKeys();
 const analysis = JSON.parse(document.getElementById("analysis").textContent);
-const name = analysis.picture.name ?? "picture";
-store.set({ pictures: [await open(analysis, analysis.image, { name })] });
+const entry = { key: "report", name: analysis.picture.name ?? "picture", ...(await open(analysis, analysis.image)) };
+store.set({ pictures: [entry], current: "report", wanted: "report", framing: analysis.geometry.framing });

@@ -1,8 +1,22 @@
-// How the maps are shown.
+// How the maps are shown, and how the picture is framed.
 
-import { COLOUR_MAPS } from "./colours.js";
+import { COLOUR_MAPS, colourTable } from "./colours.js";
 import { make } from "./dom.js";
+import { segments } from "./segments.js";
 import { store, StoreElement } from "./store.js";
+
+const SIGNALS = [
+  ["similarity", "Similarity", "Similarity: where a group\u2019s features agree with the group\u2019s mean"],
+  ["mask", "Mask", "Mask: what the network multiplies the group by"],
+];
+const SCALES = [
+  ["relative", "Relative", "Relative scale: each group between its own smallest and largest value"],
+  ["absolute", "Absolute", "Absolute scale: all groups of a block between the same two values"],
+];
+const FRAMINGS = [
+  ["whole", "Whole", "The whole picture, as it is"],
+  ["center", "Centre", "The centre square only, as networks are evaluated"],
+];
 
 class Controls extends StoreElement {
   static keys = ["pictures", "current", "signal", "scale", "colormap", "opacity", "framing", "model"];
@@ -10,24 +24,31 @@ class Controls extends StoreElement {
   build() {
     this.inputs = {};
     const rows = [
-      this.choice("signal", "Show", ["similarity", "mask"], (value) => store.set({ signal: value })),
-      this.choice("scale", "Scale", ["relative", "absolute"], (value) => store.set({ scale: value })),
-      this.choice("colormap", "Colours", COLOUR_MAPS, (value) => store.set({ colormap: value })),
+      this.segments("signal", "Show", SIGNALS),
+      this.segments("scale", "Scale", SCALES),
+      this.segments("colormap", "Colour map", COLOUR_MAPS.map((name) => [name, swatch(name), name])),
       this.slider(),
     ];
+    rows[2].classList.add("swatches");
     // Framing and model need the server; a saved report has none.
     if (!this.hasAttribute("offline")) {
-      rows.push(this.choice("framing", "Framing", ["whole", "center"], (value) => store.set({ framing: value })));
+      rows.push(this.segments("framing", "Framing", FRAMINGS));
       const models = JSON.parse(this.getAttribute("models") ?? "[]");
-      if (models.length > 1) rows.push(this.choice("model", "Model", models, (value) => store.set({ model: value })));
+      if (models.length > 1) rows.push(this.menu("model", "Model", models));
     }
     this.replaceChildren(...rows);
   }
 
-  choice(name, label, values, change) {
-    const select = make("select", { name, onchange: () => change(select.value) }, ...values.map((value) => make("option", { value }, value)));
+  segments(name, legend, choices) {
+    const one = segments(name, legend, choices, (value) => store.set({ [name]: value }));
+    this.inputs[name] = one;
+    return one.root;
+  }
+
+  menu(name, label, values) {
+    const select = make("select", { name, onchange: () => store.set({ [name]: select.value }) }, ...values.map((value) => make("option", { value }, value)));
     this.inputs[name] = select;
-    return make("label", {}, make("span", {}, label), select);
+    return make("label", { class: "menu" }, make("span", {}, label), select);
   }
 
   slider() {
@@ -40,16 +61,26 @@ class Controls extends StoreElement {
       oninput: () => store.set({ opacity: Number(input.value) }),
     });
     this.inputs.opacity = input;
-    return make("label", {}, make("span", {}, "Opacity"), input);
+    return make("label", { class: "menu" }, make("span", {}, "Light"), input);
   }
 
   draw() {
-    const { scale, colormap, opacity, framing, model } = store.state;
-    const values = { signal: store.signal, scale, colormap, opacity, framing, model };
+    const { scale, colormap, opacity, framing } = store.state;
+    const model = store.state.model ?? store.picture?.analysis.model.name;
+    const values = { signal: store.signal, scale, colormap, opacity: String(opacity), framing, model };
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];
     }
   }
+}
+
+function swatch(name) {
+  const canvas = make("canvas", { width: "256", height: "1", "aria-hidden": "true" });
+  const image = new ImageData(256, 1);
+  const table = colourTable(name);
+  for (let i = 0; i < 256; i += 1) image.data.set([...table.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
 }
 
 customElements.define("sge-controls", Controls);

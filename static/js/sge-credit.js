@@ -10,16 +10,16 @@ class Credit extends StoreElement {
     if (!store.picture) return;
     const { name, sample, analysis } = store.picture;
     const { width, height } = analysis.picture;
-    const size = `${width} \u00d7 ${height}`;
-    this.replaceChildren(
-      ...(sample
-        ? [
-            make("span", { class: "badge" }, "sample"),
-            ` ${sample.title}, ${size}. Photo: ${sample.credit}, ${sample.licence} `,
-            make("a", { href: sample.source, target: "_blank", rel: "noreferrer noopener" }, "(source)"),
-          ]
-        : [`${name}, ${size}`]),
-    );
+    const size = `${width} \u00d7 ${height} px`;
+    const parts = sample
+      ? [
+          make("span", { class: "badge" }, "sample"),
+          ` ${sample.title}, ${size}. Photo: `,
+          make("a", { href: sample.source, target: "_blank", rel: "noreferrer noopener" }, sample.credit),
+          `, ${sample.licence}`,
+        ]
+      : [`${name}, ${size}`];
+    this.replaceChildren(...parts);
   }
 }
 

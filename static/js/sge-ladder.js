@@ -1,10 +1,18 @@
-// The blocks as a ladder, from fine to coarse.
+// The blocks as a ladder, from fine to coarse; each step shows its cells at their true number.
 
-import { make } from "./dom.js";
+import { PIN_COLOURS } from "./colours.js";
+import { make, shortName } from "./dom.js";
+import { rove } from "./roving.js";
 import { store, StoreElement } from "./store.js";
 
+const GRID = 28;
+
 class Ladder extends StoreElement {
-  static keys = ["pictures", "current", "block"];
+  static keys = ["pictures", "current", "block", "pins"];
+
+  build() {
+    this.walk = rove(this, "button");
+  }
 
   draw() {
     if (!store.picture) return;
@@ -12,35 +20,64 @@ class Ladder extends StoreElement {
     const names = [model.name, ...blocks.map((block) => `${block.name}:${block.height}x${block.width}`)].join();
     if (names !== this.names) {
       this.names = names;
-      this.replaceChildren(...this.steps(blocks));
+      this.replaceChildren(...steps(blocks));
     }
+    const { pins } = store.state;
     for (const button of this.querySelectorAll("button")) {
-      button.setAttribute("aria-pressed", String(button.dataset.block === store.block));
+      const chosen = button.dataset.block === store.block;
+      button.setAttribute("aria-pressed", String(chosen));
+      if (chosen) this.walk.settle(button);
+      button.querySelector(".pins").replaceChildren(...pins.filter((pin) => pin.block === button.dataset.block).map(pinDot));
     }
   }
+}
 
-  /** Blocks of one stride stand together, under the size of their cells. */
-  steps(blocks) {
-    const strides = [...new Set(blocks.map((block) => block.stride))];
-    return strides.map((stride) => {
-      const here = blocks.filter((block) => block.stride === stride);
-      const cells = `${here[0].height}\u00d7${here[0].width} cells`;
-      const buttons = here.map((block) =>
-        make(
-          "button",
-          {
-            type: "button",
-            "data-block": block.name,
-            title: `${block.channels} channels in ${block.groups} groups; a cell covers ${block.stride} px of the input`,
-            "aria-label": `Block ${block.name}, ${block.groups} groups, ${cells}`,
-            onclick: () => store.set({ block: block.name, hover: null }),
-          },
-          block.name.replace(/^blocks\./, "").replace(/^layer/, ""),
-        ),
-      );
-      return make("div", { class: "step" }, make("span", { class: "step-name" }, cells), make("div", { class: "step-blocks" }, ...buttons));
-    });
+/** Blocks of one stride stand together, under their cells. */
+function steps(blocks) {
+  const sizes = [...new Set(blocks.map(sizeOf))];
+  return sizes.map((size) => {
+    const here = blocks.filter((block) => sizeOf(block) === size);
+    const [{ height, width, stride }] = here;
+    const head = make("span", { class: "step-head" }, cellGrid(height, width), make("span", {}, make("b", {}, `${height}\u00d7${width}`), make("br"), `stride ${stride}`));
+    return make("div", { class: "step" }, head, make("div", { class: "step-blocks" }, ...here.map(blockButton)));
+  });
+}
+
+const sizeOf = ({ height, width, stride }) => `${height}x${width}/${stride}`;
+
+function blockButton(block) {
+  const { name, groups, channels, height, width, stride } = block;
+  const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride}, ${channels} channels`;
+  return make(
+    "button",
+    { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `Block ${name}, ${facts}`, onclick: () => store.set({ block: name, hover: null }) },
+    shortName(name),
+    make("span", { class: "pins", "aria-hidden": "true" }),
+  );
+}
+
+function pinDot({ slot }) {
+  const dot = make("i", {});
+  dot.style.background = PIN_COLOURS[slot];
+  return dot;
+}
+
+/** The cells, drawn as they are: few are a grid, many are a tone. */
+function cellGrid(rows, columns) {
+  const unit = GRID / Math.max(rows, columns);
+  const [width, height] = [Math.round(columns * unit), Math.round(rows * unit)];
+  // As many pixels as the screen has: a browser that shrank more would make patterns of its own.
+  const density = window.devicePixelRatio || 1;
+  const canvas = make("canvas", { class: "cells", width: Math.round(width * density), height: Math.round(height * density), "aria-hidden": "true" });
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  const context = canvas.getContext("2d");
+  // Mid-grey reads on light and on dark.
+  context.fillStyle = "#8a8a8a";
+  const [across, down] = [canvas.width / columns, canvas.height / rows];
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) context.fillRect(column * across, row * down, across * 0.76, down * 0.76);
   }
+  return canvas;
 }
 
 customElements.define("sge-ladder", Ladder);

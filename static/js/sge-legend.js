@@ -1,60 +1,115 @@
-// Which groups the picture shows, in which colours, between which values.
+// Which groups the picture shows, in which colours, between which values, and what the place under the pointer says.
 
-import { PIN_COLOURS, colourTable } from "./colours.js";
-import { groupName, make, number } from "./dom.js";
+import { PIN_COLOURS } from "./colours.js";
+import { groupName, make, number, percent } from "./dom.js";
+import { paintBar } from "./glow.js";
+import { shadesFor } from "./paint.js";
+import { cellAt } from "./places.js";
 import { store, StoreElement } from "./store.js";
 
 class Legend extends StoreElement {
-  static keys = ["pictures", "current", "hover", "pins", "block", "signal", "colormap", "scale"];
+  static keys = ["pictures", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "reading"];
 
   build() {
-    this.bar = make("canvas", { class: "colour-bar", width: "256", height: "1", "aria-hidden": "true" });
-  }
-
-  draw() {
-    if (!store.picture) return;
-    const shown = store.shown;
-    const { hover, pins } = store.state;
     this.dataset.testid = "legend";
-    const chips = pins.map((pin, i) => this.chip(pin, i));
-    const preview = !pins.length || hover ? [this.caption(shown[0])] : [];
-    this.replaceChildren(make("div", { class: "chips" }, ...preview, ...chips), ...(shown.length === 1 ? [this.scale(shown[0])] : []));
+    this.bars = [];
   }
 
-  caption(one) {
-    const pinned = store.isPinned(one);
-    const why = one.why ? ` \u2014 ${one.why}` : "";
-    return make("p", { class: "caption" }, make("b", {}, groupName(one)), store.state.hover && !pinned ? " \u2014 click to pin" : why);
+  draw(changed) {
+    if (!store.picture) return;
+    if (changed.size > 1 || !changed.has("reading")) this.rebuild();
+    this.bars.forEach((bar) => this.read(bar));
   }
 
-  chip(pin, i) {
-    const atlas = store.atlas(pin.block);
-    const range = atlas && pin.group < atlas.groups ? atlas.limits(pin.group, store.state.scale, store.signal) : null;
-    const dot = make("span", { class: "dot", "aria-hidden": "true" });
-    dot.style.background = store.shown.length > 1 || store.state.hover ? PIN_COLOURS[i] : "currentColor";
-    const said = range ? `${number(range[0])} to ${number(range[1])}` : "not in this model";
-    return make(
-      "span",
-      { class: "chip" },
-      dot,
-      make("b", {}, groupName(pin)),
-      make("span", { class: "range" }, said),
-      make("button", { type: "button", "aria-label": `Remove ${groupName(pin)}`, onclick: () => store.togglePin(pin) }, "\u00d7"),
-    );
+  rebuild() {
+    const { shown } = store;
+    const { pins } = store.state;
+    this.bars = [];
+    const head = shown.length > 1 ? this.manyHead(shown) : this.oneHead(shown[0]);
+    const chips = pins.length > 0 ? [make("div", { class: "chips" }, ...pins.map((pin) => this.chip(pin)))] : [];
+    this.replaceChildren(make("div", { class: "now" }, ...head), ...chips);
   }
 
-  scale(one) {
+  oneHead(one) {
+    const { analysis } = store.picture;
+    const facts = `focus ${number(analysis.focus[one.block][one.group])}, ${percent(analysis.contribution[one.block][one.group])} of the block\u2019s output`;
+    const why = one.why ? one.why : store.pinOf(one) ? facts : `${facts}; click to pin`;
+    const caption = make("p", { class: "caption", title: why }, make("b", {}, groupName(one)), ` ${why}`);
     const atlas = store.atlas(one.block);
     if (atlas.isFlat(one.group)) {
-      return make("p", { class: "flat-note" }, `Flat: ${number(atlas.range(one.group)[0])} everywhere. This gate sleeps, the picture does not move it.`);
+      const value = number(atlas.range(one.group)[0]);
+      return [caption, make("p", { class: "flat-note" }, `Flat: ${value} everywhere. This gate sleeps, the picture does not move it.`)];
     }
-    const table = colourTable(store.state.colormap);
-    const image = new ImageData(256, 1);
-    for (let i = 0; i < 256; i += 1) image.data.set([...table.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-    this.bar.getContext("2d").putImageData(image, 0, 0);
     const [low, high] = atlas.limits(one.group, store.state.scale, store.signal);
     const words = `${store.signal}, ${store.state.scale} scale, from ${number(low)} to ${number(high)}`;
-    return make("div", { class: "scale", role: "img", "aria-label": words }, make("span", {}, number(low)), this.bar, make("span", {}, number(high)), make("span", { class: "scale-name" }, `${store.signal}, ${store.state.scale}`));
+    const scale = make(
+      "div",
+      { class: "scale", role: "img", "aria-label": words, title: words },
+      make("span", { class: "scale-name" }, store.signal),
+      make("span", {}, number(low)),
+      this.bar(one, null, low, high),
+      make("span", {}, number(high)),
+    );
+    return [caption, scale];
+  }
+
+  manyHead(shown) {
+    const clear = make("button", { type: "button", class: "plain", onclick: () => store.set({ pins: [] }) }, "Clear");
+    return [make("p", { class: "caption" }, make("b", {}, `${shown.length} groups`), `, ${store.signal}, each in its own colour`), clear];
+  }
+
+  chip(pin) {
+    const atlas = store.atlas(pin.block);
+    const there = atlas && pin.group < atlas.groups;
+    const remove = make("button", { type: "button", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
+    const parts = [make("b", {}, groupName(pin))];
+    if (!there) parts.push(make("span", { class: "range" }, "not in this model"));
+    else if (atlas.isFlat(pin.group)) parts.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
+    else if (store.state.pins.length > 1) {
+      // Also while another group is previewed: what is below the picture must not change its height.
+      const [low, high] = atlas.limits(pin.group, store.state.scale, store.signal);
+      const bar = this.bar(pin, PIN_COLOURS[pin.slot], low, high);
+      parts.push(make("span", { class: "range" }, number(low)), bar, make("span", { class: "range" }, number(high)));
+    }
+    return make("span", { class: "chip" }, this.dot(pin), ...parts, remove);
+  }
+
+  /** In the pin's colour, also while the picture has the colour map: the wall's frame has it too. */
+  dot(pin) {
+    const dot = make("span", { class: "dot", "aria-hidden": "true" });
+    dot.style.background = PIN_COLOURS[pin.slot];
+    return dot;
+  }
+
+  bar(one, colour, low, high) {
+    const canvas = make("canvas", { "aria-hidden": "true" });
+    paintBar(canvas, shadesFor(colour));
+    const needle = make("i", { class: "needle", hidden: true });
+    this.bars.push({ one, low, high, needle });
+    return make("span", { class: "colour-bar" }, canvas, needle);
+  }
+
+  /** The needle stands at the value of the cell under the pointer. */
+  read({ one, low, high, needle }) {
+    const { reading } = store.state;
+    const atlas = store.atlas(one.block);
+    const cell = reading && atlas && cellAt(store.picture.analysis.geometry, atlas, reading);
+    needle.hidden = !cell;
+    if (!cell) return;
+    const value = atlas.value(one.group, cell.row, cell.col);
+    const share = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0;
+    needle.style.left = `${100 * share}%`;
+    needle.dataset.value = number(value);
+  }
+
+  /** The focus goes on to the next pin, not to nowhere. */
+  remove(pin) {
+    const at = store.state.pins.indexOf(pin);
+    store.togglePin(pin);
+    requestAnimationFrame(() => {
+      const left = this.querySelectorAll(".chip button");
+      left[Math.min(at, left.length - 1)]?.focus();
+    });
   }
 }
 

@@ -4,9 +4,10 @@ import { make } from "./dom.js";
 import { store, StoreElement } from "./store.js";
 
 const NOTE_MS = 6000;
+const MOST_ERRORS = 3;
 
 class Messages extends StoreElement {
-  static keys = ["busy", "message", "current", "pictures"];
+  static keys = ["busy", "note", "errors", "current", "pictures"];
 
   build() {
     this.alert = make("div", { role: "alert" });
@@ -14,23 +15,31 @@ class Messages extends StoreElement {
     this.replaceChildren(this.status, this.alert);
   }
 
-  draw() {
-    const { busy, message } = store.state;
+  draw(changed) {
+    const { busy, note, errors } = store.state;
     document.documentElement.classList.toggle("busy", Boolean(busy));
-    this.status.replaceChildren(...this.statusParts(busy, message));
-    const wrong = message?.kind === "error";
-    const close = make("button", { type: "button", "aria-label": "Close", onclick: () => store.set({ message: null }) }, "\u00d7");
-    this.alert.replaceChildren(...(wrong ? [make("p", { class: "toast error" }, make("span", {}, message.text), close)] : []));
+    if (changed.has("errors")) this.alert.replaceChildren(...(errors.length > 0 ? [this.errorBox(errors)] : []));
+    this.tell(busy ?? note, !busy && !note);
+    if (!changed.has("note")) return;
     clearTimeout(this.timer);
-    if (message?.kind === "note") this.timer = setTimeout(() => store.set({ message: null }), NOTE_MS);
+    if (note) this.timer = setTimeout(() => store.set({ note: null }), NOTE_MS);
   }
 
-  statusParts(busy, message) {
-    if (busy) return [make("p", { class: "toast" }, `Looking at ${busy} \u2026`)];
-    if (message?.kind === "note") return [make("p", { class: "toast" }, message.text)];
-    const best = store.picture?.analysis.predictions[0];
-    // Heard, not seen: the list of classes beside it says the same to the eye.
-    return best ? [make("p", { class: "visually-hidden" }, `${store.picture.name}: ${best.label}, ${Math.round(100 * best.score)} percent`)] : [];
+  errorBox(errors) {
+    const lines = errors.slice(0, MOST_ERRORS).map((text) => make("p", {}, text));
+    if (errors.length > MOST_ERRORS) lines.push(make("p", {}, `And ${errors.length - MOST_ERRORS} more.`));
+    const close = make("button", { type: "button", "aria-label": "Close", onclick: () => store.set({ errors: [] }) }, "\u00d7");
+    return make("div", { class: "toast error" }, make("div", {}, ...lines), close);
+  }
+
+  /** Said once, not with every change of something else. */
+  tell(text, idle) {
+    const best = idle ? store.picture?.analysis.predictions[0] : null;
+    const said = best ? `${store.picture.name}: ${best.label}, ${Math.round(100 * best.score)} percent` : text;
+    if (said === this.said) return;
+    this.said = said;
+    // The classes are heard, not seen: the list beside the picture says the same to the eye.
+    this.status.replaceChildren(...(said ? [make("p", { class: best ? "visually-hidden" : "toast" }, said)] : []));
   }
 }
 

@@ -1,63 +1,29 @@
 // The picture, as large as it may be, with the shown groups over it; a click asks who answers there.
 
-import { colourTable, PIN_COLOURS } from "./colours.js";
 import { groupName, make } from "./dom.js";
-import { coloured, plainTable, stretched } from "./heat.js";
+import { Painter } from "./paint.js";
+import { step } from "./pictures.js";
 import { store, StoreElement } from "./store.js";
+import { followSwipes } from "./swipes.js";
 
-const FINEST = 640;
-
-/** Draws picture and maps into a context, `width` x `height` device pixels. */
-export function paint(context, width, height) {
-  const { picture } = store;
-  const { colormap, opacity, scale } = store.state;
-  context.clearRect(0, 0, width, height);
-  if (picture.image) context.drawImage(picture.image, 0, 0, width, height);
-  const { picture: size, window: seen } = picture.analysis.geometry;
-  const factor = [width / size[0], height / size[1]];
-  const box = [seen[0] * factor[0], seen[1] * factor[1], (seen[2] - seen[0]) * factor[0], (seen[3] - seen[1]) * factor[1]];
-  shadeOutside(context, box, width, height);
-  const shrink = Math.min(1, FINEST / Math.max(box[2], box[3]));
-  const [w, h] = [Math.max(1, Math.round(box[2] * shrink)), Math.max(1, Math.round(box[3] * shrink))];
-  const shown = store.shown;
-  shown.forEach((one, i) => {
-    const atlas = store.atlas(one.block);
-    if (atlas.isFlat(one.group)) return;
-    const bytes = stretched(atlas, one.group, atlas.limits(one.group, scale, store.signal), w, h);
-    const image =
-      shown.length === 1
-        ? coloured(bytes, w, h, colourTable(colormap), (v) => opacity * (60 + (195 * v) / 255))
-        : coloured(bytes, w, h, plainTable(PIN_COLOURS[i]), (v) => (opacity * v * v) / 255);
-    const layer = new OffscreenCanvas(w, h);
-    layer.getContext("2d").putImageData(image, 0, 0);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(layer, ...box);
-  });
-}
-
-/** In centre framing the network did not see the rest. */
-function shadeOutside(context, [x, y, w, h], width, height) {
-  if (w >= width - 2 && h >= height - 2) return;
-  context.save();
-  context.fillStyle = "rgb(10 11 13 / 0.62)";
-  context.beginPath();
-  context.rect(0, 0, width, height);
-  context.rect(x, y, w, h);
-  context.fill("evenodd");
-  context.restore();
-}
+// More pixels than this are not painted anew for every preview; the browser enlarges the rest.
+const MOST_PIXELS = 2_400_000;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Picture extends StoreElement {
   static keys = ["pictures", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "point"];
 
   build() {
-    this.canvas = make("canvas", { id: "picture", tabindex: "0", role: "img" });
+    this.painter = new Painter();
+    this.canvas = make("canvas", { id: "picture", tabindex: "0", role: "img", "aria-keyshortcuts": "Enter" });
     this.marker = make("span", { class: "marker", "aria-hidden": "true", hidden: true });
     this.frame = make("div", { class: "frame" }, this.canvas, this.marker);
-    this.replaceChildren(this.frame);
     this.cursor = null;
-    this.canvas.addEventListener("click", (event) => this.pointAt(this.position(event)));
+    this.canvas.addEventListener("click", (event) => store.set({ point: this.position(event) }));
+    this.canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && store.set({ reading: this.position(event) }));
+    this.canvas.addEventListener("pointerleave", () => store.set({ reading: null }));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
+    followSwipes(this.canvas, step);
     this.canvas.addEventListener("blur", () => this.moveCursor(null));
     this.resizing = new ResizeObserver(() => this.draw());
     this.resizing.observe(this);
@@ -68,47 +34,50 @@ class Picture extends StoreElement {
     this.resizing.disconnect();
   }
 
+  /** Pixels of the upright original. */
+  get size() {
+    return store.picture.analysis.geometry.picture;
+  }
+
   draw() {
     const { picture } = store;
-    this.hidden = !picture;
-    if (!picture || !this.clientWidth) return;
-    const [width, height] = picture.analysis.geometry.picture;
+    if (!picture) return;
+    // Until now the page itself has shown the first sample here.
+    if (!this.frame.isConnected) this.replaceChildren(this.frame);
+    const [width, height] = this.size;
     this.style.setProperty("--aspect", width / height);
+    if (!this.clientWidth || !this.clientHeight) return;
     const fit = Math.min(this.clientWidth / width, this.clientHeight / height);
-    const [shownWidth, shownHeight] = [Math.max(1, width * fit), Math.max(1, height * fit)];
+    const [shownWidth, shownHeight] = [Math.max(1, Math.round(width * fit)), Math.max(1, Math.round(height * fit))];
     Object.assign(this.frame.style, { width: `${shownWidth}px`, height: `${shownHeight}px` });
-    const density = Math.min(window.devicePixelRatio || 1, 2);
-    this.canvas.width = Math.round(shownWidth * density);
-    this.canvas.height = Math.round(shownHeight * density);
-    paint(this.canvas.getContext("2d"), this.canvas.width, this.canvas.height);
+    const density = Math.min(window.devicePixelRatio || 1, Math.sqrt(MOST_PIXELS / (shownWidth * shownHeight)));
+    this.canvas.width = Math.max(1, Math.round(shownWidth * density));
+    this.canvas.height = Math.max(1, Math.round(shownHeight * density));
+    this.painter.paint(this.canvas);
     const names = store.shown.map(groupName).join(", ");
-    this.canvas.setAttribute("aria-label", `${picture.name}; over it ${store.signal} of ${names}. Enter asks which groups answer at the cross; arrow keys move it.`);
-    this.mark(store.state.point ?? this.cursor);
+    this.canvas.setAttribute("aria-label", `${picture.name}; over it ${store.signal} of ${names}. Arrow keys move a cross, Enter asks which groups answer there.`);
+    this.mark(this.cursor ?? store.state.point);
   }
 
   position(event) {
     const box = this.canvas.getBoundingClientRect();
-    const [width, height] = store.picture.analysis.geometry.picture;
+    const [width, height] = this.size;
     return { x: ((event.clientX - box.left) / box.width) * width, y: ((event.clientY - box.top) / box.height) * height };
   }
 
-  pointAt(point) {
-    store.set({ point });
-  }
-
   key(event) {
-    const [width, height] = store.picture.analysis.geometry.picture;
-    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (moves[event.key]) {
+    const [width, height] = this.size;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (ARROWS[event.key]) {
       const step = Math.max(width, height) / (event.shiftKey ? 100 : 28);
       const at = this.cursor ?? store.state.point ?? { x: width / 2, y: height / 2 };
-      const [dx, dy] = moves[event.key];
+      const [dx, dy] = ARROWS[event.key];
       this.moveCursor({
         x: Math.min(width - 1, Math.max(0, at.x + dx * step)),
         y: Math.min(height - 1, Math.max(0, at.y + dy * step)),
       });
     } else if (event.key === "Enter" || event.key === " ") {
-      this.pointAt(this.cursor ?? { x: width / 2, y: height / 2 });
+      store.set({ point: this.cursor ?? store.state.point ?? { x: width / 2, y: height / 2 } });
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -116,13 +85,14 @@ class Picture extends StoreElement {
 
   moveCursor(cursor) {
     this.cursor = cursor;
+    store.set({ reading: cursor });
     this.mark(cursor ?? store.state.point);
   }
 
   mark(point) {
     this.marker.hidden = !point;
     if (!point || !store.picture) return;
-    const [width, height] = store.picture.analysis.geometry.picture;
+    const [width, height] = this.size;
     Object.assign(this.marker.style, { left: `${(100 * point.x) / width}%`, top: `${(100 * point.y) / height}%` });
   }
 }

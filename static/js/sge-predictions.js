@@ -1,10 +1,10 @@
 // Five classes, best first, and what the model is.
 
-import { make } from "./dom.js";
+import { make, percent } from "./dom.js";
 import { store, StoreElement } from "./store.js";
 
 const ASLEEP =
-  "Its SGE gates are asleep: they were put into a finished network and change nothing. What you see is similarity: where each group\u2019s features agree with the group\u2019s own mean.";
+  "This network\u2019s SGE gates are asleep: they were put into a finished network and change nothing. What you see is similarity: where each group\u2019s features agree with the group\u2019s mean.";
 const AWAKE = "Its SGE gates act: what you see is the mask, what the network really multiplies each group by.";
 
 class Predictions extends StoreElement {
@@ -19,27 +19,25 @@ class Predictions extends StoreElement {
   draw() {
     if (!store.picture) return;
     const { predictions, model, signal } = store.picture.analysis;
-    this.list.replaceChildren(...predictions.map((one) => this.row(one)));
+    this.list.replaceChildren(...predictions.map(row));
     this.about.replaceChildren(
       make("strong", {}, model.title),
       ` ${model.sentence} `,
       make("span", { "data-testid": "gates" }, signal === "similarity" ? ASLEEP : AWAKE),
     );
   }
+}
 
-  row({ label, score }) {
-    const percent = 100 * score;
-    const fill = make("span", { class: "fill" });
-    fill.style.width = `${Math.max(percent, 0.4)}%`;
-    const said = percent >= 10 ? percent.toFixed(0) : percent.toFixed(1);
-    return make(
-      "li",
-      {},
-      make("span", { class: "label" }, label),
-      make("span", { class: "percent" }, `${said} %`),
-      make("span", { class: "track", "aria-hidden": "true" }, fill),
-    );
-  }
+function row({ label, score }) {
+  const fill = make("span", { class: "fill" });
+  fill.style.width = `${Math.max(100 * score, 0.5)}%`;
+  return make(
+    "li",
+    {},
+    make("span", { class: "label" }, label),
+    make("span", { class: "track", "aria-hidden": "true" }, fill),
+    make("span", { class: "percent" }, percent(score)),
+  );
 }
 
 customElements.define("sge-predictions", Predictions);

@@ -1,57 +1,65 @@
 // Point at it: which groups of all blocks answer most at one place.
 
-import { groupName, make, number } from "./dom.js";
+import { groupName, make, number, shortName } from "./dom.js";
+import { rank } from "./places.js";
+import { rove } from "./roving.js";
 import { store, StoreElement } from "./store.js";
-import { makeTile, markPins } from "./tile.js";
+import { makeTile, markPins, tileShape } from "./tile.js";
 
 const SHOWN = 12;
-
-/** The cell of a block over a point of the picture, or null where the network did not see it. */
-export function cellAt({ geometry }, { height, width }, { x, y }) {
-  const [left, top, right, bottom] = geometry.window;
-  if (x < left || x >= right || y < top || y >= bottom) return null;
-  const col = Math.min(width - 1, Math.floor(((x - left) / (right - left)) * width));
-  const row = Math.min(height - 1, Math.floor(((y - top) / (bottom - top)) * height));
-  return { row, col };
-}
-
-/** Every group of every block by its similarity at the point, strongest first. */
-export function rank(picture, point) {
-  const answers = [];
-  for (const block of picture.analysis.blocks) {
-    const cell = cellAt(picture.analysis, block, point);
-    if (!cell) return [];
-    const atlas = picture.atlases.similarity.get(block.name);
-    for (let group = 0; group < block.groups; group += 1) {
-      answers.push({ block: block.name, group, value: atlas.value(group, cell.row, cell.col) });
-    }
-  }
-  return answers.sort((a, b) => b.value - a.value).slice(0, SHOWN);
-}
 
 class Ranking extends StoreElement {
   static keys = ["pictures", "current", "point", "signal", "colormap", "scale", "pins"];
 
   build() {
-    this.heading = make("h2", {}, "Who answers here");
     this.note = make("p", { class: "quiet" });
-    this.grid = make("div", { class: "tiles", "data-testid": "ranking" });
+    this.grid = make("div", { class: "tiles", role: "group", "aria-label": "Groups that answer at the point", "data-testid": "ranking" });
+    this.walk = rove(this.grid, ".tile");
     const close = make("button", { type: "button", class: "plain", onclick: () => store.set({ point: null }) }, "Close");
-    this.replaceChildren(make("div", { class: "bar" }, this.heading, close), this.note, this.grid);
+    this.replaceChildren(make("div", { class: "bar" }, make("h2", {}, "Who answers here"), close, this.note), this.grid);
   }
 
-  draw() {
-    const { point } = store.state;
+  draw(changed) {
+    const { point, signal, colormap, scale } = store.state;
     this.hidden = !point || !store.picture;
-    if (this.hidden) return;
-    const answers = rank(store.picture, point);
-    this.note.textContent = answers.length
-      ? "All groups of all blocks, by their similarity at the point, in deviations from the map\u2019s mean."
-      : "The network did not see this place: centre framing cuts it off.";
-    this.grid.replaceChildren(
-      ...answers.map((one) => makeTile({ block: one.block, group: one.group }, number(one.value, 1), { label: groupName(one).replace(/^blocks\./, "") })),
-    );
+    if (this.hidden) {
+      this.drawn = null;
+      return;
+    }
+    const drawn = [store.picture.key, store.picture.version, point.x, point.y, signal, colormap, scale].join();
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.fill(point);
+      if (changed.has("point")) this.comeIntoSight();
+    }
     markPins(this.grid);
+  }
+
+  /** Where the page scrolls under the picture, just below that; else to the top of what scrolls. */
+  comeIntoSight() {
+    const pane = document.querySelector(".pane");
+    if (!pane || getComputedStyle(pane).position !== "sticky") return this.scrollIntoView({ block: "nearest" });
+    const top = this.getBoundingClientRect().top;
+    const beside = pane.getBoundingClientRect().right <= this.getBoundingClientRect().left;
+    const edge = beside ? 0 : pane.getBoundingClientRect().bottom;
+    if (top < edge || top > innerHeight - 160) scrollBy(0, top - edge - 12);
+  }
+
+  fill(point) {
+    const { picture } = store;
+    const answers = rank(picture, point, SHOWN);
+    this.note.textContent = answers.length
+      ? "Of all groups of all blocks, by similarity at the mark, in standard deviations of each map."
+      : "The network did not see this place: centre framing cuts it off.";
+    const [left, top, right, bottom] = picture.analysis.geometry.window;
+    const mark = { x: (point.x - left) / (right - left), y: (point.y - top) / (bottom - top) };
+    this.grid.style.setProperty("--tile", `${tileShape(picture.analysis).width}px`);
+    this.grid.replaceChildren(
+      ...answers.map(({ value, ...one }) =>
+        makeTile(one, { note: number(value, 1), said: `${number(value, 1)} deviations`, label: shortName(groupName(one)), mark }),
+      ),
+    );
+    this.walk.settle();
   }
 }
 

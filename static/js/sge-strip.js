@@ -1,39 +1,46 @@
-// This visit's pictures, and the samples to begin with.
+// The strip: the samples to begin with, and this visit's pictures.
 
 import { make } from "./dom.js";
-import { addSample } from "./pictures.js";
+import { want } from "./pictures.js";
 import { store, StoreElement } from "./store.js";
 
 class Strip extends StoreElement {
-  static keys = ["pictures", "current", "busy"];
+  static keys = ["pictures", "current", "wanted"];
 
   build() {
-    this.samples = JSON.parse(this.getAttribute("samples") ?? "[]");
-    this.list = make("div", { class: "strip", role: "group", "aria-label": "Pictures of this visit and samples" });
+    this.list = make("div", { class: "strip", role: "group", "aria-label": "Samples, and pictures of this visit" });
+    this.thumbs = new Map();
     this.replaceChildren(this.list);
   }
 
   draw() {
-    const { pictures, current } = store.state;
-    const opened = new Set(pictures.map((picture) => picture.sample?.id));
-    const own = pictures.map((picture, at) => this.thumb(picture, at === current, () => store.set({ current: at, hover: null, point: null })));
-    const rest = this.samples
-      .filter((sample) => !opened.has(sample.id))
-      .map((sample) => this.thumb({ name: sample.title, url: `static/samples/${sample.thumb}`, sample }, false, () => addSample(sample)));
-    this.list.replaceChildren(...own, ...rest);
+    const { pictures, current, wanted } = store.state;
+    const known = new Set(pictures.map(({ key }) => key));
+    for (const [key, thumb] of this.thumbs) if (!known.has(key) && this.thumbs.delete(key)) thumb.remove();
+    for (const picture of pictures) {
+      const thumb = this.thumbs.get(picture.key) ?? this.add(picture);
+      thumb.setAttribute("aria-current", String(picture.key === current));
+      thumb.setAttribute("aria-busy", String(picture.status === "waiting"));
+    }
+    if (wanted === this.seen) return;
+    this.seen = wanted;
+    const thumb = this.thumbs.get(wanted);
+    if (!thumb) return;
     // Not scrollIntoView: that would move the whole page on a phone.
-    const shown = this.list.querySelector("[aria-current=true]");
-    if (shown) this.list.scrollLeft = shown.offsetLeft - this.list.clientWidth / 2;
+    this.list.scrollLeft = thumb.offsetLeft - this.list.offsetLeft - (this.list.clientWidth - thumb.offsetWidth) / 2;
+    if (this.contains(document.activeElement)) thumb.focus();
   }
 
-  thumb({ name, url, sample }, current, onclick) {
-    const source = sample ? `static/samples/${sample.thumb}` : url;
+  add({ key, name, thumb: src, sample }) {
     const label = sample ? `${sample.title} (sample)` : name;
-    return make(
+    const thumb = make(
       "button",
-      { type: "button", class: sample ? "thumb sample" : "thumb", "aria-current": String(current), "aria-label": label, title: label, onclick },
-      make("img", { src: source, alt: "", loading: "lazy", decoding: "async" }),
+      { type: "button", class: sample ? "thumb sample" : "thumb", "aria-label": label, title: label, onclick: () => want(key) },
+      make("img", { src, alt: "", decoding: "async" }),
     );
+    this.thumbs.set(key, thumb);
+    this.list.append(thumb);
+    return thumb;
   }
 }
 

@@ -7,26 +7,25 @@ import { store, StoreElement } from "./store.js";
 import { viewImage } from "./view-image.js";
 
 const KINDS = {
-  png: ["Picture", "PNG of this view"],
-  html: ["Report", "one HTML file that opens anywhere"],
-  npz: ["npz", "maps for numpy"],
-  safetensors: ["safetensors", "the same, without pickle"],
-  json: ["JSON", "everything, maps in 8 bits"],
+  png: ["Picture", "PNG of this view, with legend and classes"],
+  html: ["Report", "One HTML file that opens anywhere, without a network"],
+  npz: ["npz", "All maps, exactly, for numpy"],
+  safetensors: ["safetensors", "The same, for those who want no pickle near"],
+  json: ["JSON", "Everything, the maps in 8 bits"],
 };
 
 class Takeaway extends StoreElement {
   static keys = ["pictures", "current", "framing", "model"];
 
   build() {
-    const buttons = Object.entries(KINDS).map(([kind, [label, title]]) =>
-      make("button", { type: "button", "data-download": kind, title, onclick: () => this.guarded(() => this.download(kind)) }, label),
-    );
-    const copy = make("button", { type: "button", "data-copy": "picture", title: "Copy the view as a picture", onclick: () => this.guarded(() => this.copyPicture()) }, "Copy");
-    this.line = make("code", { "data-testid": "curl" });
-    const copyLine = make("button", { type: "button", class: "plain", "data-copy": "curl", onclick: () => this.guarded(() => this.copyText()) }, "Copy line");
+    const button = (attributes, label, work) => make("button", { type: "button", ...attributes, onclick: () => this.guarded(work) }, label);
+    const downloads = Object.entries(KINDS).map(([kind, [label, title]]) => button({ "data-download": kind, title }, label, () => this.download(kind)));
+    const copy = button({ "data-copy": "picture", title: "Copy the view as a picture" }, "Copy", () => this.copyPicture());
+    this.line = make("code", { "data-testid": "curl", tabindex: "0", "aria-label": "The same request from a shell" });
+    const copyLine = button({ "data-copy": "curl", class: "plain", title: "Copy this line" }, "Copy line", () => this.copyText());
     this.replaceChildren(
       make("h2", {}, "Take it with you"),
-      make("div", { class: "buttons" }, buttons[0], copy, ...buttons.slice(1)),
+      make("div", { class: "buttons" }, downloads[0], copy, ...downloads.slice(1)),
       make("div", { class: "curl" }, this.line, copyLine),
     );
   }
@@ -44,34 +43,41 @@ class Takeaway extends StoreElement {
       await work();
     } catch (error) {
       const text = error instanceof Refusal ? error.message : "The browser did not allow that. Try the download instead.";
-      store.set({ message: { kind: "error", text } });
+      store.set({ errors: [text] });
     }
   }
 
   async download(kind) {
     const { picture } = store;
+    const { name, analysis } = picture;
     const content = {
       png: () => viewImage(),
-      json: () => new Blob([JSON.stringify(picture.analysis)], { type: "application/json" }),
-      html: async () => report(await blobOf(picture), picture.name, this.choice),
-      npz: async () => masks(await blobOf(picture), picture.name, this.choice, "npz", store.signal),
-      safetensors: async () => masks(await blobOf(picture), picture.name, this.choice, "safetensors", store.signal),
+      json: () => new Blob([JSON.stringify(analysis)], { type: "application/json" }),
+      html: async () => report(await blobOf(picture), name, this.choice),
+      npz: async () => masks(await blobOf(picture), name, this.choice, "npz", store.signal),
+      safetensors: async () => masks(await blobOf(picture), name, this.choice, "safetensors", store.signal),
     };
     const url = URL.createObjectURL(await content[kind]());
-    const stem = picture.name.replace(/\.[^.]+$/, "");
-    make("a", { href: url, download: `${stem}.sge.${kind}` }).click();
+    const file = `${name.replace(/\.[^.]+$/, "")}.sge.${kind}`;
+    make("a", { href: url, download: file }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    store.set({ message: { kind: "note", text: `${stem}.sge.${kind} was saved.` } });
+    store.set({ note: `${file} was saved.` });
   }
 
   async copyPicture() {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": viewImage() })]);
-    store.set({ message: { kind: "note", text: "The view was copied." } });
+    store.set({ note: "The view was copied." });
   }
 
+  /** Without https the clipboard is closed to scripts; a selected text can still be copied. */
   async copyText() {
-    await navigator.clipboard.writeText(this.line.textContent);
-    store.set({ message: { kind: "note", text: "The line was copied." } });
+    try {
+      await navigator.clipboard.writeText(this.line.textContent);
+      store.set({ note: "The line was copied." });
+    } catch {
+      getSelection().selectAllChildren(this.line);
+      store.set({ note: "The line is selected; copy it with the keyboard." });
+    }
   }
 }
 

@@ -1,34 +1,37 @@
 // The wall: every group of the block as a small picture.
 
-import { make, number } from "./dom.js";
+import { make, number, percent } from "./dom.js";
+import { rove } from "./roving.js";
+import { segments } from "./segments.js";
 import { store, StoreElement } from "./store.js";
-import { makeTile, markPins } from "./tile.js";
+import { makeTile, markPins, tileShape } from "./tile.js";
 
-const SORTS = { focus: "focus", contribution: "contribution", number: "number" };
+const SORTS = [
+  ["focus", "Focus", "Most focused first: near 1 answers to a single place, 0 has no pattern"],
+  ["contribution", "Contribution", "Largest share of the block\u2019s squared output first"],
+  ["number", "Number", "By number"],
+];
 
 class Wall extends StoreElement {
   static keys = ["pictures", "current", "block", "signal", "colormap", "scale", "sort", "pins"];
 
   build() {
-    this.title = "";
     this.heading = make("h2", { id: "wall-heading" });
-    this.select = make(
-      "select",
-      { "aria-label": "Sort groups by", onchange: () => store.set({ sort: this.select.value }) },
-      ...Object.entries(SORTS).map(([value, label]) => make("option", { value }, `by ${label}`)),
-    );
+    this.facts = make("p", { class: "quiet" });
+    this.sorts = segments("sort", "Sort groups by", SORTS, (sort) => store.set({ sort }));
     this.grid = make("div", { class: "tiles", role: "group", "aria-labelledby": "wall-heading" });
-    this.grid.addEventListener("keydown", (event) => this.walk(event));
-    this.replaceChildren(make("div", { class: "bar" }, this.heading, this.select), this.grid);
+    this.walk = rove(this.grid, ".tile");
+    this.replaceChildren(make("div", { class: "bar" }, this.heading, this.sorts.root, this.facts), this.grid);
   }
 
   draw() {
     if (!store.picture) return;
     const { block, signal } = store;
     const { colormap, scale, sort } = store.state;
-    const drawn = [store.picture.key, block, signal, colormap, scale, sort].join();
+    const drawn = [store.picture.key, store.picture.version, block, signal, colormap, scale, sort].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
+      this.sorts.value = sort;
       this.fill(block, sort);
     }
     markPins(this.grid);
@@ -36,28 +39,29 @@ class Wall extends StoreElement {
 
   fill(block, sort) {
     const { analysis } = store.picture;
-    const info = analysis.blocks.find((one) => one.name === block);
-    this.heading.textContent = `${info.groups} groups of ${block}`;
-    const measure = sort === "contribution" ? analysis.contribution[block] : analysis.focus[block];
-    const order = [...measure.keys()];
+    const { groups, channels, height, width, stride } = analysis.blocks.find((one) => one.name === block);
+    this.heading.textContent = `${groups} groups of ${block}`;
+    this.facts.textContent = `${channels / groups} channels each, on ${height}\u00d7${width} cells of ${stride} px. Hover previews; a click pins, up to six.`;
+    const [focus, contribution] = [analysis.focus[block], analysis.contribution[block]];
+    const measure = sort === "contribution" ? contribution : focus;
+    const order = [...focus.keys()];
     if (sort !== "number") order.sort((a, b) => measure[b] - measure[a]);
-    const note = (group) => (sort === "contribution" ? `${number(100 * measure[group], 1)} %` : number(measure[group]));
-    this.grid.replaceChildren(...order.map((group) => makeTile({ block, group }, note(group))));
-    this.grid.querySelectorAll(".tile").forEach((tile, i) => (tile.tabIndex = i === 0 ? 0 : -1));
-  }
-
-  /** One tab stop for the whole wall; arrow keys walk in it. */
-  walk(event) {
-    const tiles = [...this.grid.children];
-    const at = tiles.indexOf(document.activeElement);
-    const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: tiles.length - 1 - at };
-    if (at < 0 || !(event.key in steps)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const next = tiles[Math.min(tiles.length - 1, Math.max(0, at + steps[event.key]))];
-    tiles.forEach((tile) => (tile.tabIndex = tile === next ? 0 : -1));
-    next.focus();
+    const tiles = order.map((group) =>
+      makeTile(
+        { block, group },
+        {
+          note: sort === "contribution" ? percent(contribution[group]) : number(focus[group]),
+          said: `focus ${number(focus[group])}, ${percent(contribution[group])} of the block\u2019s output`,
+        },
+      ),
+    );
+    // A keyboard in the wall stays at its group.
+    const held = this.grid.contains(document.activeElement) && document.activeElement.dataset.group;
+    this.grid.style.setProperty("--tile", `${tileShape(analysis).width}px`);
+    this.grid.replaceChildren(...tiles);
+    const again = held && tiles.find((tile) => tile.dataset.group === held);
+    this.walk.settle(again || tiles[0]);
+    if (again) again.focus();
   }
 }
 

@@ -2,25 +2,33 @@
 
 export const MAX_PINS = 6;
 
+/** Whether two groups, pins or answers, are the same one. */
+export const same = (a, b) => a.block === b.block && a.group === b.group;
+
 class Store extends EventTarget {
   constructor() {
     super();
     this.state = {
+      // The strip, in its order: {key, name, url, status: "new" | "waiting" | "ready", ...} and, once ready,
+      // what `open` in pictures.js gives. `current` is on show; `wanted` is to be shown as soon as it is ready.
       pictures: [],
-      current: 0,
+      current: null,
+      wanted: null,
       block: null,
       hover: null,
       pins: [],
       point: null,
+      reading: null,
       signal: null,
       colormap: "magma",
       scale: "relative",
-      opacity: 0.75,
+      opacity: 0.85,
       sort: "focus",
       framing: "whole",
       model: null,
       busy: null,
-      message: null,
+      note: null,
+      errors: [],
     };
   }
 
@@ -31,9 +39,15 @@ class Store extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: changed }));
   }
 
+  /** The entry of the strip with that key. */
+  entry(key) {
+    return this.state.pictures.find((picture) => picture.key === key);
+  }
+
   /** The picture on show, or null before the first. */
   get picture() {
-    return this.state.pictures[this.state.current] ?? null;
+    const picture = this.entry(this.state.current);
+    return picture?.analysis ? picture : null;
   }
 
   /** The block on show: the visitor's, or the one that the analysis opens with. */
@@ -67,47 +81,51 @@ class Store extends EventTarget {
     const opening = model.opens_with;
     if (opening && opening.block === this.block) return { block: this.block, group: opening.group, why: opening.reason };
     const values = focus[this.block];
-    return { block: this.block, group: values.indexOf(Math.max(...values)), why: "the block's most focused group" };
+    return { block: this.block, group: values.indexOf(Math.max(...values)), why: "the block\u2019s most focused group" };
   }
 
-  isPinned({ block, group }) {
-    return this.state.pins.some((pin) => pin.block === block && pin.group === group);
+  /** The group's pin, which keeps its colour (`slot`) for as long as it is there. */
+  pinOf(one) {
+    return this.state.pins.find((pin) => same(pin, one));
   }
 
   togglePin({ block, group }) {
-    if (this.isPinned({ block, group })) {
-      this.set({ pins: this.state.pins.filter((pin) => pin.block !== block || pin.group !== group) });
-    } else if (this.state.pins.length >= MAX_PINS) {
-      this.set({ message: { kind: "note", text: `Six groups are pinned. Remove one to pin ${block}/g${group}.` } });
-    } else {
-      this.set({ pins: [...this.state.pins, { block, group }] });
-    }
+    const { pins } = this.state;
+    // What was decided is seen at once, and the preview comes back with the next group.
+    this.set({ hover: null });
+    if (this.pinOf({ block, group })) return this.set({ pins: pins.filter((pin) => !same(pin, { block, group })) });
+    const slot = [...Array(MAX_PINS).keys()].find((free) => pins.every((pin) => pin.slot !== free));
+    if (slot === undefined) this.set({ note: `Six groups are pinned. Remove one to pin ${block}/g${group}.` });
+    else this.set({ pins: [...pins, { block, group, slot }] });
   }
 }
 
 export const store = new Store();
 
-/** Calls `draw` now and whenever one of the keys changes, once a frame, while the element is on the page. */
-export function follow(element, keys, draw) {
-  let asked = false;
+/** Calls `draw` now, and with the changed keys whenever one of `keys` changes, once a frame. */
+export function follow(keys, draw) {
+  let waiting = null;
   const listener = ({ detail }) => {
-    if (asked || !keys.some((key) => detail.has(key))) return;
-    asked = true;
+    const news = keys.filter((key) => detail.has(key));
+    if (news.length === 0) return;
+    if (waiting) return news.forEach((key) => waiting.add(key));
+    waiting = new Set(news);
     requestAnimationFrame(() => {
-      asked = false;
-      draw();
+      const changed = waiting;
+      waiting = null;
+      draw(changed);
     });
   };
   store.addEventListener("change", listener);
-  draw();
+  draw(new Set(keys));
   return () => store.removeEventListener("change", listener);
 }
 
-/** An element that draws itself from the store. Subclasses have `keys`, `build()` and `draw()`. */
+/** An element that draws itself from the store. Subclasses have `keys`, `build()` and `draw(changed)`. */
 export class StoreElement extends HTMLElement {
   connectedCallback() {
     this.build?.();
-    this.leave = follow(this, this.constructor.keys, () => this.draw());
+    this.leave = follow(this.constructor.keys, (changed) => this.draw(changed));
   }
 
   disconnectedCallback() {

@@ -1,53 +1,87 @@
-// One group as a small picture that previews on hover and pins on click.
+// One group as a small picture, the photo in its light, that previews on hover and pins on click.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
 import { groupName, make } from "./dom.js";
-import { coloured, stretched } from "./heat.js";
+import { glow, mapShades } from "./glow.js";
+import { Ground } from "./ground.js";
+import { levels } from "./resample.js";
 import { store } from "./store.js";
 
-const SHARP = 112;
+// A tile's area in the layout is this squared, whatever the picture's shape.
+const SIDE = 76;
+const [NARROWEST, WIDEST] = [54, 160];
+const OPACITY = 0.9;
+let ground = { key: null };
 
-/** A button for `{block, group}`; `note` is the number beside its name. */
-export function makeTile(one, note, extra = {}) {
-  const atlas = store.atlas(one.block);
-  const canvas = make("canvas", { "aria-hidden": "true" });
-  const shape = SHARP / Math.max(atlas.width, atlas.height);
-  canvas.width = Math.max(8, Math.round(atlas.width * shape));
-  canvas.height = Math.max(8, Math.round(atlas.height * shape));
-  const flat = atlas.isFlat(one.group);
-  if (!flat) {
-    const limits = atlas.limits(one.group, store.state.scale, store.signal);
-    const bytes = stretched(atlas, one.group, limits, canvas.width, canvas.height);
-    const image = coloured(bytes, canvas.width, canvas.height, colourTable(store.state.colormap));
-    canvas.getContext("2d").putImageData(image, 0, 0);
+/** Width of a tile in CSS pixels, and its height for each pixel of width. */
+export function tileShape({ geometry: { window: seen } }) {
+  const aspect = (seen[2] - seen[0]) / (seen[3] - seen[1]);
+  return { width: Math.round(Math.min(WIDEST, Math.max(NARROWEST, SIDE * Math.sqrt(aspect)))), aspect };
+}
+
+/** The part of the photo that the network saw, small; the same for all tiles of a wall. */
+function groundFor(picture, width, height) {
+  const key = [picture.key, picture.version, width, height].join();
+  if (ground.key !== key) {
+    const { picture: [w, h], window: [left, top, right, bottom] } = picture.analysis.geometry;
+    ground = new Ground(picture.image, width, height, [left / w, top / h, (right - left) / w, (bottom - top) / h]);
+    ground.key = key;
   }
-  const caption = make("span", { class: "tile-caption" }, make("span", {}, extra.label ?? `g${one.group}`), make("span", { class: "tile-note" }, flat ? "flat" : note));
-  const tile = make(
+  return ground;
+}
+
+function paintTile(canvas, one, atlas) {
+  const { picture, signal } = store;
+  const { width, aspect } = tileShape(picture.analysis);
+  const density = 1.3 * Math.min(2, window.devicePixelRatio || 1);
+  canvas.width = Math.round(width * density);
+  canvas.height = Math.max(8, Math.round((width * density) / aspect));
+  const small = groundFor(picture, canvas.width, canvas.height);
+  const pixels = small.pixels(1);
+  if (!atlas.isFlat(one.group)) {
+    const bytes = levels(atlas, one.group, atlas.limits(one.group, store.state.scale, signal), canvas.width, canvas.height);
+    const shades = mapShades(colourTable(store.state.colormap), OPACITY);
+    glow(pixels, small.light, canvas.width, bytes, [0, 0, canvas.width, canvas.height], shades);
+  }
+  canvas.getContext("2d").putImageData(new ImageData(pixels, canvas.width, canvas.height), 0, 0);
+}
+
+/** A button for `{block, group}`; `note` is the number beside its name, `said` the same in words. */
+export function makeTile(one, { note, said, label = `g${one.group}`, mark = null }) {
+  const atlas = store.atlas(one.block);
+  const flat = atlas.isFlat(one.group);
+  const canvas = make("canvas", { "aria-hidden": "true" });
+  paintTile(canvas, one, atlas);
+  const face = make("span", { class: "tile-face" }, canvas, mark && make("i", { class: "tile-mark" }));
+  if (mark) Object.assign(face.lastChild.style, { left: `${100 * mark.x}%`, top: `${100 * mark.y}%` });
+  const words = flat ? "flat, the picture does not move it" : said;
+  const preview = (on) => store.set({ hover: on ? one : null });
+  return make(
     "button",
     {
       type: "button",
       class: flat ? "tile flat" : "tile",
       "data-block-of": one.block,
       "data-group": one.group,
-      "aria-label": `${groupName(one)}, ${flat ? "flat: the picture does not move it" : note}`,
-      title: flat ? `${groupName(one)}: flat, the picture does not move it` : groupName(one),
+      "aria-label": `${groupName(one)}, ${words}`,
+      title: `${groupName(one)}: ${words}`,
       onclick: () => store.togglePin(one),
-      onpointerenter: (event) => event.pointerType === "mouse" && store.set({ hover: one }),
-      onpointerleave: () => store.set({ hover: null }),
-      onfocus: (event) => event.target.matches(":focus-visible") && store.set({ hover: one }),
-      onblur: () => store.set({ hover: null }),
+      onpointerenter: (event) => event.pointerType === "mouse" && preview(true),
+      onpointerleave: (event) => event.pointerType === "mouse" && preview(false),
+      onfocus: (event) => event.target.matches(":focus-visible") && preview(true),
+      onblur: () => preview(false),
     },
-    canvas,
-    caption,
+    face,
+    make("span", { class: "tile-caption" }, make("span", {}, label), make("span", { class: "tile-note" }, flat ? "flat" : note)),
   );
-  return tile;
 }
 
 /** Marks the tiles that are pinned, in their colours. */
 export function markPins(root) {
   for (const tile of root.querySelectorAll(".tile")) {
-    const at = store.state.pins.findIndex((pin) => pin.block === tile.dataset.blockOf && String(pin.group) === tile.dataset.group);
-    tile.setAttribute("aria-pressed", String(at >= 0));
-    tile.style.setProperty("--pin", at >= 0 ? PIN_COLOURS[at] : "transparent");
+    const one = { block: tile.dataset.blockOf, group: Number(tile.dataset.group) };
+    const pin = store.pinOf(one);
+    tile.setAttribute("aria-pressed", String(Boolean(pin)));
+    tile.style.setProperty("--pin", pin ? PIN_COLOURS[pin.slot] : "transparent");
   }
 }

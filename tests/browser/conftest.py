@@ -27,6 +27,10 @@ FLAGS = [
     "--disable-sync",
 ]
 SAMPLES = ROOT / "static" / "samples"
+REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+"""
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +76,7 @@ class Watched:
         self.wrong: list[str] = []
         self.expected: list[str] = []
         self.page = context.new_page()
+        self.page.add_init_script(REPORT_VIOLATIONS)
         self.page.set_default_timeout(30_000)
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.wrong.append(m.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))

@@ -1,0 +1,120 @@
+"""The pictures of a visit: every way in, many at once, broken ones, a busy service, walking through."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.acting import drop, first_label, painted, photo
+from tests.browser.conftest import SAMPLES
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data", "sentence"),
+    [
+        ("broken.jpg", "image/jpeg", (SAMPLES / "panda.jpg").read_bytes()[:5000], "damaged or cut off"),
+        ("notes.txt", "text/plain", b"no picture at all", "not a JPEG, PNG, WebP, GIF or AVIF"),
+        ("huge.jpg", "image/jpeg", b"\xff\xd8\xff" + bytes(4 * 1024 * 1024), "larger than 4 MiB"),
+    ],
+)
+def test_a_bad_file_is_told_and_the_last_picture_stays(open_page, name, kind, data, sentence):
+    watched = open_page()
+    watched.expected = ["Failed to load resource"]  # the browser's own line for an answer of 4xx
+    before = painted(watched.page)
+    drop(watched.page, (name, kind, data))
+    expect(watched.page.get_by_role("alert")).to_contain_text(sentence)
+    expect(first_label(watched.page)).to_have_text("German shepherd")
+    assert painted(watched.page) == before
+
+
+def test_many_files_and_the_arrow_keys(open_page):
+    """The first of them is shown; the arrows walk the strip, samples included, with the same pins on each."""
+    page = open_page().page
+    page.locator("sge-wall .tile").nth(2).click()
+    pinned = page.locator(".chip b").inner_text()
+    drop(page, photo("panda", "one.jpg"), photo("koala", "two.jpg"))
+    expect(first_label(page)).to_have_text("giant panda")
+    expect(page.locator(".thumb:not(.sample)")).to_have_count(2)
+    page.locator("body").press("ArrowRight")
+    expect(first_label(page)).to_have_text("koala")
+    expect(page.locator(".chip b")).to_have_text(pinned)
+    page.locator("body").press("ArrowLeft")
+    expect(first_label(page)).to_have_text("giant panda")
+    page.locator("body").press("ArrowLeft")
+    expect(first_label(page)).to_have_text("ram")
+    expect(page.locator("sge-credit .badge")).to_be_visible()
+    page.locator("sge-wall .tile").first.focus()
+    page.keyboard.press("j")
+    expect(first_label(page)).to_have_text("giant panda")
+
+
+def test_a_broken_one_among_many_is_told_and_the_others_come(open_page):
+    watched = open_page()
+    watched.expected = ["Failed to load resource"]
+    page = watched.page
+    drop(page, ("broken.jpg", "image/jpeg", b"\xff\xd8\xff broken"), photo("panda", "good.jpg"))
+    expect(first_label(page)).to_have_text("giant panda")
+    expect(page.get_by_role("alert")).to_contain_text("broken.jpg")
+    expect(page.locator(".thumb:not(.sample)")).to_have_count(1)
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_busy_service_is_asked_again(open_page):
+    watched = open_page()
+    watched.expected = ["Failed to load resource"]
+    page = watched.page
+    refused = []
+
+    def refuse_once(route):
+        if refused:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": "1"}, json={"detail": "The queue is full."})
+
+    page.route("**/api/v1/analyze*", refuse_once)
+    drop(page, photo("panda", "one.jpg"))
+    expect(page.get_by_role("status")).to_contain_text("asking again in 1 s")
+    expect(first_label(page)).to_have_text("giant panda")
+    assert len(refused) == 1
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_picture_is_pasted(open_page):
+    page = open_page().page
+    packed = base64.b64encode((SAMPLES / "koala.jpg").read_bytes()).decode()
+    page.evaluate(
+        """(text) => {
+          const transfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+          transfer.items.add(new File([bytes], "p.jpg", { type: "image/jpeg" }));
+          window.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+        }""",
+        packed,
+    )
+    expect(first_label(page)).to_have_text("koala")
+
+
+def test_a_label_is_never_markup(open_page):
+    page = open_page().page
+    drop(page, photo("panda", "<img src=x onerror=alert(1)>.jpg"))
+    expect(page.locator("sge-credit")).to_contain_text("<img src=x onerror=alert(1)>.jpg")
+    assert page.locator("sge-credit img").count() == 0
+
+
+def test_a_finger_turns_to_the_next_picture(open_page):
+    page = open_page(390, 844, has_touch=True).page
+    page.locator("#picture").evaluate(
+        """(canvas) => {
+          const touch = (clientX) => new Touch({ identifier: 1, target: canvas, clientX, clientY: 200 });
+          canvas.dispatchEvent(new TouchEvent("touchstart", { touches: [touch(300)], changedTouches: [touch(300)] }));
+          canvas.dispatchEvent(new TouchEvent("touchend", { touches: [], changedTouches: [touch(120)] }));
+        }"""
+    )
+    expect(first_label(page)).to_have_text("Egyptian cat")
+    expect(page.locator("#camera")).to_have_attribute("capture", "environment")
