@@ -1,4 +1,8 @@
-"""Which single group's peak lies most often on a dog's face, nose or eye: how the opening group was chosen.
+"""Which single group's peak lies most often on a dog's face, nose or eye: how the opening groups were chosen.
+
+    .venv/bin/python docs/opening_group.py [NAME]
+
+Sleeping models are judged by their similarity, awake ones by their masks.
 
 Reads the labelled photos of ../shared/data (or SGE_SHARED); the choice is made and counted on the same photos, so the
 winner's figure flatters it: it says which group to show first, not how well it finds faces elsewhere.
@@ -6,6 +10,7 @@ winner's figure flatters it: it says which group to show first, not how well it 
 
 import json
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,9 +24,10 @@ REACH = 0.1
 """Of the photo's shorter side."""
 
 
-def main() -> None:
+def main(name: str = "sge_efficientnet_lite0") -> None:
     """Prints the three best groups for each."""
-    lens = sge.Lens(sge.load_model("sge_efficientnet_lite0"))
+    lens = sge.Lens(sge.load_model(name))
+    signal = "similarity" if lens.model.sleeping else "masks"
     labels = json.loads((SHARED / "data" / "parts_dev.json").read_text("utf-8"))["pictures"]
     hits: dict[str, dict[str, list[bool]]] = {kind: defaultdict(list) for kind in ("face", "nose", "eye")}
     for label in labels:
@@ -29,7 +35,9 @@ def main() -> None:
             continue
         analysis = lens.analyze(SHARED / "data" / "parts_dev" / label["file"])
         for block in analysis.blocks:
-            for group, values in enumerate(analysis.similarity[block.name] if block.stride >= 16 else ()):
+            for group, values in enumerate(
+                getattr(analysis, signal)[block.name] if block.stride >= 16 else ()
+            ):
                 score(hits, f"{block.name}/g{group}", peak(values, label), label)
     for kind, groups in hits.items():
         best = sorted(groups, key=lambda name: -sum(groups[name]))[:3]
@@ -56,4 +64,4 @@ def score(hits: dict, name: str, at: np.ndarray, label: dict) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,11 +1,13 @@
 """SGE Lens: see what an attention network looks at."""
 
 from sge.analysis import Analysis, BlockInfo, Part, Prediction
+from sge.awaken import awaken
 from sge.capture import MaskCapture
 from sge.errors import SGEError
 from sge.lens import Lens
 from sge.model import Card, Model
 from sge.nn import SpatialGroupEnhance, insert_sge, regroup
+from sge.recipe import Recipe
 from sge.registry import import_weights, load_model
 
 __version__ = "0.1.0"
@@ -19,9 +21,11 @@ __all__ = [
     "Model",
     "Part",
     "Prediction",
+    "Recipe",
     "SGEError",
     "SpatialGroupEnhance",
     "__version__",
+    "awaken",
     "import_weights",
     "insert_sge",
     "load_model",

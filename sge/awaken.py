@@ -8,13 +8,11 @@ batch norms' affine parts learn to do so with the answers of the sleeping networ
 from __future__ import annotations
 
 import io
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,70 +30,11 @@ from sge.distil import (
     watch,
 )
 from sge.errors import CaptureError, CheckpointError, ChoiceError, UnknownBlockError
-from sge.framing import LARGEST_SIZE, SMALLEST_SIZE, Preprocess
+from sge.framing import Preprocess
+from sge.recipe import Recipe, Report
 
 START = 0.1
 """Weight of a sleeping gate at the first step: at 0 no gradient tells it to act."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what is learned, beside the network and the pictures."""
-
-    steps: int = 800
-    seed: int = 0
-    batch: int = 24
-    """Crops a step."""
-    sizes: tuple[int, ...] = (128, 160, 192)
-    """Sides of the crops in pixels; each serves an equal share of the steps, in this order."""
-    weight_rate: float = 0.06
-    bias_rate: float = 0.03
-    norm_rate: float = 0.0005
-    """Adam's largest learning rates, for gates' weights and biases and norms."""
-    warm_up: float = 0.05
-    """Part of the steps in which the rates rise to these; then they fall as a half cosine."""
-    wanted_spread: float = 0.14
-    """Standard deviation over space that each mask should reach."""
-    flat_price: float = 2.0
-    """Of a mask without any spread, in nats of divergence, when all masks are so."""
-    open_price: float = 0.0
-    """Of masks that are as open everywhere as at their maximum, in nats, when all are so."""
-    features_price: float = 1.0
-    """Of block outputs whose error is as large as their variance, in nats."""
-    acting: tuple[str, ...] | None = None
-    """Blocks whose masks have these prices; None: all. In the others the gates are free to sleep."""
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise ChoiceError(f"steps is {self.steps} and batch {self.batch}; both must be at least 1.")
-        if self.seed < 0:
-            raise ChoiceError(f"seed is {self.seed}; choose a number from 0 on.")
-        if not self.sizes or any(not SMALLEST_SIZE <= size <= LARGEST_SIZE for size in self.sizes):
-            raise ChoiceError(
-                f"sizes are {self.sizes}; choose one or more of {SMALLEST_SIZE} to {LARGEST_SIZE} pixels."
-            )
-
-    def size_at(self, step: int) -> int:
-        """Side of the crops at a step."""
-        return self.sizes[step * len(self.sizes) // self.steps]
-
-    def rate_at(self, step: int) -> float:
-        """Fraction of the largest learning rates at a step."""
-        rise = min(1.0, (step + 1) / max(1.0, self.warm_up * self.steps))
-        return rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where the training stands after a step."""
-
-    step: int
-    """Steps done."""
-    steps: int
-    images_per_second: float
-    seconds_left: float
-    losses: dict[str, float]
-    """``answers``, ``features``, ``flat``, ``open``: without their prices."""
 
 
 Progress = Callable[[Report], None]
@@ -148,7 +87,9 @@ def awaken(
     recipe = recipe or Recipe(steps=steps, seed=seed)
     if not len(pictures):
         raise ChoiceError("There is no picture to learn from. Give some hundred, of what the network knows.")
-    training = _Training(network, frozen_copy(teacher or network), recipe, preprocess or Preprocess())
+    training = _Training(
+        network, frozen_copy(teacher or network), recipe, preprocess or Preprocess(), len(pictures)
+    )
     if state_file is not None and state_file.exists():
         training.restore(state_file)
     with _learning(network, training.learned):
@@ -200,6 +141,7 @@ class _Training:
     teacher: nn.Module
     recipe: Recipe
     preprocess: Preprocess
+    pictures: int
     step: int = 0
     learned: dict[str, dict[str, nn.Parameter]] = field(init=False)
     optimizer: torch.optim.Adam = field(init=False)
@@ -210,11 +152,17 @@ class _Training:
         self.acting = known if self.recipe.acting is None else self.recipe.acting
         if unknown := [name for name in self.acting if name not in known]:
             raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
-        rates = {"weight": self.recipe.weight_rate, "bias": self.recipe.bias_rate, "norm": self.recipe.norm_rate}
+        rates = {
+            "weight": self.recipe.weight_rate,
+            "bias": self.recipe.bias_rate,
+            "norm": self.recipe.norm_rate,
+        }
         self.optimizer = torch.optim.Adam(
             [{"params": list(self.learned[kind].values()), "lr": rate} for kind, rate in rates.items()]
         )
         self.rates = list(rates.values())
+
+    def _nudge(self) -> None:
         with torch.no_grad():
             for weight in self.learned["weight"].values():
                 if not bool(weight.any()):
@@ -222,6 +170,8 @@ class _Training:
 
     def run(self, pictures: Sequence[Tensor], progress: Progress | None) -> Iterator[None]:
         began, first = time.monotonic(), self.step
+        if first == 0:
+            self._nudge()
         with watch(self.network) as seen, watch(self.teacher) as wanted:
             while self.step < self.recipe.steps:
                 size = self.recipe.size_at(self.step)
@@ -231,7 +181,7 @@ class _Training:
                 with torch.no_grad():
                     target = self.teacher(batch)
                 logits = self.network(batch)
-                masks = {name: seen.masks[name] for name in self.acting}
+                masks = [seen.masks[name] for name in self.acting]
                 losses = {
                     "answers": answers_loss(logits, target),
                     "features": features_loss(seen.features, wanted.features),
@@ -246,7 +196,12 @@ class _Training:
 
     def _learn(self, losses: dict[str, Tensor]) -> None:
         recipe = self.recipe
-        prices = {"answers": 1.0, "features": recipe.features_price, "flat": recipe.flat_price, "open": recipe.open_price}
+        prices = {
+            "answers": 1.0,
+            "features": recipe.features_price,
+            "flat": recipe.flat_price,
+            "open": recipe.open_price,
+        }
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * recipe.rate_at(self.step)
         self.optimizer.zero_grad()
@@ -267,8 +222,9 @@ class _Training:
         learned = {key: p.detach() for group in self.learned.values() for key, p in group.items()}
         torch.save(
             {
-                "recipe": _plain(self.recipe),
+                "recipe": self.recipe.to_dict(),
                 "teacher": fingerprint(self.teacher),
+                "pictures": self.pictures,
                 "step": self.step,
                 "learned": learned,
                 "optimizer": self.optimizer.state_dict(),
@@ -287,12 +243,16 @@ class _Training:
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             recipe, teacher, step = saved["recipe"], saved["teacher"], int(saved["step"])
-            learned, optimizer = saved["learned"], saved["optimizer"]
+            learned, optimizer, pictures = saved["learned"], saved["optimizer"], saved["pictures"]
         except Exception as error:  # torch raises by the byte that is bad
             raise CheckpointError(f"{path.name} is no state of a training, or damaged. {again}") from error
-        if recipe != _plain(self.recipe):
-            other = ", ".join(key for key, value in _plain(self.recipe).items() if recipe.get(key) != value)
+        if recipe != self.recipe.to_dict():
+            other = ", ".join(key for key, value in self.recipe.to_dict().items() if recipe.get(key) != value)
             raise CheckpointError(f"{path.name} is of a training with another recipe ({other}). {again}")
+        if pictures != self.pictures:
+            raise CheckpointError(
+                f"{path.name} is of a training on {pictures} pictures, not {self.pictures}. {again}"
+            )
         if teacher != fingerprint(self.teacher):
             raise CheckpointError(f"{path.name} is of a training of another network. {again}")
         with torch.no_grad():
@@ -301,10 +261,6 @@ class _Training:
                     parameter.copy_(learned[key])
         self.optimizer.load_state_dict(optimizer)
         self.step = step
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}
 
 
 def fingerprint(network: nn.Module) -> str:

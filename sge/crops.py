@@ -13,7 +13,10 @@ from sge.errors import ChoiceError
 from sge.framing import Preprocess
 
 SMALLEST_CROP = 0.6
-"""Side of the smallest crop, as a fraction of the picture's shorter side; the largest is all of it."""
+"""Side of the smallest crop, as a fraction of the picture's shorter side; the largest is all of it.
+
+A crop is never smaller than the input where the picture allows that: a blurred one teaches what no photo shows.
+"""
 
 
 def crops(
@@ -44,7 +47,8 @@ def _crop(picture: Tensor, preprocess: Preprocess, size: int, random: np.random.
     if picture.dim() != 3 or picture.shape[0] != 3:
         raise ChoiceError(f"A picture has shape {tuple(picture.shape)}; give each as (3, height, width).")
     height, width = picture.shape[1:]
-    side = max(1, round(min(height, width) * random.uniform(SMALLEST_CROP, 1)))
+    shorter = min(height, width)
+    side = round(random.uniform(min(shorter, max(size, SMALLEST_CROP * shorter)), shorter))
     top, left = (int(random.integers(whole - side + 1)) for whole in (height, width))
     square = picture[None, :, top : top + side, left : left + side]
     crop = F.interpolate(square, (size, size), mode="bilinear", antialias=True)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,10 @@ class DeltaFile:
     path: Path
     sha256: str
 
+    def asleep(self) -> DeltaFile:
+        """The same without what has learned: only the orders."""
+        return replace(self, delta=replace(self.delta, state={}))
+
 
 def write_delta(path: Path, delta: Delta) -> None:
     """Writes a delta with the digest of all that it says; the file appears whole or not at all.
@@ -84,9 +88,15 @@ def read_delta(path: str | os.PathLike[str]) -> DeltaFile:
     if unknown := [key for key in weights.state if not key.startswith((ORDER, STATE))]:
         raise CheckpointError(f"{name} is no delta: it holds {', '.join(unknown[:3])}. {_AGAIN}")
     try:
-        arch, card, base = str(facts["sge.arch"]), dict(facts.get("sge.card") or {}), Base(**facts["sge.base"])
+        arch, card, base = (
+            str(facts["sge.arch"]),
+            dict(facts.get("sge.card") or {}),
+            Base(**facts["sge.base"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{name} does not say which weights it belongs to ({error}). {_AGAIN}") from error
+        raise CheckpointError(
+            f"{name} does not say which weights it belongs to ({error}). {_AGAIN}"
+        ) from error
     orders = {key.removeprefix(ORDER): t for key, t in weights.state.items() if key.startswith(ORDER)}
     state = {key.removeprefix(STATE): t for key, t in weights.state.items() if key.startswith(STATE)}
     if odd := [block for block, order in orders.items() if order.dtype != torch.int32]:
@@ -124,12 +134,16 @@ def apply_delta(network: nn.Module, file: DeltaFile) -> nn.Module:
     wanted = network.state_dict()
     faults = {
         "unknown": [key for key in delta.state if key not in wanted],
-        "of another shape or type": [key for key, t in delta.state.items() if key in wanted and not _alike(t, wanted[key])],
+        "of another shape or type": [
+            key for key, t in delta.state.items() if key in wanted and not _alike(t, wanted[key])
+        ],
         "NaN or infinite": [key for key, t in delta.state.items() if not bool(t.float().isfinite().all())],
     }
     for fault, keys in faults.items():
         if keys:
-            raise CheckpointError(f"{name} does not fit {delta.arch}: {', '.join(keys[:3])} is {fault}. {_AGAIN}")
+            raise CheckpointError(
+                f"{name} does not fit {delta.arch}: {', '.join(keys[:3])} is {fault}. {_AGAIN}"
+            )
     try:
         apply_orders(network, delta.orders)
     except SGEError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -76,16 +76,16 @@ def openness(mask: Tensor) -> Tensor:
     return (mask.mean((2, 3)) / mask.amax((2, 3))).mean(0)
 
 
-def flatness_loss(masks: dict[str, Tensor], wanted: float) -> Tensor:
+def flatness_loss(masks: Sequence[Tensor], wanted: float) -> Tensor:
     """By how much the masks miss the wanted spread, as a fraction of it; mean over groups and blocks.
 
     A group that reaches it costs nothing more, so that the picture alone decides beyond it. Openness alone
     has a loophole: a large negative bias makes the mean small beside the maximum of a mask that is closed
     nearly everywhere, and nobody sees it act.
     """
-    return torch.stack([F.relu(1 - spread(mask) / wanted).mean() for mask in masks.values()]).mean()
+    return torch.stack([F.relu(1 - spread(mask) / wanted).mean() for mask in masks]).mean()
 
 
-def openness_loss(masks: dict[str, Tensor]) -> Tensor:
+def openness_loss(masks: Sequence[Tensor]) -> Tensor:
     """Mean over blocks and groups of ``openness``."""
-    return torch.stack([openness(mask).mean() for mask in masks.values()]).mean()
+    return torch.stack([openness(mask).mean() for mask in masks]).mean()

@@ -32,6 +32,8 @@ class Card:
     """Of the file that the weights came from."""
     opens_with: dict[str, Any] | None = None
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
+    made_from: dict[str, Any] | None = None
+    """How gates were awakened: ``recipe``, ``pictures``, ``model`` and the like."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

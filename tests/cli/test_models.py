@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from sge import download, registry
-from sge.checkpoint import write_weights
+from sge import based, download
+from sge.checkpoint import sha256_of, write_weights
 from sge.cli.models import app
 from sge.download import DOWNLOADS, Remote
 from sge.errors import CheckpointError, ChoiceError, DownloadError, SGEError, UnknownModelError
 from sge.model import Card
 from sge.nn import SGE_RESNETS
+from sge.places import shipped
 from sge.registry import DEFAULT_MODEL, import_weights, shipped_cards
 from tests.conftest import fill
 from tests.test_checkpoint import save
@@ -86,7 +87,7 @@ def test_list_for_machines(file):
     import_weights(file, "my-dogs")
     result = sge_models("list", "--json")
     models = {model["name"]: model for model in json.loads(result.stdout)}
-    assert list(models) == ["my-dogs", DEFAULT_MODEL]
+    assert list(models) == ["my-dogs", *sorted(shipped_cards())]
     assert models[DEFAULT_MODEL] == {
         "name": DEFAULT_MODEL,
         "title": "EfficientNet-Lite0 with SGE",
@@ -94,7 +95,7 @@ def test_list_for_machines(file):
         "arch": DEFAULT_MODEL,
         "gates": "inserted",
         "parameters": 4653744,
-        "sha256": shipped_cards()[DEFAULT_MODEL]["base"]["sha256"],
+        "sha256": sha256_of(shipped("weights") / f"{DEFAULT_MODEL}.delta.safetensors"),
         "error": None,
     }
     assert models["my-dogs"]["arch"] == "sge_resnet18"
@@ -109,7 +110,7 @@ def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path,
     (home / "nothing.safetensors").touch()
     if shipped_too:
         (tmp_path / "cut.pth").write_bytes(b"cut")
-        monkeypatch.setattr(registry, "base_weights", lambda: tmp_path / "cut.pth")
+        monkeypatch.setattr(based, "base_weights", lambda: tmp_path / "cut.pth")
     result = sge_models("list", "--json")
     assert result.exit_code == 0
     models = {model["name"]: model for model in json.loads(result.stdout)}
