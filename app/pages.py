@@ -44,7 +44,6 @@ async def index(request: Request, engine: EngineDep) -> Response:
         "index.html",
         {
             "samples": samples(),
-            "models": list(engine.slots),
             "limits": engine.settings,
             "modules": modules(),
         },
