@@ -24,19 +24,25 @@ export function dot(kind) {
 /** Whether the model looks for parts; it need not have found one. */
 export const hasFinder = ({ part_maps: maps }) => Object.keys(maps ?? {}).length > 0;
 
-/** What was found, by kind: `{kind, parts}`, in the order of the maps, the surest first. */
+/** One face's two eyes, and no other. */
+const isPair = (parts) => parts.length === 2 && parts.some(({ name }) => name === "left_eye") && parts.some(({ name }) => name === "right_eye");
+
+/** The surest first; but a pair as it is seen, left and right. */
+function ordered(parts) {
+  return [...parts].sort(isPair(parts) ? (a, b) => a.name.localeCompare(b.name) : (a, b) => b.score - a.score);
+}
+
+/** What was found, by kind: `{kind, parts}`, in the order of the maps. */
 export function partsByKind({ parts, part_maps: maps }) {
   return Object.keys(maps ?? {})
-    .map((kind) => ({ kind, parts: parts.filter((part) => kindOf(part) === kind).sort((a, b) => b.score - a.score) }))
+    .map((kind) => ({ kind, parts: ordered(parts.filter((part) => kindOf(part) === kind)) }))
     .filter((found) => found.parts.length > 0);
 }
 
 /** `Nose`, `Left eye`, `Eyes`, `2 noses`: as short as it can be said. */
 export function title({ kind, parts }) {
   if (parts.length === 1) return NAMES[parts[0].name] ?? kindName(kind);
-  const many = KINDS[kind]?.[1] ?? kind;
-  const [left, right] = ["left_eye", "right_eye"].map((name) => parts.filter((part) => part.name === name).length);
-  return left === 1 && right === 1 ? "Eyes" : `${parts.length} ${many}`;
+  return isPair(parts) ? "Eyes" : `${parts.length} ${KINDS[kind]?.[1] ?? kind}`;
 }
 
 /** Scores as in the legend: `97 %`, or `97, 88 and 60 %`. */

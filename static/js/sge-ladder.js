@@ -21,6 +21,7 @@ class Ladder extends StoreElement {
     const names = [model.name, ...blocks.map((block) => `${block.name}:${block.height}x${block.width}`)].join();
     if (names !== this.names) {
       this.names = names;
+      this.dataset.model = model.title;
       this.replaceChildren(...steps(blocks, (block) => this.choose(block)));
       this.markParts();
     }

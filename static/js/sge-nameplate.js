@@ -8,7 +8,7 @@ class Nameplate extends StoreElement {
 
   build() {
     this.name = make("b", {});
-    const leave = make("button", { type: "button", title: "Leave the comparison (Esc)", onclick: () => store.set({ compare: null }) }, "Leave comparison");
+    const leave = make("button", { type: "button", title: "Leave the comparison (Esc)", onclick: () => store.set({ compare: null }) }, "Leave", make("span", { class: "roomy" }, " comparison"));
     this.replaceChildren(this.name, ...(this.store === store ? [] : [leave]));
   }
 

@@ -132,6 +132,13 @@ def test_groups_come_over_the_parts_and_go(open_page):
     assert painted(page) == parts
 
 
+def test_a_pair_is_told_as_it_is_seen(open_page):
+    """Left before right, whichever is surer."""
+    pair = [("right_eye", 0.7, 0.3, 0.9), ("left_eye", 0.6, 0.3, 0.6)]
+    legend = open_page(before=with_parts(pair)).page.get_by_test_id("legend")
+    expect(legend.get_by_role("listitem")).to_have_text(["Eyes 60 and 90 %"])
+
+
 def test_several_faces(open_page):
     faces = [*FACE, ("nose", 0.2, 0.3, 0.61), ("left_eye", 0.15, 0.2, 0.72)]
     page = open_page(390, 844, before=with_parts(faces)).page
