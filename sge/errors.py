@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sge.nn.errors import GroupsError, SGEError, ShapeError, UnsupportedNetworkError
+from sge.nn.errors import GroupsError, OrderError, SGEError, ShapeError, UnsupportedNetworkError
 
 
 class PictureError(SGEError):
@@ -75,6 +75,7 @@ __all__ = [
     "ChoiceError",
     "DownloadError",
     "GroupsError",
+    "OrderError",
     "PictureError",
     "PictureNotFoundError",
     "SGEError",
