@@ -5,7 +5,7 @@ from sge.capture import MaskCapture
 from sge.errors import SGEError
 from sge.lens import Lens
 from sge.model import Card, Model
-from sge.nn import SpatialGroupEnhance, insert_sge
+from sge.nn import SpatialGroupEnhance, insert_sge, regroup
 from sge.registry import import_weights, load_model
 
 __version__ = "0.1.0"
@@ -25,4 +25,5 @@ __all__ = [
     "import_weights",
     "insert_sge",
     "load_model",
+    "regroup",
 ]

@@ -11,31 +11,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
+from sge.nn.blocks import sge_blocks
 from sge.nn.module import SpatialGroupEnhance
 
-_WRAPPERS = ("sge", "se")
-
-
-def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
-    """Every SGE module by the name of the block that carries it, in the order of the network.
-
-    The name is the module path without the trailing module name (``layer3.5.sge`` is ``layer3.5``); where
-    one block carries several, each keeps its whole path.
-    """
-    paths = {
-        path: module for path, module in network.named_modules() if isinstance(module, SpatialGroupEnhance)
-    }
-    short = {path: _block_of(path) for path in paths}
-    taken = list(short.values())
-    return {path if taken.count(short[path]) > 1 else short[path]: module for path, module in paths.items()}
-
-
-def _block_of(path: str) -> str:
-    parts = path.split(".")
-    trimmed = parts[:-1]
-    while len(trimmed) > 1 and trimmed[-1] in _WRAPPERS:
-        trimmed.pop()
-    return ".".join(trimmed) or path or "sge"
+__all__ = ["MaskCapture", "sge_blocks"]
 
 
 class MaskCapture:

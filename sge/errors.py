@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sge.nn.errors import GroupsError, SGEError, ShapeError, UnsupportedNetworkError
+from sge.nn.errors import GroupsError, OrderError, SGEError, ShapeError, UnsupportedNetworkError
 
 
 class PictureError(SGEError):
@@ -34,6 +34,10 @@ class UnknownBlockError(SGEError, KeyError):
 
 class UnknownGroupError(SGEError, IndexError):
     """The block has no group of that number."""
+
+
+class UnknownCellError(SGEError, IndexError):
+    """The block's maps have no cell there."""
 
 
 class CaptureError(SGEError, RuntimeError):
@@ -71,12 +75,14 @@ __all__ = [
     "ChoiceError",
     "DownloadError",
     "GroupsError",
+    "OrderError",
     "PictureError",
     "PictureNotFoundError",
     "SGEError",
     "ShapeError",
     "TooManyPixelsError",
     "UnknownBlockError",
+    "UnknownCellError",
     "UnknownGroupError",
     "UnknownModelError",
     "UnsupportedFormatError",

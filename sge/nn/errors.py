@@ -17,3 +17,7 @@ class ShapeError(SGEError, ValueError):
 
 class UnsupportedNetworkError(SGEError, TypeError):
     """A network offers no place where SGE could be put."""
+
+
+class OrderError(SGEError, ValueError):
+    """An order of channels cannot be folded into the network."""

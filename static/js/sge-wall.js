@@ -46,8 +46,9 @@ class Wall extends StoreElement {
 
   /** The new tiles and headings; a keyboard in the wall stays at its group. */
   fill(children) {
-    const isHeld = this.grid.contains(document.activeElement);
-    const { blockOf, group } = isHeld ? document.activeElement.dataset : {};
+    const active = document.activeElement;
+    const isHeld = this.grid.contains(active) && active.matches(":focus-visible");
+    const { blockOf, group } = isHeld ? active.dataset : {};
     this.grid.replaceChildren(...children);
     const again = isHeld && [...this.grid.querySelectorAll(".tile")].find(({ dataset }) => dataset.blockOf === blockOf && dataset.group === group);
     this.walk.settle(again || undefined);
