@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -18,7 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def insert_sge(
-    network: nn.Module, groups: int = 64, where: list[str] | None = None, *, exact_groups: bool = False
+    network: nn.Module,
+    groups: int = 64,
+    where: str | Sequence[str] | None = None,
+    *,
+    exact_groups: bool = False,
 ) -> nn.Module:
     """Gives a network SGE with sleeping gates; in eval mode its outputs stay equal (1e-5 relative).
 
@@ -42,9 +47,12 @@ def insert_sge(
     Raises:
         UnsupportedNetworkError: no block of a known family is there, or ``where`` names an unknown one, or a
             module whose output is no feature map.
-        GroupsError: ``exact_groups`` and the groups do not divide the channels of some block.
+        GroupsError: fewer than one group; or ``exact_groups``, and the groups do not divide the channels of some
+            block.
     """
-    sites = _sites(network, where)
+    if groups < 1:
+        raise GroupsError(f"groups must be at least 1, not {groups}.")
+    sites = _sites(network, [where] if isinstance(where, str) else where)
     chosen = {name: _groups_for(name, site.channels, groups, exact_groups) for name, site in sites.items()}
     with torch.no_grad():
         for name, site in sites.items():
@@ -52,7 +60,7 @@ def insert_sge(
     return network
 
 
-def _sites(network: nn.Module, where: list[str] | None) -> dict[str, Site]:
+def _sites(network: nn.Module, where: Sequence[str] | None) -> dict[str, Site]:
     modules = dict(network.named_modules())
     known = {name: find for name, module in modules.items() if (find := site_in(module))}
     if where is None and not known:

@@ -223,3 +223,9 @@ def test_drop_path_stays_after_sge_in_training():
     with MaskCapture(network.eval()) as seen, torch.inference_mode():
         network(torch.randn(1, 3, 64, 64))
     assert "stages.3.blocks.1" in seen.masks
+
+
+@pytest.mark.parametrize("groups", [0, -1])
+def test_fewer_groups_than_one(groups: int) -> None:
+    with pytest.raises(GroupsError, match="at least 1"):
+        insert_sge(models.resnet18(), groups)
