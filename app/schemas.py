@@ -102,6 +102,21 @@ class PartOut(BaseModel):
     box: list[float]
 
 
+class ShareOut(BaseModel):
+    """One group of the mix that finds a part."""
+
+    block: str
+    group: int
+    weight: float = Field(description="the weights of a mix sum to 1")
+
+
+class PartMapOut(AtlasOut):
+    """Where a kind of part answers: one map over the window that the network saw."""
+
+    threshold: float = Field(description="a part is found where the map peaks above it")
+    mix: list[ShareOut] = Field(description="largest share first")
+
+
 class GeometryOut(BaseModel):
     """The window on the picture that the network saw; cells divide it evenly."""
 
@@ -122,6 +137,10 @@ class AnalysisOut(BaseModel):
     predictions: list[PredictionOut]
     blocks: list[BlockOut]
     parts: list[PartOut]
+    part_maps: dict[str, PartMapOut] = Field(
+        default_factory=dict,
+        description="nose and eye; empty where the model has no part finder. Maps, but no parts: no face was found",
+    )
     geometry: GeometryOut
     focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")
     contribution: dict[str, list[float]] = Field(

@@ -34,16 +34,20 @@ class MaskCapture:
     """
 
     def __init__(
-        self, network: nn.Module, blocks: Sequence[str] | None = None, *, energy: bool = False
+        self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
     ) -> None:
+        blocks = [blocks] if isinstance(blocks, str) else blocks
         known = sge_blocks(network)
         if not known:
             raise CaptureError(
                 f"{type(network).__name__} has no SGE module whose masks could be read. Give it some with sge.insert_sge."
             )
+        if blocks is not None and not blocks:
+            raise UnknownBlockError(f"No block is named; there are: {', '.join(known)}.")
         if unknown := [name for name in blocks or () if name not in known]:
             raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
         self._modules = known if blocks is None else {name: known[name] for name in known if name in blocks}
+        self._compiled = hasattr(network, "_orig_mod")
         self._energy_wanted = energy
         self._handles: list[RemovableHandle] = []
         self._masks: dict[str, Tensor] = {}
@@ -120,8 +124,12 @@ class MaskCapture:
 
     def _all_of(self, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
         if missing := [name for name in self._modules if name not in recorded]:
+            what_to_do = (
+                "A compiled network does not call what was hooked in later: call the original, network._orig_mod."
+                if self._compiled
+                else "Call the network within the with block, and name only blocks that it uses."
+            )
             raise CaptureError(
-                f"No forward pass has gone through {', '.join(missing)} inside this capture. "
-                "Call the network within the with block, and name only blocks that it uses."
+                f"No forward pass has gone through {', '.join(missing)} inside this capture. {what_to_do}"
             )
         return {name: recorded[name] for name in self._modules}

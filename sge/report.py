@@ -16,7 +16,7 @@ from sge.record import to_record
 
 PREVIEW_SIDE = 1600
 """The report carries the picture at most this large, in pixels: it is to be sent by mail."""
-STYLES = ("tokens", "controls", "elements", "groups", "report")
+STYLES = ("tokens", "controls", "elements", "predictions", "parts", "groups", "report")
 
 
 def html_report(analysis: Analysis) -> str:

@@ -73,7 +73,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
     "DataParallel": (lambda: nn.DataParallel(small()), ["module"], 3),
     "DataParallel resnet18": (
         lambda: nn.DataParallel(insert_sge(torchvision.models.resnet18(num_classes=5), 16, ["layer2.1"])),
-        ["module.layer2.1"],
+        ["layer2.1"],
         3,
     ),
 }
@@ -238,9 +238,6 @@ def test_some_blocks_alone() -> None:
         network(torch.randn(1, 8, 4, 4))
     assert list(seen.masks) == ["block.second", "sge"]  # in the order of the network
     assert list(seen.energy) == list(seen.channels) == list(seen.masks)
-    with MaskCapture(network, []) as none:
-        network(torch.randn(1, 8, 4, 4))
-    assert none.masks == {}
 
 
 def test_unknown_blocks_and_networks_without() -> None:
@@ -342,3 +339,32 @@ def test_one_cell_maps() -> None:
         network(torch.randn(2, 3, 1, 1))
     assert seen.similarity["1"].abs().max() == 0
     torch.testing.assert_close(seen.masks["1"], torch.sigmoid(network[1].bias).detach().expand(2, 4, 1, 1))
+
+
+def test_one_name_is_a_name_and_no_name_is_an_error() -> None:
+    net = insert_sge(torchvision.models.resnet18(), 16, where="layer1.0").eval()
+    with MaskCapture(net, "layer1.0") as seen:
+        net(torch.zeros(1, 3, 32, 32))
+    assert list(seen.masks) == ["layer1.0"]
+    with pytest.raises(UnknownBlockError, match=r"No block is named; there are: layer1\.0"):
+        MaskCapture(net, [])
+
+
+def test_wrapped_networks_keep_their_blocks_names() -> None:
+    net = insert_sge(torchvision.models.resnet18(), 16).eval()
+    for wrapped in (nn.DataParallel(net), torch.compile(net, backend="eager")):
+        assert list(sge_blocks(wrapped)) == list(sge_blocks(net))
+
+
+def test_a_network_that_was_compiled_before_says_what_to_call() -> None:
+    net = insert_sge(torchvision.models.resnet18(), 16, where="layer1.0").eval()
+    compiled = torch.compile(net, backend="eager")
+    x = torch.randn(1, 3, 32, 32)
+    compiled(x)
+    with MaskCapture(compiled) as seen:
+        compiled(x)
+    with pytest.raises(CaptureError, match=r"network\._orig_mod"):
+        _ = seen.masks
+    with MaskCapture(compiled) as seen:
+        compiled._orig_mod(x)
+    assert seen.masks["layer1.0"].shape == (1, 16, 8, 8)

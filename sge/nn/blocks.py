@@ -6,7 +6,9 @@ from torch import nn
 
 from sge.nn.module import SpatialGroupEnhance
 
-_WRAPPERS = ("sge", "se")
+_WRAPPERS = ("sge", "se", "drop_path")
+_AROUND = ("_orig_mod", "module")
+"""What torch.compile and DataParallel put in front of every name."""
 
 
 def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
@@ -24,8 +26,9 @@ def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
 
 
 def _block_of(path: str) -> str:
-    parts = path.split(".")
-    trimmed = parts[:-1]
+    trimmed = path.split(".")[:-1]
+    while len(trimmed) > 1 and trimmed[0] in _AROUND:
+        trimmed.pop(0)
     while len(trimmed) > 1 and trimmed[-1] in _WRAPPERS:
         trimmed.pop()
     return ".".join(trimmed) or path or "sge"

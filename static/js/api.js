@@ -55,6 +55,11 @@ export async function analyzeSample(id, { model }, busy) {
   return (await ask(`samples/${id}/analysis${model ? `?${new URLSearchParams({ model })}` : ""}`, undefined, busy)).json();
 }
 
+/** Every model of the service: card, ready or not. */
+export async function models() {
+  return (await ask("api/v1/models")).json();
+}
+
 export async function masks(blob, name, choice, format, signal) {
   return (await post("masks", { ...queryOf(choice), format, signal }, blob, name)).blob();
 }

@@ -3,7 +3,7 @@
 import { step } from "./pictures.js";
 import { store } from "./store.js";
 
-const WANTS_ARROWS = "input, select, textarea, #picture";
+const WANTS_ARROWS = "input, select, textarea, sge-picture canvas";
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 // Also where the arrows walk in a wall, a ladder or over the picture.
 const ANYWHERE = { j: 1, k: -1 };
@@ -20,9 +20,11 @@ export function followKeys() {
   });
 }
 
-/** First what lies on top: an open note, then the point, then the pins and messages. */
+/** First what lies on top: an open note, then the second model, then the point, then the pins and messages. */
 function clear() {
   if (document.querySelector(":popover-open")) return;
-  if (store.state.point) store.set({ point: null });
-  else store.set({ pins: [], hover: null, note: null, errors: [] });
+  if (store.state.compare) return store.set({ compare: null });
+  if (store.state.point) return store.set({ point: null });
+  store.set({ hover: null, note: null, errors: [] });
+  store.setPins([]);
 }

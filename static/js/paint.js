@@ -1,43 +1,56 @@
-// The view: photo, and the shown groups' light on it.
+// The view: photo, and on it the shown groups' light, or the parts'.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
 import { darkenOutside, glow, mapShades, plainShades } from "./glow.js";
 import { Ground } from "./ground.js";
+import { paintParts } from "./paint-parts.js";
 import { levels } from "./resample.js";
-import { store } from "./store.js";
 
 /** The colour of a shown group: its pin's; none for a single one, which has the colour map. */
-export function colourOf(one, shown) {
-  return shown.length === 1 ? null : PIN_COLOURS[store.pinOf(one).slot];
+export function colourOf(store, one) {
+  return store.shown.length === 1 ? null : PIN_COLOURS[store.pinOf(one).slot];
 }
 
 /** Level to light, for a pin's colour or for the colour map. */
-export function shadesFor(colour) {
-  const { colormap, opacity } = store.state;
+export function shadesFor({ state: { colormap, opacity } }, colour) {
   return colour ? plainShades(colour, opacity) : mapShades(colourTable(colormap), opacity);
 }
 
 /** How far the photo steps back; with the light off it is itself. */
-export function strength() {
-  return Math.min(1, 1.2 * store.state.opacity);
+function strength(opacity) {
+  return Math.min(1, 1.2 * opacity);
 }
 
 /** Keeps the photo at the last size, so that a preview costs only its light. */
 export class Painter {
+  constructor(store) {
+    this.store = store;
+  }
+
   paint(canvas) {
-    const { picture, shown, signal } = store;
+    const { picture } = this.store;
     const { width, height } = canvas;
+    const { geometry } = picture.analysis;
     const ground = this.groundOf(picture, width, height);
-    const box = boxOf(picture.analysis.geometry, width, height);
-    const acting = shown.filter((one) => !store.atlas(one.block).isFlat(one.group));
-    const pixels = ground.pixels(acting.length > 0 ? strength() : 0);
+    const box = boxOf(geometry, width, height);
+    const pixels = this.store.view === "parts" ? ground.pixels(0) : this.lit(ground, box);
+    if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
+    canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+    if (this.store.view === "parts") paintParts(canvas, picture, box, this.store.state.opacity);
+  }
+
+  /** The photo in the light of the shown groups. */
+  lit(ground, box) {
+    const { store } = this;
+    const acting = store.shown.filter((one) => !store.atlas(one.block).isFlat(one.group));
+    const pixels = ground.pixels(acting.length > 0 ? strength(store.state.opacity) : 0);
     for (const one of acting) {
       const atlas = store.atlas(one.block);
-      const limits = atlas.limits(one.group, store.state.scale, signal);
-      glow(pixels, ground.light, width, levels(atlas, one.group, limits, box[2], box[3]), box, shadesFor(colourOf(one, shown)));
+      const limits = atlas.limits(one.group, store.state.scale, store.signal);
+      const bytes = levels(atlas, one.group, limits, box[2], box[3]);
+      glow(pixels, ground.light, ground.width, bytes, box, shadesFor(store, colourOf(store, one)));
     }
-    if (picture.analysis.geometry.framing === "center") darkenOutside(pixels, width, height, box);
-    canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+    return pixels;
   }
 
   groundOf(picture, width, height) {

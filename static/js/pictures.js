@@ -13,9 +13,14 @@ let serial = 0;
 export async function open(analysis, url) {
   const decoded = async (records) =>
     new Map(await Promise.all(Object.entries(records).map(async ([name, record]) => [name, await decodeAtlas(record)])));
-  const [mask, similarity, image] = await Promise.all([decoded(analysis.masks), decoded(analysis.similarity), load(url)]);
+  const [mask, similarity, parts, image] = await Promise.all([
+    decoded(analysis.masks),
+    decoded(analysis.similarity),
+    decoded(analysis.part_maps ?? {}),
+    load(url),
+  ]);
   serial += 1;
-  return { url, image, analysis, atlases: { mask, similarity }, version: serial, status: "ready" };
+  return { url, image, analysis, atlases: { mask, similarity, parts }, version: serial, status: "ready" };
 }
 
 /** The browser's own picture; null where it cannot draw a format that the service can read. */

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 
 /**
- * A fieldset named `name`; its `value` can be set.
+ * A fieldset named `name`; its `value` can be set, and a choice can be taken away.
  *
  * @param choices `[value, face, hint]`: the face is a word or an element
  */
@@ -17,6 +17,15 @@ export function segments(name, legend, choices, change) {
     root,
     set value(value) {
       inputs.forEach((input) => (input.checked = input.value === value));
+    },
+    /** Whether a choice is there at all, and if it is, the reason why it cannot be made just now. */
+    offer(value, there, reason = null) {
+      const at = choices.findIndex(([one]) => one === value);
+      const hint = reason ?? choices[at][2];
+      labels[at].hidden = !there;
+      labels[at].title = hint;
+      inputs[at].disabled = !there || reason !== null;
+      inputs[at].setAttribute("aria-label", hint);
     },
   };
 }

@@ -2,10 +2,12 @@
 
 import { COLOUR_MAPS, colourTable } from "./colours.js";
 import { make } from "./dom.js";
+import { hasFinder } from "./parts.js";
 import { segments } from "./segments.js";
 import { store, StoreElement } from "./store.js";
 
-const SIGNALS = [
+const SHOWN = [
+  ["parts", "Parts", "Parts: nose and eyes, where the network\u2019s groups find them"],
   ["similarity", "Similarity", "Similarity: where a group\u2019s features agree with the group\u2019s mean"],
   ["mask", "Mask", "Mask: what the network multiplies the group by"],
 ];
@@ -19,36 +21,27 @@ const FRAMINGS = [
 ];
 
 class Controls extends StoreElement {
-  static keys = ["pictures", "current", "signal", "scale", "colormap", "opacity", "framing", "model"];
+  static keys = ["pictures", "current", "signal", "scale", "colormap", "opacity", "framing", "view", "compare"];
 
   build() {
     this.inputs = {};
     const rows = [
-      this.segments("signal", "Show", SIGNALS),
+      this.segments("signal", "Show", SHOWN, (value) => (value === "parts" ? { view: value, hover: null } : { view: "groups", signal: value })),
       this.segments("scale", "Scale", SCALES),
       this.segments("colormap", "Colour map", COLOUR_MAPS.map((name) => [name, swatch(name), name])),
       this.slider(),
     ];
     rows[2].classList.add("swatches");
-    // Framing and model need the server; a saved report has none.
-    if (!this.hasAttribute("offline")) {
-      rows.push(this.segments("framing", "Framing", FRAMINGS));
-      const models = JSON.parse(this.getAttribute("models") ?? "[]");
-      if (models.length > 1) rows.push(this.menu("model", "Model", models));
-    }
+    // Framing needs the server; a saved report has none.
+    if (!this.hasAttribute("offline")) rows.push(this.segments("framing", "Framing", FRAMINGS));
     this.replaceChildren(...rows);
   }
 
-  segments(name, legend, choices) {
-    const one = segments(name, legend, choices, (value) => store.set({ [name]: value }));
+  /** Where two models are compared, what is chosen holds for both. */
+  segments(name, legend, choices, patch = (value) => ({ [name]: value })) {
+    const one = segments(name, legend, choices, (value) => [store, store.second].forEach((each) => each?.set(patch(value))));
     this.inputs[name] = one;
     return one.root;
-  }
-
-  menu(name, label, values) {
-    const select = make("select", { name, onchange: () => store.set({ [name]: select.value }) }, ...values.map((value) => make("option", { value }, value)));
-    this.inputs[name] = select;
-    return make("label", { class: "menu" }, make("span", {}, label), select);
   }
 
   slider() {
@@ -66,8 +59,10 @@ class Controls extends StoreElement {
 
   draw() {
     const { scale, colormap, opacity, framing } = store.state;
-    const model = store.state.model ?? store.picture?.analysis.model.name;
-    const values = { signal: store.signal, scale, colormap, opacity: String(opacity), framing, model };
+    const signal = store.chosenView === "parts" ? "parts" : store.signal;
+    const values = { signal, scale, colormap, opacity: String(opacity), framing };
+    const there = store.picture !== null && hasFinder(store.picture.analysis);
+    this.inputs.signal.offer("parts", there, there && !store.hasParts ? "Parts: no face was found in this picture" : null);
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];
     }

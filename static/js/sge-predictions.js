@@ -1,7 +1,7 @@
 // Five classes, best first, and what the model is.
 
 import { make, percent } from "./dom.js";
-import { store, StoreElement } from "./store.js";
+import { StoreElement } from "./store.js";
 
 const ASLEEP =
   "This network\u2019s SGE gates are asleep: they were put into a finished network and change nothing. What you see is similarity: where each group\u2019s features agree with the group\u2019s mean.";
@@ -17,8 +17,8 @@ class Predictions extends StoreElement {
   }
 
   draw() {
-    if (!store.picture) return;
-    const { predictions, model, signal } = store.picture.analysis;
+    if (!this.store.picture) return;
+    const { predictions, model, signal } = this.store.picture.analysis;
     this.list.replaceChildren(...predictions.map(row));
     this.about.replaceChildren(
       make("strong", {}, model.title),

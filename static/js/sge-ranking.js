@@ -3,7 +3,7 @@
 import { groupName, make, number, shortName } from "./dom.js";
 import { rank } from "./places.js";
 import { rove } from "./roving.js";
-import { store, StoreElement } from "./store.js";
+import { StoreElement } from "./store.js";
 import { makeTile, markPins, tileShape } from "./tile.js";
 
 const SHOWN = 12;
@@ -15,24 +15,24 @@ class Ranking extends StoreElement {
     this.note = make("p", { class: "quiet" });
     this.grid = make("div", { class: "tiles", role: "group", "aria-label": "Groups that answer at the point", "data-testid": "ranking" });
     this.walk = rove(this.grid, ".tile");
-    const close = make("button", { type: "button", class: "plain", onclick: () => store.set({ point: null }) }, "Close");
+    const close = make("button", { type: "button", class: "plain", onclick: () => this.store.set({ point: null }) }, "Close");
     this.replaceChildren(make("div", { class: "bar" }, make("h2", {}, "Who answers here"), close, this.note), this.grid);
   }
 
   draw(changed) {
-    const { point, signal, colormap, scale } = store.state;
-    this.hidden = !point || !store.picture;
+    const { point, signal, colormap, scale } = this.store.state;
+    this.hidden = !point || !this.store.picture;
     if (this.hidden) {
       this.drawn = null;
       return;
     }
-    const drawn = [store.picture.key, store.picture.version, point.x, point.y, signal, colormap, scale].join();
+    const drawn = [this.store.picture.key, this.store.picture.version, point.x, point.y, signal, colormap, scale].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.fill(point);
       if (changed.has("point")) this.comeIntoSight();
     }
-    markPins(this.grid);
+    markPins(this.grid, this.store);
   }
 
   /** Where the page scrolls under the picture, just below that; else to the top of what scrolls. */
@@ -46,7 +46,7 @@ class Ranking extends StoreElement {
   }
 
   fill(point) {
-    const { picture } = store;
+    const { picture } = this.store;
     const answers = rank(picture, point, SHOWN);
     this.note.textContent = answers.length
       ? "Of all groups of all blocks, by similarity at the mark, in standard deviations of each map."
@@ -56,7 +56,7 @@ class Ranking extends StoreElement {
     this.grid.style.setProperty("--tile", `${tileShape(picture.analysis).width}px`);
     this.grid.replaceChildren(
       ...answers.map(({ value, ...one }) =>
-        makeTile(one, { note: number(value, 1), said: `${number(value, 1)} deviations`, label: shortName(groupName(one)), mark }),
+        makeTile(this.store, one, { note: number(value, 1), said: `${number(value, 1)} deviations`, label: shortName(groupName(one)), mark }),
       ),
     );
     this.walk.settle();

@@ -1,11 +1,11 @@
 // One group as a small picture, the photo in its light, that previews on hover and pins on click.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
-import { groupName, make } from "./dom.js";
+import { groupName, make, percent } from "./dom.js";
 import { glow, mapShades } from "./glow.js";
 import { Ground } from "./ground.js";
+import { dot, kindName, mixesOf } from "./parts.js";
 import { levels } from "./resample.js";
-import { store } from "./store.js";
 
 // A tile's area in the layout is this squared, whatever the picture's shape.
 const SIDE = 76;
@@ -30,7 +30,7 @@ function groundFor(picture, width, height) {
   return ground;
 }
 
-function paintTile(canvas, one, atlas) {
+function paintTile(canvas, store, one, atlas) {
   const { picture, signal } = store;
   const { width, aspect } = tileShape(picture.analysis);
   const density = 1.3 * Math.min(2, window.devicePixelRatio || 1);
@@ -47,14 +47,13 @@ function paintTile(canvas, one, atlas) {
 }
 
 /** A button for `{block, group}`; `note` is the number beside its name, `said` the same in words. */
-export function makeTile(one, { note, said, label = `g${one.group}`, mark = null }) {
+export function makeTile(store, one, { note, said, label = `g${one.group}`, mark = null }) {
   const atlas = store.atlas(one.block);
   const flat = atlas.isFlat(one.group);
+  const mixes = mixesOf(store.picture.analysis, one);
   const canvas = make("canvas", { "aria-hidden": "true" });
-  paintTile(canvas, one, atlas);
-  const face = make("span", { class: "tile-face" }, canvas, mark && make("i", { class: "tile-mark" }));
-  if (mark) Object.assign(face.lastChild.style, { left: `${100 * mark.x}%`, top: `${100 * mark.y}%` });
-  const words = flat ? "flat, the picture does not move it" : said;
+  paintTile(canvas, store, one, atlas);
+  const words = [flat ? "flat, the picture does not move it" : said, ...mixes.map(({ kind, weight }) => `${percent(weight)} of the ${kind} mix`)].join(", ");
   const preview = (on) => store.set({ hover: on ? one : null });
   return make(
     "button",
@@ -71,13 +70,25 @@ export function makeTile(one, { note, said, label = `g${one.group}`, mark = null
       onfocus: (event) => event.target.matches(":focus-visible") && preview(true),
       onblur: () => preview(false),
     },
-    face,
+    make("span", { class: "tile-face" }, canvas, mark && pointMark(mark), mixes.length > 0 ? partMarks(mixes) : null),
     make("span", { class: "tile-caption" }, make("span", {}, label), make("span", { class: "tile-note" }, flat ? "flat" : note)),
   );
 }
 
+/** Where the visitor has pointed. */
+function pointMark({ x, y }) {
+  const mark = make("i", { class: "tile-mark" });
+  Object.assign(mark.style, { left: `${100 * x}%`, top: `${100 * y}%` });
+  return mark;
+}
+
+/** Which parts the group helps to find. */
+function partMarks(mixes) {
+  return make("span", { class: "tile-parts", title: mixes.map(({ kind }) => kindName(kind)).join(", ") }, ...mixes.map(({ kind }) => dot(kind)));
+}
+
 /** Marks the tiles that are pinned, in their colours. */
-export function markPins(root) {
+export function markPins(root, store) {
   for (const tile of root.querySelectorAll(".tile")) {
     const one = { block: tile.dataset.blockOf, group: Number(tile.dataset.group) };
     const pin = store.pinOf(one);

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from sge.checkpoint import write_weights
+from sge.model import Card
+from sge.registry import DEFAULT_MODEL, load_model
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -33,14 +37,35 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="inserted")
+
+
+def register_twin(folder):
+    """The shipped model once more, as a user's own file called ``twin``."""
+    model = load_model(DEFAULT_MODEL)
+    facts = {
+        "sge.arch": model.arch,
+        "sge.labels": model.labels,
+        "sge.preprocess": asdict(model.preprocess),
+        "sge.card": TWIN.to_dict(),
+    }
+    write_weights(folder / "twin.safetensors", model.network.state_dict(), facts)
+
+
 @pytest.fixture(scope="session")
-def service():
-    """``sge serve`` on a free port; its address."""
+def service(tmp_path_factory):
+    """``sge serve`` on a free port, with the shipped model and a twin of it; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = "from sge.cli.main import main; main()"
-    environment = os.environ | {"SGE_MAX_BYTES": str(4 * 1024 * 1024)}
+    folder = tmp_path_factory.mktemp("models")
+    register_twin(folder)
+    environment = os.environ | {
+        "SGE_MAX_BYTES": str(4 * 1024 * 1024),
+        "SGE_MODEL_DIR": str(folder),
+        "SGE_MODELS": f"{DEFAULT_MODEL},twin",
+    }
     process = subprocess.Popen([sys.executable, "-c", code, "serve", "--port", str(port)], env=environment)
     try:
         for _ in range(240):
@@ -94,15 +119,19 @@ class Watched:
 
 @pytest.fixture
 def open_page(browser, service):
-    """Opens the page at a size; at the end of the test nothing may have gone wrong (CSP reports are errors)."""
+    """Opens the page at a size; at the end of the test nothing may have gone wrong (CSP reports are errors).
+
+    ``before`` is given the page before it opens, to route requests.
+    """
     opened = []
 
-    def open_at(width=1440, height=900, scheme="light", **options):
+    def open_at(width=1440, height=900, scheme="light", before=lambda page: None, **options):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
         )
         watched = Watched(context, service)
         opened.append((context, watched))
+        before(watched.page)
         watched.page.goto(service)
         watched.page.wait_for_selector("sge-wall .tile")
         return watched

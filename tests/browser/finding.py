@@ -1,0 +1,87 @@
+"""Answers of the service with parts that a test has placed: what a model with a part finder gives."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+
+from sge.record import atlas_record
+
+GRID = 36
+"""Cells of a part's map on each side."""
+MIXES = {
+    "nose": [("blocks.5.3", 47, 0.6), ("blocks.4.2", 3, 0.385), ("blocks.5.0", 9, 0.015)],
+    "eye": [
+        ("blocks.5.0", 9, 0.7),
+        ("blocks.5.0", 11, 0.29),
+        ("blocks.3.2", 5, 0.006),
+        ("blocks.4.2", 8, 0.004),
+    ],
+}
+FACE = (("nose", 0.69, 0.365, 0.97), ("left_eye", 0.63, 0.275, 0.93), ("right_eye", 0.71, 0.28, 0.9))
+"""The sample's: name, place as shares of width and height, score."""
+ANALYSES = re.compile(r"/api/v1/analyze|/samples/\w+/analysis")
+
+
+def place(record, parts, *, stray=(), side=0.05, peak=None):
+    """Puts parts and their maps into an analysis, as JSON data; ``stray``: places where only the map answers."""
+    width, height = record["geometry"]["picture"]
+    record["parts"] = [
+        {
+            "name": name,
+            "x": x * width,
+            "y": y * height,
+            "score": score,
+            "box": [(x - side) * width, (y - side) * height, (x + side) * width, (y + side) * height],
+        }
+        for name, x, y, score in parts
+    ]
+    record["part_maps"] = {
+        kind: atlas_record(bumps([one for one in parts if one[0].endswith(kind)], stray, peak)[None])
+        | {
+            "threshold": 0.4,
+            "mix": [dict(zip(("block", "group", "weight"), one, strict=True)) for one in mix],
+        }
+        for kind, mix in MIXES.items()
+    }
+    return record
+
+
+def bumps(parts, stray, peak):
+    """A map with a peak at each part, as high as its score; (GRID, GRID), float32."""
+    y, x = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
+    values = np.zeros((GRID, GRID), np.float32)
+    for px, py, top in [
+        *((px, py, peak or score) for _, px, py, score in parts),
+        *((*one, 0.9) for one in stray),
+    ]:
+        values = np.maximum(values, top * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 0.03**2)))
+    return values.astype(np.float32)
+
+
+def change(page, edit, where=ANALYSES):
+    """The service's own answers, each changed by ``edit``."""
+
+    def answer(route):
+        response = route.fetch()
+        if response.status == 200 and "json" in response.headers["content-type"]:
+            route.fulfill(response=response, body=json.dumps(edit(response.json())))
+        else:
+            route.fulfill(response=response)
+
+    page.route(where, answer)
+
+
+def with_parts(parts=FACE, **options):
+    """For ``open_page(before=...)``: a model that finds these parts in every picture."""
+    return lambda page: change(page, lambda record: place(record, parts, **options))
+
+
+def without_finder(page):
+    """For ``open_page(before=...)``: a model that looks for no parts."""
+    change(
+        page,
+        lambda record: {key: value for key, value in record.items() if key != "part_maps"} | {"parts": []},
+    )

@@ -1,0 +1,229 @@
+"""Nose and eyes at first sight: what shines and what must not, the legend, the wall's marks, what is taken away."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.acting import choose, drop, painted, photo, save, settled
+from tests.browser.conftest import Watched
+from tests.browser.finding import FACE, change, place, with_parts, without_finder
+
+pytestmark = pytest.mark.browser
+
+PLAIN = """async ([width, height]) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const { store } = await import("/static/js/store.js");
+  canvas.getContext("2d").drawImage(store.picture.image, 0, 0, width, height);
+  return canvas.toDataURL();
+}"""
+
+
+def pixels(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"), float)
+
+
+def shown(page):
+    return page.locator("input[name=signal]:checked").get_attribute("value")
+
+
+def test_without_a_finder_nothing_speaks_of_parts(open_page):
+    page = open_page(before=without_finder).page
+    assert shown(page) == "similarity"
+    expect(page.locator("label:has(input[value=parts])")).to_have_count(2)
+    for choice in page.locator("label:has(input[value=parts])").all():
+        expect(choice).to_be_hidden()
+    expect(page.locator("sge-wall .tile")).to_have_count(64)
+    expect(page.locator(".part-dot")).to_have_count(0)
+    expect(page.get_by_test_id("legend")).not_to_contain_text("No face")
+
+
+def test_no_face_is_said_calmly_and_the_groups_are_shown(open_page):
+    page = open_page(before=with_parts([], stray=[(0.3, 0.3)])).page
+    expect(page.get_by_test_id("legend")).to_contain_text("No face found here.")
+    assert shown(page) == "similarity"
+    expect(page.locator("input[name=signal][value=parts]")).to_be_disabled()
+    expect(page.locator("sge-wall .tile")).to_have_count(64)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_what_is_no_part_does_not_shine(open_page):
+    """A map may answer elsewhere too: only what lies round a found part is drawn."""
+    clean = pixels(painted(open_page(before=with_parts()).page))
+    stray = pixels(painted(open_page(before=with_parts(stray=[(0.2, 0.8), (0.1, 0.1)])).page))
+    # The maps come in 8 bits between other ends.
+    assert np.abs(clean - stray).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("parts", "options"),
+    [
+        ([("nose", 0.0, 0.0, 0.5), ("left_eye", 0.999, 0.999, 0.5)], {}),
+        ([("nose", 0.5, 0.5, 0.41)], {"side": 0.0}),
+        ([("nose", 0.5, 0.5, 1.0), ("nose", 0.5, 0.5, 0.9)], {"side": 3.0}),
+        ([("right_eye", 0.5, 0.5, 0.6)], {"peak": 0.05}),
+    ],
+    ids=["at the corners", "no box", "two at one place, box over everything", "map below its threshold"],
+)
+def test_odd_parts_are_drawn_all_the_same(open_page, parts, options):
+    page = open_page(before=with_parts(parts, **options)).page
+    assert shown(page) == "parts"
+    lit = painted(page)
+    page.locator("input[name=opacity]").fill("0")
+    settled(page)
+    assert painted(page) != lit
+
+
+def test_a_photo_opens_with_its_parts(open_page):
+    page = open_page(before=with_parts()).page
+    assert shown(page) == "parts"
+    expect(page.get_by_test_id("legend").get_by_role("listitem")).to_have_text(
+        ["Nose 97 %", "Eyes 93 and 90 %"]
+    )
+    expect(page.locator("#picture")).to_have_attribute(
+        "aria-label", re.compile("nose 97 %, left eye 93 %, right eye 90 %")
+    )
+    image = pixels(painted(page))
+    height, width = image.shape[:2]
+    plain = pixels(open_page(before=without_finder).page.evaluate(PLAIN, [width, height]))
+
+    def gain(x, y):
+        at = slice(int(y * height) - 3, int(y * height) + 4), slice(int(x * width) - 3, int(x * width) + 4)
+        return (image[at] - plain[at]).mean((0, 1))
+
+    red, _, blue = gain(0.69, 0.365)
+    assert red > max(40, blue + 30)  # the nose is warm
+    red, green, blue = gain(0.63, 0.275)
+    assert min(green, blue) > max(25, red + 25)  # the eyes are cool
+    assert np.abs(gain(0.2, 0.1)).max() < 40  # and the photo stays itself
+
+
+def test_groups_come_over_the_parts_and_go(open_page):
+    page = open_page(before=with_parts()).page
+    parts = painted(page)
+    tile = page.locator("sge-wall .tile").first
+    tile.hover()
+    settled(page)
+    assert painted(page) != parts
+    expect(page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g47")
+    assert shown(page) == "parts"
+    page.mouse.move(5, 5)
+    settled(page)
+    assert painted(page) == parts
+    tile.click()
+    page.mouse.move(5, 5)
+    settled(page)
+    assert shown(page) == "similarity"
+    assert painted(page) != parts
+    page.locator(".chip button").click()
+    settled(page)
+    assert shown(page) == "parts"
+    assert painted(page) == parts
+    choose(page, "signal", "similarity")
+    expect(page.get_by_test_id("legend")).not_to_contain_text("Nose")
+    choose(page, "signal", "parts")
+    assert painted(page) == parts
+
+
+def test_a_pair_is_told_as_it_is_seen(open_page):
+    """Left before right, whichever is surer."""
+    pair = [("right_eye", 0.7, 0.3, 0.9), ("left_eye", 0.6, 0.3, 0.6)]
+    legend = open_page(before=with_parts(pair)).page.get_by_test_id("legend")
+    expect(legend.get_by_role("listitem")).to_have_text(["Eyes 60 and 90 %"])
+
+
+def test_several_faces(open_page):
+    faces = [*FACE, ("nose", 0.2, 0.3, 0.61), ("left_eye", 0.15, 0.2, 0.72)]
+    page = open_page(390, 844, before=with_parts(faces)).page
+    expect(page.get_by_test_id("legend").get_by_role("listitem")).to_have_text(
+        ["2 noses 97 and 61 %", "3 eyes 93, 90 and 72 %"]
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_wall_shows_where_the_parts_come_from(open_page):
+    page = open_page(before=with_parts()).page
+    wall = page.locator("sge-wall")
+    expect(wall.get_by_role("heading", level=3)).to_have_text(
+        [
+            "Nose3 groups of 3 blocks",
+            "Eye4 groups of 3 blocks; 2 of them below 1 % are not shown",
+        ]
+    )
+    captions = ["5.3/g4760 %", "4.2/g339 %", "5.0/g91.5 %", "5.0/g970 %", "5.0/g1129 %"]
+    expect(wall.locator(".tile-caption")).to_have_text(captions)
+    for tile in wall.locator('[data-block-of="blocks.5.0"][data-group="9"]').all():
+        expect(tile).to_have_attribute("aria-label", re.compile("1.5 % of the nose mix, 70 % of the eye mix"))
+    block = page.locator('[data-block="blocks.5.0"]')
+    expect(block).to_have_attribute("aria-label", re.compile("1 in the nose mix, 2 in the eye mix"))
+    expect(block.locator(".counts span")).to_have_text(["1", "2"])
+    block.click()
+    expect(wall.locator(".tile")).to_have_count(56)
+    expect(wall.locator(".tile:has(.part-dot)")).to_have_count(2)
+    expect(wall.locator('[data-group="9"] .part-dot')).to_have_count(2)
+    choose(page, "sort", "parts")
+    expect(wall.locator(".tile")).to_have_count(5)
+
+
+def test_exactly_this_view_is_saved_and_copied(open_page, tmp_path):
+    page = open_page(before=with_parts(), permissions=["clipboard-read", "clipboard-write"]).page
+    with_them = Image.open(save(page, "png", tmp_path)).convert("RGB")
+    assert with_them.width >= 1200
+    page.locator("[data-copy=picture]").click()
+    expect(page.get_by_role("status")).to_contain_text("The view was copied")
+    copied = page.evaluate(
+        """async () => {
+          const [item] = await navigator.clipboard.read();
+          const blob = await item.getType("image/png");
+          return new Promise((done) => {
+            const reader = new FileReader();
+            reader.onload = () => done(reader.result);
+            reader.readAsDataURL(blob);
+          });
+        }"""
+    )
+    assert np.array_equal(pixels(copied), np.asarray(with_them, float))
+    choose(page, "signal", "similarity")
+    groups = Image.open(save(page, "png", tmp_path)).convert("RGB")
+    assert groups.size == with_them.size
+    assert groups.tobytes() != with_them.tobytes()
+
+
+def test_a_dropped_photo_after_one_without_a_face(open_page):
+    """The view goes with the picture; the visitor has chosen nothing."""
+
+    def edit(record):
+        return place(record, FACE if record["picture"]["name"] == "dog.jpg" else [])
+
+    page = open_page(before=lambda page: change(page, edit)).page
+    assert shown(page) == "similarity"
+    drop(page, photo("shepherd", "dog.jpg"))
+    expect(page.get_by_test_id("legend")).to_contain_text("Nose")
+    page.locator("body").press("k")
+    expect(page.get_by_test_id("legend")).to_contain_text("No face found here.")
+
+
+def test_the_report_shows_the_parts(open_page, browser, tmp_path):
+    path = save(open_page().page, "html", tmp_path)
+    pattern = re.compile(r'(<script type="application/json" id="analysis">)(.*?)(</script>)', re.DOTALL)
+    text = path.read_text("utf-8")
+    record = json.dumps(place(json.loads(pattern.search(text)[2]), FACE)).replace("<", "\\u003c")
+    path.write_text(pattern.sub(lambda found: found[1] + record + found[3], text), "utf-8")
+    context = browser.new_context(offline=True)
+    report = Watched(context, "none")
+    report.page.goto(path.as_uri())
+    expect(report.page.get_by_test_id("legend").get_by_role("listitem")).to_have_text(
+        ["Nose 97 %", "Eyes 93 and 90 %"]
+    )
+    parts = painted(report.page)
+    choose(report.page, "signal", "similarity")
+    assert painted(report.page) != parts
+    report.check()
+    context.close()
