@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from sge.checkpoint import read_weights
 from sge.cli import awaken as command
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.registry import DEFAULT_MODEL, import_weights, load_model, verify_model
@@ -101,7 +102,7 @@ def test_a_model_is_left_behind(awaken, photos, home):
 
 def test_interrupted_and_resumed(awaken, home, monkeypatch):
     assert awaken().exit_code == 0
-    undisturbed = (home / "mine.delta.safetensors").read_bytes()
+    undisturbed = read_weights(home / "mine.delta.safetensors").digest
     (home / "mine.delta.safetensors").unlink()
     real = command.awaken
 
@@ -121,7 +122,7 @@ def test_interrupted_and_resumed(awaken, home, monkeypatch):
     assert "another recipe (seed)" in refused(awaken("--resume", "--seed", 1), CheckpointError)
     result = awaken("--resume")
     assert result.exit_code == 0, result.output
-    assert (home / "mine.delta.safetensors").read_bytes() == undisturbed
+    assert read_weights(home / "mine.delta.safetensors").digest == undisturbed
 
 
 def test_an_awake_model_goes_on(awaken):
