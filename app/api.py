@@ -15,8 +15,21 @@ from app.errors import ProblemError
 from app.metrics import CONTENT_TYPE
 from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut
 from app.work import look, working
+from sge.errors import ChoiceError
 
-router = APIRouter(prefix="/api/v1")
+
+def refuse_unknown_names(request: Request) -> None:
+    """A misspelt parameter must not pass for its default.
+
+    Raises:
+        ChoiceError: a query parameter that the route has not; the message lists those that it has.
+    """
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    if request.method == "POST" and (unknown := [name for name in request.query_params if name not in known]):
+        raise ChoiceError(f"No parameter {unknown[0][:80]!r}; there are: {', '.join(known)}.")
+
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
 
 # Long values are refused before they cost anything.
 ModelName = Annotated[
@@ -184,12 +197,14 @@ def _model_out(engine: Engine, slot: Slot) -> ModelOut:
     )
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=problems(500))
 async def live() -> HealthOut:
     """200 while the process runs."""
     return HealthOut(status="live")
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(500, 503))
 async def ready(engine: EngineDep) -> HealthOut:
     """200 when every model answers; 503 before."""

@@ -36,6 +36,7 @@ def modules() -> list[str]:
     return sorted(path.name for path in (static_folder() / "js").glob("*.js") if path.name != "report.js")
 
 
+@router.head("/")
 @router.get("/")
 async def index(request: Request, engine: EngineDep) -> Response:
     """The one page."""

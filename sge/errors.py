@@ -36,6 +36,10 @@ class UnknownGroupError(SGEError, IndexError):
     """The block has no group of that number."""
 
 
+class UnknownCellError(SGEError, IndexError):
+    """The block's maps have no cell there."""
+
+
 class CaptureError(SGEError, RuntimeError):
     """Masks were asked for that no forward pass has made."""
 
@@ -78,6 +82,7 @@ __all__ = [
     "ShapeError",
     "TooManyPixelsError",
     "UnknownBlockError",
+    "UnknownCellError",
     "UnknownGroupError",
     "UnknownModelError",
     "UnsupportedFormatError",

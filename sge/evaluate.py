@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, PictureError
 from sge.lens import Lens
 
 TOP = 5
@@ -53,6 +53,14 @@ def class_indices(folders: Iterable[str], labels: list[str]) -> dict[str, int]:
     return found
 
 
+def _ranked(lens: Lens, path: Path, framing: str) -> list[int]:
+    try:
+        predictions = lens.analyze(path, framing, top_k=len(lens.model.labels)).predictions
+    except PictureError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return [one.index for one in predictions]
+
+
 def evaluate(
     lens: Lens,
     folder: str | os.PathLike[str],
@@ -74,12 +82,13 @@ def evaluate(
     root = Path(folder)
     if not root.is_dir():
         raise ChoiceError(f"There is no folder {root}. Give one that holds a folder a class.")
-    classes = class_indices(sorted(one.name for one in root.iterdir() if one.is_dir()), lens.model.labels)
+    folders = sorted(one.name for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
+    classes = class_indices(folders, lens.model.labels)
     samples = [
         (path, index)
         for name, index in classes.items()
         for path in sorted((root / name).iterdir())
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     ]
     if not samples:
         raise ChoiceError(f"{root} holds no pictures in folders of classes.")
@@ -87,7 +96,7 @@ def evaluate(
     in_top, in_own = 0, 0
     own = set(classes.values())
     for path, index in track(samples):
-        ranked = [one.index for one in lens.analyze(path, framing, top_k=len(lens.model.labels)).predictions]
+        ranked = _ranked(lens, path, framing)
         hits[path.parent.name].append(ranked[0] == index)
         in_top += index in ranked[:TOP]
         in_own += next(one for one in ranked if one in own) == index

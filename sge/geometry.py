@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sge.errors import UnknownBlockError
+from sge.errors import UnknownBlockError, UnknownCellError
 
 
 class Box(NamedTuple):
@@ -58,11 +58,13 @@ class Geometry:
 
         Raises:
             UnknownBlockError: no block of that name.
-            IndexError: the block has no such cell.
+            UnknownCellError: the block has no such cell.
         """
         rows, cols = self._grid(block)
         if not (0 <= row < rows and 0 <= col < cols):
-            raise IndexError(f"{block} has {rows} rows and {cols} columns; there is no cell ({row}, {col}).")
+            raise UnknownCellError(
+                f"{block} has {rows} rows and {cols} columns; there is no cell ({row}, {col})."
+            )
         left, top, right, bottom = self.window
         cell_width, cell_height = (right - left) / cols, (bottom - top) / rows
         return Box(

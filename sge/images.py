@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sge.errors import (
     BrokenPictureError,
@@ -21,6 +20,8 @@ from sge.errors import (
     TooManyPixelsError,
     UnsupportedFormatError,
 )
+from sge.jpeg import MAX_SCANS, count_scans
+from sge.rgb import to_rgb
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, GIF or AVIF"
@@ -50,7 +51,7 @@ class Picture:
     """An upright picture, ready to be framed."""
 
     image: Image.Image
-    """RGB, 8 bits a channel, turned as its EXIF says, transparency laid on white."""
+    """sRGB, 8 bits a channel, turned as its EXIF says, transparency laid on white."""
     format: str
     """JPEG, PNG, WEBP, GIF, AVIF, or MEMORY for a PIL image that was never a file."""
     sha256: str
@@ -130,7 +131,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if not isinstance(source, str | os.PathLike):
-        return source.read()
+        return _read_file(source)
     try:
         return Path(source).read_bytes()
     except FileNotFoundError:
@@ -138,6 +139,19 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise PictureError(f"{str(source)!r} cannot be read: {reason}.") from error
+
+
+def _read_file(source: IO[bytes]) -> bytes:
+    try:
+        data = source.read()
+    except (AttributeError, ValueError, OSError):  # no file at all, a text or closed one, or one that fails
+        data = None
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise PictureError(
+            f"A picture is a path, bytes, a PIL image or a file opened with 'rb'; this {type(source).__name__} gives "
+            "no bytes. Make an array into one with PIL.Image.fromarray."
+        )
+    return bytes(data)
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -160,6 +174,10 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
             f"The picture is damaged or cut off ({error}). Save or download it again."
         ) from error
     _check_pixels(image.size, max_pixels)
+    if _format(image) == "JPEG" and count_scans(data) > MAX_SCANS:
+        raise BrokenPictureError(
+            f"The JPEG has more than {MAX_SCANS} scans, which no camera writes. Save it again with another program."
+        )
     return image
 
 
@@ -192,16 +210,15 @@ def _too_many(max_pixels: int) -> str:
 def _finished(image: Image.Image, kind: str) -> Image.Image:
     try:
         image.load()
-        upright = _to_rgb(_turned(image))
+        upright = to_rgb(_turned(image))
     except MemoryError:
         raise TooManyPixelsError("There is not enough memory for this picture. Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ...
         raise BrokenPictureError(
             f"The {kind} picture is damaged or cut off ({error}). Save or download it again."
         ) from error
-    # What is said of the file (its EXIF turn above all) is no longer true of the upright RGB pixels.
-    profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
-    upright.info = {"icc_profile": profile} if profile else {}
+    # What is said of the file (its EXIF turn, its profile) is no longer true of the upright sRGB pixels.
+    upright.info = {}
     return upright
 
 
@@ -219,43 +236,3 @@ def _scale_transparent_grey(image: Image.Image, data: bytes) -> None:
     grey = image.info.get("transparency")
     if image.format == "PNG" and image.mode == "L" and isinstance(grey, int) and data[24] in (2, 4):
         image.info["transparency"] = grey * 255 // (2 ** data[24] - 1)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        image = _sixteen_to_eight_bits(image)
-    if image.mode == "CMYK":
-        return _from_cmyk(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        page = Image.new("RGBA", rgba.size, "white")
-        page.alpha_composite(rgba)
-        return page.convert("RGB")
-    return image.convert("RGB")
-
-
-def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow's own conversion clips at 255, which turns most 16-bit pictures white."""
-    values = np.asarray(image)
-    grey = np.rint(values.clip(0, 65535) / np.float32(257)).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255  # on white, as all transparency
-    return Image.fromarray(grey)
-
-
-def _from_cmyk(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if profile:
-        try:
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-            if converted is not None:
-                return converted
-        except Exception:  # PyCMSError, OSError, ValueError, TypeError: whatever a damaged profile provokes
-            pass  # It must not cost the picture: the plain formula is close.
-    return image.convert("RGB")

@@ -62,7 +62,7 @@ class Lens:
         """The same for several frames of one shape, in one forward pass.
 
         Raises:
-            ChoiceError: ``top_k`` below 1.
+            ChoiceError: ``top_k`` below 1, or a model without a label for each class.
             ValueError: frames of different shapes.
         """
         if top_k < 1:
@@ -74,6 +74,11 @@ class Lens:
             with MaskCapture(self.network, energy=True) as seen:
                 logits: Tensor = self.network(batch)
             probabilities = logits.float().softmax(1).cpu()
+        if probabilities.shape[1] != len(self.model.labels):
+            raise ChoiceError(
+                f"The network tells {probabilities.shape[1]} classes apart, and {len(self.model.labels)} labels are "
+                "given. Give the Model a label for each class."
+            )
         maps = {
             name: (seen.masks[name].cpu(), seen.similarity[name].cpu(), seen.energy[name].cpu())
             for name in seen.masks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,7 +78,7 @@ def overlay(
         UnknownBlockError, UnknownGroupError, ChoiceError: a value that is not there; the message lists those that are.
         AnalysisFileError: the analysis holds no picture.
     """
-    groups = list(group) if isinstance(group, Sequence | np.ndarray) else [int(group)]
+    groups = _numbers(group)
     if not 1 <= len(groups) <= len(GROUP_COLOURS):
         raise ChoiceError(f"{len(groups)} groups were asked for; choose 1 to {len(GROUP_COLOURS)}.")
     if not 0 <= opacity <= 1:
@@ -105,6 +106,14 @@ def overlay(
     if legend:
         _legend(result, block, groups, ends, colormap, scale, [is_flat(values) for values in chosen])
     return result
+
+
+def _numbers(group: int | Sequence[int]) -> list[int]:
+    several = isinstance(group, Sequence | np.ndarray) and not isinstance(group, str)
+    try:
+        return [operator.index(one) for one in (group if several else [group])]  # type: ignore[union-attr, arg-type]
+    except TypeError:
+        raise ChoiceError(f"group is {group!r}; give a whole number, or a list of them.") from None
 
 
 def _window(analysis: Analysis) -> tuple[int, int, int, int]:

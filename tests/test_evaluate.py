@@ -40,7 +40,7 @@ def test_no_folder_and_no_pictures(lens, tmp_path):
 def test_a_picture_that_cannot_be_read_ends_the_measurement(lens, tmp_path):
     (tmp_path / "207").mkdir()
     (tmp_path / "207" / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
-    with pytest.raises(BrokenPictureError):
+    with pytest.raises(BrokenPictureError, match=r"a\.jpg: "):
         evaluate(lens, tmp_path)
 
 
@@ -50,6 +50,9 @@ def test_counts(lens, tmp_path):
     for folder, name in (("235", "a"), ("235", "b"), ("388", "c")):
         (tmp_path / folder).mkdir(exist_ok=True)
         dog.save(tmp_path / folder / f"{name}.png")
+    # What file managers leave behind is neither a class nor a picture.
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "235" / ".DS_Store").write_bytes(b"x")
     result = evaluate(lens, tmp_path)
     assert (result.pictures, result.top1, result.per_class) == (3, 2 / 3, {"235": 1.0, "388": 0.0})
     assert result.top1_among == 2 / 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from sge.errors import UnknownBlockError
+from sge.errors import UnknownBlockError, UnknownCellError
 from sge.framing import Preprocess, frame
 from sge.geometry import Box, Cell, Geometry
 from sge.images import decode
@@ -214,7 +214,7 @@ def test_unknown_blocks_and_cells(two_blocks: Geometry) -> None:
     with pytest.raises(UnknownBlockError):
         two_blocks.to_cell("x", 50, 50)
     for row, col in [(-1, 0), (0, -1), (6, 0), (0, 10)]:
-        with pytest.raises(IndexError, match="6 rows and 10 columns"):
+        with pytest.raises(UnknownCellError, match="6 rows and 10 columns"):
             two_blocks.to_picture("fine", row, col)
 
 

@@ -349,9 +349,23 @@ def test_a_pngs_texts_do_not_cost_the_picture() -> None:
         decode(png(20_000, 20_000, 8, 0, [b"\0"], large))
 
 
-def test_an_rgb_pictures_profile_stays_with_it() -> None:
-    assert decode(encoded(scene(), icc_profile=srgb())).image.info == {"icc_profile": srgb()}
-    assert decode(encoded(scene().convert("L"), icc_profile=srgb())).image.info == {}
+@pytest.mark.parametrize("source", [None, 3, np.zeros((4, 4, 3), np.uint8), io.StringIO("text")])
+def test_what_is_no_picture_is_told_what_one_is(source: object) -> None:
+    with pytest.raises(
+        PictureError, match="A picture is a path, bytes, a PIL image or a file opened with 'rb'"
+    ):
+        decode(source)  # type: ignore[arg-type]
+
+
+def test_a_text_file_and_a_closed_one(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(encoded(scene(), "JPEG"))
+    closed = path.open("rb")
+    closed.close()
+    with path.open() as text:
+        for source in (text, closed):
+            with pytest.raises(PictureError, match="opened with 'rb'"):
+                decode(source)  # type: ignore[arg-type]
 
 
 # Damage

@@ -340,3 +340,8 @@ def test_the_shipped_model() -> None:
         for block in seen.blocks:
             assert (block.width, block.height) == (wide // block.stride, high // block.stride)
             np.testing.assert_allclose(seen.masks[block.name], 1 / (1 + np.exp(-1)), rtol=1e-6)
+
+
+def test_a_label_is_needed_for_each_class() -> None:
+    with pytest.raises(ChoiceError, match="tells 7 classes apart, and 3 labels"):
+        Lens(model(network(7), 3), "cpu").analyze(scene())

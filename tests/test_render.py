@@ -33,6 +33,12 @@ def hot(row: int, col: int, size: tuple[int, int] = (80, 60), **more: Any) -> An
 # What is refused.
 
 
+@pytest.mark.parametrize("group", ["3", ["1", "2"], 1.5, None, {"a": 1}])
+def test_a_group_is_a_whole_number(group: Any) -> None:
+    with pytest.raises(ChoiceError, match="whole number"):
+        overlay(made(), FINE, group)
+
+
 def test_unknown_values_are_refused_and_the_known_listed() -> None:
     analysis = made()
     for call in (overlay, lambda a, b, g, **o: contact_sheet(a, b, groups=[g], **o)):

@@ -24,6 +24,8 @@ class Input:
     path: Path
     relative: Path
     """Below the folder that was named; the file name alone for a file."""
+    lacks: str | None = None
+    """Why there is nothing to look at: a folder or glob without pictures, which is reported like a bad file."""
 
 
 def find(arguments: list[str]) -> list[Input]:
@@ -37,15 +39,17 @@ def find(arguments: list[str]) -> list[Input]:
         if path.is_dir():
             inputs = [
                 Input(one, one.relative_to(path)) for one in sorted(path.rglob("*")) if _is_picture(one)
-            ]
+            ] or [Input(path, Path(path.name), "there are no pictures in this folder.")]
         elif not path.exists() and glob.has_magic(argument):
             matches = sorted(Path(one) for one in glob.glob(str(path), recursive=True))
-            inputs = [Input(one, Path(one.name)) for one in matches if one.is_file()]
+            inputs = [Input(one, Path(one.name)) for one in matches if one.is_file()] or [
+                Input(path, Path(path.name), "no file matches.")
+            ]
         else:
             inputs = [Input(path, Path(path.name))]
         for one in inputs:
             found.setdefault(one.path.resolve(), one)
-    if not found:
+    if all(one.lacks for one in found.values()):
         raise typer.BadParameter(
             f"No pictures in {', '.join(arguments)}. Name files, or a folder that holds some."
         )
@@ -60,10 +64,15 @@ def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
     """Does the work for every picture, with progress on stderr; lists what failed and exits 1 if any did."""
     failed: list[tuple[Path, str]] = []
     for one in _with_progress(inputs):
+        if one.lacks:
+            failed.append((one.path, one.lacks))
+            continue
         try:
             work(one)
         except PictureNotFoundError:
             failed.append((one.path, "there is no such file."))
+        except BrokenPipeError:  # who reads the results has gone, and no picture is to blame
+            raise
         except (SGEError, OSError) as error:
             failed.append((one.path, str(error)))
     if failed:

@@ -6,7 +6,7 @@ from torch import nn
 
 from sge.nn.module import SpatialGroupEnhance
 
-_WRAPPERS = ("sge", "se")
+_WRAPPERS = ("sge", "se", "drop_path")
 
 
 def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:

@@ -5,7 +5,7 @@ The SGE module groups consecutive channels. To group others, the channels move a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from sge.nn.blocks import sge_blocks
 from sge.nn.errors import OrderError
 from sge.nn.module import SpatialGroupEnhance
-from sge.nn.streams import Stream, streams
+from sge.nn.stream import Stream
+from sge.nn.streams import streams
 
 
 def apply_orders(network: nn.Module, orders: Mapping[str, Tensor]) -> nn.Module:
@@ -36,7 +37,9 @@ def apply_orders(network: nn.Module, orders: Mapping[str, Tensor]) -> nn.Module:
     if unknown := [name for name in orders if name not in blocks]:
         raise OrderError(f"No block {', '.join(unknown)} carries SGE; there are: {', '.join(blocks)}.")
     wanted = [
-        (stream, order) for stream in streams(network) if (order := _order_of(stream, orders)) is not None
+        (stream, order)
+        for stream in streams(network, orders)
+        if (order := _order_of(stream, orders)) is not None
     ]
     gates = [
         (module, _moved_gates(name, module, order))
@@ -92,19 +95,7 @@ def _moved_gates(name: str, module: SpatialGroupEnhance, order: Tensor) -> Tenso
 
 
 def _permute(stream: Stream, order: Tensor) -> None:
-    for writer in stream.writers:
-        for tensor in _tensors(writer):
-            tensor.copy_(tensor[order.to(tensor.device)])
-    for carrier in stream.carriers:
-        for tensor in _tensors(carrier):
-            if tensor.dim() and len(tensor) == stream.channels:
-                tensor.copy_(tensor[order.to(tensor.device)])
-    for reader in stream.readers:
-        weight = reader.weight
-        assert isinstance(weight, Tensor)
-        weight.copy_(weight[:, order.to(weight.device)])
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+    for tensor in stream.rows:
+        tensor.copy_(tensor[order.to(tensor.device)])
+    for tensor in stream.columns:
+        tensor.copy_(tensor[:, order.to(tensor.device)])

@@ -18,6 +18,7 @@ from sge.nn.blocks import sge_blocks
 from sge.nn.cluster import balanced_clusters
 from sge.nn.errors import ShapeError
 from sge.nn.fold import apply_orders
+from sge.nn.modes import evaluating
 from sge.nn.streams import streams
 
 Progress = Callable[[int, int | None], None]
@@ -83,7 +84,6 @@ def _response_products(
     """Block name to (C, C) float64: products of the centred responses, summed over places and pictures."""
     sums: dict[str, Tensor] = {}
     like = next(network.parameters())
-    was_training = {module: module.training for module in network.modules()}
     handles = [
         module.register_forward_pre_hook(partial(_add_products, sums, name))
         for name, module in sge_blocks(network).items()
@@ -91,8 +91,7 @@ def _response_products(
     done = 0
     total = len(pictures) if isinstance(pictures, Sized) else None
     try:
-        network.eval()
-        with torch.inference_mode():
+        with evaluating(network), torch.inference_mode():
             for picture in pictures:
                 batch = _as_batch(picture).to(like.device, like.dtype)
                 network(batch)
@@ -102,8 +101,6 @@ def _response_products(
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in was_training.items():
-            module.training = training
     if not done:
         raise ShapeError("No picture was given, and channels are sorted by how they respond to pictures.")
     return sums

@@ -1,11 +1,12 @@
-// One tab stop for a row or grid of buttons; arrow keys walk in it.
+// One tab stop for a row or grid of buttons; arrow keys walk in it, for whoever came by keyboard: after a click of the
+// mouse the arrows stay with the pictures.
 
 /** Makes `selector`'s elements in `root` share a tab stop. Call `settle` after they have changed. */
 export function rove(root, selector) {
   const all = () => [...root.querySelectorAll(selector)];
   const choose = (one) => all().forEach((other) => (other.tabIndex = other === one ? 0 : -1));
   root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !document.activeElement.matches(":focus-visible")) return;
     const next = neighbour(all(), document.activeElement, event.key);
     if (!next) return;
     event.preventDefault();

@@ -56,7 +56,8 @@ class Wall extends StoreElement {
       ),
     );
     // A keyboard in the wall stays at its group.
-    const held = this.grid.contains(document.activeElement) && document.activeElement.dataset.group;
+    const active = document.activeElement;
+    const held = this.grid.contains(active) && active.matches(":focus-visible") && active.dataset.group;
     this.grid.style.setProperty("--tile", `${tileShape(analysis).width}px`);
     this.grid.replaceChildren(...tiles);
     const again = held && tiles.find((tile) => tile.dataset.group === held);

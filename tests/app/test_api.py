@@ -301,6 +301,12 @@ def test_health_is_short(client: TestClient) -> None:
     assert client.get(f"{API}/health/ready").json() == {"status": "ready"}
 
 
+@pytest.mark.parametrize("path", ["/", f"{API}/health/live", f"{API}/health/ready"])
+def test_probes_may_ask_for_the_head_alone(client: TestClient, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_metrics_count_requests_latency_depth_batches_and_refusals() -> None:
     with running(max_bytes=5000) as one:
         for _ in range(3):

@@ -131,6 +131,9 @@ UNKNOWN = {
     "predict?model=" + "m" * 201: "at most 200",
     "masks?blocks=" + "b" * 2001: "at most 2000",
     "masks?groups=" + "1" * 501: "at most 500",
+    "masks?block=blocks.4.2": "blocks, groups, signal, format, model, framing",
+    "overlay?groups=5": "block, group, signal",
+    "predict?top_k=5&" + "n" * 3000 + "=1": "top_k",
 }
 
 

@@ -79,3 +79,23 @@ def test_a_bug_is_not_hidden_as_a_bad_picture(folder):
 
 def test_relative_paths_keep_folders(folder):
     assert find([str(folder / "deep")])[0].relative == Path("er/c.webp")
+
+
+@pytest.mark.parametrize("argument", ["empty", "no*.jpg"])
+def test_an_argument_without_pictures_is_told_beside_those_that_have_some(folder, capsys, argument):
+    (folder / "empty").mkdir()
+    done = []
+    with pytest.raises(typer.Exit):
+        for_each(
+            find([str(folder / "b.jpg"), str(folder / argument)]), lambda one: done.append(one.path.name)
+        )
+    assert done == ["b.jpg"]
+    assert f"{argument}: " in capsys.readouterr().err
+
+
+def test_a_reader_who_has_gone_is_no_bad_picture(folder):
+    def work(_one):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        for_each(find([str(folder)]), work)

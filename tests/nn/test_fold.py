@@ -1,0 +1,192 @@
+"""Channels may move; what the network computes may not."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision import models
+
+from sge.nn import OrderError, UnsupportedNetworkError, apply_orders, insert_sge
+from sge.nn.blocks import sge_blocks
+from sge.nn.streams import streams
+from tests.conftest import fill
+
+FAMILIES = {
+    "resnet18": (lambda: models.resnet18(num_classes=7), 4),
+    "resnet50": (lambda: models.resnet50(num_classes=7), 4),
+    "resnext50_32x4d": (lambda: models.resnext50_32x4d(num_classes=7), 4),
+    "timm resnet18": (lambda: timm.create_model("resnet18", num_classes=7), 4),
+    "timm resnet26d": (lambda: timm.create_model("resnet26d", num_classes=7), 4),
+    "timm seresnet18": (lambda: timm.create_model("seresnet18", num_classes=7), 4),
+    "convnext_atto": (lambda: timm.create_model("convnext_atto", num_classes=7), 4),
+    "convnext_atto, linear": (
+        lambda: timm.create_model("convnext_atto", num_classes=7, conv_mlp=False),
+        4,
+    ),
+    "convnextv2_atto": (lambda: timm.create_model("convnextv2_atto", num_classes=7), 4),
+    "tf_efficientnet_lite0": (lambda: timm.create_model("tf_efficientnet_lite0"), 15),
+    "efficientnet_b0": (lambda: timm.create_model("efficientnet_b0"), 15),
+    "efficientnet_es": (lambda: timm.create_model("efficientnet_es"), 18),
+    "mobilenetv2_050": (lambda: timm.create_model("mobilenetv2_050"), 16),
+    "mobilenetv3_small_050": (lambda: timm.create_model("mobilenetv3_small_050"), 10),
+    "mobilenetv4_conv_small": (lambda: timm.create_model("mobilenetv4_conv_small"), 12),
+}
+
+
+def shuffles(network: nn.Module, seed: int = 5) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    orders = {}
+    for stream in streams(network):
+        order = torch.randperm(stream.channels, generator=generator)
+        orders |= dict.fromkeys(stream.blocks, order)
+    return orders
+
+
+def picture(height: int = 64, width: int = 96) -> torch.Tensor:
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(3))
+
+
+def inputs_of(network: nn.Module, x: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What each SGE module is given, and the outputs."""
+    seen: dict[str, torch.Tensor] = {}
+    handles = [
+        module.register_forward_pre_hook(lambda _m, args, name=name: seen.update({name: args[0].clone()}))
+        for name, module in sge_blocks(network).items()
+    ]
+    with torch.inference_mode():
+        out = network(x)
+    for handle in handles:
+        handle.remove()
+    return seen, out
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_channels_move_and_outputs_stay(family):
+    build, expected_streams = FAMILIES[family]
+    network = insert_sge(fill(build()))
+    assert len(streams(network)) == expected_streams
+    orders = shuffles(network)
+    assert orders.keys() == sge_blocks(network).keys()
+    keys = network.state_dict().keys()
+    before, out_before = inputs_of(network, picture())
+    assert apply_orders(network, orders) is network
+    after, out_after = inputs_of(network, picture())
+    assert network.state_dict().keys() == keys
+    assert float((out_after - out_before).abs().max() / out_before.abs().max()) < 1e-5
+    for name, order in orders.items():
+        scale = before[name].abs().max()
+        assert float((after[name] - before[name][:, order]).abs().max() / scale) < 1e-4, name
+        assert float((after[name] - before[name]).abs().max() / scale) > 1e-2, name
+
+
+@pytest.mark.parametrize("family", ["regnety_002", "regnetx_002"])
+def test_group_convolutions_are_refused_with_a_sentence(family):
+    network = insert_sge(fill(timm.create_model(family)))
+    with pytest.raises(UnsupportedNetworkError, match=r"s1\.b1.*convolves in groups"):
+        streams(network)
+
+
+@pytest.mark.parametrize(
+    ("build", "where", "message"),
+    [
+        (lambda: timm.create_model("mixnet_s"), None, "MixedConv2d touches them"),
+        (lambda: timm.create_model("ecaresnet26t"), None, "EcaModule touches them"),
+        (lambda: timm.create_model("resnet18", num_classes=0), None, "puts them out as they are"),
+        (lambda: nn.Sequential(models.resnet18()), None, "must be the network itself"),
+        (lambda: models.resnet18(), ["layer1.0.conv2"], "not known which other layers"),
+        (lambda: models.vgg11_bn(), ["features.4"], "not known which other layers"),
+    ],
+)
+def test_what_cannot_be_folded_exactly_is_refused(build, where, message):
+    network = insert_sge(fill(build()), where=where)
+    before = copy.deepcopy(network.state_dict())
+    orders = {name: torch.randperm(m.channels) for name, m in sge_blocks(network).items()}
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        apply_orders(network, orders)
+    assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
+
+
+def test_a_refusal_elsewhere_does_not_matter():
+    network = insert_sge(fill(timm.create_model("resnet18", num_classes=0)), where=["layer2.0", "layer2.1"])
+    before = network(picture()).detach()
+    apply_orders(network, shuffles(network))
+    torch.testing.assert_close(network(picture()), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        torch.zeros(96, dtype=torch.int64),
+        torch.arange(95),
+        torch.arange(1, 97),
+        torch.arange(96) - 1,
+        torch.arange(96).float(),
+        torch.arange(96)[None],
+    ],
+    ids=["repeated", "short", "from one", "negative", "floats", "2-d"],
+)
+def test_what_is_no_permutation_is_refused_before_anything_changes(order):
+    network = insert_sge(fill(timm.create_model("tf_efficientnet_lite0")))
+    before = copy.deepcopy(network.state_dict())
+    good = shuffles(network)
+    with pytest.raises(OrderError, match=r"blocks\.1\.0 is no permutation of its 96 channels"):
+        apply_orders(network, good | {"blocks.1.0": order})
+    assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
+
+
+def test_blocks_on_one_stream_need_the_same_order():
+    network = insert_sge(fill(models.resnet18()))
+    orders = shuffles(network)
+    with pytest.raises(OrderError, match=r"layer2\.1 shares its channels with layer2\.0"):
+        apply_orders(network, orders | {"layer2.1": orders["layer2.1"].flip(0)})
+    with pytest.raises(OrderError, match=r"layer2\.1 shares its channels with layer2\.0"):
+        apply_orders(network, {"layer2.0": orders["layer2.0"]})
+
+
+def test_an_unknown_block_lists_the_known_ones():
+    network = insert_sge(models.resnet18())
+    with pytest.raises(OrderError, match=r"No block layer9 .* there are: layer1\.0"):
+        apply_orders(network, {"layer9": torch.arange(64)})
+
+
+def test_a_network_without_sge_is_refused():
+    with pytest.raises(UnsupportedNetworkError, match="insert_sge"):
+        streams(models.resnet18())
+
+
+def test_orders_as_they_are_stored_in_a_file():
+    network = insert_sge(fill(timm.create_model("tf_efficientnet_lite0")))
+    orders = shuffles(network)
+    other = copy.deepcopy(network)
+    apply_orders(network, orders)
+    apply_orders(other, {name: order.to(torch.int32) for name, order in orders.items()})
+    assert all(torch.equal(other.state_dict()[key], value) for key, value in network.state_dict().items())
+
+
+def test_awake_gates_move_with_whole_groups_and_are_not_mixed():
+    network = fill(insert_sge(timm.create_model("tf_efficientnet_lite0")))
+    for sge in sge_blocks(network).values():
+        with torch.no_grad():
+            sge.weight.normal_(generator=torch.Generator().manual_seed(1))
+    before = network(picture()).detach()
+    mixed = shuffles(network)
+    with pytest.raises(OrderError, match="mixes groups whose gates act differently"):
+        apply_orders(network, mixed)
+    whole = {}
+    for name, sge in sge_blocks(network).items():
+        groups = torch.randperm(sge.groups, generator=torch.Generator().manual_seed(2))
+        size = sge.channels // sge.groups
+        whole[name] = (groups[:, None] * size + torch.arange(size).flip(0)).flatten()
+    after = apply_orders(network, whole)(picture()).detach()
+    assert float((after - before).abs().max() / before.abs().max()) < 1e-5
+
+
+def test_parameters_stay_the_same_objects():
+    network = insert_sge(fill(models.resnet18()))
+    before = dict(network.named_parameters())
+    apply_orders(network, shuffles(network))
+    assert all(before[name] is parameter for name, parameter in network.named_parameters())
