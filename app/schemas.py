@@ -102,6 +102,21 @@ class PartOut(BaseModel):
     box: list[float]
 
 
+class ShareOut(BaseModel):
+    """One group's part in a mix."""
+
+    block: str
+    group: int = Field(ge=0)
+    weight: float = Field(gt=0, le=1)
+
+
+class PartMapOut(AtlasOut):
+    """Where a part may be, as an atlas of one map from 0 to 1 over the geometry's window."""
+
+    threshold: float = Field(ge=0, le=1, description="from here on a peak is a part")
+    mix: list[ShareOut] = Field(description="which groups it is the sum of; the weights sum to 1")
+
+
 class GeometryOut(BaseModel):
     """The window on the picture that the network saw; cells divide it evenly."""
 
@@ -121,7 +136,10 @@ class AnalysisOut(BaseModel):
     default_block: str
     predictions: list[PredictionOut]
     blocks: list[BlockOut]
-    parts: list[PartOut]
+    parts: list[PartOut] = Field(description="nose, left_eye, right_eye as seen in the picture")
+    part_maps: dict[str, PartMapOut] = Field(
+        description="nose and eye; empty if the model has no part finder. With maps and no parts, none was found."
+    )
     geometry: GeometryOut
     focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")
     contribution: dict[str, list[float]] = Field(

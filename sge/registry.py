@@ -13,7 +13,10 @@ from typing import Any
 from torch import nn
 
 from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, sha256_of, write_weights
+from sge.delta import SUFFIX, apply_delta, check_base, read_delta
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
+from sge.finder import NO_ORDERS, orders_digest
+from sge.finders import attach_finder
 from sge.framing import Preprocess
 from sge.lite import base_weights, load_base, sge_efficientnet_lite0
 from sge.model import Card, Model
@@ -25,7 +28,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "sge_efficientnet_lite0": sge_efficientnet_lite0,
 }
 LITE0_PREPROCESS = Preprocess(
-    mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic"
+    mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic", whole=320
 )
 DEFAULT_MODEL = "sge_efficientnet_lite0"
 
@@ -57,7 +60,8 @@ def shipped_cards() -> dict[str, dict[str, Any]]:
 
 def imported_files() -> dict[str, Path]:
     """Name to file of each model that the user has imported or downloaded."""
-    return {path.stem: path for path in sorted(model_dir().glob("*.safetensors"))}
+    files = sorted(model_dir().glob("*.safetensors"))
+    return {path.stem: path for path in files if not path.name.endswith(SUFFIX)}
 
 
 def model_names() -> list[str]:
@@ -65,13 +69,16 @@ def model_names() -> list[str]:
     return sorted({*shipped_cards(), *imported_files()})
 
 
-def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Model:
+def load_model(
+    name: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None, *, finder: bool = True
+) -> Model:
     """A model by name, or from a file.
 
     Args:
         name: A shipped or imported model's name; an architecture's name together with ``weights``; or the
             path of a ``.safetensors`` of ours or of an authors' ``.pth.tar``.
         weights: A weights file for the architecture ``name``.
+        finder: With the part finder ``NAME.parts.json`` that lies beside a named model's weights, if one does.
 
     Returns:
         The model on the CPU, in eval mode. Random weights are never returned.
@@ -79,7 +86,15 @@ def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | N
     Raises:
         UnknownModelError: no such name; the message lists the names.
         CheckpointError: the file cannot be used.
+        FinderError: the part finder is damaged, or belongs to another order of channels.
     """
+    model = _load(name, weights)
+    if finder and weights is None and str(name) in model_names():
+        attach_finder(model)
+    return model
+
+
+def _load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Model:
     if weights is not None:
         return _from_weights(read_weights(weights), str(name), expected=str(name))
     text = str(name)
@@ -108,8 +123,15 @@ def _shipped(name: str) -> Model:
     facts = shipped_cards()[name]
     facts.pop("base")
     network = insert_sge(load_base(path))
+    orders = NO_ORDERS
+    if (beside := shipped("weights") / f"{name}{SUFFIX}").is_file():
+        delta = read_delta(beside)
+        check_base(delta, found)
+        network = apply_delta(network, delta)
+        orders = orders_digest({block: order.numpy() for block, order in delta.delta.orders.items()})
     card = Card(**facts, sha256=found)
-    return Model(name, network.eval(), imagenet_labels(), card, LITE0_PREPROCESS, "sge_efficientnet_lite0")
+    labels = imagenet_labels()
+    return Model(name, network.eval(), labels, card, LITE0_PREPROCESS, "sge_efficientnet_lite0", orders)
 
 
 def _shipped_file(name: str) -> tuple[Path, str]:

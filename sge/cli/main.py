@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sge.cli import bench, evaluating, look, models, serve
+from sge.cli import bench, evaluating, look, models, parts, serve
 from sge.errors import SGEError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("analyze")(look.analyze)
 app.command("predict")(look.predict)
 app.command("eval")(evaluating.evaluate_folder)
 app.add_typer(models.app, name="models")
+app.add_typer(parts.app, name="parts")
 app.add_typer(bench.app, name="bench")
 
 
