@@ -125,7 +125,7 @@ def _part_map(kind: str, record: dict[str, Any], arrays: dict[str, Array] | None
     )
     values = _maps_of(atlas)[0] if arrays is None else arrays[f"part/{kind}"]
     if values.ndim != 2 or values.dtype != np.float32:
-        raise ValueError(f"a map of {kind} that is {values.dtype} {values.shape}")
+        raise ValueError(f"a map of {kind} of {values.dtype} {values.shape} instead of float32 (h, w)")
     return PartMap(values, float(record["threshold"]), [Share(**share) for share in record["mix"]])
 
 

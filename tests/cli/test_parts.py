@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 
 import pytest
@@ -19,7 +20,7 @@ def labels(tmp_path):
     for name in ("shepherd", "chelsea"):
         shutil.copy(SAMPLES / f"{name}.jpg", folder)
     path = tmp_path / "own.json"
-    pictures = [{"file": "shepherd.jpg", "nose": [260, 150]}, {"file": "chelsea.jpg", "nose": [203, 128]}]
+    pictures = [{"file": "shepherd.jpg", "nose": [405, 217]}, {"file": "chelsea.jpg", "nose": [262, 243]}]
     path.write_text(json.dumps({"pictures": pictures}))
     return path
 
@@ -52,8 +53,8 @@ def test_fit_then_find(sge_command, labels, tmp_path):
     }
     nose = records["chelsea.jpg"]["parts"][0]
     assert nose["name"] == "nose"
-    assert abs(nose["x"] - 203) < 45
-    assert abs(nose["y"] - 128) < 45
+    assert abs(nose["x"] - 262) < 30
+    assert abs(nose["y"] - 243) < 30
 
 
 def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
@@ -66,7 +67,10 @@ def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
 
 
 def test_the_shipped_finder(sge_command):
-    """A shepherd's nose and eyes, and none in a photo without a face."""
+    """A shepherd's nose and eyes, each within a twentieth of the picture."""
     result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--json")
     assert result.exit_code == 0, result.stderr
-    assert "nose" in {part["name"] for part in json.loads(result.stdout)["parts"]}
+    parts = {part["name"]: (part["x"], part["y"]) for part in json.loads(result.stdout)["parts"]}
+    assert set(parts) == {"nose", "left_eye", "right_eye"}
+    for name, (x, y) in {"nose": (405, 217), "left_eye": (372, 160), "right_eye": (423, 157)}.items():
+        assert math.hypot(parts[name][0] - x, parts[name][1] - y) < 584 / 20
