@@ -36,6 +36,11 @@ class Preprocess:
     """bilinear or bicubic."""
     whole: int | None = None
     """Shorter side of ``whole``, in pixels; ``size`` where it is None."""
+    whole_temperature: float = 1.0
+    """What the logits of ``whole`` are divided by before the softmax (temperature scaling; Guo et al., ICML 2017).
+
+    On a larger input than a network was trained with the order of its classes holds, but its logits shrink.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Frame:
     """(3, h, w), float32."""
     geometry: Geometry
     picture: Picture
+    temperature: float = 1.0
+    """Divides the logits."""
 
 
 def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size: int | None = None) -> Frame:
@@ -75,7 +82,8 @@ def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size
         resize = max(wanted, round(wanted * preprocess.resize / preprocess.size))
         shrunk, window = _center(picture.image, resize, wanted, resample)
     geometry = Geometry((picture.width, picture.height), shrunk.size, window, framing)
-    return Frame(_normalise(shrunk, preprocess), geometry, picture)
+    temperature = preprocess.whole_temperature if framing == "whole" and size is None else 1.0
+    return Frame(_normalise(shrunk, preprocess), geometry, picture, temperature)
 
 
 def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[Image.Image, Box]:

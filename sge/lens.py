@@ -74,7 +74,8 @@ class Lens:
             batch = torch.stack([one.tensor for one in frames]).to(self.device)
             with MaskCapture(self.network, energy=True) as seen:
                 logits: Tensor = self.network(batch)
-            probabilities = logits.float().softmax(1).cpu()
+            temperature = torch.tensor([[one.temperature] for one in frames], device=self.device)
+            probabilities = (logits.float() / temperature).softmax(1).cpu()
         if probabilities.shape[1] != len(self.model.labels):
             raise ChoiceError(
                 f"The network tells {probabilities.shape[1]} classes apart, and {len(self.model.labels)} labels are "

@@ -28,8 +28,15 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "sge_efficientnet_lite0": sge_efficientnet_lite0,
 }
 LITE0_PREPROCESS = Preprocess(
-    mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic", whole=320
+    mean=(127 / 255,) * 3,
+    std=(128 / 255,) * 3,
+    resize=256,
+    size=224,
+    interpolation="bicubic",
+    whole=320,
+    whole_temperature=0.49,
 )
+"""The temperature makes the mean probability of the first class in ``whole`` that of the centre crop."""
 DEFAULT_MODEL = "sge_efficientnet_lite0"
 
 

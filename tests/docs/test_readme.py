@@ -139,7 +139,7 @@ def test_the_python_of_the_readme(checkout, environment):
 def test_the_python_of_the_api_page(service, checkout, environment):
     (code,) = blocks(API, "python")
     code = code.replace("127.0.0.1:8000", service) + "\nprint(maps.shape)"
-    assert run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment).stdout == "(8, 14, 14)\n"
+    assert run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment).stdout == "(8, 20, 20)\n"
 
 
 def test_sge_lines(checkout, environment):
