@@ -103,18 +103,18 @@ class PartOut(BaseModel):
 
 
 class ShareOut(BaseModel):
-    """One group of the mix that finds a part."""
+    """One group's part in a mix."""
 
     block: str
-    group: int
-    weight: float = Field(description="the weights of a mix sum to 1")
+    group: int = Field(ge=0)
+    weight: float = Field(gt=0, le=1)
 
 
 class PartMapOut(AtlasOut):
-    """Where a kind of part answers: one map over the window that the network saw."""
+    """Where a part may be, as an atlas of one map from 0 to 1 over the geometry's window."""
 
-    threshold: float = Field(description="a part is found where the map peaks above it")
-    mix: list[ShareOut] = Field(description="largest share first")
+    threshold: float = Field(ge=0, le=1, description="from here on a peak is a part")
+    mix: list[ShareOut] = Field(description="which groups it is the sum of; the weights sum to 1")
 
 
 class GeometryOut(BaseModel):
@@ -136,10 +136,9 @@ class AnalysisOut(BaseModel):
     default_block: str
     predictions: list[PredictionOut]
     blocks: list[BlockOut]
-    parts: list[PartOut]
+    parts: list[PartOut] = Field(description="nose, left_eye, right_eye as seen in the picture")
     part_maps: dict[str, PartMapOut] = Field(
-        default_factory=dict,
-        description="nose and eye; empty where the model has no part finder. Maps, but no parts: no face was found",
+        description="nose and eye; empty if the model has no part finder. With maps and no parts, none was found."
     )
     geometry: GeometryOut
     focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")

@@ -61,6 +61,28 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Share:
+    """One group's part in a mix."""
+
+    block: str
+    group: int
+    weight: float
+    """Above 0; the shares of a mix sum to 1."""
+
+
+@dataclass(frozen=True)
+class PartMap:
+    """Where a part may be: a mix of groups."""
+
+    map: Array
+    """(h, w), float32, 0 to 1; it covers the geometry's window."""
+    threshold: float
+    """From here on a peak of the map is a part."""
+    mix: list[Share]
+    """Largest share first."""
+
+
+@dataclass(frozen=True)
 class PictureInfo:
     """Which picture it was; never its content."""
 
@@ -100,6 +122,9 @@ class Analysis:
     """Block name to (G,): each group's share of the block's squared output, summing to 1."""
     geometry: Geometry
     parts: list[Part] = field(default_factory=list)
+    """Best nose first, each with its eyes behind it; empty where none was found, or the model has no finder."""
+    part_maps: dict[str, PartMap] = field(default_factory=dict)
+    """``nose`` and ``eye``; empty where the model has no finder."""
     image: Image.Image | None = None
     """The upright picture; None in an analysis opened from a file, until a picture is given."""
 

@@ -12,6 +12,7 @@ from torch import nn
 from sge.checkpoint import sha256_of
 from sge.delta import SUFFIX, Base, DeltaFile, apply_delta, check_base, read_delta
 from sge.errors import CheckpointError
+from sge.finder import NO_ORDERS, orders_digest
 from sge.lite import base_weights, load_base
 from sge.nn import insert_sge
 from sge.places import model_dir, shipped
@@ -43,6 +44,13 @@ class Based:
     def sha256(self) -> str:
         """Of ``file``."""
         return self.delta.sha256 if self.delta else sha256_of(self.base)
+
+    @property
+    def orders(self) -> str:
+        """Digest of the orders into which the channels were sorted: a part finder fits one of them."""
+        if self.delta is None:
+            return NO_ORDERS
+        return orders_digest({block: order.numpy() for block, order in self.delta.delta.orders.items()})
 
     def network(self, *, asleep: bool = False) -> nn.Module:
         """The base with SGE, its channels sorted and, unless ``asleep``, with what its gates have learned.

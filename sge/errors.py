@@ -59,6 +59,10 @@ class UnknownModelError(SGEError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class FinderError(SGEError):
+    """A part finder cannot be fitted, read, or used with this model."""
+
+
 class DownloadError(SGEError):
     """A download did not bring the whole, right file."""
 
@@ -74,6 +78,7 @@ __all__ = [
     "CheckpointError",
     "ChoiceError",
     "DownloadError",
+    "FinderError",
     "GroupsError",
     "OrderError",
     "PictureError",

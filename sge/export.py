@@ -24,13 +24,19 @@ _RECORD = "sge.analysis"
 
 
 def arrays_of(analysis: Analysis) -> dict[str, Array]:
-    """``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``contribution/<block>`` (G,), float32."""
+    """All maps, float32.
+
+    ``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``contribution/<block>`` (G,), and with a part
+    finder ``part/<kind>`` (h, w).
+    """
+    maps = {kind: one.map for kind, one in analysis.part_maps.items()}
     return {
         f"{kind}/{name}": np.ascontiguousarray(values)
         for kind, arrays in (
             ("mask", analysis.masks),
             ("similarity", analysis.similarity),
             ("contribution", analysis.contribution),
+            ("part", maps),
         )
         for name, values in arrays.items()
     }

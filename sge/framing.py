@@ -31,9 +31,11 @@ class Preprocess:
     resize: int = 256
     """Shorter side before the centre crop, in pixels; never less than the crop."""
     size: int = 224
-    """Side of the centre crop, and shorter side of ``whole``, in pixels."""
+    """Side of the centre crop, in pixels."""
     interpolation: str = "bilinear"
     """bilinear or bicubic."""
+    whole: int | None = None
+    """Shorter side of ``whole``, in pixels; ``size`` where it is None."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size
         ChoiceError: an unknown framing, or a size outside 32 to 1024.
     """
     check_choice("framing", framing, FRAMINGS)
-    wanted = preprocess.size if size is None else size
+    own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
+    wanted = own if size is None else size
     if not SMALLEST_SIZE <= wanted <= LARGEST_SIZE:
         raise ChoiceError(f"size is {wanted}; choose {SMALLEST_SIZE} to {LARGEST_SIZE} pixels.")
     resample = (

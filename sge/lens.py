@@ -14,6 +14,7 @@ from sge.errors import ChoiceError, check_choice
 from sge.framing import Frame, frame
 from sge.images import Picture, Source, decode
 from sge.model import Model
+from sge.parts import find_parts, part_maps
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -89,7 +90,7 @@ class Lens:
             _, groups, height, width = masks.shape
             stride = round(batch.shape[3] / width)
             blocks.append(BlockInfo(name, groups, height, width, stride, seen.channels[name], sleeping[name]))
-        return [
+        analyses = [
             Analysis(
                 picture=_picture_info(one.picture),
                 model=self._model_info(),
@@ -103,6 +104,11 @@ class Lens:
             )
             for i, one in enumerate(frames)
         ]
+        if self.model.finder is not None:
+            for analysis in analyses:
+                analysis.part_maps = part_maps(analysis, self.model.finder)
+                analysis.parts = find_parts(analysis, self.model.finder)
+        return analyses
 
     def _autocast(self) -> AbstractContextManager[None]:
         if self.precision == "float32":

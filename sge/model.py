@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from sge.capture import sge_blocks
+from sge.finder import NO_ORDERS, Finder
 from sge.framing import Preprocess
 
 GATES = ("inserted", "awake", "trained")
@@ -50,6 +51,10 @@ class Model:
     card: Card
     preprocess: Preprocess
     arch: str
+    orders: str = NO_ORDERS
+    """``orders_digest`` of the channel orders that were folded into the network."""
+    finder: Finder | None = None
+    """Finds noses and eyes in an analysis; None where none was fitted."""
 
     @property
     def sleeping(self) -> bool:

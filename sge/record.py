@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sge.analysis import Analysis, Array, BlockInfo, ModelInfo, Part, PictureInfo, Prediction
+from sge.analysis import Analysis, Array, BlockInfo, ModelInfo, Part, PartMap, PictureInfo, Prediction, Share
 from sge.atlas import Atlas, decode_atlas, encode_atlas
 from sge.geometry import Box, Geometry
 
@@ -41,6 +41,11 @@ def to_record(analysis: Analysis, *, maps: bool = True) -> dict[str, Any]:
         "focus": {b.name: _rounded(analysis.focus(b.name)) for b in analysis.blocks},
         "contribution": {name: _rounded(shares) for name, shares in analysis.contribution.items()},
     }
+    record["part_maps"] = {
+        kind: (atlas_record(one.map[None]) if maps else {})
+        | {"threshold": one.threshold, "mix": [asdict(share) for share in one.mix]}
+        for kind, one in analysis.part_maps.items()
+    }
     if maps:
         for signal, arrays in (("masks", analysis.masks), ("similarity", analysis.similarity)):
             record[signal] = {name: atlas_record(values) for name, values in arrays.items()}
@@ -66,8 +71,8 @@ def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) 
 
     Args:
         record: Its data.
-        arrays: ``mask/<block>``, ``similarity/<block>`` and ``contribution/<block>``, where the record
-            holds no atlases.
+        arrays: ``mask/<block>``, ``similarity/<block>``, ``contribution/<block>`` and ``part/<kind>``, where
+            the record holds no atlases.
 
     Raises:
         KeyError, TypeError, ValueError: not such data.
@@ -108,7 +113,20 @@ def from_record(record: dict[str, Any], arrays: dict[str, Array] | None = None) 
             grids={block.name: (block.height, block.width) for block in blocks},
         ),
         parts=[Part(**one | {"box": Box(*one["box"])}) for one in record["parts"]],
+        part_maps={kind: _part_map(kind, one, arrays) for kind, one in record.get("part_maps", {}).items()},
     )
+
+
+def _part_map(kind: str, record: dict[str, Any], arrays: dict[str, Array] | None) -> PartMap:
+    atlas = (
+        {key: record[key] for key in ("groups", "height", "width", "lo", "hi", "png")}
+        if arrays is None
+        else {}
+    )
+    values = _maps_of(atlas)[0] if arrays is None else arrays[f"part/{kind}"]
+    if values.ndim != 2 or values.dtype != np.float32:
+        raise ValueError(f"a map of {kind} of {values.dtype} {values.shape} instead of float32 (h, w)")
+    return PartMap(values, float(record["threshold"]), [Share(**share) for share in record["mix"]])
 
 
 def _check_shape(array: Array, shape: tuple[int, ...]) -> None:

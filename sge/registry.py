@@ -16,6 +16,7 @@ from sge.based import CARD, Based, find_based, own_deltas
 from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, write_weights
 from sge.delta import SUFFIX
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
+from sge.finders import attach_finder
 from sge.framing import Preprocess
 from sge.lite import sge_efficientnet_lite0
 from sge.model import Card, Model
@@ -27,7 +28,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "sge_efficientnet_lite0": sge_efficientnet_lite0,
 }
 LITE0_PREPROCESS = Preprocess(
-    mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic"
+    mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=256, size=224, interpolation="bicubic", whole=320
 )
 DEFAULT_MODEL = "sge_efficientnet_lite0"
 
@@ -68,13 +69,16 @@ def model_names() -> list[str]:
     return sorted({*shipped_cards(), *imported_files(), *own_deltas()})
 
 
-def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> Model:
+def load_model(
+    name: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None, *, finder: bool = True
+) -> Model:
     """A model by name, or from a file.
 
     Args:
         name: A shipped, imported or awakened model's name; an architecture's name together with ``weights``;
             or the path of a ``.safetensors`` of ours or of an authors' ``.pth.tar``.
         weights: A weights file for the architecture ``name``.
+        finder: With the part finder ``NAME.parts.json`` that lies beside a named model's weights, if one does.
 
     Returns:
         The model on the CPU, in eval mode. Random weights are never returned.
@@ -82,7 +86,15 @@ def load_model(name: str | os.PathLike[str], weights: str | os.PathLike[str] | N
     Raises:
         UnknownModelError: no such name; the message lists the names.
         CheckpointError: the file cannot be used.
+        FinderError: the part finder is damaged, or belongs to another order of channels.
     """
+    model = _load(name, weights)
+    if finder and weights is None and str(name) in model_names():
+        attach_finder(model)
+    return model
+
+
+def _load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) -> Model:
     if weights is not None:
         return _from_weights(read_weights(weights), str(name), expected=str(name))
     text = str(name)
@@ -129,7 +141,9 @@ def _based(model: Based) -> Model:
         raise CheckpointError(
             f"{model.file.name} was written by another version of SGE Lens ({error}). Awaken it again."
         ) from error
-    return Model(model.name, model.network(), imagenet_labels(), card, LITE0_PREPROCESS, DEFAULT_MODEL)
+    return Model(
+        model.name, model.network(), imagenet_labels(), card, LITE0_PREPROCESS, DEFAULT_MODEL, model.orders
+    )
 
 
 def _from_weights(weights: Weights, name: str, expected: str | None = None) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from sge.analysis import Analysis, BlockInfo, ModelInfo, Part, PictureInfo, Prediction
+from sge.analysis import Analysis, Array, BlockInfo, ModelInfo, Part, PartMap, PictureInfo, Prediction, Share
 from sge.geometry import Box, Geometry
 
 FINE, COARSE = "layer1.0", "layer2.0"
@@ -40,6 +40,13 @@ def made(
         similarity=similarity,
         contribution={name: values / values.sum() for name, values in shares.items()},
         geometry=Geometry(size, (64, 64), window or Box(0.0, 0.0, *map(float, size)), framing, grids),
+        part_maps={"nose": PartMap(_hill(), 0.4, [Share(FINE, 3, 0.75), Share(COARSE, 1, 0.25)])},
         parts=[Part("nose", 40.5, 30.25, 0.9, Box(30.0, 20.0, 50.0, 40.0))],
         image=Image.new("RGB", size, (128, 128, 128)),
     )
+
+
+def _hill() -> Array:
+    y, x = np.mgrid[:12, :16]
+    hill: Array = (0.9 * np.exp(-((x - 8) ** 2 + (y - 6) ** 2) / 8)).astype(np.float32)
+    return hill

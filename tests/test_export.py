@@ -220,3 +220,12 @@ def test_the_report_carries_its_record_and_loads_nothing() -> None:
         assert address.startswith(("data:", "#")), address
     assert not re.search(r"""(?:from|import)\s*\(?\s*["'](?:https?:|/|\.)""", html)
     assert "</script>" not in record["predictions"][0]["label"].replace("</script>", "", 1)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz"])
+def test_part_maps_come_back_exactly(tmp_path, ending):
+    analysis = made()
+    analysis.save(tmp_path / f"a{ending}")
+    again = Analysis.open(tmp_path / f"a{ending}").part_maps
+    assert (again["nose"].map == analysis.part_maps["nose"].map).all()
+    assert again["nose"].mix == analysis.part_maps["nose"].mix

@@ -38,6 +38,10 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an atlas of another shape": lambda r: r["masks"][FINE].update(height=8, width=6),
     "too few contributions": lambda r: r["contribution"][FINE].pop(),
     "contributions that are no numbers": lambda r: r["contribution"].update({FINE: ["a"] * 8}),
+    "a part's map without its threshold": lambda r: r["part_maps"]["nose"].pop("threshold"),
+    "a part's map without its PNG": lambda r: r["part_maps"]["nose"].pop("png"),
+    "a mix that is no list": lambda r: r["part_maps"]["nose"].update(mix=3),
+    "a share without its group": lambda r: r["part_maps"]["nose"]["mix"][0].pop("group"),
     "a window with three sides": lambda r: r["geometry"]["window"].pop(),
     "an opening without its group": lambda r: r["model"].update(opens_with={"block": FINE, "reason": "x"}),
     "a list instead of everything": lambda r: r.update(blocks={}, geometry=[]),
@@ -60,9 +64,13 @@ def test_arrays_of_another_shape_or_kind_are_refused() -> None:
             kind, analysis.contribution
         ).items()
     }
+    arrays["part/nose"] = analysis.part_maps["nose"].map
     assert from_record(record, arrays).masks[FINE] is arrays[f"mask/{FINE}"]
     for key in arrays:
-        for wrong in (arrays[key][:-1], arrays[key].astype(np.float64)):
+        for wrong in (
+            arrays[key][None] if key.startswith("part/") else arrays[key][:-1],
+            arrays[key].astype(np.float64),
+        ):
             with pytest.raises(ValueError, match="instead of float32"):
                 from_record(record, arrays | {key: wrong})
         with pytest.raises(KeyError):
@@ -86,7 +94,7 @@ def test_a_record_is_json_and_comes_back(record: dict[str, Any]) -> None:
 def test_a_record_never_holds_the_picture(record: dict[str, Any]) -> None:
     assert set(record) == {
         *("version", "picture", "model", "signal", "default_block", "predictions", "blocks", "parts"),
-        *("geometry", "focus", "contribution", "masks", "similarity"),
+        *("part_maps", "geometry", "focus", "contribution", "masks", "similarity"),
     }
     assert set(record["picture"]) == {"name", "width", "height", "format", "sha256"}
     assert set(to_record(made(), maps=False)) == set(record) - {"masks", "similarity"}
@@ -99,3 +107,15 @@ def test_the_records_own_figures_are_the_analysis_own(record: dict[str, Any]) ->
     for block in (FINE, COARSE):
         assert record["focus"][block] == pytest.approx(analysis.focus(block), abs=1e-5)
         assert record["masks"][block]["groups"] == 8
+
+
+def test_part_maps_come_back_and_records_of_before_them_open(record: dict[str, Any]) -> None:
+    original, again = made().part_maps["nose"], from_record(record).part_maps["nose"]
+    assert np.abs(again.map - original.map).max() < 0.003
+    assert (again.threshold, again.mix) == (original.threshold, original.mix)
+    assert set(record["part_maps"]["nose"]) == {
+        *("groups", "height", "width", "lo", "hi", "png"),
+        *("threshold", "mix"),
+    }
+    record.pop("part_maps")
+    assert from_record(record).part_maps == {}

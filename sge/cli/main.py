@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sge.cli import awaken, bench, evaluating, look, models, serve
+from sge.cli import awaken, bench, evaluating, look, models, parts, serve
 from sge.errors import SGEError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("predict")(look.predict)
 app.command("eval")(evaluating.evaluate_folder)
 app.command("awaken")(awaken.awaken_model)
 app.add_typer(models.app, name="models")
+app.add_typer(parts.app, name="parts")
 app.add_typer(bench.app, name="bench")
 
 

@@ -264,7 +264,11 @@ def test_an_analysis_holds_everything_of_one_forward_pass(
     assert [block["name"] for block in body["blocks"]] == [block.name for block in analysis.blocks]
     assert body["default_block"] == analysis.default_block
     assert body["geometry"]["picture"] == [451, 300]
-    assert body["parts"] == []
+    assert [part["name"] for part in body["parts"]] == [part.name for part in analysis.parts]
+    assert set(body["part_maps"]) == {"nose", "eye"}
+    for found in body["part_maps"].values():
+        assert sum(share["weight"] for share in found["mix"]) == pytest.approx(1)
+        assert 0 <= found["lo"] <= found["hi"] <= 1
     for block in analysis.blocks:
         assert body["focus"][block.name] == pytest.approx(analysis.focus(block.name), abs=2e-3)
         assert sum(body["contribution"][block.name]) == pytest.approx(1, abs=1e-2)

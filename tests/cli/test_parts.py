@@ -1,0 +1,76 @@
+"""``sge parts`` with the shipped model on shipped photos."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import pytest
+
+from tests.conftest import ROOT
+
+SAMPLES = ROOT / "static" / "samples"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name in ("shepherd", "chelsea"):
+        shutil.copy(SAMPLES / f"{name}.jpg", folder)
+    path = tmp_path / "own.json"
+    pictures = [{"file": "shepherd.jpg", "nose": [405, 217]}, {"file": "chelsea.jpg", "nose": [262, 243]}]
+    path.write_text(json.dumps({"pictures": pictures}))
+    return path
+
+
+def test_labels_that_are_not_there(sge_command, tmp_path):
+    result = sge_command("parts", "fit", tmp_path / "none.json", "-o", tmp_path / "a.json")
+    assert result.exit_code == 1
+    assert "cannot be read" in str(result.exception)
+
+
+def test_a_folder_without_pictures(sge_command, labels, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = sge_command("parts", "fit", labels, "-o", tmp_path / "a.json", "--without", tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "no pictures" in str(result.exception)
+
+
+@pytest.mark.parametrize("arguments", [("fit",), ("find",), ("measure",), ("fit", "x.json"), ("dance",)])
+def test_usage_errors_exit_2(sge_command, arguments):
+    assert sge_command("parts", *arguments).exit_code == 2
+
+
+def test_fit_then_find(sge_command, labels, tmp_path):
+    out = tmp_path / "mine.parts.json"
+    assert sge_command("parts", "fit", labels, "-o", out).exit_code == 0
+    result = sge_command("parts", "find", labels.with_suffix(""), "--finder", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    records = {
+        json.loads(line)["path"].split("/")[-1]: json.loads(line) for line in result.stdout.splitlines()
+    }
+    nose = records["chelsea.jpg"]["parts"][0]
+    assert nose["name"] == "nose"
+    assert abs(nose["x"] - 262) < 30
+    assert abs(nose["y"] - 243) < 30
+
+
+def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
+    out = tmp_path / "mine.parts.json"
+    sge_command("parts", "fit", labels, "-o", out)
+    out.write_text(json.dumps(json.loads(out.read_text()) | {"orders": "0" * 64}))
+    result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--finder", out)
+    assert result.exit_code == 1
+    assert "another order of channels" in str(result.exception)
+
+
+def test_the_shipped_finder(sge_command):
+    """A shepherd's nose and eyes, each within a twentieth of the picture."""
+    result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--json")
+    assert result.exit_code == 0, result.stderr
+    parts = {part["name"]: (part["x"], part["y"]) for part in json.loads(result.stdout)["parts"]}
+    assert set(parts) == {"nose", "left_eye", "right_eye"}
+    for name, (x, y) in {"nose": (405, 217), "left_eye": (372, 160), "right_eye": (423, 157)}.items():
+        assert math.hypot(parts[name][0] - x, parts[name][1] - y) < 584 / 20
