@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from PIL import Image
 
 import sge
 from sge.errors import BrokenPictureError, ChoiceError
 from sge.evaluate import class_indices, evaluate
+from sge.registry import shipped_cards
 from tests.conftest import ROOT
 
 
@@ -59,10 +58,10 @@ def test_counts(lens, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_cards_figure_is_the_measured_one(lens, shared):
-    card = json.loads((ROOT / "weights" / "sge_efficientnet_lite0.card.json").read_text("utf-8"))
-    stated = next(one for one in card["accuracy"] if one["pictures"] == 500)
-    result = evaluate(lens, shared / "data" / "imagenet_val_dogs")
+@pytest.mark.parametrize("name", shipped_cards())
+def test_the_cards_figure_is_the_measured_one(name, shared):
+    stated = next(one for one in shipped_cards()[name]["accuracy"] if one["pictures"] == 500)
+    result = evaluate(sge.Lens(sge.load_model(name)), shared / "data" / "imagenet_val_dogs")
     assert result.pictures == 500
     # One picture either way: another processor may round a draw differently.
     assert abs(result.top1 - stated["top1"]) <= 0.002

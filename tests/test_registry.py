@@ -129,7 +129,7 @@ def test_unknown_names_list_the_names(small_file):
     import_weights(small_file, "mine")
     with pytest.raises(UnknownModelError) as error:
         load_model("nobody")
-    assert str(error.value) == "No model 'nobody'; there are: mine, sge_efficientnet_lite0."
+    assert str(error.value) == "No model 'nobody'; there are: mine, sge_efficientnet_lite0, sge_efficientnet_lite0_awake."
     with pytest.raises(UnknownModelError, match="sge_resnet101 is an architecture: give its weights file"):
         load_model("sge_resnet101")
     with pytest.raises(UnknownModelError, match="there are: mine"):
@@ -158,7 +158,7 @@ def test_an_imported_model_is_listed_loaded_and_verified(home, small, small_file
     assert path == home / "mine.safetensors"
     assert list(home.iterdir()) == [path]
     assert imported_files() == {"mine": path}
-    assert model_names() == ["mine", DEFAULT_MODEL]
+    assert model_names() == ["mine", *sorted(shipped_cards())]
     model = load_model("mine")
     assert (model.name, model.arch) == ("mine", "sge_resnet18")
     assert torch.equal(answers(model.network), answers(small))

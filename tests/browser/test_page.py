@@ -22,7 +22,7 @@ def test_it_opens_with_a_sample_already_analysed(open_page):
     expect(first_label(page)).to_have_text("German shepherd")
     expect(page.locator("sge-credit .badge")).to_have_text("sample")
     expect(page.get_by_test_id("gates")).to_contain_text("asleep")
-    expect(page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g47")
+    expect(page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g15")
     expect(page.locator("sge-wall .tile")).to_have_count(64)
 
 
