@@ -38,6 +38,7 @@ LITE0_PREPROCESS = Preprocess(
 )
 """The temperature makes the mean probability of the first class in ``whole`` that of the centre crop."""
 DEFAULT_MODEL = "sge_efficientnet_lite0"
+AWAKE_MODEL = "sge_efficientnet_lite0_awake"
 
 
 @dataclass(frozen=True)

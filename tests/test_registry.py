@@ -129,7 +129,10 @@ def test_unknown_names_list_the_names(small_file):
     import_weights(small_file, "mine")
     with pytest.raises(UnknownModelError) as error:
         load_model("nobody")
-    assert str(error.value) == "No model 'nobody'; there are: mine, sge_efficientnet_lite0, sge_efficientnet_lite0_awake."
+    assert (
+        str(error.value)
+        == "No model 'nobody'; there are: mine, sge_efficientnet_lite0, sge_efficientnet_lite0_awake."
+    )
     with pytest.raises(UnknownModelError, match="sge_resnet101 is an architecture: give its weights file"):
         load_model("sge_resnet101")
     with pytest.raises(UnknownModelError, match="there are: mine"):

@@ -59,8 +59,8 @@ class Service:
 
 @contextmanager
 def running(*, wait: bool = True, **settings: Any) -> Iterator[Service]:
-    """An application with other settings."""
-    application = create_app(Settings(**settings))
+    """An application with other settings; of the shipped models only the first, unless they say otherwise."""
+    application = create_app(Settings(**{"models": ["sge_efficientnet_lite0"]} | settings))
     with TestClient(application) as client:
         service = Service(application, client, application.state.engine)
         if wait:

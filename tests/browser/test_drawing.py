@@ -9,12 +9,13 @@ from playwright.sync_api import expect
 
 from sge.palette import COLOUR_MAPS, GROUP_COLOURS, colour_table
 from tests.browser.acting import choose, painted, settled
+from tests.browser.finding import without_finder
 
 pytestmark = pytest.mark.browser
 
 
 def test_how_it_is_shown(open_page):
-    page = open_page().page
+    page = open_page(before=without_finder).page
     seen = {painted(page)}
     for name, value in (("colormap", "viridis"), ("scale", "absolute")):
         choose(page, name, value)
@@ -62,7 +63,7 @@ def test_a_preview_does_not_move_the_picture(open_page):
 
 
 def test_the_colour_bar_says_what_is_under_the_pointer(open_page):
-    page = open_page().page
+    page = open_page(before=without_finder).page
     needle = page.locator(".scale .needle")
     expect(needle).to_be_hidden()
     page.locator("#picture").hover(position={"x": 420, "y": 220})

@@ -22,7 +22,11 @@ def test_it_opens_with_a_sample_already_analysed(open_page):
     expect(first_label(page)).to_have_text("German shepherd")
     expect(page.locator("sge-credit .badge")).to_have_text("sample")
     expect(page.get_by_test_id("gates")).to_contain_text("asleep")
-    expect(page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g15")
+    legend = page.get_by_test_id("legend")
+    expect(legend).to_contain_text(re.compile(r"Nose \d+ %.*Eyes \d+ and \d+ %", re.S))
+    choose(page, "signal", "similarity")
+    expect(legend).to_contain_text("blocks.5.3/g15")
+    choose(page, "sort", "focus")
     expect(page.locator("sge-wall .tile")).to_have_count(64)
 
 
@@ -66,6 +70,8 @@ def test_the_report_opens_from_disk_without_a_network(open_page, browser, tmp_pa
     context = browser.new_context(offline=True)
     report = Watched(context, "none")
     report.page.goto(path.as_uri())
+    expect(report.page.get_by_test_id("legend")).to_contain_text("Nose")
+    choose(report.page, "sort", "focus")
     expect(report.page.locator("sge-wall .tile")).to_have_count(64)
     expect(first_label(report.page)).to_have_text("German shepherd")
     before = painted(report.page)
