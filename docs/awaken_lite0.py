@@ -15,7 +15,8 @@ from torch.utils.data import ConcatDataset
 
 import sge
 from sge.delta import Delta, difference, write_delta
-from sge.registry import LITE0_PREPROCESS, based
+from sge.lite import LITE0_PREPROCESS
+from sge.registry import based
 from sge.store import PictureStore, pictures_in, write_store
 
 TIMES = 3

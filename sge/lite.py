@@ -9,7 +9,19 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from sge.framing import Preprocess
 from sge.nn.insert import insert_sge
+
+LITE0_PREPROCESS = Preprocess(
+    mean=(127 / 255,) * 3,
+    std=(128 / 255,) * 3,
+    resize=256,
+    size=224,
+    interpolation="bicubic",
+    whole=320,
+    whole_temperature=0.49,
+)
+"""The temperature makes the mean probability of the first class in ``whole`` that of the centre crop."""
 
 _TOP = {
     "_conv_stem": "conv_stem",

@@ -18,7 +18,7 @@ from sge.delta import SUFFIX
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
 from sge.finders import attach_finder
 from sge.framing import Preprocess
-from sge.lite import sge_efficientnet_lite0
+from sge.lite import LITE0_PREPROCESS, sge_efficientnet_lite0
 from sge.model import Card, Model
 from sge.nn import SGE_RESNETS
 from sge.places import model_dir, shipped
@@ -27,16 +27,6 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **SGE_RESNETS,
     "sge_efficientnet_lite0": sge_efficientnet_lite0,
 }
-LITE0_PREPROCESS = Preprocess(
-    mean=(127 / 255,) * 3,
-    std=(128 / 255,) * 3,
-    resize=256,
-    size=224,
-    interpolation="bicubic",
-    whole=320,
-    whole_temperature=0.49,
-)
-"""The temperature makes the mean probability of the first class in ``whole`` that of the centre crop."""
 DEFAULT_MODEL = "sge_efficientnet_lite0"
 AWAKE_MODEL = "sge_efficientnet_lite0_awake"
 

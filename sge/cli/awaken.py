@@ -21,7 +21,8 @@ from sge.errors import ChoiceError
 from sge.model import Card
 from sge.places import model_dir
 from sge.recipe import Recipe, Report
-from sge.registry import DEFAULT_MODEL, LITE0_PREPROCESS, based, check_name, imported_files
+from sge.lite import LITE0_PREPROCESS
+from sge.registry import DEFAULT_MODEL, based, check_name, imported_files
 from sge.store import PictureStore, pictures_in, write_store
 
 

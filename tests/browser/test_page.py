@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.acting import choose, drop, first_label, painted, photo, save
+from tests.browser.acting import choose, drop, first_label, painted, photo, save, settled
 from tests.browser.conftest import Watched
 
 pytestmark = pytest.mark.browser
@@ -131,3 +131,25 @@ def test_screenshot(open_page, tmp_path):
     page = open_page().page
     page.screenshot(path=tmp_path / "page.png")
     Image.open(tmp_path / "page.png").convert("RGB").save(os.environ["SGE_SCREENSHOT"], quality=90)
+
+
+@pytest.mark.skipif("SGE_CONTACT_SHEET" not in os.environ, reason="SGE_CONTACT_SHEET names no file to write")
+def test_contact_sheet(open_page, tmp_path):
+    """Every shipped sample as a visitor first sees it, for the README."""
+    page = open_page(1440, 900).page
+    views = []
+    for thumb in page.locator(".thumb.sample").all():
+        thumb.click()
+        expect(thumb).to_have_attribute("aria-current", "true")
+        settled(page)
+        views.append(Image.open(save(page, "png", tmp_path)).convert("RGB"))
+    side, across = 480, 4
+    sheet = Image.new("RGB", (across * side, -(-len(views) // across) * side), "#161616")
+    for i, view in enumerate(views):
+        view.thumbnail((side - 8, side - 8))
+        left, top = (
+            i % across * side + (side - view.width) // 2,
+            i // across * side + (side - view.height) // 2,
+        )
+        sheet.paste(view, (left, top))
+    sheet.save(os.environ["SGE_CONTACT_SHEET"], quality=86, optimize=True)
