@@ -18,10 +18,10 @@ from sge.checkpoint import write_atomically
 from sge.cli.consoles import messages
 from sge.delta import SUFFIX, Delta, difference, write_delta
 from sge.errors import ChoiceError
+from sge.lite import LITE0_PREPROCESS
 from sge.model import Card
 from sge.places import model_dir
 from sge.recipe import Recipe, Report
-from sge.lite import LITE0_PREPROCESS
 from sge.registry import DEFAULT_MODEL, based, check_name, imported_files
 from sge.store import PictureStore, pictures_in, write_store
 
