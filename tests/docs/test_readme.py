@@ -13,9 +13,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
+from torchvision import models
 
 from app.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, fill
 
 README = (ROOT / "README.md").read_text("utf-8")
 API = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -128,8 +130,16 @@ def test_curl_lines(service, checkout, environment):
     assert "<html" in (checkout / "report.html").read_text("utf-8")[:500]
 
 
+def test_your_own_network(checkout, environment):
+    """With a file of rule-filled values: that insertion and regrouping keep outputs is for tests/nn to say."""
+    code = blocks(README, "python")[1]
+    torch.save(fill(models.resnet50()).state_dict(), checkout / "resnet50.pth")
+    done = run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment)
+    assert done.stdout.startswith("Part(name='nose'")
+
+
 def test_the_python_of_the_readme(checkout, environment):
-    (code,) = blocks(README, "python")
+    code = blocks(README, "python")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
     done = run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment)
     assert done.stdout.startswith("German shepherd 0.9")
