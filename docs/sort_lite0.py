@@ -43,11 +43,11 @@ class Pictures:
         return len(self.chosen)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        archives = {archive: tarfile.open(DATA / archive) for archive in COUNTS}
-        for archive, name in self.chosen:
-            yield normalised(
-                Image.open(io.BytesIO(archives[archive].extractfile(name).read())).convert("RGB")
-            )
+        with ExitStack() as stack:
+            archives = {archive: stack.enter_context(tarfile.open(DATA / archive)) for archive in COUNTS}
+            for archive, name in self.chosen:
+                data = io.BytesIO(archives[archive].extractfile(name).read())
+                yield normalised(Image.open(data).convert("RGB"))
 
 
 def normalised(image: Image.Image) -> torch.Tensor:
