@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sge.analysis import Analysis, BlockInfo, ModelInfo, PictureInfo, Prediction
 from sge.capture import MaskCapture, sge_blocks
@@ -14,7 +14,8 @@ from sge.errors import ChoiceError, check_choice
 from sge.framing import Frame, frame
 from sge.images import Picture, Source, decode
 from sge.model import Model
-from sge.parts import find_parts, part_maps
+from sge.nn.modes import evaluating
+from sge.parts import maps_and_parts
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -107,8 +108,7 @@ class Lens:
         ]
         if self.model.finder is not None:
             for analysis in analyses:
-                analysis.part_maps = part_maps(analysis, self.model.finder)
-                analysis.parts = find_parts(analysis, self.model.finder)
+                analysis.part_maps, analysis.parts = maps_and_parts(analysis, self.model.finder)
         return analyses
 
     def _autocast(self) -> AbstractContextManager[None]:
@@ -126,18 +126,6 @@ class Lens:
     def _model_info(self) -> ModelInfo:
         card = self.model.card
         return ModelInfo(self.model.name, card.title, card.sentence, card.gates, card.sha256, card.opens_with)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode inside; every module's training flag as before afterwards."""
-    flags = {module: module.training for module in network.modules()}
-    try:
-        network.eval()
-        yield
-    finally:
-        for module, training in flags.items():
-            module.training = training
 
 
 def _picture_info(picture: Picture) -> PictureInfo:

@@ -98,10 +98,7 @@ def part_maps(analysis: Analysis, finder: Finder) -> dict[str, PartMap]:
     Raises:
         FinderError: the analysis lacks a group that the finder needs.
     """
-    return {
-        part: PartMap(_sigmoid(logits), finder.mixes[part].threshold, list(finder.mixes[part].shares))
-        for part, logits in part_logits(analysis, finder).items()
-    }
+    return _maps(part_logits(analysis, finder), finder)
 
 
 def find_parts(analysis: Analysis, finder: Finder) -> list[Part]:
@@ -120,7 +117,27 @@ def find_parts(analysis: Analysis, finder: Finder) -> list[Part]:
     Raises:
         FinderError: the analysis lacks a group that the finder needs.
     """
+    return _found(analysis, part_logits(analysis, finder), finder)
+
+
+def maps_and_parts(analysis: Analysis, finder: Finder) -> tuple[dict[str, PartMap], list[Part]]:
+    """``part_maps`` and ``find_parts`` from groups that are mixed once.
+
+    Raises:
+        FinderError: the analysis lacks a group that the finder needs.
+    """
     logits = part_logits(analysis, finder)
+    return _maps(logits, finder), _found(analysis, logits, finder)
+
+
+def _maps(logits: Mapping[str, Array], finder: Finder) -> dict[str, PartMap]:
+    return {
+        part: PartMap(_sigmoid(values), finder.mixes[part].threshold, list(finder.mixes[part].shares))
+        for part, values in logits.items()
+    }
+
+
+def _found(analysis: Analysis, logits: Mapping[str, Array], finder: Finder) -> list[Part]:
     found = {
         part: [one for one in peaks(analysis, logits[part]) if _passes(one, finder.mixes[part])]
         for part in logits

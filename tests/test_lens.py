@@ -17,9 +17,10 @@ from sge.capture import sge_blocks
 from sge.errors import BrokenPictureError, CaptureError, ChoiceError, PictureError
 from sge.framing import Preprocess, frame
 from sge.images import decode
-from sge.lens import Lens, evaluating
+from sge.lens import Lens
 from sge.model import Card, Model
 from sge.nn import SpatialGroupEnhance
+from sge.nn.modes import evaluating
 from tests.conftest import ROOT
 from tests.pictures import encoded, noise, scene, turned
 
