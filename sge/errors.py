@@ -52,6 +52,10 @@ class CheckpointError(SGEError):
     """A weights file cannot be used."""
 
 
+class TrainingError(SGEError):
+    """A training cannot begin or go on."""
+
+
 class UnknownModelError(SGEError, KeyError):
     """No model of that name; the message lists the names."""
 

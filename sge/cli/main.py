@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sge.cli import awaken, bench, evaluating, look, models, parts, serve
+from sge.cli import awaken, bench, evaluating, look, models, parts, serve, train
 from sge.errors import SGEError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("serve")(serve.serve)
 app.command("analyze")(look.analyze)
 app.command("predict")(look.predict)
 app.command("eval")(evaluating.evaluate_folder)
+app.command("train")(train.train_network)
 app.command("awaken")(awaken.awaken_model)
 app.add_typer(models.app, name="models")
 app.add_typer(parts.app, name="parts")

@@ -60,6 +60,15 @@ def _is_channels_last(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
+def masked(x: Tensor, mask: Tensor) -> Tensor:
+    """Features (N, C, H, W) times their groups' masks (N, G, H, W), in x's dtype and memory format."""
+    groups = mask.shape[1]
+    # A view by strides, not a reshape: it must never copy, whatever the layout.
+    grouped = x.view(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    out: Tensor = (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
+    return out
+
+
 class SpatialGate(nn.Module):
     """Turns similarity into the mask (eq. 4-5); a module of its own so that a forward hook reads both.
 
@@ -130,10 +139,7 @@ class SpatialGroupEnhance(nn.Module):
             )
         _check_divides(x.shape[1], self.groups)
         mask = self.gate(group_similarity(x, self.groups, self.eps), self.weight, self.bias)
-        # A view by strides, not a reshape: it must never copy, whatever the layout.
-        grouped = x.view(x.shape[0], self.groups, x.shape[1] // self.groups, *x.shape[2:])
-        out: Tensor = (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
-        return out
+        return masked(x, mask)
 
     def extra_repr(self) -> str:
         """Channels and groups, for ``print(network)``."""

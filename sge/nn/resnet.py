@@ -1,71 +1,174 @@
-"""SGE-ResNets on torchvision's ResNet (v1.5); state-dict keys are those of the paper's checkpoints.
+"""ResNets with attention on torchvision's ResNet (v1.5); SGE's state-dict keys are those of the paper's checkpoints.
 
-SGE stands after the last batch norm of each residual block, before the identity is added (paper, sec. 4).
+SGE, like SE, CBAM and GC, stands after the last batch norm of each residual block, before the identity is added
+(paper, sec. 4). BAM stands between stages, SK in place of the 3x3 convolution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from sge.nn.attention import (
+    BottleneckAttention,
+    ConvolutionalBlockAttention,
+    GlobalContext,
+    SelectiveKernel,
+    SqueezeExcitation,
+)
+from sge.nn.errors import UnsupportedNetworkError
 from sge.nn.module import SpatialGroupEnhance
+
+ATTENTIONS = ("none", "se", "cbam", "bam", "sk", "gc", "sge")
+DEPTHS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
+"""Layers to blocks a stage."""
+_IN_BLOCKS: dict[str, Callable[[int], nn.Module]] = {
+    "sge": SpatialGroupEnhance,
+    "se": SqueezeExcitation,
+    "cbam": ConvolutionalBlockAttention,
+    "gc": GlobalContext,
+}
 
 
 class SGEBasicBlock(BasicBlock):  # type: ignore[misc]
-    """torchvision's two-convolution block with SGE after ``bn2``."""
+    """torchvision's two-convolution block with attention after ``bn2``."""
+
+    attention: ClassVar[str] = "sge"
+    """Which kind, and the name of its module."""
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
-        self.sge = SpatialGroupEnhance(planes * self.expansion)
+        setattr(self, self.attention, _IN_BLOCKS[self.attention](planes * self.expansion))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H', W'), as in torchvision."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
-        out = self.sge(self.bn2(self.conv2(out)))
+        out = getattr(self, self.attention)(self.bn2(self.conv2(out)))
         out += identity
         return self.relu(out)  # type: ignore[no-any-return]
 
 
 class SGEBottleneck(Bottleneck):  # type: ignore[misc]
-    """torchvision's three-convolution block with SGE after ``bn3``."""
+    """torchvision's three-convolution block with attention after ``bn3``."""
+
+    attention: ClassVar[str] = "sge"
+    """Which kind, and the name of its module."""
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
-        self.sge = SpatialGroupEnhance(planes * self.expansion)
+        setattr(self, self.attention, _IN_BLOCKS[self.attention](planes * self.expansion))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H', W'), as in torchvision."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        out = self.sge(self.bn3(self.conv3(out)))
+        out = getattr(self, self.attention)(self.bn3(self.conv3(out)))
         out += identity
         return self.relu(out)  # type: ignore[no-any-return]
 
 
-def _resnet(block: type[nn.Module], layers: list[int], **fixed: int) -> Callable[..., ResNet]:
+class BAMResNet(ResNet):  # type: ignore[misc]
+    """torchvision's ResNet with BAM after each of the first three stages."""
+
+    def __init__(self, block: type[BasicBlock | Bottleneck], layers: list[int], **kwargs: Any) -> None:
+        super().__init__(block, layers, **kwargs)
+        expansion: int = block.expansion
+        self.bam1, self.bam2, self.bam3 = (BottleneckAttention(c * expansion) for c in (64, 128, 256))
+
+    def _forward_impl(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.bam1(self.layer1(x))
+        x = self.bam2(self.layer2(x))
+        x = self.bam3(self.layer3(x))
+        x = torch.flatten(self.avgpool(self.layer4(x)), 1)
+        return self.fc(x)  # type: ignore[no-any-return]
+
+
+def resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: int = 64) -> ResNet:
+    """A ResNet with one kind of attention; random weights.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        attention: One of ``ATTENTIONS``.
+        num_classes: Length of its answers.
+        groups: SGE's; the others have none.
+
+    Raises:
+        UnsupportedNetworkError: an unknown depth or attention, or SK in a network without 3x3 bottlenecks.
+        GroupsError: ``groups`` does not divide the channels.
+    """
+    if depth not in DEPTHS:
+        raise UnsupportedNetworkError(f"No ResNet-{depth}; depths are {', '.join(map(str, DEPTHS))}.")
+    if attention not in ATTENTIONS:
+        raise UnsupportedNetworkError(f"No attention {attention!r}; there are {', '.join(ATTENTIONS)}.")
+    deep = depth >= 50
+    if attention == "sk" and not deep:
+        raise UnsupportedNetworkError(
+            f"SK stands in bottleneck blocks, and ResNet-{depth} has none. Choose depth 50, 101 or 152."
+        )
+    block: type[BasicBlock | Bottleneck] = Bottleneck if deep else BasicBlock
+    if attention in _IN_BLOCKS:
+        carrying = SGEBottleneck if deep else SGEBasicBlock
+        block = (
+            carrying if attention == "sge" else type(carrying.__name__, (carrying,), {"attention": attention})
+        )
+    network = (BAMResNet if attention == "bam" else ResNet)(block, DEPTHS[depth], num_classes=num_classes)
+    if attention == "sk":
+        _select_kernels(network)
+    if groups != 64:
+        _regrouped(network, groups)
+    return network
+
+
+def _select_kernels(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, Bottleneck):
+            module.conv2 = SelectiveKernel(module.conv2.out_channels, module.stride)
+            module.bn2 = nn.Identity()  # both branches have their own
+
+
+def _regrouped(network: nn.Module, groups: int) -> None:
+    for module in network.modules():
+        if isinstance(found := getattr(module, "sge", None), SpatialGroupEnhance):
+            module.sge = SpatialGroupEnhance(found.channels, groups)
+
+
+def _of(depth: int, attention: str) -> Callable[..., ResNet]:
     def build(num_classes: int = 1000, groups: int = 64) -> ResNet:
-        network = ResNet(block, layers, num_classes=num_classes, **fixed)
+        return resnet(depth, attention, num_classes, groups)
+
+    return build
+
+
+def _resnext(layers: list[int], width: int, cardinality: int) -> Callable[..., ResNet]:
+    def build(num_classes: int = 1000, groups: int = 64) -> ResNet:
+        network = ResNet(
+            SGEBottleneck, layers, num_classes=num_classes, groups=cardinality, width_per_group=width
+        )
         if groups != 64:
-            for module in network.modules():
-                if isinstance(module, SGEBasicBlock | SGEBottleneck):
-                    module.sge = SpatialGroupEnhance(module.sge.channels, groups)
+            _regrouped(network, groups)
         return network
 
     return build
 
 
 SGE_RESNETS: dict[str, Callable[..., ResNet]] = {
-    "sge_resnet18": _resnet(SGEBasicBlock, [2, 2, 2, 2]),
-    "sge_resnet34": _resnet(SGEBasicBlock, [3, 4, 6, 3]),
-    "sge_resnet50": _resnet(SGEBottleneck, [3, 4, 6, 3]),
-    "sge_resnet101": _resnet(SGEBottleneck, [3, 4, 23, 3]),
-    "sge_resnet152": _resnet(SGEBottleneck, [3, 8, 36, 3]),
-    "sge_resnext50_32x4d": _resnet(SGEBottleneck, [3, 4, 6, 3], groups=32, width_per_group=4),
-    "sge_resnext101_32x8d": _resnet(SGEBottleneck, [3, 4, 23, 3], groups=32, width_per_group=8),
+    **{f"sge_resnet{depth}": _of(depth, "sge") for depth in DEPTHS},
+    "sge_resnext50_32x4d": _resnext([3, 4, 6, 3], 4, 32),
+    "sge_resnext101_32x8d": _resnext([3, 4, 23, 3], 8, 32),
 }
 """Name to ``build(num_classes=1000, groups=64)``: random weights, for training or for loading a checkpoint."""
+
+NEIGHBOURS: dict[str, Callable[..., ResNet]] = {
+    f"{'' if attention == 'none' else attention + '_'}resnet{depth}": _of(depth, attention)
+    for attention in ATTENTIONS
+    for depth in DEPTHS
+    if attention != "sge" and not (attention == "sk" and depth < 50)
+}
+"""The networks that the paper compares with, by name; built likewise."""

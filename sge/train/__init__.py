@@ -1,0 +1,1 @@
+"""Training from a terminal: data, augmentation, teachers, the loop."""

@@ -1,0 +1,72 @@
+"""Whether gates act: what is logged of them while a network trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sge.distil import spread
+from sge.nn.blocks import sge_blocks
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """Of one block at one moment."""
+
+    weight: float
+    """Mean absolute weight of its gates."""
+    spread: float
+    """Median over groups of a mask's standard deviation over space."""
+
+
+def gate_facts(network: nn.Module, masks: dict[str, Tensor]) -> dict[str, GateFacts]:
+    """By block.
+
+    Args:
+        network: With SGE in it, or none: then there are no facts.
+        masks: Of one batch, (N, G, h, w) by block.
+    """
+    return {
+        name: GateFacts(
+            float(module.weight.detach().abs().mean()), float(spread(masks[name].detach().float()).median())
+        )
+        for name, module in sge_blocks(network).items()
+        if name in masks
+    }
+
+
+def compiled_statistics() -> None:
+    """Has SGE's statistics and product compiled from here on, in this process (needs a C++ compiler).
+
+    Eager SGE passes over a channels_last tensor many times while training; fused, few times.
+    """
+    from sge.nn import module
+
+    torch._dynamo.config.recompile_limit = 64
+    module.group_similarity = torch.compile(module.group_similarity, dynamic=False)
+    module.masked = torch.compile(module.masked, dynamic=False)
+
+
+def block_strides(network: nn.Module, size: int = 64) -> dict[str, int]:
+    """Pixels of the input per cell of each SGE block's masks."""
+    widths: dict[str, int] = {}
+    handles = [
+        module.register_forward_hook(lambda _m, _x, out, name=name: widths.__setitem__(name, out.shape[3]))
+        for name, module in sge_blocks(network).items()
+    ]
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, size, size))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: size // width for name, width in widths.items()}
+
+
+def gates_above_zero(network: nn.Module) -> None:
+    """Holds SGE's weights at 0 or above: a mask then stays open where the group's channels agree."""
+    with torch.no_grad():
+        for module in sge_blocks(network).values():
+            module.weight.clamp_(min=0)

@@ -1,0 +1,61 @@
+"""Accuracy on the dev pictures while a training runs: centre crops, many at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as TF
+
+from sge.framing import Preprocess
+from sge.nn.modes import evaluating
+from sge.train.data import LabelledSet
+
+BATCH = 64
+
+
+def normalised(pictures: Tensor, preprocess: Preprocess) -> Tensor:
+    """(N, 3, h, w) uint8 to float32, channels last."""
+    mean, std = (
+        255 * torch.tensor(three, device=pictures.device).view(3, 1, 1)
+        for three in (preprocess.mean, preprocess.std)
+    )
+    values = (pictures.float() - mean) / std
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def center_crop(picture: Tensor, preprocess: Preprocess) -> Tensor:
+    """(3, H, W) uint8 to the middle square of side ``size`` after the shorter side became ``resize``."""
+    shrunk = TF.resize(picture, [preprocess.resize], antialias=True)
+    crop: Tensor = TF.center_crop(shrunk, [preprocess.size, preprocess.size])
+    return crop
+
+
+def accuracy(
+    network: nn.Module,
+    data: LabelledSet,
+    preprocess: Preprocess,
+    device: torch.device,
+    amp: torch.dtype | None,
+) -> float:
+    """Top-1 as a fraction.
+
+    Args:
+        network: On ``device``; its mode is put back.
+        data: Labelled pictures.
+        preprocess: Sizes and normalisation.
+        device: Where to.
+        amp: Precision of autocast, or None.
+    """
+    right = 0
+    targets = torch.tensor(data.targets)
+    with (
+        evaluating(network),
+        torch.inference_mode(),
+        torch.autocast(device.type, dtype=amp or torch.bfloat16, enabled=amp is not None),
+    ):
+        for start in range(0, len(targets), BATCH):
+            numbers = range(start, min(start + BATCH, len(targets)))
+            crops = torch.stack([center_crop(data.pictures[i], preprocess) for i in numbers])
+            logits = network(normalised(crops.to(device), preprocess))
+            right += int((logits.argmax(1).cpu() == targets[start : start + BATCH]).sum())
+    return right / len(targets)

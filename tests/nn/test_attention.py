@@ -1,0 +1,101 @@
+"""The paper's neighbours: counted as in its tables (FACTS.md, section 2), and trainable."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fvcore.nn import FlopCountAnalysis
+
+from sge.nn.attention import ConvolutionalBlockAttention, GlobalContext
+from sge.nn.errors import UnsupportedNetworkError
+from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, resnet
+
+TABLE = {
+    (50, "none"): (25.557032, 4.122),
+    (50, "se"): (28.088024, 4.130),
+    (50, "sk"): (26.15, 4.185),
+    (50, "bam"): (25.92, 4.205),
+    (50, "cbam"): (28.09, 4.139),
+    (50, "sge"): (25.559080, 4.127),
+    (101, "none"): (44.549160, 7.849),
+    (101, "se"): (49.326872, 7.863),
+    (101, "sk"): (45.68, 7.978),
+    (101, "bam"): (44.91, 7.933),
+    (101, "cbam"): (49.33, 7.879),
+    (101, "sge"): (44.553384, 7.858),
+}
+"""Millions of parameters, thousands of millions of multiplications at 224 px by the authors' counter."""
+SMALL = [(18, each) for each in ATTENTIONS if each != "sk"] + [(50, "sk")]
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("depth", "attention", "says"), [(19, "sge", "18, 34"), (50, "magic", "none, se"), (18, "sk", "50")]
+)
+def test_what_there_is_not(depth, attention, says):
+    with pytest.raises(UnsupportedNetworkError, match=says):
+        resnet(depth, attention)
+
+
+@pytest.mark.parametrize(("depth", "attention"), TABLE, ids=str)
+def test_parameters_and_multiplications_are_the_tables(depth, attention):
+    millions, giga = TABLE[depth, attention]
+    network = resnet(depth, attention).eval()
+    counted = parameters(network) / 1e6
+    exact = len(str(millions).split(".")[1]) > 2
+    assert counted == millions if exact else round(counted, 2) == millions
+    count = FlopCountAnalysis(network, torch.zeros(1, 3, 224, 224))
+    count.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    assert count.total() / 1e9 == pytest.approx(giga, rel=0.015)
+
+
+def test_gc_by_its_formula():
+    """C + 1 for the map; C*h + h, 2 h, h*C + C for the transform, h = C / 16."""
+    channels, hidden = 256, 16
+    wanted = channels + 1 + channels * hidden + hidden + 2 * hidden + hidden * channels + channels
+    assert parameters(GlobalContext(channels)) == wanted
+
+
+def test_gc_adds_the_weighted_mean():
+    module = GlobalContext(32)
+    x = torch.randn(2, 32, 5, 7)
+    with torch.no_grad():
+        module.attend.weight.zero_()
+        wanted = x + module.transform(x.mean((2, 3), keepdim=True))
+        assert torch.allclose(module(x), wanted, atol=1e-5)
+
+
+def test_cbam_gates_channels_before_places():
+    module = ConvolutionalBlockAttention(32).eval()
+    x = torch.randn(2, 32, 6, 5)
+    with torch.no_grad():
+        module.spatial.weight.zero_()
+        both = sum(
+            module.expand(torch.relu(module.reduce(pooled)))
+            for pooled in (x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True))
+        )
+        assert torch.allclose(module(x), 0.5 * x * torch.sigmoid(both), atol=1e-5)
+
+
+@pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
+def test_every_parameter_learns(depth, attention, amp):
+    torch.manual_seed(0)
+    network = resnet(depth, attention, num_classes=4).to(memory_format=torch.channels_last)
+    pictures = torch.randn(3, 3, 71, 53).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+        logits = network(pictures)
+    logits.float().square().sum().backward()
+    assert logits.shape == (3, 4)
+    lost = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert lost == []
+
+
+def test_names():
+    assert "sk_resnet18" not in NEIGHBOURS
+    assert {"resnet50", "se_resnet101", "bam_resnet18", "gc_resnet34", "sk_resnet152"} <= NEIGHBOURS.keys()
+    assert set(SGE_RESNETS) >= {"sge_resnet18", "sge_resnext50_32x4d"}
+    assert len(SGE_RESNETS["sge_resnet18"](groups=32).state_dict()["layer1.0.sge.weight"][0]) == 32

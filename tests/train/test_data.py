@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+import torch
+from PIL import Image
+
+from sge.errors import ChoiceError
+from sge.train.config import TrainConfig
+from sge.train.data import Crops, collate, open_set, places
+from sge.train.drawn import draw_set
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return draw_set(tmp_path_factory.mktemp("drawn"))
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(ChoiceError, match="There is no"):
+        open_set([tmp_path / "nothing"], tmp_path / "store")
+
+
+def test_a_folder_without_classes(tmp_path):
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    with pytest.raises(ChoiceError, match="folder of its own"):
+        open_set([tmp_path], tmp_path / "store")
+
+
+def test_an_empty_class_is_named(tmp_path):
+    (tmp_path / "set" / "cats").mkdir(parents=True)
+    (tmp_path / "set" / "dogs").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "set" / "dogs" / "a.png")
+    with pytest.raises(ChoiceError, match="No picture of cats"):
+        open_set([tmp_path / "set"], tmp_path / "store")
+
+
+def test_a_class_of_which_nothing_can_be_read_is_named(tmp_path):
+    for name in ("cats", "dogs", "owls"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "set" / name / "a.png")
+    (tmp_path / "set" / "cats" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ChoiceError, match="No picture of cats can be read"):
+        open_set([tmp_path / "set"], tmp_path / "store")
+
+
+def test_one_class_cannot_be_learned(tmp_path):
+    (tmp_path / "set" / "dogs").mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(tmp_path / "set" / "dogs" / "a.png")
+    with pytest.raises(ChoiceError, match="one class only"):
+        open_set([tmp_path / "set"], tmp_path / "store")
+
+
+def test_a_shard_without_folders(tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(file, "PNG")
+    with tarfile.open(tmp_path / "flat.tar", "w") as archive:
+        info = tarfile.TarInfo("a.png")
+        info.size = len(file.getvalue())
+        archive.addfile(info, io.BytesIO(file.getvalue()))
+    with pytest.raises(ChoiceError, match="CLASS/NAME"):
+        open_set([tmp_path / "flat.tar"], tmp_path / "store")
+
+
+def test_a_dev_class_that_is_not_learned(drawn, tmp_path):
+    with pytest.raises(ChoiceError, match=r"circle.*no such class"):
+        open_set([drawn[1]], tmp_path / "store", classes=["cross", "square", "triangle"])
+
+
+def test_a_broken_picture_is_counted_and_left_out(drawn, tmp_path):
+    import shutil
+
+    shutil.copytree(drawn[1], tmp_path / "set")
+    (tmp_path / "set" / "cross" / "00.png").write_bytes(b"no picture")
+    data = open_set([tmp_path / "set"], tmp_path / "store")
+    assert len(data.skipped) == 1
+    assert "cross/00.png" in data.skipped[0]
+    assert len(data.targets) == 23
+
+
+def test_shards_and_folders_give_the_same(drawn, tmp_path):
+    with tarfile.open(tmp_path / "one.tar", "w") as archive:
+        archive.add(drawn[1] / "circle", "circle")
+        archive.add(drawn[1] / "cross", "cross")
+    with tarfile.open(tmp_path / "two.tar", "w") as archive:
+        archive.add(drawn[1] / "square", "square")
+        archive.add(drawn[1] / "triangle", "triangle")
+    folder = open_set([drawn[1]], tmp_path / "a")
+    shards = open_set([tmp_path / "one.tar", tmp_path / "two.tar"], tmp_path / "b")
+    assert folder.classes == shards.classes == ["circle", "cross", "square", "triangle"]
+    by_name = dict(zip(folder.pictures.names, folder.targets, strict=True))
+    assert by_name == dict(zip(shards.pictures.names, shards.targets, strict=True))
+
+
+def test_new_pictures_are_decoded_anew(drawn, tmp_path):
+    import shutil
+
+    shutil.copytree(drawn[1], tmp_path / "set")
+    assert len(open_set([tmp_path / "set"], tmp_path / "store").targets) == 24
+    Image.new("RGB", (40, 40)).save(tmp_path / "set" / "cross" / "new.png")
+    assert len(open_set([tmp_path / "set"], tmp_path / "store").targets) == 25
+
+
+def test_two_processes_see_the_parts_that_one_sees_in_turn():
+    one = list(places(TrainConfig(batch=8, accumulate=2), 40, 3, 0, 1, 0))
+    two = [list(places(TrainConfig(batch=8), 40, 3, rank, 2, 0)) for rank in range(2)]
+    assert one == [part for pair in zip(*two, strict=True) for part in pair]
+    assert len({number for part in one for _, number, _ in part}) == 40
+
+
+def test_epochs_differ_and_a_skip_goes_on():
+    config = TrainConfig(batch=8)
+    assert list(places(config, 40, 0, 0, 1, 0)) != list(places(config, 40, 1, 0, 1, 0))
+    assert list(places(config, 40, 0, 0, 1, 3)) == list(places(config, 40, 0, 0, 1, 0))[3:]
+
+
+def test_a_crop_depends_on_seed_epoch_and_number_alone(drawn, tmp_path):
+    data = open_set([drawn[1]], tmp_path / "store")
+    crops = Crops(data, TrainConfig(augment="colour"))
+    first = crops[(2, 5, 32)].picture
+    torch.manual_seed(99)
+    crops[(0, 1, 32)]
+    state = torch.random.get_rng_state()
+    assert torch.equal(crops[(2, 5, 32)].picture, first)
+    assert torch.equal(torch.random.get_rng_state(), state), "the user's generator is left alone"
+    assert not torch.equal(crops[(3, 5, 32)].picture, first)
+    assert not torch.equal(Crops(data, TrainConfig(augment="colour", seed=1))[(2, 5, 32)].picture, first)
+
+
+def test_samples_are_stacked(drawn, tmp_path):
+    data = open_set([drawn[1]], tmp_path / "store")
+    crops = Crops(data, TrainConfig())
+    batch = collate([crops[(0, i, 32)] for i in range(3)])
+    assert batch.picture.shape == (3, 3, 32, 32)
+    assert batch.target.tolist() == data.targets[:3]
+    assert batch.answers is None
+    assert batch.similarity is None

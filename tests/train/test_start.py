@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from sge.errors import CheckpointError, UnknownModelError
+from sge.nn.blocks import sge_blocks
+from sge.train.config import TrainConfig
+from sge.train.start import from_nothing, from_weights
+
+
+@pytest.fixture
+def plain_file(tmp_path):
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=7)
+    torch.save(network.state_dict(), tmp_path / "plain.pth")
+    return tmp_path / "plain.pth", network.eval()
+
+
+def test_neither_a_name_nor_a_file():
+    with pytest.raises(UnknownModelError, match="neither a model's name"):
+        from_weights("nobody", TrainConfig(), 3)
+
+
+def test_another_depth(plain_file):
+    with pytest.raises(CheckpointError, match="--depth"):
+        from_weights(str(plain_file[0]), TrainConfig(depth=50), 3)
+
+
+def test_no_resnet_at_all(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"fc.weight is missing"):
+        from_weights(str(tmp_path / "a.pth"), TrainConfig(), 3)
+
+
+def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(plain_file):
+    path, network = plain_file
+    student = from_weights(str(path), TrainConfig(), 7).eval()
+    assert len(sge_blocks(student)) == 8
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(student(x), network(x), rtol=1e-4, atol=1e-4)
+
+
+def test_other_classes_get_a_new_head(plain_file):
+    student = from_weights(str(plain_file[0]), TrainConfig(), 3)
+    assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_a_model_of_the_registry_goes_on():
+    student = from_weights("sge_efficientnet_lite0", TrainConfig(gate_weight=0.2), 4)
+    assert student(torch.randn(2, 3, 64, 64)).shape == (2, 4)
+    assert all(float(module.weight.mean()) == pytest.approx(0.2) for module in sge_blocks(student).values())
+
+
+def test_the_seed_decides_the_start():
+    one, two = (from_nothing(TrainConfig(seed=3), 4).state_dict() for _ in range(2))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not torch.equal(
+        one["conv1.weight"], from_nothing(TrainConfig(seed=4), 4).state_dict()["conv1.weight"]
+    )
+
+
+def test_blocks_begin_as_identities():
+    network = from_nothing(TrainConfig(depth=50, gate_weight=0.3), 4)
+    assert not bool(network.layer2[1].bn3.weight.any())
+    assert float(network.layer2[1].sge.weight.mean()) == pytest.approx(0.3)
+    assert bool(from_nothing(TrainConfig(zero_init=False), 4).layer2[1].bn2.weight.any())
