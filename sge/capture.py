@@ -11,25 +11,27 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
-from sge.nn.blocks import sge_blocks
-from sge.nn.module import SpatialGroupEnhance
+from sge.nn.attention import MapGate
+from sge.nn.blocks import SpatialModule, sge_blocks, spatial_blocks
+from sge.nn.module import normalised_maps
 
-__all__ = ["MaskCapture", "sge_blocks"]
+__all__ = ["MaskCapture", "sge_blocks", "spatial_blocks"]
 
 
 class MaskCapture:
-    """Records similarity and mask of SGE blocks while it is open.
+    """Records similarity and mask of SGE blocks while it is open; of CBAM and BAM, their one map a block.
 
     ``with MaskCapture(network) as seen: network(x)`` and then ``seen.masks["layer3.5"]``. Of several forward
     passes the last is kept. Captures nest; hooks are removed on leaving, also by an exception.
 
     Args:
-        network: Any network with SGE modules in it.
+        network: Any network with SGE, CBAM or BAM modules in it. The two have no similarity of their own: their
+            map's logits, normalised as SGE's are, stand for it.
         blocks: Names of the blocks to record; all by default.
         energy: Also record each group's share of the block's squared output.
 
     Raises:
-        CaptureError: the network carries no SGE module.
+        CaptureError: the network makes no spatial maps.
         UnknownBlockError: a name that the network has not; the message lists the names.
     """
 
@@ -37,10 +39,11 @@ class MaskCapture:
         self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
     ) -> None:
         blocks = [blocks] if isinstance(blocks, str) else blocks
-        known = sge_blocks(network)
+        known = spatial_blocks(network)
         if not known:
             raise CaptureError(
-                f"{type(network).__name__} has no SGE module whose masks could be read. Give it some with sge.insert_sge."
+                f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC make no "
+                "maps that are multiplied by). Give it some with sge.insert_sge."
             )
         if blocks is not None and not blocks:
             raise UnknownBlockError(f"No block is named; there are: {', '.join(known)}.")
@@ -71,15 +74,18 @@ class MaskCapture:
         self._handles.clear()
 
     def _gate_hook(self, name: str) -> Any:
+        is_map = isinstance(self._modules[name].gate, MapGate)
+
         def read(_gate: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
             # Clones, because what follows in the network may work in place on the same memory.
-            self._similarity[name] = inputs[0].detach().clone()
+            given = inputs[0].detach()
+            self._similarity[name] = normalised_maps(given.float()) if is_map else given.clone()
             self._masks[name] = mask.detach().clone()
 
         return read
 
     def _module_hook(self, name: str) -> Any:
-        def read(module: SpatialGroupEnhance, _inputs: Any, out: Tensor) -> None:
+        def read(module: SpatialModule, _inputs: Any, out: Tensor) -> None:
             self._channels[name] = out.shape[1]
             if self._energy_wanted:
                 power = out.detach().float().square().mean((2, 3))

@@ -21,8 +21,8 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError
+from sge.layout import State, some
 
-State = dict[str, Tensor]
 METADATA = ("sge.arch", "sge.labels", "sge.preprocess", "sge.card")
 DIGEST = "sge.sha256"
 """Metadata entry of every file that is written here: ``digest`` of the rest of it."""
@@ -40,17 +40,6 @@ _HARMLESS: list[Any] = [
 
 _AGAIN = "Download, import or save it again."
 
-_RESNETS = {
-    (False, (2, 2, 2, 2), 64, 64): "sge_resnet18",
-    (False, (3, 4, 6, 3), 64, 64): "sge_resnet34",
-    (True, (3, 4, 6, 3), 64, 64): "sge_resnet50",
-    (True, (3, 4, 23, 3), 64, 64): "sge_resnet101",
-    (True, (3, 8, 36, 3), 64, 64): "sge_resnet152",
-    (True, (3, 4, 6, 3), 128, 4): "sge_resnext50_32x4d",
-    (True, (3, 4, 23, 3), 256, 8): "sge_resnext101_32x8d",
-}
-"""(bottleneck, blocks a stage, output and input channels of layer1.0.conv2) to architecture."""
-
 
 @dataclass(frozen=True)
 class Weights:
@@ -63,15 +52,6 @@ class Weights:
     path: Path
     digest: str | None
     """The digest that the file carries and that its content has; None in a file that carries none."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a state dict's keys and shapes say about its network."""
-
-    arch: str
-    num_classes: int
-    groups: int
 
 
 def sha256_of(path: Path) -> str:
@@ -180,7 +160,7 @@ def _state_of(loaded: object, path: Path) -> State:
         )
     state = {str(key): value for key, value in loaded.items()}
     if odd := [key for key, value in state.items() if not _is_plain(value)]:
-        raise CheckpointError(f"{path.name} holds tensors that are not plain numbers: {_some(odd)}. {_AGAIN}")
+        raise CheckpointError(f"{path.name} holds tensors that are not plain numbers: {some(odd)}. {_AGAIN}")
     return state
 
 
@@ -189,46 +169,6 @@ def _is_plain(tensor: Tensor) -> bool:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-
-
-def recognise(state: State) -> Layout:
-    """Architecture, classes and groups from keys and shapes.
-
-    Raises:
-        CheckpointError: not one of our networks; the sentence says what it looks like.
-    """
-    try:
-        if "layer1.0.conv1.weight" in state:
-            return _recognise_resnet(state)
-        if "blocks.1.0.se.weight" in state and "conv_stem.weight" in state:
-            groups = max(t.shape[1] for key, t in state.items() if key.endswith(".se.weight"))
-            return Layout("sge_efficientnet_lite0", state["classifier.weight"].shape[0], groups)
-    except (KeyError, IndexError) as error:
-        lacks = f"{error} is missing" if isinstance(error, KeyError) else "a tensor has too few dimensions"
-        raise CheckpointError(
-            f"The weights look like a network of ours, but {lacks}. Save the network's whole state dict."
-        ) from error
-    raise CheckpointError(
-        "The weights are of no architecture that is known here "
-        f"(first keys: {_some(list(state))}). Known: SGE-ResNets and sge_efficientnet_lite0."
-    )
-
-
-def _recognise_resnet(state: State) -> Layout:
-    if "layer1.0.sge.weight" not in state:
-        raise CheckpointError(
-            "This is a ResNet without SGE. Load it with torchvision and give it SGE with sge.insert_sge(network)."
-        )
-    counts = [{m[1] for key in state if (m := re.match(rf"layer{s}\.(\d+)\.", key))} for s in "1234"]
-    blocks = tuple(len(numbers) for numbers in counts)
-    conv2 = state["layer1.0.conv2.weight"].shape
-    kind = ("layer1.0.conv3.weight" in state, blocks, conv2[0], conv2[1])
-    if kind not in _RESNETS:
-        raise CheckpointError(
-            f"An SGE-ResNet of a depth or width that is not known here: {blocks} blocks a stage, "
-            f"{'bottleneck' if kind[0] else 'basic'}, {conv2[0]} channels in layer1. Known: {', '.join(_RESNETS.values())}."
-        )
-    return Layout(_RESNETS[kind], state["fc.weight"].shape[0], state["layer1.0.sge.weight"].shape[1])
 
 
 def fit(network: nn.Module, state: State, arch: str) -> None:
@@ -252,7 +192,7 @@ def fit(network: nn.Module, state: State, arch: str) -> None:
         "NaN or infinite": [key for key, value in state.items() if not value.float().isfinite().all()],
     }
     problems = [
-        f"{'1 key is' if len(keys) == 1 else f'{len(keys)} keys are'} {fault} ({_some(keys)})."
+        f"{'1 key is' if len(keys) == 1 else f'{len(keys)} keys are'} {fault} ({some(keys)})."
         for fault, keys in faults.items()
         if keys
     ]
@@ -261,10 +201,6 @@ def fit(network: nn.Module, state: State, arch: str) -> None:
             f"The weights do not fit {arch}. {' '.join(problems)} Choose the file of this network."
         )
     network.load_state_dict(state)
-
-
-def _some(items: list[str]) -> str:
-    return ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
 
 
 def write_weights(path: Path, state: State, metadata: dict[str, Any]) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sge.checkpoint import State, read_weights, write_weights
+from sge.checkpoint import read_weights, write_weights
 from sge.errors import CheckpointError
+from sge.layout import State
 from sge.nn.errors import SGEError
 from sge.nn.fold import apply_orders
 

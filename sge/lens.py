@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from sge.analysis import Analysis, BlockInfo, ModelInfo, PictureInfo, Prediction
-from sge.capture import MaskCapture, sge_blocks
+from sge.capture import MaskCapture, spatial_blocks
 from sge.errors import ChoiceError, check_choice
 from sge.framing import Frame, frame
 from sge.images import Picture, Source, decode
 from sge.model import Model
+from sge.nn.blocks import sleeping_groups
 from sge.nn.modes import evaluating
 from sge.parts import maps_and_parts
 
@@ -31,7 +32,7 @@ class Lens:
 
     Raises:
         ChoiceError: a device that is not there, or an unknown precision.
-        CaptureError: the network carries no SGE module.
+        CaptureError: the network makes no spatial maps.
     """
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
@@ -86,7 +87,7 @@ class Lens:
             name: (seen.masks[name].cpu(), seen.similarity[name].cpu(), seen.energy[name].cpu())
             for name in seen.masks
         }
-        sleeping = {name: int((m.weight == 0).sum()) for name, m in sge_blocks(self.network).items()}
+        sleeping = {name: sleeping_groups(module) for name, module in spatial_blocks(self.network).items()}
         blocks = []
         for name, (masks, _, _) in maps.items():
             _, groups, height, width = masks.shape

@@ -59,7 +59,8 @@ class Model:
     @property
     def sleeping(self) -> bool:
         """Whether no gate of the network acts: every weight is 0."""
-        return all(not bool(m.weight.detach().any()) for m in sge_blocks(self.network).values())
+        gates = sge_blocks(self.network).values()
+        return bool(gates) and all(not bool(gate.weight.detach().any()) for gate in gates)
 
     @property
     def parameters(self) -> int:

@@ -13,18 +13,20 @@ from typing import Any
 from torch import nn
 
 from sge.based import CARD, Based, find_based, own_deltas
-from sge.checkpoint import Layout, Weights, fit, read_weights, recognise, write_weights
+from sge.checkpoint import Weights, fit, read_weights, write_weights
 from sge.delta import SUFFIX
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
 from sge.finders import attach_finder
 from sge.framing import Preprocess
+from sge.layout import Layout, recognise
 from sge.lite import LITE0_PREPROCESS, sge_efficientnet_lite0
 from sge.model import Card, Model
-from sge.nn import SGE_RESNETS
+from sge.nn.resnet import NEIGHBOURS, SGE_RESNETS
 from sge.places import model_dir, shipped
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **SGE_RESNETS,
+    **NEIGHBOURS,
     "sge_efficientnet_lite0": sge_efficientnet_lite0,
 }
 DEFAULT_MODEL = "sge_efficientnet_lite0"
@@ -147,12 +149,15 @@ def _based(model: Based) -> Model:
 def _from_weights(weights: Weights, name: str, expected: str | None = None) -> Model:
     if expected is not None and expected not in ARCHITECTURES:
         raise UnknownModelError(f"No architecture {expected!r}; there are: {', '.join(ARCHITECTURES)}.")
-    layout = recognise(weights.state)
+    # A network without attention is ours only where the file says so: it was trained here.
+    layout = recognise(weights.state, plain="sge.arch" in weights.metadata)
     if expected is not None and layout.arch != expected:
         raise CheckpointError(
             f"{weights.path.name} holds {layout.arch}, not {expected}. Choose its file, or load it as {layout.arch}."
         )
     try:
+        if layout.arch not in ARCHITECTURES:
+            raise CheckpointError(f"{weights.path.name} holds {layout.arch}, without attention to look at.")
         network = ARCHITECTURES[layout.arch](num_classes=layout.num_classes, groups=layout.groups)
     except GroupsError as error:
         raise CheckpointError(f"{weights.path.name} cannot be {layout.arch}: {error}") from error
@@ -207,9 +212,11 @@ def _card_of_a_file(weights: Weights, arch: str, labels: list[str]) -> Card:
 def _title(arch: str) -> str:
     if arch == "sge_efficientnet_lite0":
         return "EfficientNet-Lite0 with SGE"
-    family, _, size = arch.removeprefix("sge_").partition("_")
-    number = family.lstrip("resnxt")
-    return f"SGE-{'ResNeXt' if 'resnext' in family else 'ResNet'}-{number}{' ' + size if size else ''}"
+    attention, _, family = arch.rpartition("resne")
+    kind, _, size = family.partition("_")
+    number = kind.lstrip("xt")
+    prefix = attention.upper().replace("_", "-")
+    return f"{prefix}ResNe{'Xt' if kind.startswith('xt') else 't'}-{number}{' ' + size if size else ''}"
 
 
 def import_weights(

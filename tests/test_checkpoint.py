@@ -17,17 +17,16 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from sge.checkpoint import (
-    Layout,
     digest,
     fit,
     is_web_page,
     read_weights,
-    recognise,
     sha256_of,
     write_atomically,
     write_weights,
 )
 from sge.errors import CheckpointError
+from sge.layout import Layout, recognise
 from sge.nn import SGE_RESNETS, insert_sge
 from sge.registry import ARCHITECTURES
 

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from sge.capture import sge_blocks
+from sge.capture import spatial_blocks
 from sge.download import DOWNLOADS, NOTICE, download_model
 from sge.errors import CheckpointError
 from sge.model import Model
+from sge.nn.blocks import sleeping_groups
 from sge.registry import import_weights, imported_files, load_model, model_names, shipped_cards, verify_model
 
 app = typer.Typer(help="List, look at, fetch, import and check models.", no_args_is_help=True)
@@ -113,9 +114,9 @@ def _facts(model: Model) -> dict[str, Any]:
             "name": name,
             "channels": module.channels,
             "groups": module.groups,
-            "sleeping": int((module.weight == 0).sum()),
+            "sleeping": sleeping_groups(module),
         }
-        for name, module in sge_blocks(model.network).items()
+        for name, module in spatial_blocks(model.network).items()
     ]
     return {
         "name": model.name,

@@ -1,12 +1,15 @@
-"""The SGE modules of a network, by short names."""
+"""The SGE modules of a network, and all that make spatial maps, by short names."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.nn.module import SpatialGroupEnhance
 
-_WRAPPERS = ("sge", "se", "drop_path")
+SpatialModule = SpatialGroupEnhance | BottleneckAttention | ConvolutionalBlockAttention
+"""What has a ``gate`` whose output is a map over space, and a number of ``groups``."""
+_WRAPPERS = ("sge", "se", "cbam", "drop_path")
 _AROUND = ("_orig_mod", "module")
 """What torch.compile and DataParallel put in front of every name."""
 
@@ -20,9 +23,25 @@ def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
     paths = {
         path: module for path, module in network.named_modules() if isinstance(module, SpatialGroupEnhance)
     }
+    return {name: paths[path] for name, path in _shortened(list(paths)).items()}
+
+
+def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
+    """Every module that makes spatial maps: SGE's, and those of CBAM and BAM, which have one map each."""
+    paths = {path: module for path, module in network.named_modules() if isinstance(module, SpatialModule)}
+    return {name: paths[path] for name, path in _shortened(list(paths)).items()}
+
+
+def sleeping_groups(module: SpatialModule) -> int:
+    """Groups whose weight is 0; the maps of CBAM and BAM have no weight and always act."""
+    return int((module.weight == 0).sum()) if isinstance(module, SpatialGroupEnhance) else 0
+
+
+def _shortened(paths: list[str]) -> dict[str, str]:
+    """Short name to path; where one block carries several, each keeps its whole path."""
     short = {path: _block_of(path) for path in paths}
     taken = list(short.values())
-    return {path if taken.count(short[path]) > 1 else short[path]: module for path, module in paths.items()}
+    return {path if taken.count(short[path]) > 1 else short[path]: path for path in paths}
 
 
 def _block_of(path: str) -> str:

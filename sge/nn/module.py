@@ -49,11 +49,17 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
         else:
             rows = x.reshape(n * groups, channels // groups, places)
             c = torch.bmm(rows.mean(2).unsqueeze(1), rows).reshape(n, groups, height, width)
-        centred = c - c.mean((2, 3), keepdim=True)
-        # A norm has a defined gradient (0) on a map of equal values, where the root of a variance has none.
-        deviation = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True) / max(places - 1, 1) ** 0.5
-        similarity: Tensor = centred / (deviation + eps)
-        return similarity
+        return normalised_maps(c, eps)
+
+
+def normalised_maps(c: Tensor, eps: float = EPS) -> Tensor:
+    """Each map (..., H, W) to mean 0 and unbiased deviation 1 (eq. 3); one of equal values to 0."""
+    places = c.shape[-2] * c.shape[-1]
+    centred = c - c.mean((-2, -1), keepdim=True)
+    # A norm has a defined gradient (0) on a map of equal values, where the root of a variance has none.
+    deviation = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True) / max(places - 1, 1) ** 0.5
+    similarity: Tensor = centred / (deviation + eps)
+    return similarity
 
 
 def _is_channels_last(x: Tensor) -> bool:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from sge.checkpoint import State, read_weights
+from sge.checkpoint import read_weights
 from sge.errors import CheckpointError, UnknownModelError
+from sge.layout import State
 from sge.nn import insert_sge
 from sge.nn.blocks import sge_blocks
 from sge.nn.resnet import resnet

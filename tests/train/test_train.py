@@ -84,8 +84,9 @@ def test_smoke_learns_and_eval_measures_it(sge_command, tmp_path):
 
 
 def test_killed_and_started_again_it_ends_the_same(drawn, tmp_path):
-    finish(start(smoke(drawn, tmp_path / "whole", "--save-every", 3)))
-    command = smoke(drawn, tmp_path / "killed", "--save-every", 3)
+    short = ("--epochs", 2, "--save-every", 3)
+    finish(start(smoke(drawn, tmp_path / "whole", *short)))
+    command = smoke(drawn, tmp_path / "killed", *short)
     process = start(command)
     while not (tmp_path / "killed" / LAST).exists():
         assert process.poll() is None, process.communicate()[1]
@@ -104,7 +105,7 @@ def test_killed_and_started_again_it_ends_the_same(drawn, tmp_path):
 
 def test_two_processes_equal_one_that_takes_its_batches_in_halves(drawn, tmp_path):
     """Weights to 1e-4 after 24 steps; running statistics are each process's own, averaged after each epoch."""
-    finish(start(smoke(drawn, tmp_path / "one", "--set", "accumulate=2")))
+    finish(start(smoke(drawn, tmp_path / "one", "--epochs", 2, "--set", "accumulate=2")))
     launcher = [
         sys.executable,
         "-m",
@@ -114,7 +115,7 @@ def test_two_processes_equal_one_that_takes_its_batches_in_halves(drawn, tmp_pat
         "--master-port",
         "29517",
     ]
-    finish(start([*launcher, *smoke(drawn, tmp_path / "two")]))
+    finish(start([*launcher, *smoke(drawn, tmp_path / "two", "--epochs", 2)]))
     one, two = state_of(tmp_path / "one")["student"], state_of(tmp_path / "two")["student"]
     learned = [key for key in one if "running" not in key and "num_batches" not in key]
     assert max(float((one[key] - two[key]).abs().max()) for key in learned) < 1e-4

@@ -27,6 +27,7 @@ class BottleneckAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = REDUCTION) -> None:
         super().__init__()
+        self.channels = channels
         hidden = channels // reduction
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.norm = nn.BatchNorm2d(hidden)

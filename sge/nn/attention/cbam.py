@@ -24,6 +24,7 @@ class ConvolutionalBlockAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = REDUCTION) -> None:
         super().__init__()
+        self.channels = channels
         self.reduce = nn.Conv2d(channels, channels // reduction, 1)
         self.expand = nn.Conv2d(channels // reduction, channels, 1)
         self.spatial = nn.Conv2d(2, 1, KERNEL, padding=KERNEL // 2, bias=False)
