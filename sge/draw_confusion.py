@@ -46,17 +46,19 @@ def draw_confusion(confusion: Confusion, path: str | os.PathLike[str], title: st
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     # One wrong answer of fifty is hardly blue; the root lets it be seen among many.
-    image = axes.imshow(shares, COLOURS, PowerNorm(0.5, 0, 1), interpolation="nearest", aspect="equal")
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1])
-    bar.ax.set_yticklabels(["0", "5 %", "20 %", "50 %", "100 %"])
-    bar.set_label("share of the class's pictures")
+    norm = PowerNorm(0.5 if rows <= NAMED else 0.3, 0, 1)
+    image = axes.imshow(shares, COLOURS, norm, interpolation="nearest", aspect="equal")
+    font = 10 if rows <= NAMED else 16
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=35, ticks=[0, 0.05, 0.2, 0.5, 1])
+    bar.ax.set_yticklabels(["0", "5 %", "20 %", "50 %", "100 %"], fontsize=font)
+    bar.set_label("share of the class's pictures", fontsize=font)
     bar.outline.set_visible(False)
     _name_axes(axes, confusion)
     if rows <= COUNTED:
         _write_counts(axes, counts, shares)
-    axes.set_title(title, fontsize=11, loc="left", pad=12)
+    axes.set_title(title.replace("$", r"\$"), fontsize=font + 1, loc="left", pad=12)
     try:
-        figure.savefig(path, format="png")
+        figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.2)
     except OSError as error:
         raise ChoiceError(f"{path} cannot be written: {error.strerror}. Choose another file.") from error
 
@@ -68,12 +70,13 @@ def _name_axes(axes: Axes, confusion: Confusion) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_color("0.8")
     if rows > NAMED:
-        ticks = np.linspace(0, rows - 1, 11).round().astype(int)
+        ticks = range(0, rows, -(-rows // 10))
         names = [str(confusion.indices[tick]) for tick in ticks]
-        axes.set_xticks(ticks, names)
-        axes.set_yticks(ticks, names)
-        axes.set_xlabel("answer, number of the class" + (" (last: another)" if columns > rows else ""))
-        axes.set_ylabel("right class, number")
+        axes.set_xticks(ticks, names, fontsize=14)
+        axes.set_yticks(ticks, names, fontsize=14)
+        last = " (last column: another class)" if columns > rows else ""
+        axes.set_xlabel(f"answer, number of the class{last}", fontsize=16)
+        axes.set_ylabel("right class, number", fontsize=16)
         return
     size = 9 if rows <= COUNTED else 6
     axes.set_xticks(range(columns), _short(confusion.columns), fontsize=size)

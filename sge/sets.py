@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -11,6 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from sge.errors import BrokenPictureError, ChoiceError
 from sge.images import Source
+
+DAMAGE = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
+"""What reading an archive may end with."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,8 @@ def _in_tar(path: Path) -> tuple[set[str], list[Sample]]:
     try:
         with _open(path) as archive:
             members = archive.getmembers()
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise ChoiceError(
-            f"{path} is no folder or .tar file that can be read ({error}). Name one that is."
-        ) from error
+    except DAMAGE as error:
+        raise _unreadable(path, error) from error
     for member in members:
         parts = PurePosixPath(member.name).parts
         if not parts or _hidden(parts):
@@ -121,7 +124,14 @@ def _hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _open(path: Path) -> tarfile.TarFile:
-    return tarfile.open(path)
+    try:
+        return tarfile.open(path)
+    except DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> ChoiceError:
+    return ChoiceError(f"{path} is no folder or .tar file that can be read ({error}). Name one that is.")
 
 
 def _bytes_of(archive: tarfile.TarFile, sample: Sample) -> bytes | BrokenPictureError:
@@ -130,6 +140,6 @@ def _bytes_of(archive: tarfile.TarFile, sample: Sample) -> bytes | BrokenPicture
         if file is not None:
             return file.read()
         reason = "it is no file"
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except DAMAGE as error:
         reason = str(error)
     return BrokenPictureError(f"The archive is damaged here ({reason}). Make it again.")

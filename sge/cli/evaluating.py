@@ -18,7 +18,6 @@ from rich.text import Text
 from sge.calibration import require_torchmetrics
 from sge.cli.consoles import messages, results
 from sge.cli.look import DeviceOption, FramingChoice, FramingOption, ModelOption
-from sge.draw_confusion import draw_confusion
 from sge.errors import MissingPackageError
 from sge.evaluate import Evaluation, evaluate
 from sge.framing import LARGEST_SIZE, SMALLEST_SIZE
@@ -92,6 +91,8 @@ def evaluate_sets(
         results.print(_table(model, result))
     _report(result)
     if confusion is not None and result.confusion is not None:
+        from sge.draw_confusion import draw_confusion  # slow to import
+
         draw_confusion(result.confusion, confusion, _title(model, result))
     if result.skipped:
         raise typer.Exit(1)
@@ -131,7 +132,7 @@ def _table(model: str, result: Evaluation) -> Table:
     only = f", only {result.only!r}" if result.only is not None else ""
     skipped = f", {result.skipped} skipped as broken" if result.skipped else ""
     sets = ", ".join(result.sets)
-    title = f"{model} on {sets}{only}: {result.pictures} pictures{skipped}, {_protocol(result)}"
+    title = f"{model} on {sets}{only}: {result.pictures} pictures{skipped}\n{_protocol(result)}"
     table = Table("measure", title=Text(title))
     table.add_column("value", justify="right")
     table.add_row("top-1 over all classes", f"{result.top1:.3f}")
