@@ -19,8 +19,6 @@ from sge.nn.modes import evaluating
 from sge.sets import Sample, contents, find_samples
 from sge.wordnet import class_indices
 
-__all__ = ["Evaluation", "class_indices", "evaluate"]
-
 TOP = 5
 WAITING = 8
 """Batches' worth of frames that may wait for others of their shape: memory stays bounded."""

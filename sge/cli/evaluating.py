@@ -23,6 +23,7 @@ from sge.evaluate import Evaluation, evaluate
 from sge.framing import LARGEST_SIZE, SMALLEST_SIZE
 from sge.registry import DEFAULT_MODEL, load_model
 from sge.sets import Sample
+from sge.wordnet import class_indices
 
 SHOWN = 40
 """Rows of classes in the table; of more, the worst are shown. JSON has them all."""
@@ -73,8 +74,9 @@ def evaluate_sets(
     if confusion is not None:
         _check_target(confusion)
         require_torchmetrics()
+    loaded = load_model(model, finder=False)
     result = evaluate(
-        load_model(model, finder=False),
+        loaded,
         sets,
         framing.value,
         _progress,
@@ -88,7 +90,7 @@ def evaluate_sets(
     if as_json:
         typer.echo(json.dumps({"model": model} | asdict(result)))
     else:
-        results.print(_table(model, result))
+        results.print(_table(model, result, loaded.labels))
     _report(result)
     if confusion is not None and result.confusion is not None:
         from sge.draw_confusion import draw_confusion  # slow to import
@@ -128,7 +130,7 @@ def _title(model: str, result: Evaluation) -> str:
     return f"{model}: top-1 {result.top1:.3f} of {result.pictures} pictures\n{_protocol(result)}"
 
 
-def _table(model: str, result: Evaluation) -> Table:
+def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
     only = f", only {result.only!r}" if result.only is not None else ""
     skipped = f", {result.skipped} skipped as broken" if result.skipped else ""
     sets = ", ".join(result.sets)
@@ -147,8 +149,10 @@ def _table(model: str, result: Evaluation) -> Table:
     if len(shown) > SHOWN:
         shown = sorted(shown, key=lambda one: one[1])[:SHOWN]
         table.add_row(f"the {SHOWN} worst of {len(result.per_class)} classes; --json has all:", "")
+    classes = class_indices([name for name, _ in shown], labels)
     for name, value in shown:
-        table.add_row(Text(f"top-1, {name}"), f"{value:.3f}")
+        label = labels[classes[name]]
+        table.add_row(Text(f"top-1, {name}" + (f" {label}" if label != name else "")), f"{value:.3f}")
     return table
 
 
