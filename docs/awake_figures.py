@@ -18,11 +18,11 @@ from opening_group import SHARED, peak
 import sge
 from sge.capture import sge_blocks
 from sge.distil import openness
-from sge.evaluate import class_indices
 from sge.framing import frame
 from sge.images import decode
 from sge.registry import based
 from sge.store import pictures_in
+from sge.wordnet import class_indices
 
 DATA = SHARED / "data"
 HELD_BACK, SEED = 150, 0

@@ -71,6 +71,10 @@ class DownloadError(SGEError):
     """A download did not bring the whole, right file."""
 
 
+class MissingPackageError(SGEError, ImportError):
+    """A package of an optional extra is not installed; the message says how to install it."""
+
+
 class AnalysisFileError(SGEError):
     """A saved analysis cannot be read, or cannot give what was asked for."""
 
@@ -84,6 +88,7 @@ __all__ = [
     "DownloadError",
     "FinderError",
     "GroupsError",
+    "MissingPackageError",
     "OrderError",
     "PictureError",
     "PictureNotFoundError",

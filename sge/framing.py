@@ -68,11 +68,7 @@ def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size
     Raises:
         ChoiceError: an unknown framing, or a size outside 32 to 1024.
     """
-    check_choice("framing", framing, FRAMINGS)
-    own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
-    wanted = own if size is None else size
-    if not SMALLEST_SIZE <= wanted <= LARGEST_SIZE:
-        raise ChoiceError(f"size is {wanted}; choose {SMALLEST_SIZE} to {LARGEST_SIZE} pixels.")
+    wanted = input_size(preprocess, framing, size)
     resample = (
         Image.Resampling.BICUBIC if preprocess.interpolation == "bicubic" else Image.Resampling.BILINEAR
     )
@@ -84,6 +80,20 @@ def frame(picture: Picture, preprocess: Preprocess, framing: str = "whole", size
     geometry = Geometry((picture.width, picture.height), shrunk.size, window, framing)
     temperature = preprocess.whole_temperature if framing == "whole" and size is None else 1.0
     return Frame(_normalise(shrunk, preprocess), geometry, picture, temperature)
+
+
+def input_size(preprocess: Preprocess, framing: str, size: int | None = None) -> int:
+    """The shorter side of what the network sees, in pixels: ``size``, or the network's own for the framing.
+
+    Raises:
+        ChoiceError: an unknown framing, or a size outside 32 to 1024.
+    """
+    check_choice("framing", framing, FRAMINGS)
+    own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
+    wanted = own if size is None else size
+    if not SMALLEST_SIZE <= wanted <= LARGEST_SIZE:
+        raise ChoiceError(f"size is {wanted}; choose {SMALLEST_SIZE} to {LARGEST_SIZE} pixels.")
+    return wanted
 
 
 def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[Image.Image, Box]:

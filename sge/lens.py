@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
 from sge.analysis import Analysis, BlockInfo, ModelInfo, PictureInfo, Prediction
 from sge.capture import MaskCapture, spatial_blocks
-from sge.errors import ChoiceError, check_choice
+from sge.devices import autocast, find_device, find_precision
+from sge.errors import ChoiceError
 from sge.framing import Frame, frame
 from sge.images import Picture, Source, decode
 from sge.model import Model
 from sge.nn.blocks import sleeping_groups
 from sge.nn.modes import evaluating
 from sge.parts import maps_and_parts
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Lens:
@@ -37,9 +36,8 @@ class Lens:
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
         self.model = model
-        self.device = _device(device)
-        check_choice("precision", precision, ["auto", *PRECISIONS])
-        self.precision = "float32" if precision == "auto" else precision
+        self.device = find_device(device)
+        self.precision = find_precision(precision)
         self.network = model.network.to(self.device)
         MaskCapture(self.network)
 
@@ -113,9 +111,7 @@ class Lens:
         return analyses
 
     def _autocast(self) -> AbstractContextManager[None]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=PRECISIONS[self.precision])
+        return autocast(self.device, self.precision)
 
     def _predictions(self, probabilities: Tensor, top_k: int) -> list[Prediction]:
         scores, indices = probabilities.topk(min(top_k, len(probabilities)))
@@ -131,16 +127,3 @@ class Lens:
 
 def _picture_info(picture: Picture) -> PictureInfo:
     return PictureInfo(picture.name, picture.width, picture.height, picture.format, picture.sha256)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).item()  # "meta" makes tensors that hold nothing
-    except (RuntimeError, AssertionError, ImportError) as error:
-        raise ChoiceError(
-            f"device is {name!r}, which this machine does not offer; choose auto or cpu."
-        ) from error
-    return device

@@ -346,11 +346,11 @@ def shapes_of(name: str, **options: int) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_every_architecture_is_recognised(name):
-    assert recognise(shapes_of(name, num_classes=7)) == Layout(name, 7, 64)
-    assert recognise(shapes_of(name)) == Layout(name, 1000, 64)
+    assert recognise(shapes_of(name, num_classes=7), plain=True) == Layout(name, 7, 64)
+    assert recognise(shapes_of(name), plain=True) == Layout(name, 1000, 64)
 
 
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name.startswith("sge_")])
 @pytest.mark.parametrize("groups", [1, 16, 32])
 def test_another_number_of_groups_is_recognised(name, groups):
     state = shapes_of(name, num_classes=3, groups=groups)

@@ -75,7 +75,7 @@ def test_cbams_mask_is_what_the_features_are_multiplied_by():
     network = fill(resnet(18, "cbam", num_classes=3))
     module = network.layer2[1].cbam
     inside = {}
-    module.register_forward_hook(lambda _m, x, out: inside.update(x=x[0], out=out))
+    module.register_forward_hook(lambda _m, x, out: inside.update(x=x[0], out=out.clone()))
     with torch.no_grad(), MaskCapture(network) as seen:
         network(torch.randn(1, 3, 64, 64))
     pooled = inside["x"].mean((2, 3), keepdim=True), inside["x"].amax((2, 3), keepdim=True)
@@ -91,8 +91,9 @@ def test_a_constant_map_has_similarity_0():
         network.bam2.spatial[-1].weight.zero_()
         with MaskCapture(network, "bam2") as seen:
             network(torch.randn(1, 3, 64, 64))
-    assert not bool(seen.similarity["bam2"].any())
-    assert float(seen.masks["bam2"].std()) == 0
+    # The mean of equal float32 numbers is off by a rounding, which eps keeps small.
+    assert float(seen.similarity["bam2"].abs().max()) < 0.02
+    assert float(seen.masks["bam2"].std()) < 1e-6
 
 
 def test_every_neighbour_is_an_architecture():

@@ -18,7 +18,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("analyze")(look.analyze)
 app.command("predict")(look.predict)
-app.command("eval")(evaluating.evaluate_folder)
+app.command("eval")(evaluating.evaluate_sets)
 app.command("train")(train.train_network)
 app.command("awaken")(awaken.awaken_model)
 app.add_typer(models.app, name="models")

@@ -23,7 +23,7 @@ Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class LabelledSet:
+class TrainingSet:
     """Pictures with the number of their class."""
 
     pictures: PictureStore
@@ -39,7 +39,7 @@ def open_set(
     store: Path,
     classes: list[str] | None = None,
     progress: Progress | None = None,
-) -> LabelledSet:
+) -> TrainingSet:
     """Decodes the pictures once into ``store``, or finds them there.
 
     Args:
@@ -70,7 +70,7 @@ def open_set(
     found = sorted(set(names))
     _check_classes(found, classes, skipped)
     numbers = {name: i for i, name in enumerate(classes or found)}
-    return LabelledSet(pictures, [numbers[name] for name in names], classes or found, skipped)
+    return TrainingSet(pictures, [numbers[name] for name in names], classes or found, skipped)
 
 
 def _check(source: Path) -> None:
@@ -143,7 +143,7 @@ class Crops(Dataset[Sample]):
 
     def __init__(
         self,
-        data: LabelledSet,
+        data: TrainingSet,
         config: TrainConfig,
         maps: TeacherMaps | None = None,
         grids: dict[str, Grids] | None = None,
@@ -223,4 +223,4 @@ def batches(
     return iter(loader)
 
 
-__all__ = ["Crop", "Crops", "Grids", "LabelledSet", "Sample", "batches", "collate", "open_set", "places"]
+__all__ = ["Crop", "Crops", "Grids", "Sample", "TrainingSet", "batches", "collate", "open_set", "places"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sge.framing import Preprocess
-from sge.train.data import Grids, LabelledSet, Sample
+from sge.train.data import Grids, Sample, TrainingSet
 from sge.train.losses import Wanted, correlations, matched
 from sge.train.maps import TeacherMaps
 from sge.train.parallel import Team
@@ -25,8 +25,8 @@ GATHERING_STEPS = 40
 class Lesson:
     """What is learned from, and from whom."""
 
-    train: LabelledSet
-    dev: LabelledSet
+    train: TrainingSet
+    dev: TrainingSet
     maps: TeacherMaps | None = None
     grids: dict[str, Grids] = field(default_factory=dict)
     teacher: CropTeacher | None = None

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from sge.checkpoint import digest, write_weights
 from sge.errors import ChoiceError
-from sge.evaluate import class_indices
 from sge.framing import Preprocess
 from sge.model import Card, Model
 from sge.nn.blocks import sge_blocks
 from sge.registry import imagenet_labels, load_model, model_names
 from sge.store import Progress
 from sge.train.config import TrainConfig
-from sge.train.data import Grids, LabelledSet, open_set
+from sge.train.data import Grids, TrainingSet, open_set
 from sge.train.gates import block_strides, compiled_statistics
 from sge.train.lesson import Lesson
 from sge.train.logs import Record
@@ -29,6 +28,7 @@ from sge.train.parallel import Team
 from sge.train.reports import EpochReport, StepReport
 from sge.train.start import from_nothing, from_weights
 from sge.train.teachers import CropTeacher, any_teacher
+from sge.wordnet import class_indices
 
 BEST = "best.safetensors"
 Say = Callable[[str], None]
@@ -107,7 +107,7 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
     return _written(order, trainer, lesson)
 
 
-def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[LabelledSet, LabelledSet]:
+def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[TrainingSet, TrainingSet]:
     train_set = open_set(order.train, cache / "train.pictures", None, listeners.pictures)
     dev_set = open_set(order.dev, cache / "dev.pictures", train_set.classes, listeners.pictures)
     for name, each in (("train", train_set), ("dev", dev_set)):
@@ -120,7 +120,7 @@ def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[LabelledSet,
 def _lesson(
     order: Order,
     network: nn.Module,
-    data: tuple[LabelledSet, LabelledSet],
+    data: tuple[TrainingSet, TrainingSet],
     cache: Path,
     team: Team,
     listeners: Listeners,
@@ -152,7 +152,7 @@ def _lesson(
 def _maps(
     path: Path,
     teacher: Model,
-    data: LabelledSet,
+    data: TrainingSet,
     sources: Sequence[str],
     numbers: Sequence[int],
     listeners: Listeners,

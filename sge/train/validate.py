@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from sge.framing import Preprocess
 from sge.nn.modes import evaluating
-from sge.train.data import LabelledSet
+from sge.train.data import TrainingSet
 
 BATCH = 64
 
@@ -32,7 +32,7 @@ def center_crop(picture: Tensor, preprocess: Preprocess) -> Tensor:
 
 def accuracy(
     network: nn.Module,
-    data: LabelledSet,
+    data: TrainingSet,
     preprocess: Preprocess,
     device: torch.device,
     amp: torch.dtype | None,
