@@ -81,7 +81,7 @@ def write_store(
     with path.open("wb") as file:
         for name, data in pictures:
             try:
-                pixels = np.asarray(_shrunk(decode(data).image))
+                pixels = np.asarray(shrunk(decode(data).image))
             except PictureError as error:
                 failed.append(f"{name}: {error}")
                 continue
@@ -129,7 +129,8 @@ def _index(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _shrunk(image: Image.Image) -> Image.Image:
+def shrunk(image: Image.Image) -> Image.Image:
+    """At most ``SHORTER`` pixels on the shorter side, and the longer one cropped to ``ASPECT`` times that."""
     width, height = image.size
     longest = round(ASPECT * min(width, height))
     left, top = max(0, width - longest) // 2, max(0, height - longest) // 2

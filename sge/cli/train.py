@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sge.cli.consoles import messages
+from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
 from sge.train.config import PRESETS
 from sge.train.drawn import draw_set
 from sge.train.parallel import team
 from sge.train.reports import EpochReport, StepReport
 from sge.train.session import Listeners, Order, train
+
+DECODE = {"auto": None, "ahead": True, "each": False}
 
 
 def train_network(
@@ -59,12 +61,19 @@ def train_network(
     cache: Annotated[
         Path | None, typer.Option(help="Where decoded pictures are kept; several trainings may share it.")
     ] = None,
+    decode: Annotated[
+        str,
+        typer.Option(
+            help="ahead: all pictures once, into a file. each: when its turn comes. auto: by number."
+        ),
+    ] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare crops.")] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between two saved states.")] = 200,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:
     """Train a network; the same command again goes on where it broke off."""
     check_choice("preset", preset, list(PRESETS))
+    check_choice("decode", decode, list(DECODE))
     config = (
         PRESETS[preset]
         .parsed(settings or [])
@@ -81,14 +90,15 @@ def train_network(
         )
     )
     sources = _sources(preset, pictures, dev, out)
-    order = Order(*sources, out, config, start, teacher, cache, save_every, workers)
-    chosen = (
-        "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
-    )
-    with team(torch.device(chosen)) as ours, _heard(ours.first) as listeners:
+    order = Order(*sources, out, config, start, teacher, cache, save_every, workers, DECODE[decode])
+    with team(find_device(device)) as ours, _heard(ours.first) as listeners:
         target = train(order, ours, listeners)
     if target is not None:
         typer.echo(str(target))
+
+
+def _broken(count: int) -> str:
+    return f"; {count} times another picture stood for one that cannot be read" if count else ""
 
 
 def _pairs(dense: list[str] | None) -> tuple[tuple[str, str], ...] | None:
@@ -146,7 +156,7 @@ def _heard(aloud: bool) -> Iterator[Listeners]:
             acting = f", masks spread {min(spreads):.2f} to {max(spreads):.2f}" if spreads else ""
             say(
                 f"epoch {report.epoch}: dev top-1 {report.top1:.4f} (best {report.best:.4f}), "
-                f"loss {report.loss:.3f}, {report.seconds:.0f} s{acting}"
+                f"loss {report.loss:.3f}, {report.seconds:.0f} s{acting}{_broken(report.broken)}"
             )
 
         def say(text: str) -> None:

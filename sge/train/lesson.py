@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from sge.framing import Preprocess
-from sge.train.data import Grids, Sample, TrainingSet
+from sge.train.data import Grids, Sample
 from sge.train.losses import Wanted, correlations, matched
 from sge.train.maps import TeacherMaps
 from sge.train.parallel import Team
+from sge.train.pictures import TrainingSet
 from sge.train.student import Seen
 from sge.train.teachers import CropTeacher
 

@@ -87,6 +87,8 @@ class Trainer:
         self.best_state: dict[str, Tensor] = {}
         self.matching = Matching(round(config.match_after * self.steps), team)
         self.last: Seen | None = None
+        self.broken = 0
+        """Pictures that could not be read when they were due; others stood for them."""
 
     @property
     def network(self) -> nn.Module:
@@ -157,6 +159,7 @@ class Trainer:
                 sample = next(loader, None)
                 if sample is None:
                     return
+                self.broken += int(sample.broken.sum())
                 for name, value in self._learn(sample, part).items():
                     sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu() / parts
             self._apply()
@@ -211,7 +214,8 @@ class Trainer:
             self.best_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
         self.save()
         masks = self.last.masks if self.last else {}
-        return EpochReport(epoch, top1, self.best, loss, seconds, gate_facts(self.student.network, masks))
+        gates = gate_facts(self.student.network, masks)
+        return EpochReport(epoch, top1, self.best, loss, seconds, gates, self.broken)
 
     def save(self) -> None:
         """Writes everything that the next step depends on; the first process does."""

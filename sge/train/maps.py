@@ -25,6 +25,7 @@ from sge.framing import STRIDE
 from sge.model import Model
 from sge.nn.modes import evaluating
 from sge.store import PictureStore, Progress
+from sge.train.pictures import PictureFiles
 
 QUANTUM = 1 / 16
 """Step of a stored similarity; one byte then reaches from -8 to 8 deviations."""
@@ -86,7 +87,9 @@ def _end(entry: tuple[int, list[tuple[int, int]]], classes: int, blocks: dict[st
     return at + sum(each * h * w for each, (h, w) in zip(sizes, shapes, strict=True))
 
 
-def maps_key(teacher: Model, store: PictureStore, blocks: Sequence[str], classes: Sequence[int]) -> str:
+def maps_key(
+    teacher: Model, store: PictureStore | PictureFiles, blocks: Sequence[str], classes: Sequence[int]
+) -> str:
     """What a file of maps depends on, as one hash."""
     about = {"pictures": store.names, "blocks": list(blocks), "classes": list(classes), "model": teacher.name}
     return digest(teacher.network.state_dict(), {"sge.about": about})
@@ -95,7 +98,7 @@ def maps_key(teacher: Model, store: PictureStore, blocks: Sequence[str], classes
 def write_maps(
     path: Path,
     teacher: Model,
-    store: PictureStore,
+    store: PictureStore | PictureFiles,
     blocks: Sequence[str],
     classes: Sequence[int],
     progress: Progress | None = None,
@@ -144,7 +147,7 @@ def write_maps(
     write_atomically(index_path, json.dumps(index).encode())
 
 
-def _batches(teacher: Model, store: PictureStore) -> Iterator[tuple[list[int], Tensor]]:
+def _batches(teacher: Model, store: PictureStore | PictureFiles) -> Iterator[tuple[list[int], Tensor]]:
     """Pictures of one framed shape together: resized as ``whole`` does, normalised."""
     preprocess = teacher.preprocess
     shorter = preprocess.whole or preprocess.size

@@ -32,3 +32,5 @@ class EpochReport:
     loss: float
     seconds: float
     gates: dict[str, GateFacts]
+    broken: int = 0
+    """Pictures that could not be read so far, in this run; others stood for them."""

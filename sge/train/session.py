@@ -18,13 +18,14 @@ from sge.nn.blocks import sge_blocks
 from sge.registry import imagenet_labels, load_model, model_names
 from sge.store import Progress
 from sge.train.config import TrainConfig
-from sge.train.data import Grids, TrainingSet, open_set
+from sge.train.data import Grids
 from sge.train.gates import block_strides, compiled_statistics
 from sge.train.lesson import Lesson
 from sge.train.logs import Record
 from sge.train.loop import Trainer
 from sge.train.maps import TeacherMaps, maps_key, write_maps
 from sge.train.parallel import Team
+from sge.train.pictures import TrainingSet, open_set
 from sge.train.reports import EpochReport, StepReport
 from sge.train.start import from_nothing, from_weights
 from sge.train.teachers import CropTeacher, any_teacher
@@ -50,6 +51,8 @@ class Order:
     """Where decoded pictures and a teacher's maps are kept; in ``out`` by default."""
     save_every: int = 200
     workers: int = 0
+    ahead: bool | None = None
+    """Decode all pictures before learning; None decides by their number."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
 
 
 def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[TrainingSet, TrainingSet]:
-    train_set = open_set(order.train, cache / "train.pictures", None, listeners.pictures)
-    dev_set = open_set(order.dev, cache / "dev.pictures", train_set.classes, listeners.pictures)
+    train_set = open_set(order.train, cache / "train.pictures", None, listeners.pictures, order.ahead)
+    dev_set = open_set(order.dev, cache / "dev.pictures", train_set.classes, listeners.pictures, order.ahead)
     for name, each in (("train", train_set), ("dev", dev_set)):
         if each.skipped:
             first = "; ".join(each.skipped[:3])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as TF
 
+from sge.errors import PictureError
 from sge.framing import Preprocess
 from sge.nn.modes import evaluating
-from sge.train.data import TrainingSet
+from sge.train.pictures import TrainingSet
+
+log = logging.getLogger(__name__)
 
 BATCH = 64
 
@@ -46,7 +51,7 @@ def accuracy(
         device: Where to.
         amp: Precision of autocast, or None.
     """
-    right = 0
+    right = seen = 0
     targets = torch.tensor(data.targets)
     with (
         evaluating(network),
@@ -54,8 +59,20 @@ def accuracy(
         torch.autocast(device.type, dtype=amp or torch.bfloat16, enabled=amp is not None),
     ):
         for start in range(0, len(targets), BATCH):
-            numbers = range(start, min(start + BATCH, len(targets)))
-            crops = torch.stack([center_crop(data.pictures[i], preprocess) for i in numbers])
-            logits = network(normalised(crops.to(device), preprocess))
-            right += int((logits.argmax(1).cpu() == targets[start : start + BATCH]).sum())
-    return right / len(targets)
+            numbers, crops = _crops(data, range(start, min(start + BATCH, len(targets))), preprocess)
+            if numbers:
+                logits = network(normalised(torch.stack(crops).to(device), preprocess))
+                right += int((logits.argmax(1).cpu() == targets[numbers]).sum())
+                seen += len(numbers)
+    return right / max(seen, 1)
+
+
+def _crops(data: TrainingSet, numbers: range, preprocess: Preprocess) -> tuple[list[int], list[Tensor]]:
+    """Of those that can be read."""
+    crops = {}
+    for i in numbers:
+        try:
+            crops[i] = center_crop(data.pictures[i], preprocess)
+        except PictureError as error:
+            log.warning("%s counts nowhere: %s", data.pictures.names[i], error)
+    return list(crops), list(crops.values())

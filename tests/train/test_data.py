@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, TrainingError
 from sge.train.config import TrainConfig
-from sge.train.data import Crops, collate, open_set, places
+from sge.train.data import Crops, collate, places
 from sge.train.drawn import draw_set
+from sge.train.pictures import PictureFiles, open_set
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +20,13 @@ def drawn(tmp_path_factory):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(ChoiceError, match="There is no"):
+    with pytest.raises(ChoiceError, match="There is no folder"):
         open_set([tmp_path / "nothing"], tmp_path / "store")
 
 
 def test_a_folder_without_classes(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
-    with pytest.raises(ChoiceError, match="folder of its own"):
+    with pytest.raises(ChoiceError, match="holds no pictures"):
         open_set([tmp_path], tmp_path / "store")
 
 
@@ -60,7 +61,7 @@ def test_a_shard_without_folders(tmp_path):
         info = tarfile.TarInfo("a.png")
         info.size = len(file.getvalue())
         archive.addfile(info, io.BytesIO(file.getvalue()))
-    with pytest.raises(ChoiceError, match="CLASS/NAME"):
+    with pytest.raises(ChoiceError, match="CLASS/picture"):
         open_set([tmp_path / "flat.tar"], tmp_path / "store")
 
 
@@ -137,3 +138,57 @@ def test_samples_are_stacked(drawn, tmp_path):
     assert batch.target.tolist() == data.targets[:3]
     assert batch.answers is None
     assert batch.similarity is None
+
+
+def archive_of(folder, path, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for one in sorted(folder.iterdir()):
+            archive.add(one, one.name)
+    return path
+
+
+def test_pictures_that_are_decoded_when_asked_for_are_the_same(drawn, tmp_path):
+    shard = archive_of(drawn[1], tmp_path / "dev.tar")
+    stored = open_set([drawn[1]], tmp_path / "store", ahead=True)
+    for source in (drawn[1], shard):
+        files = open_set([source], tmp_path / "other", ahead=False)
+        assert isinstance(files.pictures, PictureFiles)
+        assert files.classes == stored.classes
+        assert dict(zip(files.pictures.names, files.targets, strict=True)) == dict(
+            zip(stored.pictures.names, stored.targets, strict=True)
+        )
+        at = {name: i for i, name in enumerate(files.pictures.names)}
+        for i, name in enumerate(stored.pictures.names):
+            assert torch.equal(files.pictures[at[name]], stored.pictures[i])
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_compressed_shard_cannot_be_read_in_any_order(drawn, tmp_path):
+    shard = archive_of(drawn[1], tmp_path / "dev.tar.gz", "w:gz")
+    assert len(open_set([shard], tmp_path / "store").targets) == 24
+    with pytest.raises(ChoiceError, match="compressed"):
+        open_set([shard], tmp_path / "store", ahead=False)
+
+
+def test_a_picture_that_breaks_later_is_counted_and_another_stands_for_it(drawn, tmp_path):
+    import shutil
+
+    shutil.copytree(drawn[1], tmp_path / "set")
+    data = open_set([tmp_path / "set"], tmp_path / "store", ahead=False)
+    broken = data.pictures.names.index("cross/05.png")
+    (tmp_path / "set" / "cross" / "05.png").write_bytes(b"no picture")
+    sample = Crops(data, TrainConfig())[(0, broken, 32)]
+    assert bool(sample.broken)
+    assert int(sample.target) == data.targets[broken + 1]
+    assert not bool(Crops(data, TrainConfig())[(0, broken + 1, 32)].broken)
+
+
+def test_when_everything_is_broken_it_ends(drawn, tmp_path):
+    import shutil
+
+    shutil.copytree(drawn[1], tmp_path / "set")
+    data = open_set([tmp_path / "set"], tmp_path / "store", ahead=False)
+    for path in (tmp_path / "set").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(TrainingError, match="in a row cannot be read"):
+        Crops(data, TrainConfig())[(0, 0, 32)]
