@@ -15,7 +15,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sge.checkpoint import digest
 from sge.errors import TrainingError
-from sge.framing import Preprocess
 from sge.train.augment import mixed
 from sge.train.config import TrainConfig
 from sge.train.data import Crops, Sample, batches
@@ -25,6 +24,7 @@ from sge.train.losses import losses
 from sge.train.optim import optimizer_for, schedule_for
 from sge.train.parallel import Team
 from sge.train.reports import EpochReport, StepReport
+from sge.train.start import Start
 from sge.train.state import check_same, load_state, save_state
 from sge.train.student import Seen, Student
 from sge.train.validate import accuracy, normalised
@@ -36,7 +36,7 @@ class Trainer:
     """Trains a network; the same configuration, pictures and start give the same weights, interrupted or not.
 
     Args:
-        network: To be trained; on any device.
+        start: The network to be trained, and its input.
         lesson: Pictures and teachers.
         config: The recipe.
         folder: Where the state is kept.
@@ -47,7 +47,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: nn.Module,
+        start: Start,
         lesson: Lesson,
         config: TrainConfig,
         folder: Path,
@@ -60,13 +60,20 @@ class Trainer:
         self.save_every, self.workers = save_every, workers
         self.about = {
             "recipe": config.to_dict(),
-            "start": digest(network.state_dict(), {}),
+            "start": digest(start.network.state_dict(), {}),
             "pictures": len(lesson.train.targets),
             "classes": lesson.train.classes,
         } | lesson.about
-        self.preprocess = Preprocess(resize=round(config.eval_size * 256 / 224), size=config.eval_size)
+        self.preprocess = start.preprocess
+        network = start.network.to(team.device).to(memory_format=torch.channels_last)
+        # Before the student hangs its hooks into the network: the copy must not carry them.
+        self.average = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+            if config.ema
+            else None
+        )
         features = lesson.teacher.features if lesson.teacher and config.feature_price else 0
-        self.student = Student(network, features).to(team.device).to(memory_format=torch.channels_last)
+        self.student = Student(network, features).to(team.device)
         self.optimizer = optimizer_for(self.student, config)
         self.per_epoch = len(lesson.train.targets) // config.batch
         if not self.per_epoch:
@@ -76,11 +83,6 @@ class Trainer:
         self.steps = self.per_epoch * config.epochs
         self.schedule = schedule_for(self.optimizer, config, self.steps)
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=config.amp == "float16")
-        self.average = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-            if config.ema
-            else None
-        )
         self.wrapped = team.wrapped(self.student)
         self.crops = Crops(lesson.train, config, lesson.maps, lesson.grids)
         self.step, self.best, self.done = 0, -1.0, 0

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from sge.checkpoint import digest, write_weights
 from sge.errors import ChoiceError
-from sge.framing import Preprocess
 from sge.model import Card, Model
 from sge.nn.blocks import sge_blocks
-from sge.registry import imagenet_labels, load_model, model_names
+from sge.registry import imagenet_labels
 from sge.store import Progress
 from sge.train.config import TrainConfig
 from sge.train.data import Grids
@@ -84,14 +83,14 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
     if not team.first:
         data = _data(order, cache, listeners)
     classes = data[0].classes
-    network = (
+    start = (
         from_weights(order.start, config, len(classes)) if order.start else from_nothing(config, len(classes))
     )
     if config.compile:
         compiled_statistics()
-    lesson = _lesson(order, network, data, cache, team, listeners)
+    lesson = _lesson(order, start.network, data, cache, team, listeners)
     trainer = Trainer(
-        network, lesson, config, order.out, team, save_every=order.save_every, workers=order.workers
+        start, lesson, config, order.out, team, save_every=order.save_every, workers=order.workers
     )
     if not team.first:
         trainer.run()
@@ -107,7 +106,7 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
             listeners.epoch(report)
 
         trainer.run(on_step, on_epoch)
-    return _written(order, trainer, lesson)
+    return _written(order, start.arch, trainer, lesson)
 
 
 def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[TrainingSet, TrainingSet]:
@@ -168,28 +167,19 @@ def _maps(
         return TeacherMaps(path, key)
 
 
-def _written(order: Order, trainer: Trainer, lesson: Lesson) -> Path:
-    config, classes = order.config, lesson.train.classes
+def _written(order: Order, arch: str, trainer: Trainer, lesson: Lesson) -> Path:
+    classes = lesson.train.classes
     network = trainer.student.network
-    arch = _arch(order, config)
     target = order.out / BEST
-    preprocess = Preprocess(resize=round(config.eval_size * 256 / 224), size=config.eval_size)
     metadata: dict[str, Any] = {
         "sge.arch": arch,
         "sge.labels": _labels(classes),
-        "sge.preprocess": asdict(preprocess),
+        "sge.preprocess": asdict(trainer.preprocess),
         "sge.card": _card(order, arch, lesson, trainer.best, bool(sge_blocks(network))),
     }
     state: dict[str, Tensor] = trainer.best_state
     write_weights(target, state, metadata)
     return target
-
-
-def _arch(order: Order, config: TrainConfig) -> str:
-    if order.start is not None and order.start in model_names():
-        return load_model(order.start, finder=False).arch
-    prefix = "" if config.attention == "none" else f"{config.attention}_"
-    return f"{prefix}resnet{config.depth}"
 
 
 def _labels(classes: list[str]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from sge.checkpoint import read_weights
 from sge.errors import CheckpointError, UnknownModelError
+from sge.framing import Preprocess
 from sge.layout import State
 from sge.nn import insert_sge
 from sge.nn.blocks import sge_blocks
@@ -23,7 +26,18 @@ from sge.train.student import classifier
 log = logging.getLogger(__name__)
 
 
-def from_nothing(config: TrainConfig, classes: int) -> nn.Module:
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with."""
+
+    network: nn.Module
+    arch: str
+    """Its name among the registry's architectures."""
+    preprocess: Preprocess
+    """Normalisation and sizes of its input."""
+
+
+def from_nothing(config: TrainConfig, classes: int) -> Start:
     """A ResNet with the recipe's attention; its random numbers are the seed's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -32,42 +46,55 @@ def from_nothing(config: TrainConfig, classes: int) -> nn.Module:
         if config.zero_init and isinstance(module, BasicBlock | Bottleneck):
             nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
     _set_gates(network, config)
-    return network
+    prefix = "" if config.attention == "none" else f"{config.attention}_"
+    return Start(network, f"{prefix}resnet{config.depth}", _sized(Preprocess(), config))
 
 
-def from_weights(name: str, config: TrainConfig, classes: int) -> nn.Module:
-    """A network that goes on learning: with SGE put in where it has none, and a new head where classes differ.
+def from_weights(name: str, config: TrainConfig, classes: int) -> Start:
+    """A network that goes on learning: with SGE put in where it is plain, and a new head where classes differ.
 
     Args:
         name: A registry model; a file of ours; a ``torchvision`` checkpoint of a ResNet of the recipe's depth.
-        config: ``depth``, ``groups`` and ``seed`` are used.
+        config: ``attention``, ``depth``, ``groups`` and ``seed`` are used; of a file of ours, its own are.
         classes: Number of classes to learn.
 
     Raises:
         SGEError: no such model or file, or weights that do not fit.
     """
-    network: nn.Module = _known(name) if name in model_names() else _of_file(Path(name), config)
-    if config.attention == "sge" and not sge_blocks(network):
+    known = _known(name)
+    if known is None:
+        known = _plain_resnet(Path(name), config)
+    network, arch = known.network, known.arch
+    if config.attention == "sge" and re.fullmatch(r"resnet\d+", arch):
         insert_sge(network, config.groups)
+        arch = f"sge_{arch}"
     _new_head(network, classes, config.seed)
     if all(not bool(module.weight.any()) for module in sge_blocks(network).values()):
         _set_gates(network, config)
-    return network.train()
+    return Start(network.train(), arch, _sized(known.preprocess, config))
 
 
-def _known(name: str) -> nn.Module:
-    return load_model(name, finder=False).network
+def _sized(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
+    """The network's normalisation, at the size that the recipe evaluates; the usual margin around the crop."""
+    size = config.eval_size
+    return replace(preprocess, resize=round(size * 256 / 224), size=size, whole=None, whole_temperature=1.0)
 
 
-def _of_file(path: Path, config: TrainConfig) -> nn.Module:
-    if not os.path.isfile(path):
+def _known(name: str) -> Start | None:
+    """A model of ours, by name or file; None for a file of another kind."""
+    if name not in model_names() and not os.path.isfile(name):
         raise UnknownModelError(
-            f"{path} is neither a model's name nor a weights file. Names: {', '.join(model_names())}."
+            f"{name} is neither a model's name nor a weights file. Names: {', '.join(model_names())}."
         )
     try:
-        return load_model(path, finder=False).network
+        model = load_model(name, finder=False)
     except CheckpointError as error:
-        log.info("%s is no file of ours (%s); a plain ResNet is tried.", path, error)
+        log.info("%s is no file of ours (%s); a plain ResNet is tried.", name, error)
+        return None
+    return Start(model.network, model.arch, model.preprocess)
+
+
+def _plain_resnet(path: Path, config: TrainConfig) -> Start:
     state: State = read_weights(path).state
     if "fc.weight" not in state:
         raise CheckpointError(
@@ -81,7 +108,7 @@ def _of_file(path: Path, config: TrainConfig) -> nn.Module:
         raise CheckpointError(
             f"{path.name} does not fit a ResNet-{config.depth}. Choose its depth with --depth."
         ) from error
-    return network
+    return Start(network, f"resnet{config.depth}", Preprocess())
 
 
 def _new_head(network: nn.Module, classes: int, seed: int) -> None:

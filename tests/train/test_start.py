@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 
+from sge.checkpoint import write_weights
 from sge.errors import CheckpointError, UnknownModelError
 from sge.nn.blocks import sge_blocks
 from sge.train.config import TrainConfig
@@ -36,7 +37,7 @@ def test_no_resnet_at_all(tmp_path):
 
 def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(plain_file):
     path, network = plain_file
-    student = from_weights(str(path), TrainConfig(), 7).eval()
+    student = from_weights(str(path), TrainConfig(), 7).network.eval()
     assert len(sge_blocks(student)) == 8
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -44,12 +45,19 @@ def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(pla
 
 
 def test_other_classes_get_a_new_head(plain_file):
-    student = from_weights(str(plain_file[0]), TrainConfig(), 3)
+    student = from_weights(str(plain_file[0]), TrainConfig(), 3).network
     assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
 
 
 def test_a_model_of_the_registry_goes_on():
-    student = from_weights("sge_efficientnet_lite0", TrainConfig(gate_weight=0.2), 4)
+    start = from_weights("sge_efficientnet_lite0", TrainConfig(gate_weight=0.2, eval_size=64), 4)
+    student = start.network
+    assert start.arch == "sge_efficientnet_lite0"
+    assert (start.preprocess.std, start.preprocess.size, start.preprocess.whole) == (
+        (128 / 255,) * 3,
+        64,
+        None,
+    )
     assert student(torch.randn(2, 3, 64, 64)).shape == (2, 4)
     assert all(
         float(module.weight.detach().mean()) == pytest.approx(0.2) for module in sge_blocks(student).values()
@@ -57,15 +65,25 @@ def test_a_model_of_the_registry_goes_on():
 
 
 def test_the_seed_decides_the_start():
-    one, two = (from_nothing(TrainConfig(seed=3), 4).state_dict() for _ in range(2))
+    one, two = (from_nothing(TrainConfig(seed=3), 4).network.state_dict() for _ in range(2))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not torch.equal(
-        one["conv1.weight"], from_nothing(TrainConfig(seed=4), 4).state_dict()["conv1.weight"]
+        one["conv1.weight"], from_nothing(TrainConfig(seed=4), 4).network.state_dict()["conv1.weight"]
     )
 
 
 def test_blocks_begin_as_identities():
-    network = from_nothing(TrainConfig(depth=50, gate_weight=0.3), 4)
+    network = from_nothing(TrainConfig(depth=50, gate_weight=0.3), 4).network
     assert not bool(network.layer2[1].bn3.weight.any())
     assert float(network.layer2[1].sge.weight.detach().mean()) == pytest.approx(0.3)
-    assert bool(from_nothing(TrainConfig(zero_init=False), 4).layer2[1].bn2.weight.any())
+    assert bool(from_nothing(TrainConfig(zero_init=False), 4).network.layer2[1].bn2.weight.any())
+
+
+def test_a_network_of_ours_keeps_its_own_attention(tmp_path):
+    """SGE beside CBAM would be a network that nobody asked for, and that no name describes."""
+    started = from_nothing(TrainConfig(attention="cbam"), 3)
+    write_weights(tmp_path / "cbam.safetensors", started.network.state_dict(), {"sge.arch": started.arch})
+    again = from_weights(str(tmp_path / "cbam.safetensors"), TrainConfig(), 3)
+    assert again.arch == "cbam_resnet18"
+    assert not sge_blocks(again.network)
+    assert again.network.state_dict().keys() == started.network.state_dict().keys()
