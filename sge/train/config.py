@@ -48,7 +48,7 @@ class TrainConfig:
     gate_rate: float = 1.0
     """SGE parameters' learning rate as a multiple of the others'."""
     plain_decay: bool = False
-    """Decay on norms, biases and SGE too, as in the paper; else they have none."""
+    """As the paper trains: decay on norms, biases and SGE too, plain momentum. Else none on these, and Nesterov's."""
     schedule: str = "cosine"
     """cosine, or steps: a tenth at 30, 60 and 90 percent of the epochs."""
     warm_up: float = 0.05

@@ -75,17 +75,13 @@ class Trainer:
         features = lesson.teacher.features if lesson.teacher and config.feature_price else 0
         self.student = Student(network, features).to(team.device)
         self.optimizer = optimizer_for(self.student, config)
-        self.per_epoch = len(lesson.train.targets) // config.batch
-        if not self.per_epoch:
-            raise TrainingError(
-                f"{len(lesson.train.targets)} pictures are fewer than a batch of {config.batch}. Choose a smaller --batch."
-            )
+        self.per_epoch = _steps_an_epoch(config, len(lesson.train.targets), team.world)
         self.steps = self.per_epoch * config.epochs
         self.schedule = schedule_for(self.optimizer, config, self.steps)
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=config.amp == "float16")
         self.wrapped = team.wrapped(self.student)
         self.crops = Crops(lesson.train, config, lesson.maps, lesson.grids)
-        self.step, self.best, self.done = 0, -1.0, 0
+        self.step, self.best = 0, -1.0
         self.best_state: dict[str, Tensor] = {}
         self.matching = Matching(round(config.match_after * self.steps), team)
         self.last: Seen | None = None
@@ -174,7 +170,8 @@ class Trainer:
         pictures, target = mixed(
             pictures, sample.target.to(device), len(self.lesson.train.classes), self.config, seed
         )
-        wanted = self.lesson.wanted(sample, target, pictures, self.preprocess)
+        with self._autocast():
+            wanted = self.lesson.wanted(sample, target, pictures, self.preprocess)
         last = part == self.config.accumulate - 1
         with nullcontext() if last or self.team.world == 1 else self.wrapped.no_sync():  # type: ignore[operator]
             with self._autocast():
@@ -257,3 +254,16 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.best, self.best_state = state["step"], state["best"], state["best_state"]
         self.matching.load(state["matching"])
+
+
+def _steps_an_epoch(config: TrainConfig, pictures: int, processes: int) -> int:
+    if pictures < config.batch:
+        raise TrainingError(
+            f"{pictures} pictures are fewer than a batch of {config.batch}. Choose a smaller --batch."
+        )
+    if config.batch % (config.accumulate * processes):
+        raise TrainingError(
+            f"A batch of {config.batch} cannot be shared by {processes} processes in {config.accumulate} parts each. "
+            "Choose a --batch that can."
+        )
+    return pictures // config.batch
