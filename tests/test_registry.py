@@ -112,8 +112,10 @@ def test_the_file_of_another_architecture_is_refused(small_file):
         CheckpointError, match=r"mine\.pth holds sge_resnet18, not sge_resnet50\. Choose its file"
     ):
         load_model("sge_resnet50", weights=small_file)
-    with pytest.raises(UnknownModelError, match=r"No architecture 'resnet50'; there are: sge_resnet18, "):
-        load_model("resnet50", weights=small_file)
+    with pytest.raises(UnknownModelError, match=r"No architecture 'resnet51'; there are: sge_resnet18, "):
+        load_model("resnet51", weights=small_file)
+    with pytest.raises(CheckpointError, match="not cbam_resnet18"):
+        load_model("cbam_resnet18", weights=small_file)
 
 
 def test_groups_that_do_not_divide_the_channels(tmp_path, small):
