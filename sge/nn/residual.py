@@ -9,6 +9,7 @@ from timm.models.convnext import ConvNeXt
 from torch import nn
 from torchvision.models import resnet as tv_resnet
 
+from sge.nn.attention import BottleneckAttention
 from sge.nn.blocks import sge_blocks
 from sge.nn.module import SpatialGroupEnhance
 from sge.nn.stream import StreamBuilder
@@ -43,6 +44,7 @@ def _resnet(network: Any) -> list[StreamBuilder]:
                 current.carries(name)
         if stage in carrying:
             current.carries(stage)
+        _add_between(current, getattr(network, stage.replace("layer", "bam"), None))
     _add_head(current, network.fc)
     return found
 
@@ -69,7 +71,16 @@ def _add_branch(stream: StreamBuilder, block: Any) -> None:
         stream.writes(block.conv2).keeps(block.bn2)
     else:
         stream.refuse(block, "its layers are not known")
-    stream.squeezes(getattr(block, "se", None))
+    for kind in ("se", "cbam", "gc"):
+        stream.squeezes(getattr(block, kind, None))
+
+
+def _add_between(stream: StreamBuilder, module: Any) -> None:
+    """BAM after a stage: its two branches read the channels, one writes a logit for each."""
+    if isinstance(module, BottleneckAttention):
+        stream.reads(module.reduce).writes(module.expand).reads(module.spatial[0])
+    elif module is not None:
+        stream.refuse(module, "what it does to them is not known")
 
 
 def _add_head(stream: StreamBuilder, layer: nn.Module) -> None:

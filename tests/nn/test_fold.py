@@ -12,6 +12,7 @@ from torchvision import models
 
 from sge.nn import OrderError, UnsupportedNetworkError, apply_orders, insert_sge
 from sge.nn.blocks import sge_blocks
+from sge.nn.resnet import resnet
 from sge.nn.streams import streams
 from tests.conftest import fill
 
@@ -22,6 +23,8 @@ FAMILIES = {
     "timm resnet18": (lambda: timm.create_model("resnet18", num_classes=7), 4),
     "timm resnet26d": (lambda: timm.create_model("resnet26d", num_classes=7), 4),
     "timm seresnet18": (lambda: timm.create_model("seresnet18", num_classes=7), 4),
+    "bam_resnet18": (lambda: resnet(18, "bam", num_classes=7), 4),
+    "sk_resnet50": (lambda: resnet(50, "sk", num_classes=7), 4),
     "convnext_atto": (lambda: timm.create_model("convnext_atto", num_classes=7), 4),
     "convnext_atto, linear": (
         lambda: timm.create_model("convnext_atto", num_classes=7, conv_mlp=False),
@@ -62,6 +65,23 @@ def inputs_of(network: nn.Module, x: torch.Tensor) -> tuple[dict[str, torch.Tens
     for handle in handles:
         handle.remove()
     return seen, out
+
+
+@pytest.mark.parametrize("attention", ["se", "cbam", "gc"])
+def test_attention_that_reads_the_channels_is_not_passed_over(attention):
+    network = insert_sge(fill(resnet(18, attention, num_classes=7)), where=["layer2"])
+    with torch.inference_mode():
+        before = network(picture())
+        with pytest.raises(UnsupportedNetworkError, match="cannot be sorted"):
+            apply_orders(network, {"layer2": torch.arange(127, -1, -1)})
+        assert torch.equal(network(picture()), before)
+
+
+def test_what_else_stands_between_stages_is_not_passed_over():
+    network = fill(resnet(18, "bam", num_classes=7))
+    network.bam2 = nn.Sequential(network.bam2, nn.Identity())
+    with pytest.raises(UnsupportedNetworkError, match="Sequential"):
+        streams(insert_sge(network))
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))
