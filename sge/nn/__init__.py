@@ -5,9 +5,10 @@ from sge.nn.fold import apply_orders
 from sge.nn.insert import insert_sge
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity
 from sge.nn.regroup import channel_orders, regroup
-from sge.nn.resnet import SGE_RESNETS
+from sge.nn.resnet import ATTENTIONS, SGE_RESNETS
 
 __all__ = [
+    "ATTENTIONS",
     "SGE_RESNETS",
     "GroupsError",
     "OrderError",

@@ -73,6 +73,51 @@ class SGEBottleneck(Bottleneck):  # type: ignore[misc]
         return self.relu(out)  # type: ignore[no-any-return]
 
 
+class SEBasicBlock(SGEBasicBlock):
+    """With SE; classes of their own, by name, because networks are pickled by their classes' names."""
+
+    attention = "se"
+
+
+class SEBottleneck(SGEBottleneck):
+    """With SE."""
+
+    attention = "se"
+
+
+class CBAMBasicBlock(SGEBasicBlock):
+    """With CBAM."""
+
+    attention = "cbam"
+
+
+class CBAMBottleneck(SGEBottleneck):
+    """With CBAM."""
+
+    attention = "cbam"
+
+
+class GCBasicBlock(SGEBasicBlock):
+    """With GC."""
+
+    attention = "gc"
+
+
+class GCBottleneck(SGEBottleneck):
+    """With GC."""
+
+    attention = "gc"
+
+
+_BLOCKS: dict[str, tuple[type[BasicBlock], type[Bottleneck]]] = {
+    "sge": (SGEBasicBlock, SGEBottleneck),
+    "se": (SEBasicBlock, SEBottleneck),
+    "cbam": (CBAMBasicBlock, CBAMBottleneck),
+    "gc": (GCBasicBlock, GCBottleneck),
+}
+"""Attention inside blocks to the shallow and the deep networks' block."""
+
+
 class BAMResNet(ResNet):  # type: ignore[misc]
     """torchvision's ResNet with BAM after each of the first three stages."""
 
@@ -112,12 +157,7 @@ def resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: 
         raise UnsupportedNetworkError(
             f"SK stands in bottleneck blocks, and ResNet-{depth} has none. Choose depth 50, 101 or 152."
         )
-    block: type[BasicBlock | Bottleneck] = Bottleneck if deep else BasicBlock
-    if attention in _IN_BLOCKS:
-        carrying = SGEBottleneck if deep else SGEBasicBlock
-        block = (
-            carrying if attention == "sge" else type(carrying.__name__, (carrying,), {"attention": attention})
-        )
+    block: type[BasicBlock | Bottleneck] = _BLOCKS.get(attention, (BasicBlock, Bottleneck))[deep]
     network = (BAMResNet if attention == "bam" else ResNet)(block, DEPTHS[depth], num_classes=num_classes)
     if attention == "sk":
         _select_kernels(network)

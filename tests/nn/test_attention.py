@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
 
+import sge.nn
 from sge.nn.attention import ConvolutionalBlockAttention, GlobalContext
 from sge.nn.errors import UnsupportedNetworkError
 from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, resnet
@@ -94,7 +97,17 @@ def test_every_parameter_learns(depth, attention, amp):
     assert lost == []
 
 
+@pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)
+def test_a_whole_network_is_pickled(depth, attention):
+    """Spawned processes and torch.save(network) need it."""
+    network = resnet(depth, attention, num_classes=3).eval()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(pickle.loads(pickle.dumps(network))(x), network(x))
+
+
 def test_names():
+    assert sge.nn.ATTENTIONS is ATTENTIONS
     assert "sk_resnet18" not in NEIGHBOURS
     assert {"resnet50", "se_resnet101", "bam_resnet18", "gc_resnet34", "sk_resnet152"} <= NEIGHBOURS.keys()
     assert set(SGE_RESNETS) >= {"sge_resnet18", "sge_resnext50_32x4d"}
