@@ -87,7 +87,7 @@ class ModelInfoOut(BaseModel):
     name: str
     title: str
     sentence: str
-    gates: Literal["inserted", "awake", "trained"]
+    gates: Literal["none", "inserted", "awake", "trained"]
     sha256: str | None
     opens_with: OpensWithOut | None
 

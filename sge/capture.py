@@ -79,7 +79,7 @@ class MaskCapture:
         def read(_gate: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
             # Clones, because what follows in the network may work in place on the same memory.
             given = inputs[0].detach()
-            self._similarity[name] = normalised_maps(given.float()) if is_map else given.clone()
+            self._similarity[name] = _standardised(given) if is_map else given.clone()
             self._masks[name] = mask.detach().clone()
 
         return read
@@ -139,3 +139,9 @@ class MaskCapture:
                 f"No forward pass has gone through {', '.join(missing)} inside this capture. {what_to_do}"
             )
         return {name: recorded[name] for name in self._modules}
+
+
+def _standardised(logits: Tensor) -> Tensor:
+    # The mean of equal large numbers is off by a rounding as large as eps; of equal zeros it is not.
+    logits = logits.float()
+    return normalised_maps(logits - logits[..., :1, :1])

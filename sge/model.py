@@ -23,7 +23,7 @@ class Card:
     sentence: str
     """What the model knows and was trained on, in one sentence."""
     gates: str = "trained"
-    """inserted (sleeping), awake or trained."""
+    """inserted (sleeping), awake or trained; none in a network without SGE."""
     data: str = "not stated"
     accuracy: list[dict[str, Any]] = field(default_factory=list)
     """Each with ``top1`` (a fraction), ``set``, ``protocol`` and ``command``."""

@@ -204,7 +204,7 @@ def _card_of_a_file(weights: Weights, arch: str, labels: list[str]) -> Card:
     return Card(
         title=_title(arch),
         sentence=f"Your own weights for {arch}; it knows {knows}. Nothing was measured here.",
-        gates="trained" if any(weight.any() for weight in gates) else "inserted",
+        gates=("trained" if any(weight.any() for weight in gates) else "inserted") if gates else "none",
         source=f"{weights.path.name}, sha256 {weights.sha256}",
     )
 

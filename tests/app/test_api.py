@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ from safetensors import safe_open
 from safetensors.numpy import load as from_safetensors
 from starlette.testclient import TestClient
 
+from app.schemas import AnalysisOut
 from sge import Analysis, Lens
+from sge.checkpoint import write_weights
 from sge.images import FORMATS
+from sge.nn.resnet import resnet
 from sge.render import contact_sheet
 from tests.app.asking import Exchange, jpeg, post
 from tests.app.conftest import API, Service, running
@@ -281,6 +285,20 @@ def test_the_report_stands_alone_and_is_downloaded(client: TestClient, photo: by
     answer = post(client, "analyze", photo, format="html")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("attention", ["cbam", "bam"])
+def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    card = {"title": "Mine", "sentence": "Three classes.", "gates": "none"}  # as sge train writes it
+    metadata = {"sge.arch": f"{attention}_resnet18", "sge.card": card}
+    write_weights(path, resnet(18, attention, num_classes=3).state_dict(), metadata)
+    with running(models=[str(path)]) as one:
+        answer = post(one.client, "analyze", photo)
+    assert answer.status_code == 200
+    body = AnalysisOut.model_validate(answer.json())  # the service itself does not compare them
+    assert body.model.gates == "none"
+    assert {block.groups for block in body.blocks} == {1}
 
 
 # Models, health, metrics.

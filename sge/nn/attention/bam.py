@@ -15,7 +15,8 @@ class BottleneckAttention(nn.Module):
     """Adds to the features themselves times a mask over channels and places (eq. 1-5); stands between stages.
 
     Channel and spatial logits are added before one sigmoid. The map that is shown is the sigmoid of the spatial
-    logits alone: what the mask would be where the channel branch says nothing.
+    logits alone: what the mask would be where the channel branch says nothing. Batch norms stand after the hidden
+    layers, where eq. 3 and 4 have one at the end of each branch; the table's parameters agree with either.
 
     Args:
         channels: Channels of the input; at least ``reduction``.
@@ -44,8 +45,7 @@ class BottleneckAttention(nn.Module):
         """(N, C, H, W) to the same."""
         channels = self.expand(torch.relu(self.norm(self.reduce(x.mean((2, 3), keepdim=True)))))
         places = self.spatial(x)
-        if not self.training:
-            self.gate(places)
+        self.gate(places)  # only shown: what multiplies is the sum of both branches
         return x + x * torch.sigmoid(channels + places)
 
 
