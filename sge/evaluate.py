@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sge.batching import of_one_shape
 from sge.calibration import Confusion, calibration_error, confusion
 from sge.devices import autocast, find_device, find_precision
 from sge.errors import ChoiceError, MissingPackageError, PictureError
@@ -20,8 +21,6 @@ from sge.sets import Sample, contents, find_samples
 from sge.wordnet import class_indices
 
 TOP = 5
-WAITING = 8
-"""Batches' worth of frames that may wait for others of their shape: memory stays bounded."""
 
 Samples = Iterable[Sample]
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -112,7 +111,11 @@ def evaluate(
     broken: dict[str, str] | None = {} if skip_broken else None
     with evaluating(asked.network), torch.inference_mode():
         frames = _frames(track(found.samples), model, framing, size, broken)
-        answers = [answer for many in _batches(frames, batch) for answer in asked.answers(many)]
+        answers = [
+            answer
+            for many in of_one_shape(frames, lambda one: one[1].tensor.shape, batch)
+            for answer in asked.answers(many)
+        ]
     if not answers:
         raise ChoiceError(f"None of the {len(found.samples)} pictures can be read.")
     ece, confused = _with_torchmetrics(answers, model.labels)
@@ -152,19 +155,6 @@ def _frames(
 
 
 Framed = list[tuple[Sample, Frame]]
-
-
-def _batches(frames: Iterable[tuple[Sample, Frame]], batch: int) -> Iterator[Framed]:
-    """Frames of one shape, at most ``batch`` together; the fullest go first when too many wait."""
-    waiting: dict[torch.Size, Framed] = {}
-    for one in frames:
-        same = waiting.setdefault(one[1].tensor.shape, [])
-        same.append(one)
-        if len(same) == batch:
-            yield waiting.pop(one[1].tensor.shape)
-        elif sum(map(len, waiting.values())) >= WAITING * batch:
-            yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
-    yield from waiting.values()
 
 
 class _Asked:

@@ -96,10 +96,17 @@ def input_size(preprocess: Preprocess, framing: str, size: int | None = None) ->
     return wanted
 
 
+def whole_size(picture: tuple[int, int], size: int) -> tuple[int, int]:
+    """Width and height of ``whole`` for a picture's: the shorter side ``size``, both a multiple of 32 pixels."""
+    factor = min(size / min(picture), MAX_ASPECT * size / max(picture))
+    width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in picture)
+    return width, height
+
+
 def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[Image.Image, Box]:
-    factor = min(size / min(image.size), MAX_ASPECT * size / max(image.size))
-    width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in image.size)
-    return image.resize((width, height), resample), Box(0.0, 0.0, float(image.width), float(image.height))
+    return image.resize(whole_size(image.size, size), resample), Box(
+        0.0, 0.0, float(image.width), float(image.height)
+    )
 
 
 def _center(

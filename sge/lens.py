@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -70,7 +69,7 @@ class Lens:
             raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")
         if len({one.tensor.shape for one in frames}) != 1:
             raise ValueError("Frames of one forward pass need one shape.")
-        with evaluating(self.network), torch.inference_mode(), self._autocast():
+        with evaluating(self.network), torch.inference_mode(), autocast(self.device, self.precision):
             batch = torch.stack([one.tensor for one in frames]).to(self.device)
             with MaskCapture(self.network, energy=True) as seen:
                 logits: Tensor = self.network(batch)
@@ -109,9 +108,6 @@ class Lens:
             for analysis in analyses:
                 analysis.part_maps, analysis.parts = maps_and_parts(analysis, self.model.finder)
         return analyses
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        return autocast(self.device, self.precision)
 
     def _predictions(self, probabilities: Tensor, top_k: int) -> list[Prediction]:
         scores, indices = probabilities.topk(min(top_k, len(probabilities)))

@@ -56,3 +56,14 @@ def fill(network: nn.Module) -> nn.Module:
     state = {key: torch.from_numpy(filled(key, tuple(t.shape))) for key, t in network.state_dict().items()}
     network.load_state_dict(state)
     return network.eval()
+
+
+@pytest.fixture
+def sge_command():
+    """Calls ``sge ARGUMENTS`` in this process; the result has exit_code, stdout and stderr."""
+    from typer.testing import CliRunner
+
+    from sge.cli.main import app
+
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(one) for one in arguments])

@@ -95,7 +95,7 @@ def evaluate_sets(
     if confusion is not None and result.confusion is not None:
         from sge.draw_confusion import draw_confusion  # slow to import
 
-        draw_confusion(result.confusion, confusion, _title(model, result))
+        draw_confusion(result.confusion, confusion, _title(_short(model), result))
     if result.skipped:
         raise typer.Exit(1)
 
@@ -124,6 +124,11 @@ def _check_target(path: Path) -> None:
 
 def _protocol(result: Evaluation) -> str:
     return f"framing {result.framing}, {result.size} px, {result.precision}"
+
+
+def _short(model: str) -> str:
+    """A picture that is shown around need not say where on this machine a file lies."""
+    return "/".join(Path(model).parts[-2:])
 
 
 def _title(model: str, result: Evaluation) -> str:

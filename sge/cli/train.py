@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sge.cli.consoles import messages
+from sge.cli.consoles import messages, training_bar
 from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
 from sge.train.config import PRESETS
@@ -131,15 +130,7 @@ def _sources(
 
 @contextmanager
 def _heard(aloud: bool) -> Iterator[Listeners]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=messages, transient=True, disable=not (aloud and messages.is_terminal)
-    ) as bar:
+    with training_bar(aloud) as bar:
         task = bar.add_task("pictures", total=None, rate="")
 
         def step(report: StepReport) -> None:

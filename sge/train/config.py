@@ -117,9 +117,14 @@ class TrainConfig:
         """Plain data, for JSON."""
         return {key: _plain(value) for key, value in asdict(self).items()}
 
+    @property
+    def precision(self) -> str:
+        """``amp`` as ``sge.devices.autocast`` calls it."""
+        return "float32" if self.amp == "off" else self.amp
+
     def size_at(self, epoch: int) -> int:
         """Side of the crops in an epoch."""
-        return self.sizes[min(epoch * len(self.sizes) // self.epochs, len(self.sizes) - 1)]
+        return self.sizes[epoch * len(self.sizes) // self.epochs]
 
     def changed(self, **values: Any) -> TrainConfig:
         """The same with other values; None leaves one as it is.

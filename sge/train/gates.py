@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sge.capture import MaskCapture, sge_blocks
 from sge.distil import spread
-from sge.nn.blocks import sge_blocks
+from sge.nn.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,12 @@ def compiled_statistics() -> None:
 
 def block_strides(network: nn.Module, size: int = 64) -> dict[str, int]:
     """Pixels of the input per cell of each SGE block's masks."""
-    widths: dict[str, int] = {}
-    handles = [
-        module.register_forward_hook(lambda _m, _x, out, name=name: widths.__setitem__(name, out.shape[3]))
-        for name, module in sge_blocks(network).items()
-    ]
-    try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, size, size))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: size // width for name, width in widths.items()}
+    blocks = list(sge_blocks(network))
+    if not blocks:
+        return {}
+    with evaluating(network), torch.no_grad(), MaskCapture(network, blocks) as seen:
+        network(torch.zeros(1, 3, size, size))
+    return {name: size // mask.shape[3] for name, mask in seen.masks.items()}
 
 
 def gates_above_zero(network: nn.Module) -> None:

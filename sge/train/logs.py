@@ -7,11 +7,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sge.errors import TrainingError
+from sge.errors import MissingPackageError
 from sge.train.reports import EpochReport, StepReport
 
 CSV = "log.csv"
 COLUMNS = ("epoch", "step", "top1", "best", "loss", "rate", "images_per_second", "seconds")
+
+
+def require_tensorboard() -> None:
+    """Refuses where TensorBoard is missing.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(
+            "TensorBoard is missing. Install what training needs: pip install 'sge-lens[train]'."
+        ) from error
 
 
 class Record:
@@ -22,18 +36,15 @@ class Record:
         every: Steps between two points.
 
     Raises:
-        TrainingError: TensorBoard is not installed.
+        MissingPackageError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, every: int = 20) -> None:
         self.path, self.every = folder / CSV, every
         self.last: StepReport | None = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise TrainingError(
-                "TensorBoard is missing. Install what training needs: pip install 'sge-lens[train]'."
-            ) from error
+        require_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, report: StepReport) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sge.checkpoint import digest
+from sge.devices import autocast
 from sge.errors import TrainingError
 from sge.train.augment import mixed
 from sge.train.config import TrainConfig
@@ -26,10 +26,8 @@ from sge.train.parallel import Team
 from sge.train.reports import EpochReport, StepReport
 from sge.train.start import Start
 from sge.train.state import check_same, load_state, save_state
-from sge.train.student import Seen, Student
+from sge.train.student import Student
 from sge.train.validate import accuracy, normalised
-
-AMP = {"off": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Trainer:
@@ -84,7 +82,8 @@ class Trainer:
         self.step, self.best = 0, -1.0
         self.best_state: dict[str, Tensor] = {}
         self.matching = Matching(round(config.match_after * self.steps), team)
-        self.last: Seen | None = None
+        self.masks: dict[str, Tensor] = {}
+        """Of the last part of a batch that was learned from."""
         self.broken = 0
         """Pictures that could not be read when they were due; others stood for them."""
 
@@ -170,17 +169,17 @@ class Trainer:
         pictures, target = mixed(
             pictures, sample.target.to(device), len(self.lesson.train.classes), self.config, seed
         )
-        with self._autocast():
+        with autocast(self.team.device, self.config.precision):
             wanted = self.lesson.wanted(sample, target, pictures, self.preprocess)
         last = part == self.config.accumulate - 1
         with nullcontext() if last or self.team.world == 1 else self.wrapped.no_sync():  # type: ignore[operator]
-            with self._autocast():
+            with autocast(self.team.device, self.config.precision):
                 seen = self.wrapped(pictures)
             self.matching.see(seen, wanted, self.step)
             values = losses(seen, wanted, self.config, self.matching.matches)
             loss = torch.stack(list(values.values())).sum() / self.config.accumulate
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self.last = seen
+        self.masks = {name: mask.detach() for name, mask in seen.masks.items()}
         return values
 
     def _apply(self) -> None:
@@ -197,23 +196,18 @@ class Trainer:
             self.average.update_parameters(self.student.network)
         self.step += 1
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        dtype = AMP[self.config.amp]
-        return nullcontext() if dtype is None else torch.autocast(self.team.device.type, dtype=dtype)
-
     def _finished(self, epoch: int, loss: float, seconds: float) -> EpochReport:
         self.team.average_statistics(self.student.network)
         if self.average is not None:
             self.team.average_statistics(self.average.module)
         top1 = accuracy(
-            self.network, self.lesson.dev, self.preprocess, self.team.device, AMP[self.config.amp]
+            self.network, self.lesson.dev, self.preprocess, self.team.device, self.config.precision
         )
         if top1 > self.best:
             self.best = top1
             self.best_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
         self.save()
-        masks = self.last.masks if self.last else {}
-        gates = gate_facts(self.student.network, masks)
+        gates = gate_facts(self.student.network, self.masks)
         return EpochReport(epoch, top1, self.best, loss, seconds, gates, self.broken)
 
     def save(self) -> None:

@@ -18,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sge.batching import of_one_shape
 from sge.capture import MaskCapture
 from sge.checkpoint import digest, write_atomically
 from sge.errors import ChoiceError
-from sge.framing import STRIDE
+from sge.framing import input_size, whole_size
 from sge.model import Model
 from sge.nn.modes import evaluating
 from sge.store import PictureStore, Progress
 from sge.train.pictures import PictureFiles
+from sge.train.validate import normalised
 
 QUANTUM = 1 / 16
 """Step of a stored similarity; one byte then reaches from -8 to 8 deviations."""
@@ -125,7 +127,9 @@ def write_maps(
     temperature = teacher.preprocess.whole_temperature
     done = 0
     with path.open("wb") as file:
-        for numbers, batch in _batches(teacher, store):
+        for framed in of_one_shape(_framed(teacher, store), lambda one: one[1].shape, BATCH):
+            numbers, pictures = zip(*framed, strict=True)
+            batch = normalised(torch.stack(pictures), teacher.preprocess)
             logits, similarity = _look(teacher.network, batch, blocks, classes)
             groups = {name: maps.shape[1] for name, maps in similarity.items()}
             shapes = [tuple(maps.shape[2:]) for maps in (logits, *similarity.values())]
@@ -147,27 +151,15 @@ def write_maps(
     write_atomically(index_path, json.dumps(index).encode())
 
 
-def _batches(teacher: Model, store: PictureStore | PictureFiles) -> Iterator[tuple[list[int], Tensor]]:
-    """Pictures of one framed shape together: resized as ``whole`` does, normalised."""
-    preprocess = teacher.preprocess
-    shorter = preprocess.whole or preprocess.size
-    waiting: dict[tuple[int, int], list[int]] = {}
+def _framed(teacher: Model, store: PictureStore | PictureFiles) -> Iterator[tuple[int, Tensor]]:
+    """Each picture's number and pixels (3, h, w), resized as ``whole`` does."""
+    shorter = input_size(teacher.preprocess, "whole")
+    mode = teacher.preprocess.interpolation
     for i in range(len(store)):
-        height, width = store[i].shape[1:]
-        factor = shorter / min(height, width)
-        shape = (round(height * factor / STRIDE) * STRIDE, round(width * factor / STRIDE) * STRIDE)
-        waiting.setdefault(shape, []).append(i)
-    mean, std = (255 * torch.tensor(three).view(3, 1, 1) for three in (preprocess.mean, preprocess.std))
-    for shape, numbers in waiting.items():
-        for start in range(0, len(numbers), BATCH):
-            chosen = numbers[start : start + BATCH]
-            pictures = [
-                F.interpolate(
-                    store[i][None].float(), shape, mode=preprocess.interpolation, antialias=True
-                ).clamp(0, 255)[0]
-                for i in chosen
-            ]
-            yield chosen, (torch.stack(pictures) - mean) / std
+        picture = store[i]
+        width, height = whole_size((picture.shape[2], picture.shape[1]), shorter)
+        resized = F.interpolate(picture[None].float(), (height, width), mode=mode, antialias=True)
+        yield i, resized.clamp(0, 255)[0]
 
 
 def _look(
@@ -176,7 +168,6 @@ def _look(
     pool, linear = _head(network)
     features: list[Tensor] = []
     handle = pool.register_forward_pre_hook(lambda _m, inputs: features.append(inputs[0]))
-    batch = batch.contiguous(memory_format=torch.channels_last)
     try:
         with evaluating(network), torch.inference_mode(), MaskCapture(network, blocks=list(blocks)) as seen:
             network(batch)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,13 @@ class Team:
             for buffer in network.buffers():
                 if buffer.is_floating_point():
                     self.mean(buffer)
+
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """The first process makes it, alone; then the others, who find on disk what it has left."""
+        if self.first:
+            made = make()
+        self.wait()
+        return made if self.first else make()
 
     def wait(self) -> None:
         """Until every process is here."""

@@ -20,7 +20,7 @@ from sge.train.config import TrainConfig
 from sge.train.data import Grids
 from sge.train.gates import block_strides, compiled_statistics
 from sge.train.lesson import Lesson
-from sge.train.logs import Record
+from sge.train.logs import Record, require_tensorboard
 from sge.train.loop import Trainer
 from sge.train.maps import TeacherMaps, maps_key, write_maps
 from sge.train.parallel import Team
@@ -74,14 +74,11 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
     Raises:
         SGEError: pictures, weights, teacher or recipe cannot be used; each with a sentence.
     """
+    require_tensorboard()  # before an hour of decoding, not after it
     config = order.config
     order.out.mkdir(parents=True, exist_ok=True)
     cache = order.cache or order.out / "cache"
-    if team.first:
-        data = _data(order, cache, listeners)
-    team.wait()
-    if not team.first:
-        data = _data(order, cache, listeners)
+    data = team.in_turn(lambda: _data(order, cache, listeners))
     classes = data[0].classes
     start = (
         from_weights(order.start, config, len(classes)) if order.start else from_nothing(config, len(classes))
@@ -142,11 +139,7 @@ def _lesson(
     if unknown := [block for block, _ in config.dense if block not in strides]:
         raise ChoiceError(f"No SGE block {', '.join(unknown)}; the student has {', '.join(strides)}.")
     path, sources = cache / "teacher.maps", sorted({source for _, source in config.dense})
-    if team.first:
-        maps = _maps(path, teacher, train_set, sources, numbers, listeners)
-    team.wait()
-    if not team.first:
-        maps = _maps(path, teacher, train_set, sources, numbers, listeners)
+    maps = team.in_turn(lambda: _maps(path, teacher, train_set, sources, numbers, listeners))
     grids = {block: Grids(source, strides[block]) for block, source in config.dense}
     return Lesson(train_set, dev_set, maps, grids, about=about)
 

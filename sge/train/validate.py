@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as TF
 
+from sge.devices import autocast
 from sge.errors import PictureError
 from sge.framing import Preprocess
 from sge.nn.modes import evaluating
@@ -40,7 +41,7 @@ def accuracy(
     data: TrainingSet,
     preprocess: Preprocess,
     device: torch.device,
-    amp: torch.dtype | None,
+    precision: str,
 ) -> float:
     """Top-1 as a fraction.
 
@@ -49,15 +50,11 @@ def accuracy(
         data: Labelled pictures.
         preprocess: Sizes and normalisation.
         device: Where to.
-        amp: Precision of autocast, or None.
+        precision: As ``sge.devices.autocast`` takes it.
     """
     right = seen = 0
     targets = torch.tensor(data.targets)
-    with (
-        evaluating(network),
-        torch.inference_mode(),
-        torch.autocast(device.type, dtype=amp or torch.bfloat16, enabled=amp is not None),
-    ):
+    with evaluating(network), torch.inference_mode(), autocast(device, precision):
         for start in range(0, len(targets), BATCH):
             numbers, crops = _crops(data, range(start, min(start + BATCH, len(targets))), preprocess)
             if numbers:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sge.checkpoint import read_weights
+from sge.errors import MissingPackageError
 from sge.train.drawn import draw_set
 from sge.train.state import LAST
 
@@ -64,6 +65,14 @@ def test_what_cannot_be_trained_is_a_sentence(sge_command, tmp_path, arguments, 
     result = sge_command("train", *arguments, "--out", tmp_path / "out")
     assert result.exit_code != 0
     assert says in str(result.exception)
+
+
+def test_a_missing_package_is_told_before_pictures_are_decoded(sge_command, drawn, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    result = sge_command(*smoke(drawn, tmp_path / "out")[1:])
+    assert isinstance(result.exception, MissingPackageError)
+    assert "pip install 'sge-lens[train]'" in str(result.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_smoke_learns_and_eval_measures_it(sge_command, tmp_path):

@@ -33,10 +33,8 @@ class ConvolutionalBlockAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        pooled = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        x = x * torch.sigmoid(
-            sum((self._channels(each) for each in pooled), torch.zeros((), device=x.device))
-        )
+        mean, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        x = x * torch.sigmoid(self._channels(mean) + self._channels(largest))
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
         mask: Tensor = self.gate(self.norm(self.spatial(summary)))
         return x * mask
