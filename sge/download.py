@@ -16,11 +16,12 @@ import filelock
 import gdown
 import requests
 
+from sge.catalogue import shipped_cards
 from sge.checkpoint import is_web_page, read_weights
 from sge.errors import CheckpointError, DownloadError, UnknownModelError
 from sge.model import Card
 from sge.places import model_dir
-from sge.registry import import_weights, load_model, shipped_cards
+from sge.registry import import_weights, load_model
 
 DRIVE = "https://drive.google.com"
 AUTHORS = "https://github.com/implus/PytorchInsight"

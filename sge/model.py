@@ -33,6 +33,8 @@ class Card:
     """Of the file that the weights came from."""
     opens_with: dict[str, Any] | None = None
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
+    opens_service: str | None = None
+    """Why a service opens with this model and no other, by the measured figures."""
     made_from: dict[str, Any] | None = None
     """How gates were awakened: ``recipe``, ``pictures``, ``model`` and the like."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from sge.based import CARD, Based, find_based, own_deltas
+from sge.based import Based, find_based, own_deltas
+from sge.catalogue import check_name, imported_files, model_names, shipped_cards, shipped_files
 from sge.checkpoint import Weights, fit, read_weights, write_weights
 from sge.delta import SUFFIX
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
@@ -22,7 +21,7 @@ from sge.layout import Layout, recognise
 from sge.lite import LITE0_PREPROCESS, sge_efficientnet_lite0
 from sge.model import Card, Model
 from sge.nn.resnet import NEIGHBOURS, SGE_RESNETS
-from sge.places import model_dir, shipped
+from sge.places import model_dir
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     **SGE_RESNETS,
@@ -50,23 +49,6 @@ def imagenet_labels() -> list[str]:
     from torchvision.models import ResNet50_Weights
 
     return list(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-
-
-def shipped_cards() -> dict[str, dict[str, Any]]:
-    """Name to card of each model that comes with SGE Lens."""
-    cards = sorted(shipped("weights").glob(f"*{CARD}"))
-    return {path.name.removesuffix(CARD): json.loads(path.read_text("utf-8")) for path in cards}
-
-
-def imported_files() -> dict[str, Path]:
-    """Name to file of each model that the user has imported or downloaded."""
-    files = sorted(model_dir().glob("*.safetensors"))
-    return {path.stem: path for path in files if not path.name.endswith(SUFFIX)}
-
-
-def model_names() -> list[str]:
-    """Every name that ``load_model`` takes alone."""
-    return sorted({*shipped_cards(), *imported_files(), *own_deltas()})
 
 
 def load_model(
@@ -100,6 +82,8 @@ def _load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | None) 
     text = str(name)
     if text in imported_files():
         return _from_weights(read_weights(imported_files()[text]), text)
+    if text in shipped_files():
+        return _shipped(text)
     if text in shipped_cards() or text in own_deltas():
         return _based(based(text))
     path = Path(name)
@@ -121,12 +105,18 @@ def _unknown(name: str) -> UnknownModelError:
 
 
 def based(name: str) -> Based:
-    """The files of a shipped or awakened model.
+    """The files of a shipped or awakened model that stands on published weights.
 
     Raises:
         UnknownModelError: no such name; the message lists the names.
+        ChoiceError: a model whose weights are all its own.
         CheckpointError: a file is missing, damaged or does not belong to the others.
     """
+    if name in {**shipped_files(), **imported_files()}:
+        raise ChoiceError(
+            f"{name} has a weights file of its own; only models that stand on published weights ({DEFAULT_MODEL}) "
+            "can be awakened by name. In Python, sge.awaken takes any network with SGE."
+        )
     if name in shipped_cards():
         return find_based(name)
     if name in (own := own_deltas()):
@@ -144,6 +134,20 @@ def _based(model: Based) -> Model:
     return Model(
         model.name, model.network(), imagenet_labels(), card, LITE0_PREPROCESS, DEFAULT_MODEL, model.orders
     )
+
+
+def _shipped(name: str) -> Model:
+    """From the file that came with SGE Lens; its card lies beside it and has the file's hash."""
+    path, facts = shipped_files()[name], shipped_cards()[name]
+    if not path.is_file():
+        raise CheckpointError(f"{path.name} is not there. Install SGE Lens again.")
+    weights = read_weights(path)
+    if weights.sha256 != facts["sha256"]:
+        raise CheckpointError(
+            f"{path.name} is not the file that came with SGE Lens (sha256 {weights.sha256[:12]} instead of "
+            f"{facts['sha256'][:12]}). Install SGE Lens again."
+        )
+    return replace(_from_weights(weights, name), card=Card(**facts))
 
 
 def _from_weights(weights: Weights, name: str, expected: str | None = None) -> Model:
@@ -257,26 +261,11 @@ def import_weights(
     return target
 
 
-def check_name(name: str) -> None:
-    """Refuses what could not be the name of a model of the user's.
-
-    Raises:
-        ChoiceError: no file name, or the name of a shipped model.
-    """
-    if name in shipped_cards():
-        raise ChoiceError(f"{name} is the name of a model that comes with SGE Lens. Choose another: --name.")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ChoiceError(
-            f"{name!r} cannot be a model's name. Use letters, digits, '.', '_' and '-', beginning with a letter "
-            "or a digit."
-        )
-
-
 def verify_model(name: str) -> Verified:
     """Compares a model's file with the hash that was taken when it was made.
 
-    Of a shipped model that is the base's sha256 on its card; imported files and deltas carry the digest of
-    their content.
+    Of a shipped model that is the base's sha256 on its card, or its own file's; imported files and deltas carry
+    the digest of their content.
 
     Raises:
         UnknownModelError: no such name; the message lists the names.
@@ -291,6 +280,11 @@ def verify_model(name: str) -> Verified:
         _from_weights(weights, name)
         return Verified(
             name, str(files[name]), weights.sha256, "the checksum written into the file on import"
+        )
+    if name in shipped_files():
+        model, file = _shipped(name), str(shipped_files()[name])
+        return Verified(
+            name, file, str(model.card.sha256), "the sha256 on the model's card and the checksum in the file"
         )
     found = based(name)
     _based(found)

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 import sge
+from sge.catalogue import shipped_cards
 from sge.errors import BrokenPictureError, ChoiceError
 from sge.evaluate import evaluate
 from sge.framing import Preprocess
 from sge.model import Card, Model
-from sge.registry import imagenet_labels, shipped_cards
+from sge.registry import imagenet_labels
 from sge.wordnet import class_indices
 from tests.conftest import fill
 from tests.pictures import encoded, noise, scene

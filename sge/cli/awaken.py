@@ -10,19 +10,20 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from sge.awaken import awaken
 from sge.based import ARCH, CARD, Based
+from sge.catalogue import check_name, imported_files
 from sge.checkpoint import write_atomically
-from sge.cli.consoles import messages
+from sge.cli.consoles import messages, training_bar
 from sge.delta import SUFFIX, Delta, difference, write_delta
 from sge.errors import ChoiceError
 from sge.lite import LITE0_PREPROCESS
 from sge.model import Card
 from sge.places import model_dir
 from sge.recipe import Recipe, Report
-from sge.registry import DEFAULT_MODEL, based, check_name, imported_files
+from sge.registry import DEFAULT_MODEL, based
 from sge.store import PictureStore, pictures_in, write_store
 
 
@@ -51,7 +52,7 @@ def awaken_model(
     if name in imported_files():
         raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another: -o.")
     recipe = Recipe(steps=steps, seed=seed, sizes=tuple(size or Recipe.sizes))
-    start = _start(model)
+    start = based(model)
     work = model_dir() / ".awaken"
     store, state = work / f"{name}.store", work / f"{name}.state"
     if not resume:
@@ -59,7 +60,7 @@ def awaken_model(
     seen = _decoded(store, pictures, leave_out)
     network, asleep = start.network(), start.network(asleep=True)
     sleeping = {key: value.clone() for key, value in asleep.state_dict().items()}
-    with _bar() as bar:
+    with training_bar() as bar:
         task = bar.add_task("awakening", total=steps, rate="")
 
         def progress(report: Report) -> None:
@@ -82,15 +83,6 @@ def awaken_model(
     typer.echo(f"{name} is ready: {target}")
 
 
-def _start(name: str) -> Based:
-    if name in imported_files():
-        raise ChoiceError(
-            f"{name} has a weights file of its own; this command awakens models that stand on published weights "
-            f"({DEFAULT_MODEL}). In Python, sge.awaken takes any network with SGE."
-        )
-    return based(name)
-
-
 def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> PictureStore:
     numbers = {source: str(i) for i, source in enumerate(dict.fromkeys(sources))}
 
@@ -108,16 +100,6 @@ def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> PictureS
     for i, name in enumerate(PictureStore(path).names):
         by_source[name.partition("/")[0]].append(i)
     return PictureStore(path, [i for source in sources for i in by_source[numbers[source]]])
-
-
-def _bar() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal)
 
 
 def _rate(report: Report) -> str:

@@ -13,11 +13,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from sge.capture import spatial_blocks
+from sge.catalogue import model_names, origin, shipped_cards
 from sge.download import DOWNLOADS, NOTICE, download_model
 from sge.errors import CheckpointError
 from sge.model import Model
 from sge.nn.blocks import sleeping_groups
-from sge.registry import import_weights, imported_files, load_model, model_names, shipped_cards, verify_model
+from sge.registry import import_weights, load_model, verify_model
 
 app = typer.Typer(help="List, look at, fetch, import and check models.", no_args_is_help=True)
 
@@ -47,14 +48,14 @@ def summarise(name: str) -> Summary:
     Raises:
         UnknownModelError: no such name; the message lists the names.
     """
-    origin = "imported" if name in imported_files() else "shipped" if name in shipped_cards() else "awakened"
+    came = origin(name)
     try:
         model = load_model(name)
     except CheckpointError as error:
-        title = shipped_cards()[name]["title"] if origin == "shipped" else name
-        return Summary(name, title, origin, error=str(error))
+        title = shipped_cards()[name]["title"] if came == "shipped" else name
+        return Summary(name, title, came, error=str(error))
     card = model.card
-    return Summary(name, card.title, origin, model.arch, card.gates, model.parameters, card.sha256)
+    return Summary(name, card.title, came, model.arch, card.gates, model.parameters, card.sha256)
 
 
 @app.command("list")
@@ -91,6 +92,8 @@ def show(name: Name, as_json: AsJson = False) -> None:
     table = Table(show_header=False, box=None)
     for key in ("title", "sentence", "gates", "data", "licence", "source", "sha256", "arch"):
         table.add_row(key, str(facts[key]))
+    if model.card.opens_service:
+        table.add_row("opens", model.card.opens_service)
     for figure in model.card.accuracy:
         table.add_row("accuracy", ", ".join(f"{key} {value}" for key, value in figure.items()))
     table.add_row("parameters", f"{model.parameters:,}")

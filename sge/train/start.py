@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from sge.catalogue import model_names
 from sge.checkpoint import read_weights
 from sge.errors import CheckpointError, UnknownModelError
 from sge.framing import Preprocess
@@ -19,7 +20,7 @@ from sge.layout import State
 from sge.nn import insert_sge
 from sge.nn.blocks import sge_blocks
 from sge.nn.resnet import resnet
-from sge.registry import load_model, model_names
+from sge.registry import load_model
 from sge.train.config import TrainConfig
 from sge.train.student import classifier
 

@@ -11,10 +11,11 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from sge.catalogue import model_names
 from sge.errors import CheckpointError, UnknownModelError
 from sge.framing import Preprocess
 from sge.model import Card, Model
-from sge.registry import imagenet_labels, load_model, model_names
+from sge.registry import imagenet_labels, load_model
 from sge.train.student import classifier
 
 

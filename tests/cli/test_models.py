@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sge import based, download
+from sge.catalogue import shipped_cards
 from sge.checkpoint import sha256_of, write_weights
 from sge.cli.models import app
 from sge.download import DOWNLOADS, Remote
@@ -18,7 +19,7 @@ from sge.errors import CheckpointError, ChoiceError, DownloadError, SGEError, Un
 from sge.model import Card
 from sge.nn import SGE_RESNETS
 from sge.places import shipped
-from sge.registry import DEFAULT_MODEL, import_weights, shipped_cards
+from sge.registry import DEFAULT_MODEL, import_weights
 from tests.conftest import fill
 from tests.test_checkpoint import save
 from tests.test_download import Server
