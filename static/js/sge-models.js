@@ -10,6 +10,7 @@ const GATES = {
   inserted: "SGE inserted, gates asleep",
   awake: "SGE inserted, gates awake",
   trained: "trained with SGE",
+  none: "with another attention than SGE",
 };
 
 class Models extends StoreElement {

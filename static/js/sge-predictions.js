@@ -6,6 +6,7 @@ import { StoreElement } from "./store.js";
 const ASLEEP =
   "This network\u2019s SGE gates are asleep: they were put into a finished network and change nothing. What you see is similarity: where each group\u2019s features agree with the group\u2019s mean.";
 const AWAKE = "Its SGE gates act: what you see is the mask, what the network really multiplies each group by.";
+const OTHER = "It has another attention than SGE: what you see is its spatial map, what the network really multiplies its features by.";
 
 class Predictions extends StoreElement {
   static keys = ["pictures", "current"];
@@ -23,9 +24,14 @@ class Predictions extends StoreElement {
     this.about.replaceChildren(
       make("strong", {}, model.title),
       ` ${model.sentence} `,
-      make("span", { "data-testid": "gates" }, signal === "similarity" ? ASLEEP : AWAKE),
+      make("span", { "data-testid": "gates" }, whatIsSeen(model, signal)),
     );
   }
+}
+
+function whatIsSeen({ gates }, signal) {
+  if (gates === "none") return OTHER;
+  return signal === "similarity" ? ASLEEP : AWAKE;
 }
 
 function row({ label, score }) {

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.acting import settled
-from tests.browser.finding import change
+from tests.browser.finding import ANALYSES, change
 
 pytestmark = pytest.mark.browser
 MODELS = re.compile(r"/api/v1/models$")
@@ -112,3 +112,19 @@ def test_pins_wait_for_their_model(open_page):
     expect(page.locator(".chip b")).to_have_text(["blocks.5.0/g3"])
     settled(page)
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
+
+
+def test_maps_of_another_attention_are_not_called_sges(open_page):
+    """As CBAM's and BAM's are: they act, but there are no SGE gates."""
+
+    def watch(page):
+        change(
+            page, lambda said: said | {"signal": "mask", "model": said["model"] | {"gates": "none"}}, ANALYSES
+        )
+        change(page, lambda listed: [listed[0] | {"card": listed[0]["card"] | {"gates": "none"}}], MODELS)
+
+    page = open_page(before=watch).page
+    expect(page.get_by_test_id("gates")).to_contain_text(
+        "another attention than SGE: what you see is its spatial map"
+    )
+    expect(open_menu(page).locator(".model")).to_contain_text("with another attention than SGE.")
