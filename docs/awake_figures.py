@@ -9,7 +9,8 @@ and the 150 of ``one_each.tar`` that ``held_back`` names were left out.
 import json
 import random
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -42,14 +43,21 @@ def frames(model: sge.Model, sources: list) -> torch.Tensor:
     return torch.stack([frame(decode(one), model.preprocess, "center").tensor for one in sources])
 
 
+@contextmanager
+def flat_masks(network: torch.nn.Module) -> Iterator[None]:
+    """Every mask at its mean over space, in each picture."""
+    with ExitStack() as stack:
+        for module in sge_blocks(network).values():
+            handle = module.gate.register_forward_hook(lambda _m, _x, a: a.mean((2, 3), True).expand_as(a))
+            stack.callback(handle.remove)
+        yield
+
+
 @torch.inference_mode()
 def look(network: torch.nn.Module, pictures: torch.Tensor, *, flat: bool = False) -> tuple:
     """Classes (N,), and by block the masks' spread and openness by group; ``flat``: each mask at its mean."""
     hits, spreads, opens = [], {}, {}
-    with ExitStack() as stack:
-        for module in sge_blocks(network).values() if flat else ():
-            handle = module.gate.register_forward_hook(lambda _m, _x, a: a.mean((2, 3), True).expand_as(a))
-            stack.callback(handle.remove)
+    with flat_masks(network) if flat else nullcontext():
         for batch in pictures.split(BATCH):
             with sge.MaskCapture(network) as seen:
                 hits.append(network(batch).argmax(1))
@@ -97,21 +105,50 @@ def share(hits: torch.Tensor) -> str:
     return f"{hits.float().mean():.3f}"
 
 
-def distances(lens: sge.Lens, signal: str, labels: list) -> dict[str, np.ndarray]:
-    """By part (pictures, groups): the peak's distance from the nearest label, of the shorter side; NaN: none."""
+def sure_labels() -> list[dict]:
+    """Of the labelled pictures those that the labeller did not doubt."""
+    labels = json.loads((DATA / "parts_dev.json").read_text("utf-8"))["pictures"]
+    return [label for label in labels if not label["unsure"]]
+
+
+def distances(
+    lens: sge.Lens, signal: str, labels: list, size: int | None = SIZE, finest: int = 16
+) -> dict[str, np.ndarray]:
+    """By part (pictures, groups): the peak's distance from the nearest label, of the shorter side; NaN: none.
+
+    Groups of blocks with a stride of at least ``finest``, in the network's order.
+    """
     found: dict[str, list] = {kind: [] for kind in PARTS}
     for label in labels:
         picture = decode(DATA / "parts_dev" / label["file"])
-        analysis = lens.look([frame(picture, lens.model.preprocess, "whole", SIZE)])[0]
+        analysis = lens.look([frame(picture, lens.model.preprocess, "whole", size)])[0]
         maps = getattr(analysis, signal)
         peaks = [
-            peak(one, label) for block in analysis.blocks if block.stride >= 16 for one in maps[block.name]
+            peak(one, label)
+            for block in analysis.blocks
+            if block.stride >= finest
+            for one in maps[block.name]
         ]
-        for kind, keys in PARTS.items():
-            points = [label[key] for key in keys if label[key]]
-            away = np.linalg.norm(np.array(peaks)[:, None] - np.array(points or [[np.nan] * 2]), axis=2)
-            found[kind].append(away.min(1) / min(label["width"], label["height"]))
+        for kind, away in from_parts(np.array(peaks), label).items():
+            found[kind].append(away)
     return {kind: np.array(rows) for kind, rows in found.items()}
+
+
+def from_parts(places: np.ndarray, label: dict) -> dict[str, np.ndarray]:
+    """By part (N,): distance of places (N, 2) from the nearest label, of the picture's shorter side; NaN: none."""
+    found = {}
+    for kind, keys in PARTS.items():
+        points = [label[key] for key in keys if label[key]]
+        away = np.linalg.norm(places[:, None] - np.array(points or [[np.nan] * 2]), axis=2)
+        found[kind] = away.min(1) / min(label["width"], label["height"])
+    return found
+
+
+def left_out(away: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each picture (N,) the group that is best on all others, and its distance on this one; (N, G) given."""
+    hits = away < REACH
+    chosen = (hits.sum(0, keepdims=True) - hits).argmax(1)
+    return chosen, away[np.arange(len(away)), chosen]
 
 
 def parts(lens: sge.Lens, signal: str, labels: list) -> None:
@@ -119,20 +156,17 @@ def parts(lens: sge.Lens, signal: str, labels: list) -> None:
     names = None
     for kind, away in distances(lens, signal, labels).items():
         away = away[np.isfinite(away).all(1)]
-        hits = away < REACH
-        others = hits.sum(0, keepdims=True) - hits
-        chosen = others.argmax(1)
+        chosen, distance = left_out(away)
         names = names or [
             f"{block}/g{g}"
             for block, module in sge_blocks(lens.model.network).items()
             for g in range(module.groups)
         ]
         first = len(names) - away.shape[1]  # the fine blocks come first and are left out
-        rows = np.arange(len(away))
-        close = (away[rows, chosen] < REACH / 2).mean()
+        within = [(distance < reach).mean() for reach in (REACH, REACH / 2)]
         favourite = names[first + np.bincount(chosen).argmax()]
         print(
-            f"{signal}: {kind} {hits[rows, chosen].mean():.2f} within {REACH}, {close:.2f} within {REACH / 2}, "
+            f"{signal}: {kind} {within[0]:.2f} within {REACH}, {within[1]:.2f} within {REACH / 2}, "
             f"of {len(away)}; mostly {favourite}"
         )
 
@@ -142,8 +176,7 @@ def main(name: str) -> None:
     awake = sge.load_model(name)
     asleep = based(name).network(asleep=True)
     answers(awake, asleep)
-    labels = json.loads((DATA / "parts_dev.json").read_text("utf-8"))["pictures"]
-    labels = [label for label in labels if not label["unsure"]]
+    labels = sure_labels()
     parts(sge.Lens(awake), "masks", labels)
     awake.network.load_state_dict(asleep.state_dict())
     parts(sge.Lens(awake), "similarity", labels)

@@ -1,0 +1,102 @@
+"""Makes the shipped ``sge_resnet18_dogs`` of a training's best weights: half precision, and a card of what is measured.
+
+Reads ../shared/data (or SGE_SHARED). docs/models.md has the training's command.
+
+    .venv/bin/python docs/ship_dogs.py runs/dogs/best.safetensors
+"""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from awake_figures import DATA, flat_masks
+
+import sge
+from sge.catalogue import shipped_files
+from sge.checkpoint import read_weights, sha256_of, write_weights
+from sge.evaluate import evaluate
+from sge.places import shipped
+from sge.registry import load_model
+
+NAME = "sge_resnet18_dogs"
+DEV, UNSEEN = DATA / "dogs_dev.tar", "ILSVRC2012_val"
+WHOLE = 192
+"""Shorter side at which a visitor's picture is looked at, in pixels: finer masks than at the 128 of the figures."""
+OPENS_WITH = {"block": "layer3.1", "group": 0, "reason": "not chosen yet"}
+
+
+def main(trained: str) -> None:
+    """Writes the file, measures what is in it, writes the card."""
+    weights = read_weights(trained)
+    preprocess = asdict(replace(load_model(trained).preprocess, whole=WHOLE))
+    metadata = {key: weights.metadata[key] for key in ("sge.arch", "sge.labels")} | {
+        "sge.preprocess": preprocess
+    }
+    state = {
+        key: value.half() if value.is_floating_point() else value for key, value in weights.state.items()
+    }
+    file = shipped("weights") / f"{NAME}.safetensors"
+    write_weights(file, state, metadata)
+    card = described(file, weights.metadata["sge.card"])
+    file.with_name(f"{NAME}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    assert shipped_files()[NAME] == file
+    load_model(NAME)
+
+
+def described(file: Path, trained: dict) -> dict:
+    """The card."""
+    model = sge.load_model(file)
+    dev, unseen = (evaluate(model, DEV, only=only, batch=32) for only in (None, UNSEEN))
+    with flat_masks(model.network):
+        flat = evaluate(model, DEV, batch=32)
+    protocol = f"shorter side {model.preprocess.resize}, centre crop {model.preprocess.size}, one view"
+    command = f"sge eval dogs_dev.tar --model {NAME}"
+    return {
+        "title": "SGE-ResNet-18, dogs",
+        "sentence": (
+            "Knows ten dog breeds and nothing else: whatever it is shown, it names one of them. Trained here from "
+            "scratch with SGE in every block, so its masks are what it really multiplies by."
+        ),
+        "gates": "trained",
+        "data": (
+            "Imagewoof's 9,025 training pictures (ten breeds of ImageNet), labels and the answers and similarity maps "
+            "of sge_efficientnet_lite0; the epoch was chosen on 2,016 of Imagewoof's validation pictures"
+        ),
+        "accuracy": [
+            {
+                "pictures": dev.pictures,
+                "top1": round(dev.top1, 3),
+                "top5": round(dev.top5, 3),
+                "set": (
+                    "2,016 of Imagewoof's validation pictures, over its ten breeds; the epoch was chosen on them, and the "
+                    "teacher has seen most of them"
+                ),
+                "protocol": protocol,
+                "command": command,
+            },
+            {
+                "pictures": unseen.pictures,
+                "top1": round(unseen.top1, 3),
+                "top5": round(unseen.top5, 3),
+                "set": "those 84 of them that the teacher has not seen either",
+                "protocol": protocol,
+                "command": f"{command} --only {UNSEEN}",
+            },
+        ],
+        "licence": "Apache-2.0; learned from ImageNet pictures, whose terms are for research and non-commercial use",
+        "source": "trained with sge train; made with docs/ship_dogs.py",
+        "sha256": sha256_of(file),
+        "opens_with": OPENS_WITH,
+        "made_from": trained["made_from"]
+        | {
+            "measured": {
+                "command": "docs/trained_figures.py",
+                "top1_masks_at_their_means": round(flat.top1, 3),
+            }
+        },
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
