@@ -26,7 +26,7 @@ from sge.train.maps import TeacherMaps, maps_key, write_maps
 from sge.train.parallel import Team
 from sge.train.pictures import TrainingSet, open_set
 from sge.train.reports import EpochReport, StepReport
-from sge.train.start import from_nothing, from_weights
+from sge.train.start import Start, from_nothing, from_weights
 from sge.train.teachers import CropTeacher, any_teacher
 from sge.wordnet import class_indices
 
@@ -103,7 +103,7 @@ def train(order: Order, team: Team, listeners: Listeners) -> Path | None:
             listeners.epoch(report)
 
         trainer.run(on_step, on_epoch)
-    return _written(order, start.arch, trainer, lesson)
+    return _written(order, start, trainer, lesson)
 
 
 def _data(order: Order, cache: Path, listeners: Listeners) -> tuple[TrainingSet, TrainingSet]:
@@ -160,15 +160,15 @@ def _maps(
         return TeacherMaps(path, key)
 
 
-def _written(order: Order, arch: str, trainer: Trainer, lesson: Lesson) -> Path:
+def _written(order: Order, start: Start, trainer: Trainer, lesson: Lesson) -> Path:
     classes = lesson.train.classes
     network = trainer.student.network
     target = order.out / BEST
     metadata: dict[str, Any] = {
-        "sge.arch": arch,
+        "sge.arch": start.arch,
         "sge.labels": _labels(classes),
         "sge.preprocess": asdict(trainer.preprocess),
-        "sge.card": _card(order, arch, lesson, trainer.best, bool(sge_blocks(network))),
+        "sge.card": _card(order, start, lesson, trainer.best, bool(sge_blocks(network))),
     }
     state: dict[str, Tensor] = trainer.best_state
     write_weights(target, state, metadata)
@@ -186,7 +186,7 @@ def _labels(classes: list[str]) -> list[str]:
     return [imagenet_labels()[number] for number in numbers.values()]
 
 
-def _card(order: Order, arch: str, lesson: Lesson, best: float, gated: bool) -> dict[str, Any]:
+def _card(order: Order, start: Start, lesson: Lesson, best: float, gated: bool) -> dict[str, Any]:
     config, data = order.config, lesson.train
     began = "from scratch" if order.start is None else f"from {Path(order.start).name}"
     taught = f" with {Path(order.teacher).name} as teacher" if order.teacher else ""
@@ -195,7 +195,7 @@ def _card(order: Order, arch: str, lesson: Lesson, best: float, gated: bool) -> 
         for name, paths in (("train", order.train), ("dev", order.dev))
     }
     card = Card(
-        title=arch,
+        title=start.arch,
         sentence=(
             f"Trained {began}{taught} on {len(data.targets)} pictures of {len(data.classes)} classes "
             f"({sets['train']}), {config.epochs} epochs."
@@ -210,7 +210,9 @@ def _card(order: Order, arch: str, lesson: Lesson, best: float, gated: bool) -> 
                 "command": "sge train",
             }
         ],
-        made_from={"recipe": config.to_dict(), "torch": torch.__version__} | lesson.about,
+        made_from={"recipe": config.to_dict(), "torch": torch.__version__}
+        | ({"start": start.about} if start.about else {})
+        | lesson.about,
     ).to_dict()
     del card["sha256"]
     return card

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from sge.catalogue import model_names
-from sge.checkpoint import read_weights
+from sge.checkpoint import digest, read_weights
 from sge.errors import CheckpointError, UnknownModelError
 from sge.framing import Preprocess
 from sge.layout import State
@@ -36,6 +37,8 @@ class Start:
     """Its name among the registry's architectures."""
     preprocess: Preprocess
     """Normalisation and sizes of its input."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """For the card: the weights' ``name``, their ``digest`` and what they were ``made_from``; empty from scratch."""
 
 
 def from_nothing(config: TrainConfig, classes: int) -> Start:
@@ -66,13 +69,14 @@ def from_weights(name: str, config: TrainConfig, classes: int) -> Start:
     if known is None:
         known = _plain_resnet(Path(name), config)
     network, arch = known.network, known.arch
+    about = {"name": Path(name).name, "digest": digest(network.state_dict(), {})} | known.about
     if config.attention == "sge" and re.fullmatch(r"resnet\d+", arch):
         insert_sge(network, config.groups)
         arch = f"sge_{arch}"
     _new_head(network, classes, config.seed)
     if all(not bool(module.weight.any()) for module in sge_blocks(network).values()):
         _set_gates(network, config)
-    return Start(network.train(), arch, _sized(known.preprocess, config))
+    return Start(network.train(), arch, _sized(known.preprocess, config), about)
 
 
 def _sized(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
@@ -92,7 +96,8 @@ def _known(name: str) -> Start | None:
     except CheckpointError as error:
         log.info("%s is no file of ours (%s); a plain ResNet is tried.", name, error)
         return None
-    return Start(model.network, model.arch, model.preprocess)
+    made_from = model.card.made_from
+    return Start(model.network, model.arch, model.preprocess, {"made_from": made_from} if made_from else {})
 
 
 def _plain_resnet(path: Path, config: TrainConfig) -> Start:

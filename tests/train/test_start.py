@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 
+from sge.catalogue import shipped_cards
 from sge.checkpoint import write_weights
 from sge.errors import CheckpointError, UnknownModelError
 from sge.nn.blocks import sge_blocks
@@ -62,6 +63,15 @@ def test_a_model_of_the_registry_goes_on():
     assert all(
         float(module.weight.detach().mean()) == pytest.approx(0.2) for module in sge_blocks(student).values()
     )
+
+
+def test_the_card_can_tell_where_a_training_began(plain_file):
+    assert from_nothing(TrainConfig(), 3).about == {}
+    about = from_weights(str(plain_file[0]), TrainConfig(), 3).about
+    assert about["name"] == "plain.pth"
+    assert about["digest"] != from_weights("sge_efficientnet_lite0", TrainConfig(), 3).about["digest"]
+    awake = from_weights("sge_efficientnet_lite0_awake", TrainConfig(), 3).about
+    assert awake["made_from"] == shipped_cards()["sge_efficientnet_lite0_awake"]["made_from"]
 
 
 def test_the_seed_decides_the_start():
