@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sge.images import MAX_PIXELS
-from sge.registry import AWAKE_MODEL, DEFAULT_MODEL
+from sge.registry import AWAKE_MODEL, DEFAULT_MODEL, DOGS_MODEL
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     models: Annotated[list[str], NoDecode] = Field(
-        default=[DEFAULT_MODEL, AWAKE_MODEL],
+        default=[DEFAULT_MODEL, AWAKE_MODEL, DOGS_MODEL],
         min_length=1,
         description="names or weights files, separated by commas; the first is the default",
     )

@@ -26,7 +26,13 @@ REACH = 0.1
 
 def main(name: str = "sge_efficientnet_lite0") -> None:
     """Prints the three best groups for each."""
-    lens = sge.Lens(sge.load_model(name))
+    for kind, groups in counted(sge.Lens(sge.load_model(name))).items():
+        best = sorted(groups, key=lambda name: -sum(groups[name]))[:3]
+        print(kind, ", ".join(f"{name} {sum(groups[name])} of {len(groups[name])}" for name in best))
+
+
+def counted(lens: sge.Lens) -> dict[str, dict[str, list[bool]]]:
+    """By kind and ``block/gN``: photo by photo, whether the peak lay there."""
     signal = "similarity" if lens.model.sleeping else "masks"
     labels = json.loads((SHARED / "data" / "parts_dev.json").read_text("utf-8"))["pictures"]
     hits: dict[str, dict[str, list[bool]]] = {kind: defaultdict(list) for kind in ("face", "nose", "eye")}
@@ -39,9 +45,7 @@ def main(name: str = "sge_efficientnet_lite0") -> None:
                 getattr(analysis, signal)[block.name] if block.stride >= 16 else ()
             ):
                 score(hits, f"{block.name}/g{group}", peak(values, label), label)
-    for kind, groups in hits.items():
-        best = sorted(groups, key=lambda name: -sum(groups[name]))[:3]
-        print(kind, ", ".join(f"{name} {sum(groups[name])} of {len(groups[name])}" for name in best))
+    return hits
 
 
 def peak(values: np.ndarray, label: dict) -> np.ndarray:

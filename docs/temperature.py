@@ -5,8 +5,6 @@ Reads ../shared/data (or SGE_SHARED).
     .venv/bin/python docs/temperature.py
 """
 
-from pathlib import Path
-
 import torch
 from opening_group import SHARED
 from scipy.optimize import brentq
@@ -16,10 +14,10 @@ from sge.framing import frame
 from sge.images import decode
 
 
-def logits(model: sge.Model, paths: list[Path], framing: str) -> torch.Tensor:
-    """(pictures, classes), as the network gives them."""
+def logits(model: sge.Model, pictures: list, framing: str) -> torch.Tensor:
+    """(pictures, classes), as the network gives them; pictures as ``decode`` takes them."""
     with torch.inference_mode():
-        tensors = (frame(decode(path), model.preprocess, framing).tensor for path in paths)
+        tensors = (frame(decode(one), model.preprocess, framing).tensor for one in pictures)
         return torch.cat([model.network(tensor[None]) for tensor in tensors])
 
 
@@ -28,18 +26,21 @@ def sureness(values: torch.Tensor, temperature: float = 1.0) -> float:
     return float((values / temperature).softmax(1).amax(1).mean())
 
 
+def compared(model: sge.Model, pictures: list) -> tuple[float, float, float]:
+    """Sureness of the centre crop, of ``whole`` as it is, and the temperature that makes them equal."""
+    center, whole = (logits(model, pictures, framing) for framing in ("center", "whole"))
+    wanted = sureness(center)
+    return wanted, sureness(whole), brentq(lambda t: sureness(whole, t) - wanted, 0.1, 10)
+
+
 def main() -> None:
     """Prints the temperature for dogs, for things, and for both."""
     model = sge.load_model("sge_efficientnet_lite0")
     dogs = sorted((SHARED / "data" / "imagenet_val_dogs").glob("*/*"))[::3]
     things = sorted((SHARED / "data" / "no_face").iterdir())
     for name, paths in (("dogs", dogs), ("things", things), ("both", dogs + things)):
-        center, whole = (logits(model, paths, framing) for framing in ("center", "whole"))
-        wanted = sureness(center)
-        found = brentq(lambda t, whole=whole, wanted=wanted: sureness(whole, t) - wanted, 0.1, 10)
-        print(
-            f"{name}: {len(paths)}, center {wanted:.3f}, whole {sureness(whole):.3f}, temperature {found:.3f}"
-        )
+        center, whole, found = compared(model, paths)
+        print(f"{name}: {len(paths)}, center {center:.3f}, whole {whole:.3f}, temperature {found:.3f}")
 
 
 if __name__ == "__main__":

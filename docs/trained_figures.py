@@ -21,7 +21,7 @@ from sge.store import pictures_in
 DEV = DATA / "dogs_dev.tar"
 UNSEEN = "ILSVRC2012_val"
 """Dev pictures that the ImageNet-trained teacher has not seen either."""
-FINEST = 8
+FINEST = 4
 EVERY = 16
 """Masks are looked at in each so-many-th dev picture."""
 

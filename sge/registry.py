@@ -30,6 +30,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 DEFAULT_MODEL = "sge_efficientnet_lite0"
 AWAKE_MODEL = "sge_efficientnet_lite0_awake"
+DOGS_MODEL = "sge_resnet18_dogs"
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class Models extends StoreElement {
       make("b", {}, title),
       make("span", {}, ready ? model.card.sentence : reason(model)),
       ready ? make("span", { class: "facts" }, facts(model.card)) : null,
+      ready && model.default && model.card.opens_service ? make("span", { class: "facts" }, model.card.opens_service) : null,
     );
     return make("li", { class: ready ? null : "not-ready" }, use, ready && !current ? this.compareButton(name, title) : null);
   }

@@ -15,6 +15,7 @@ from safetensors.numpy import load as from_safetensors
 from starlette.testclient import TestClient
 
 from app.schemas import AnalysisOut
+from app.settings import Settings
 from sge import Analysis, Lens
 from sge.checkpoint import write_weights
 from sge.images import FORMATS
@@ -302,6 +303,21 @@ def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: byte
 
 
 # Models, health, metrics.
+
+
+def test_all_three_shipped_models_answer(photo: bytes) -> None:
+    """As the service starts without settings."""
+    with running(models=Settings().models) as one:
+        asleep, awake, dogs = one.client.get(f"{API}/models").json()
+        assert asleep["default"]
+        assert asleep["card"]["opens_service"]
+        assert (awake["card"]["gates"], dogs["card"]["gates"]) == ("awake", "trained")
+        assert not any(block["sleeping"] for block in dogs["blocks"])
+        said = one.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
+        assert (said["signal"], said["model"]["gates"]) == ("mask", "trained")
+        assert len(said["predictions"]) == 5
+        breeds = one.engine.slots[dogs["name"]].require_lens().model.labels
+        assert {entry["label"] for entry in said["predictions"]} <= set(breeds)
 
 
 def test_models_are_listed_with_their_cards(client: TestClient) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from sge.checkpoint import write_weights
 from sge.model import Card
-from sge.registry import DEFAULT_MODEL, load_model
+from sge.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -54,7 +54,7 @@ def register_twin(folder):
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """``sge serve`` on a free port, with the shipped model and a twin of it; its address."""
+    """``sge serve`` on a free port, with the shipped model, a twin of it, and the one that was trained here; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -64,7 +64,7 @@ def service(tmp_path_factory):
     environment = os.environ | {
         "SGE_MAX_BYTES": str(4 * 1024 * 1024),
         "SGE_MODEL_DIR": str(folder),
-        "SGE_MODELS": f"{DEFAULT_MODEL},twin",
+        "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL}",
     }
     process = subprocess.Popen([sys.executable, "-c", code, "serve", "--port", str(port)], env=environment)
     try:

@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from sge.catalogue import shipped_cards
+from sge.registry import DOGS_MODEL
 from tests.browser.acting import settled
 from tests.browser.finding import ANALYSES, change
 
@@ -71,14 +73,17 @@ def test_a_service_that_has_gone_is_told(open_page):
 def test_each_model_in_a_sentence(open_page, width, height):
     page = open_page(width, height).page
     menu = open_menu(page)
-    expect(menu.locator(".model")).to_have_count(2)
-    first, twin = menu.locator(".model").all()
+    expect(menu.locator(".model")).to_have_count(3)
+    first, twin, dogs = menu.locator(".model").all()
     expect(first).to_have_attribute("aria-pressed", "true")
     expect(first).to_contain_text("Knows ImageNet")
     expect(first).to_contain_text(re.compile(r"\d\d\.\d % right at first guess on the 500 pictures"))
     expect(first).to_contain_text("SGE inserted, gates")
     expect(twin).to_contain_text("The same weights under another name.")
     expect(twin).to_contain_text("Nothing was measured here; SGE inserted, gates asleep.")
+    expect(first).to_contain_text("The service opens with it:")
+    expect(dogs).to_contain_text("trained with SGE.")
+    expect(dogs).not_to_contain_text("The service opens")
     box = menu.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
@@ -112,6 +117,20 @@ def test_pins_wait_for_their_model(open_page):
     expect(page.locator(".chip b")).to_have_text(["blocks.5.0/g3"])
     settled(page)
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
+
+
+def test_a_network_trained_with_sge_opens_with_its_masks(open_page):
+    page = open_page().page
+    open_menu(page).locator(f"[data-model={DOGS_MODEL}]").click()
+    expect(page.locator("sge-models > button")).to_have_text("SGE-ResNet-18, dogs")
+    settled(page)
+    expect(page.get_by_test_id("gates")).to_contain_text("what you see is the mask")
+    expect(page.get_by_role("radio", name=re.compile("^Mask"))).to_be_checked()
+    opening = shipped_cards()[DOGS_MODEL]["opens_with"]
+    expect(page.get_by_test_id("legend")).to_contain_text(f"{opening['block']}/g{opening['group']}")
+    expect(page.locator("sge-wall [data-group]")).to_have_count(64)
+    page.get_by_role("radio", name=re.compile("^Similarity")).check(force=True)
+    expect(page.get_by_test_id("legend")).to_contain_text("similarity")
 
 
 def test_maps_of_another_attention_are_not_called_sges(open_page):

@@ -39,6 +39,17 @@ def test_bad_files_are_listed_and_the_rest_is_done(sge_command, photos, tmp_path
     ]
 
 
+def test_the_network_that_was_trained_here(sge_command, tmp_path):
+    photo = SAMPLES / "shepherd.jpg"
+    result = sge_command("analyze", photo, "-o", tmp_path, "--model", "sge_resnet18_dogs", "--format", "npz")
+    assert result.exit_code == 0, result.stderr
+    analysis = sge.Analysis.open(tmp_path / "shepherd.npz", picture=photo)
+    assert analysis.signal == "mask"
+    assert {len(masks) for masks in analysis.masks.values()} == {64}
+    predicted = sge_command("predict", photo, "--model", "sge_resnet18_dogs", "--json")
+    assert json.loads(predicted.stdout)["predictions"][0]["label"] == analysis.predictions[0].label
+
+
 @pytest.mark.parametrize("ending", ["json", "npz", "safetensors"])
 def test_records_open_again(sge_command, tmp_path, ending):
     result = sge_command("analyze", SAMPLES / "shepherd.jpg", "-o", tmp_path, "--format", ending)
