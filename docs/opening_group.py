@@ -33,7 +33,6 @@ def main(name: str = "sge_efficientnet_lite0") -> None:
 
 def counted(lens: sge.Lens) -> dict[str, dict[str, list[bool]]]:
     """By kind and ``block/gN``: photo by photo, whether the peak lay there."""
-    signal = "similarity" if lens.model.sleeping else "masks"
     labels = json.loads((SHARED / "data" / "parts_dev.json").read_text("utf-8"))["pictures"]
     hits: dict[str, dict[str, list[bool]]] = {kind: defaultdict(list) for kind in ("face", "nose", "eye")}
     for label in labels:
@@ -41,9 +40,7 @@ def counted(lens: sge.Lens) -> dict[str, dict[str, list[bool]]]:
             continue
         analysis = lens.analyze(SHARED / "data" / "parts_dev" / label["file"])
         for block in analysis.blocks:
-            for group, values in enumerate(
-                getattr(analysis, signal)[block.name] if block.stride >= 16 else ()
-            ):
+            for group, values in enumerate(analysis.maps(block.name) if block.stride >= 16 else ()):
                 score(hits, f"{block.name}/g{group}", peak(values, label), label)
     return hits
 

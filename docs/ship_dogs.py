@@ -2,7 +2,7 @@
 
 Reads ../shared/data (or SGE_SHARED). docs/models.md has the training's command.
 
-    .venv/bin/python docs/ship_dogs.py runs/dogs/best.safetensors
+    .venv/bin/python docs/ship_dogs.py runs/dogs3/best.safetensors
 """
 
 import json
@@ -10,9 +10,10 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from awake_figures import DATA, flat_masks
+from awake_figures import flat_masks
 from opening_group import counted
 from temperature import compared
+from trained_figures import DEV, UNSEEN, dev_pictures
 
 import sge
 from sge.catalogue import shipped_files
@@ -20,13 +21,10 @@ from sge.checkpoint import read_weights, sha256_of, write_weights
 from sge.evaluate import evaluate
 from sge.framing import Preprocess
 from sge.places import shipped
-from sge.registry import load_model
-from sge.store import pictures_in
+from sge.registry import DOGS_MODEL, load_model
 
-NAME = "sge_resnet18_dogs"
-DEV, UNSEEN = DATA / "dogs_dev.tar", "ILSVRC2012_val"
-SIZE, WHOLE = 160, 192
-"""Centre crop of the figures, and shorter side at which a visitor's picture is looked at; pixels."""
+WHOLE = 192
+"""Shorter side at which a visitor's picture is looked at, in pixels: finer masks than at the crop of the figures."""
 EVERY = 4
 """The temperature is found on each so-many-th dev picture."""
 
@@ -40,19 +38,18 @@ def main(trained: str) -> None:
     state = {
         key: value.half() if value.is_floating_point() else value for key, value in weights.state.items()
     }
-    file = shipped("weights") / f"{NAME}.safetensors"
+    file = shipped("weights") / f"{DOGS_MODEL}.safetensors"
     write_weights(file, state, metadata)
     card = described(file, weights.metadata["sge.card"])
-    file.with_name(f"{NAME}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    assert shipped_files()[NAME] == file
-    load_model(NAME)
+    file.with_name(f"{DOGS_MODEL}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    assert shipped_files()[DOGS_MODEL] == file
+    load_model(DOGS_MODEL)
 
 
 def sized(model: sge.Model) -> Preprocess:
     """What the shipped network is fed with; ``whole`` is as sure as the centre crop."""
-    preprocess = replace(model.preprocess, size=SIZE, resize=round(SIZE * 256 / 224), whole=WHOLE)
-    pictures = [data for i, (_, data) in enumerate(pictures_in(DEV)) if i % EVERY == 0]
-    center, whole, temperature = compared(replace(model, preprocess=preprocess), pictures)
+    preprocess = replace(model.preprocess, whole=WHOLE)
+    center, whole, temperature = compared(replace(model, preprocess=preprocess), dev_pictures(EVERY))
     print(f"center {center:.3f}, whole {whole:.3f}, temperature {temperature:.3f}")
     return replace(preprocess, whole_temperature=round(temperature, 2))
 
@@ -74,7 +71,7 @@ def described(file: Path, trained: dict) -> dict:
     with flat_masks(model.network):
         flat = evaluate(model, DEV, batch=32)
     protocol = f"shorter side {model.preprocess.resize}, centre crop {model.preprocess.size}, one view"
-    command = f"sge eval dogs_dev.tar --model {NAME}"
+    command = f"sge eval dogs_dev.tar --model {DOGS_MODEL}"
     return {
         "title": "SGE-ResNet-18, dogs",
         "sentence": (

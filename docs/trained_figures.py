@@ -16,6 +16,7 @@ from sge.capture import sge_blocks
 from sge.evaluate import evaluate
 from sge.framing import frame
 from sge.images import decode
+from sge.registry import DOGS_MODEL
 from sge.store import pictures_in
 
 DEV = DATA / "dogs_dev.tar"
@@ -24,6 +25,11 @@ UNSEEN = "ILSVRC2012_val"
 FINEST = 4
 EVERY = 16
 """Masks are looked at in each so-many-th dev picture."""
+
+
+def dev_pictures(every: int) -> list[bytes]:
+    """Files of each so-many-th dev picture."""
+    return [data for i, (_, data) in enumerate(pictures_in(DEV)) if i % every == 0]
 
 
 def answers(model: sge.Model, size: int | None) -> None:
@@ -41,9 +47,8 @@ def answers(model: sge.Model, size: int | None) -> None:
 @torch.inference_mode()
 def spreads(model: sge.Model, size: int | None) -> dict[str, float]:
     """By block the median group's mean standard deviation of its mask over space."""
-    chosen = [data for i, (_, data) in enumerate(pictures_in(DEV)) if i % EVERY == 0]
     seen: dict[str, list] = {}
-    for data in chosen:
+    for data in dev_pictures(EVERY):
         with sge.MaskCapture(model.network) as capture:
             model.network(frame(decode(data), model.preprocess, "center", size).tensor[None])
         for name, mask in capture.masks.items():
@@ -84,7 +89,7 @@ def hits(away: np.ndarray) -> str:
     return f"{(away < REACH).mean():.2f} / {(away < REACH / 2).mean():.2f}"
 
 
-def main(name: str = "sge_resnet18_dogs", size: str | None = None) -> None:
+def main(name: str = DOGS_MODEL, size: str | None = None) -> None:
     """Everything."""
     model = sge.load_model(name)
     side = int(size) if size else None

@@ -1,6 +1,8 @@
 """Makes docs/trained_masks.jpg: masks of the network that was trained here, on shipped photos that it has never seen.
 
-.venv/bin/python docs/trained_masks.py
+Needs nothing but the repository.
+
+    .venv/bin/python docs/trained_masks.py
 """
 
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import sge
+from sge.registry import DOGS_MODEL
 
 PHOTOS = {"shepherd": "a breed it does not know", "chelsea": "no dog", "lemurs": "no dog"}
 GROUPS = (("layer2.1", 49), ("layer3.0", 47), ("layer3.1", 36), ("layer4.0", 60))
@@ -18,7 +21,7 @@ INK = "#16181d"
 
 def main() -> None:
     """Writes the figure beside this file."""
-    lens = sge.Lens(sge.load_model("sge_resnet18_dogs"))
+    lens = sge.Lens(sge.load_model(DOGS_MODEL))
     figure, axes = plt.subplots(len(PHOTOS), 1 + len(GROUPS), figsize=(14, 7.6), dpi=100)
     for row, (name, note) in zip(axes, PHOTOS.items(), strict=True):
         analysis = lens.analyze(ROOT / "static" / "samples" / f"{name}.jpg")
