@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app import answers
-from app.document import BINARY, PICTURE_BODY, PICTURE_PROBLEMS, problems
+from app import responses as answers
 from app.engine import Engine, Slot
 from app.errors import ProblemError
 from app.metrics import CONTENT_TYPE
+from app.openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
+from app.requests import look, working
 from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut
-from app.work import look, working
 from sge.errors import ChoiceError
 
 
@@ -36,7 +36,7 @@ ModelName = Annotated[
     str | None, Query(max_length=200, description="one of the service's models; the first is the default")
 ]
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many classes")]
-Framing = Annotated[Literal["whole", "center"], Query(description="all of the picture, or its centre square")]
+Framing = Annotated[Literal["whole", "center"], Query(description="all of the image, or its centre square")]
 Signal = Annotated[
     Literal["mask", "similarity"] | None,
     Query(description="by default mask, and similarity where every gate sleeps"),
@@ -53,7 +53,7 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
 
 
 @router.post(
-    "/predict", response_model=list[PredictionOut], responses=PICTURE_PROBLEMS, openapi_extra=PICTURE_BODY
+    "/predict", response_model=list[PredictionOut], responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY
 )
 async def predict(
     request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
@@ -72,8 +72,8 @@ _MASK_TYPES = {
 @router.post(
     "/masks",
     response_model=MasksOut,
-    responses=PICTURE_PROBLEMS | {200: {"content": _MASK_TYPES}},
-    openapi_extra=PICTURE_BODY,
+    responses=IMAGE_PROBLEMS | {200: {"content": _MASK_TYPES}},
+    openapi_extra=IMAGE_BODY,
 )
 async def masks(
     request: Request,
@@ -102,8 +102,8 @@ async def masks(
 @router.post(
     "/overlay",
     response_class=Response,
-    responses=PICTURE_PROBLEMS | {200: {"content": {"image/png": {"schema": BINARY}}}},
-    openapi_extra=PICTURE_BODY,
+    responses=IMAGE_PROBLEMS | {200: {"content": {"image/png": {"schema": BINARY}}}},
+    openapi_extra=IMAGE_BODY,
 )
 async def overlay(
     request: Request,
@@ -122,7 +122,7 @@ async def overlay(
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
-    """The picture at its own size with one group's map over it, or several, each in its own colour."""
+    """The image at its own size with one group's map over it, or several, each in its own colour."""
     async with working(engine, model):
         analysis = await look(request, engine, model, framing)
         chosen = answers.choose(analysis, block, group, signal, one_block=True)
@@ -139,8 +139,8 @@ async def overlay(
 @router.post(
     "/analyze",
     response_model=AnalysisOut,
-    responses=PICTURE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
-    openapi_extra=PICTURE_BODY,
+    responses=IMAGE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    openapi_extra=IMAGE_BODY,
 )
 async def analyze(
     request: Request,

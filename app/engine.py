@@ -20,12 +20,12 @@ from PIL import Image
 from app.errors import ProblemError
 from app.metrics import Metrics
 from app.settings import Settings
-from sge.analysis import Analysis, BlockInfo
+from sge.analysis.analysis import Analysis, BlockInfo
 from sge.errors import SGEError, UnknownModelError
-from sge.framing import Frame, frame
-from sge.images import decode
-from sge.lens import Lens
-from sge.registry import load_model
+from sge.images.decode import decode
+from sge.images.framing import Frame, frame
+from sge.lens.lens import Lens
+from sge.models.registry import load_model
 
 log = logging.getLogger("sge.app")
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Job:
 
 
 class Engine:
-    """Loads the models on the thread that runs them, and answers one analysis a picture.
+    """Loads the models on the thread that runs them, and answers one analysis an image.
 
     Args:
         settings: Limits and models.
@@ -94,7 +94,7 @@ class Engine:
         for name in self.slots:
             metrics.ready.labels(name).set(0)
         self._admitted = 0
-        self._seconds_a_picture = 0.2
+        self._seconds_a_image = 0.2
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -130,17 +130,17 @@ class Engine:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """One of the ``max_queue`` places, held from a picture's first byte to its answer.
+        """One of the ``max_queue`` places, held from an image's first byte to its answer.
 
-        Whatever a picture costs in memory (its bytes, its pixels, its maps) it costs inside a place.
+        Whatever an image costs in memory (its bytes, its pixels, its maps) it costs inside a place.
 
         Raises:
             ProblemError: 503 with the seconds after which a place is likely.
         """
         if self._admitted >= self.settings.max_queue:
-            wait = max(1, round(self._admitted * self._seconds_a_picture))
+            wait = max(1, round(self._admitted * self._seconds_a_image))
             raise ProblemError(
-                503, f"{self._admitted} pictures are waiting. Try again in {wait} s.", "queue", wait
+                503, f"{self._admitted} images are waiting. Try again in {wait} s.", "queue", wait
             )
         self._admitted += 1
         self.metrics.queue_depth.set(self._admitted)
@@ -159,9 +159,9 @@ class Engine:
         framing: str = "whole",
         top_k: int = 5,
     ) -> Analysis:
-        """One picture's analysis: decoded in the pool, looked at on the model's thread.
+        """One image's analysis: decoded in the pool, looked at on the model's thread.
 
-        To be called inside a ``place``. Where the caller is cancelled, a picture that still waits is not
+        To be called inside a ``place``. Where the caller is cancelled, an image that still waits is not
         looked at.
 
         Raises:
@@ -207,7 +207,7 @@ class Engine:
         """The oldest job and those after it that fit; the others stay, in their order."""
         batch = [job for job in waiting if job.goes_with(waiting[0])][: self.settings.max_batch]
         waiting[:] = [job for job in waiting if job not in batch]
-        # A client that has gone, or a time limit, cancels the answer: its picture is not looked at.
+        # A client that has gone, or a time limit, cancels the answer: its image is not looked at.
         return [job for job in batch if job.answer.set_running_or_notify_cancel()]
 
     def _answer(self, batch: list[Job]) -> None:
@@ -222,7 +222,7 @@ class Engine:
                 job.answer.set_exception(error)
             return
         seconds = (time.perf_counter() - started) / len(batch)
-        self._seconds_a_picture = 0.8 * self._seconds_a_picture + 0.2 * seconds
+        self._seconds_a_image = 0.8 * self._seconds_a_image + 0.2 * seconds
         for job, analysis in zip(batch, analyses, strict=True):
             analysis.predictions = analysis.predictions[: job.top_k]
             job.answer.set_result(analysis)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sge.errors import (
-    PictureError,
+    ImageError,
     SGEError,
     TooManyPixelsError,
     UnknownModelError,
@@ -42,7 +42,7 @@ class ProblemError(Exception):
 _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
     (TooManyPixelsError, 413, "pixels"),
     (UnsupportedFormatError, 415, "format"),
-    (PictureError, 422, "broken"),
+    (ImageError, 422, "broken"),
     (UnknownModelError, 404, "model"),
     (SGEError, 422, "parameter"),
 )

@@ -1,4 +1,4 @@
-"""Log lines as JSON, one a line; of a picture only size, format and hash."""
+"""Log lines as JSON, one a line; of an image only size, format and hash."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def configure(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("sge.nn").setLevel(logging.WARNING)
-    # It warns with bytes of the body, which may be a picture's.
+    # It warns with bytes of the body, which may be an image's.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

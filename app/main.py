@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 
 import sge
-from app import api, document, errors, logs, pages
+from app import api, errors, logs, openapi, pages
 from app.engine import Engine
 from app.metrics import Metrics
 from app.middleware import Watch
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="SGE Lens",
         version=sge.__version__,
-        description="Classes, and the spatial mask of every SGE group, for a picture. Nothing is kept.",
+        description="Classes, and the spatial mask of every SGE group, for an image. Nothing is kept.",
         lifespan=lifespan,
         openapi_url="/api/v1/openapi.json",
         # Swagger's page would load scripts from another host.
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.static_folder()), name="static")
-    document.describe_problems(app)
+    openapi.describe_problems(app)
     return app
 
 

@@ -24,11 +24,11 @@ class Metrics:
             registry=self.registry,
         )
         self.queue_depth = Gauge(
-            "sge_queue_depth", "Pictures taken in and not yet answered", registry=self.registry
+            "sge_queue_depth", "Images taken in and not yet answered", registry=self.registry
         )
         self.batch_sizes = Histogram(
             "sge_batch_size",
-            "Pictures in a forward pass",
+            "Images in a forward pass",
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
         )

@@ -89,5 +89,5 @@ class Watch:
             self.metrics.rejected.labels(reason).inc()
         if route.startswith("/api") and not route.endswith(("/live", "/ready", "/metrics")):
             facts = {"method": scope["method"], "route": route, "status": status}
-            facts |= {"seconds": round(seconds, 4), **state.get("picture", {})}
+            facts |= {"seconds": round(seconds, 4), **state.get("image", {})}
             log.info("request", extra=facts | ({"rejected": reason} if reason else {}))

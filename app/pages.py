@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from app import answers
+from app import responses as answers
 from app.api import EngineDep, ModelName
-from app.work import working
-from sge.places import shipped
+from app.requests import working
+from sge.paths import shipped
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(shipped("templates"))
@@ -24,7 +24,7 @@ def static_folder() -> Path:
 
 
 def samples() -> list[dict[str, str]]:
-    """The shipped pictures: ``id``, ``file``, ``title``, ``credit``, ``licence``, ``source``."""
+    """The shipped images: ``id``, ``file``, ``title``, ``credit``, ``licence``, ``source``."""
     listed: list[dict[str, str]] = json.loads(
         (static_folder() / "samples" / "samples.json").read_text("utf-8")
     )

@@ -34,11 +34,11 @@ class BlockOut(BaseModel):
     width: int
     stride: int
     channels: int
-    sleeping: int = Field(description="how many of its groups have weight 0")
+    inactive: int = Field(description="how many of its groups have weight 0")
 
 
 class AtlasOut(BaseModel):
-    """Maps of a block as an 8-bit grey picture: value = lo + v / 255 * (hi - lo)."""
+    """Maps of a block as an 8-bit grey image: value = lo + v / 255 * (hi - lo)."""
 
     groups: int
     height: int
@@ -54,8 +54,8 @@ class MaskOut(AtlasOut):
     numbers: list[int]
 
 
-class PictureOut(BaseModel):
-    """Which picture it was."""
+class ImageOut(BaseModel):
+    """Which image it was."""
 
     name: str | None
     width: int
@@ -69,7 +69,7 @@ class MasksOut(BaseModel):
 
     signal: Literal["mask", "similarity"]
     model: str
-    picture: PictureOut
+    image: ImageOut
     blocks: dict[str, MaskOut]
 
 
@@ -87,7 +87,7 @@ class ModelInfoOut(BaseModel):
     name: str
     title: str
     sentence: str
-    gates: Literal["none", "inserted", "awake", "trained"]
+    gates: Literal["none", "inactive", "tuned", "trained"]
     sha256: str | None
     opens_with: OpensWithOut | None
 
@@ -118,9 +118,9 @@ class PartMapOut(AtlasOut):
 
 
 class GeometryOut(BaseModel):
-    """The window on the picture that the network saw; cells divide it evenly."""
+    """The window on the image that the network saw; cells divide it evenly."""
 
-    picture: list[int] = Field(description="width, height of the upright original, pixels")
+    image: list[int] = Field(description="width, height of the upright original, pixels")
     input: list[int] = Field(description="width, height of the network's input, pixels")
     window: list[float] = Field(description="left, top, right, bottom in pixels of the upright original")
     framing: Literal["whole", "center"]
@@ -130,21 +130,19 @@ class AnalysisOut(BaseModel):
     """Everything of one forward pass."""
 
     version: int
-    picture: PictureOut
+    image: ImageOut
     model: ModelInfoOut
     signal: Literal["mask", "similarity"] = Field(description="what to look at first")
     default_block: str
     predictions: list[PredictionOut]
     blocks: list[BlockOut]
-    parts: list[PartOut] = Field(description="nose, left_eye, right_eye as seen in the picture")
+    parts: list[PartOut] = Field(description="nose, left_eye, right_eye as seen in the image")
     part_maps: dict[str, PartMapOut] = Field(
         description="nose and eye; empty if the model has no part finder. With maps and no parts, none was found."
     )
     geometry: GeometryOut
     focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")
-    contribution: dict[str, list[float]] = Field(
-        description="by block: each group's share of its squared output"
-    )
+    energy: dict[str, list[float]] = Field(description="by block: each group's share of its squared output")
     masks: dict[str, AtlasOut]
     similarity: dict[str, AtlasOut]
 
@@ -163,7 +161,7 @@ class ModelOut(BaseModel):
     classes: int | None
     preprocess: dict[str, Any] | None
     card: dict[str, Any] | None
-    blocks: list[BlockOut] = Field(description="cells as for a 224 px square picture")
+    blocks: list[BlockOut] = Field(description="cells as for a 224 px square image")
 
 
 class HealthOut(BaseModel):

@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sge.images import MAX_PIXELS
-from sge.registry import AWAKE_MODEL, DEFAULT_MODEL, DOGS_MODEL
+from sge.images.decode import MAX_PIXELS
+from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     models: Annotated[list[str], NoDecode] = Field(
-        default=[DEFAULT_MODEL, AWAKE_MODEL, DOGS_MODEL],
+        default=[DEFAULT_MODEL, TUNED_MODEL, DOGS_MODEL],
         min_length=1,
         description="names or weights files, separated by commas; the first is the default",
     )
@@ -38,13 +38,13 @@ class Settings(BaseSettings):
         default=MAX_PIXELS,
         ge=1,
         le=int(Image.MAX_IMAGE_PIXELS or MAX_PIXELS),
-        description="largest picture, pixels (width x height)",
+        description="largest image, pixels (width x height)",
     )
-    max_batch: int = Field(default=8, ge=1, description="most pictures in one forward pass")
+    max_batch: int = Field(default=8, ge=1, description="most images in one forward pass")
     max_queue: int = Field(
         default=32,
         ge=1,
-        description="most pictures taken in at once, from first byte to answer; each may hold max_bytes and "
+        description="most images taken in at once, from first byte to answer; each may hold max_bytes and "
         "3 x max_pixels bytes of memory",
     )
     time_limit_s: float = Field(
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, description="threads that torch computes with; 0: as many as there are cores"
     )
-    decode_threads: int = Field(default=2, ge=1, description="threads that decode and draw pictures")
+    decode_threads: int = Field(default=2, ge=1, description="threads that decode and draw images")
 
     @field_validator("models", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""The picture of a request, read under a cap while it streams in; it never touches the disk."""
+"""The image of a request, read under a cap while it streams in; it never touches the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.settings import MEBIBYTE
 FIELD = "image"
 RAW_TYPES = ("image/", "application/octet-stream")
 MULTIPART_OVERHEAD = 64 * 1024
-"""Bytes that boundaries and part headers may add to a picture of the largest size."""
+"""Bytes that boundaries and part headers may add to an image of the largest size."""
 MAX_TEXT_FIELDS = 16
 MAX_TEXT_BYTES = 4096
 MAX_NAME = 200
@@ -26,21 +26,21 @@ MAX_NAME = 200
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture's bytes, as they came."""
+    """An image's bytes, as they came."""
 
     data: bytes
     name: str | None
 
 
 async def read_upload(request: Request, max_bytes: int) -> Upload:
-    """The picture in a request's body.
+    """The image in a request's body.
 
     Args:
-        request: Multipart with a file field ``image``, or the picture's bytes as ``image/*``.
+        request: Multipart with a file field ``image``, or the image's bytes as ``image/*``.
         max_bytes: The cap; enforced while the body streams in, chunked or not, and for the file itself.
 
     Raises:
-        ProblemError: 400 malformed or without a picture, 413 too large, 415 another kind of body.
+        ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body.
         ClientDisconnect: the client hung up.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -52,11 +52,11 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         raise ProblemError(
             415,
             f"The body's Content-Type is {kind[:80] or 'missing'}. Send multipart/form-data with a file field "
-            f"'{FIELD}', or the picture's bytes with Content-Type: image/jpeg (or its own).",
+            f"'{FIELD}', or the image's bytes with Content-Type: image/jpeg (or its own).",
             "format",
         )
     if not upload.data:
-        raise _malformed("The picture is empty (0 bytes). Send its bytes.")
+        raise _malformed("The image is empty (0 bytes). Send its bytes.")
     return upload
 
 
@@ -75,7 +75,7 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
         part = form.get(FIELD)
         if not isinstance(part, UploadFile):
             raise _malformed(
-                f"The form has no file field '{FIELD}', or is cut off. Name the field that holds the picture so."
+                f"The form has no file field '{FIELD}', or is cut off. Name the field that holds the image so."
             )
         data = await part.read(max_bytes + 1)
         if len(data) > max_bytes:
@@ -125,4 +125,4 @@ def _malformed(detail: str) -> ProblemError:
 
 def _too_large(max_bytes: int) -> ProblemError:
     limit = f"{max_bytes / MEBIBYTE:g} MiB" if max_bytes >= MEBIBYTE else f"{max_bytes} bytes"
-    return ProblemError(413, f"The picture is larger than {limit}. Send a smaller one.", "bytes")
+    return ProblemError(413, f"The image is larger than {limit}. Send a smaller one.", "bytes")

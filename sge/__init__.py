@@ -1,19 +1,19 @@
 """SGE Lens: see what an attention network looks at."""
 
-from sge.analysis import Analysis, BlockInfo, Part, PartMap, Prediction, Share
-from sge.awaken import awaken
-from sge.capture import MaskCapture
+from sge.analysis.analysis import Analysis, BlockInfo, Prediction
 from sge.errors import SGEError
-from sge.finder import Finder
-from sge.fit_parts import Example, fit_parts
-from sge.lens import Lens
-from sge.model import Card, Model
+from sge.lens.lens import Lens
+from sge.models.model import Card, Model
+from sge.models.registry import import_weights, load_model
 from sge.nn import SpatialGroupEnhance, insert_sge, regroup
-from sge.parts import find_parts
-from sge.recipe import Recipe
-from sge.registry import import_weights, load_model
+from sge.nn.capture import MaskCapture
+from sge.parts.find import find_parts
+from sge.parts.finder import Finder, GroupWeight, Part, PartMap
+from sge.parts.fit import Example, fit_parts
+from sge.training.gate_tuning import tune_gates
+from sge.training.gate_tuning_config import GateTuningConfig
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Analysis",
@@ -21,22 +21,22 @@ __all__ = [
     "Card",
     "Example",
     "Finder",
+    "GateTuningConfig",
+    "GroupWeight",
     "Lens",
     "MaskCapture",
     "Model",
     "Part",
     "PartMap",
     "Prediction",
-    "Recipe",
     "SGEError",
-    "Share",
     "SpatialGroupEnhance",
     "__version__",
-    "awaken",
     "find_parts",
     "fit_parts",
     "import_weights",
     "insert_sge",
     "load_model",
     "regroup",
+    "tune_gates",
 ]

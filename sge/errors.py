@@ -1,27 +1,45 @@
-"""Every error that a user of SGE Lens can cause, from pictures to weights."""
+"""Every error that a user of SGE Lens can cause, from images to weights."""
 
 from __future__ import annotations
 
-from sge.nn.errors import GroupsError, OrderError, SGEError, ShapeError, UnsupportedNetworkError
+
+class SGEError(Exception):
+    """Base of every error that a user of SGE Lens can cause; its message says what to do next."""
 
 
-class PictureError(SGEError):
-    """A picture cannot be used."""
+class GroupsError(SGEError, ValueError):
+    """The number of groups does not divide the number of channels."""
 
 
-class UnsupportedFormatError(PictureError):
-    """The bytes are not a picture of an accepted format."""
+class ShapeError(SGEError, ValueError):
+    """A tensor has not the shape that the module needs."""
 
 
-class BrokenPictureError(PictureError):
+class UnsupportedNetworkError(SGEError, TypeError):
+    """A network offers no place where SGE could be put."""
+
+
+class PermutationError(SGEError, ValueError):
+    """An order of channels cannot be folded into the network."""
+
+
+class ImageError(SGEError):
+    """An image cannot be used."""
+
+
+class UnsupportedFormatError(ImageError):
+    """The bytes are not an image of an accepted format."""
+
+
+class BrokenImageError(ImageError):
     """The format is accepted, but the file is damaged or cut off."""
 
 
-class TooManyPixelsError(PictureError):
-    """The picture would need too much memory once decoded."""
+class TooManyPixelsError(ImageError):
+    """The image would need too much memory once decoded."""
 
 
-class PictureNotFoundError(PictureError, FileNotFoundError):
+class ImageNotFoundError(ImageError, FileNotFoundError):
     """There is no such file."""
 
 
@@ -81,17 +99,17 @@ class AnalysisFileError(SGEError):
 
 __all__ = [
     "AnalysisFileError",
-    "BrokenPictureError",
+    "BrokenImageError",
     "CaptureError",
     "CheckpointError",
     "ChoiceError",
     "DownloadError",
     "FinderError",
     "GroupsError",
+    "ImageError",
+    "ImageNotFoundError",
     "MissingPackageError",
-    "OrderError",
-    "PictureError",
-    "PictureNotFoundError",
+    "PermutationError",
     "SGEError",
     "ShapeError",
     "TooManyPixelsError",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from sge.analysis import Analysis, Array, BlockInfo, ModelInfo, Part, PartMap, PictureInfo, Prediction, Share
-from sge.geometry import Box, Geometry
+from sge.analysis.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.arrays import Array
+from sge.images.geometry import Box, Geometry
+from sge.parts.finder import GroupWeight, Part, PartMap
 
 FINE, COARSE = "layer1.0", "layer2.0"
 
@@ -19,7 +21,7 @@ def made(
     framing: str = "whole",
     seed: int = 0,
 ) -> Analysis:
-    """Two blocks of random maps over a grey picture; the fine block's gates act, the coarse one's sleep."""
+    """Two blocks of random maps over a grey image; the fine block's gates act, the coarse one's sleep."""
     grids = grids or {FINE: (6, 8), COARSE: (3, 4)}
     rs = np.random.RandomState(seed)
     similarity = {
@@ -27,20 +29,20 @@ def made(
     }
     masks = {name: (1 / (1 + np.exp(-values))).astype(np.float32) for name, values in similarity.items()}
     masks[COARSE] = np.full_like(masks[COARSE], 0.73)
-    shares = {name: rs.random_sample(groups).astype(np.float32) for name in grids}
+    terms = {name: rs.random_sample(groups).astype(np.float32) for name in grids}
     return Analysis(
-        picture=PictureInfo("grey.png", *size, "PNG", "ab" * 32),
-        model=ModelInfo("made", "Made up", "Knows nothing.", "awake", None),
+        image_info=ImageInfo("grey.png", *size, "PNG", "ab" * 32),
+        model=ModelInfo("made", "Made up", "Knows nothing.", "tuned", None),
         predictions=[Prediction("tabby </script>", 0.75, 281), Prediction("Ünï 犬", 0.25, 1)],
         blocks=[
-            BlockInfo(name, groups, *grids[name], stride, 64, sleeping)
-            for name, stride, sleeping in ((FINE, 8, 0), (COARSE, 16, groups))
+            BlockInfo(name, groups, *grids[name], stride, 64, inactive)
+            for name, stride, inactive in ((FINE, 8, 0), (COARSE, 16, groups))
         ],
         masks=masks,
         similarity=similarity,
-        contribution={name: values / values.sum() for name, values in shares.items()},
+        energy={name: values / values.sum() for name, values in terms.items()},
         geometry=Geometry(size, (64, 64), window or Box(0.0, 0.0, *map(float, size)), framing, grids),
-        part_maps={"nose": PartMap(_hill(), 0.4, [Share(FINE, 3, 0.75), Share(COARSE, 1, 0.25)])},
+        part_maps={"nose": PartMap(_hill(), 0.4, [GroupWeight(FINE, 3, 0.75), GroupWeight(COARSE, 1, 0.25)])},
         parts=[Part("nose", 40.5, 30.25, 0.9, Box(30.0, 20.0, 50.0, 40.0))],
         image=Image.new("RGB", size, (128, 128, 128)),
     )

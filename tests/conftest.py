@@ -18,10 +18,10 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference arrays and pictures beside the checkout; skips where it is not."""
+    """The folder of reference arrays and images beside the checkout; skips where it is not."""
     folder = Path(os.environ.get("SGE_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
-        pytest.skip("no ../shared here (reference arrays and pictures; set SGE_SHARED to name it)")
+        pytest.skip("no ../shared here (reference arrays and images; set SGE_SHARED to name it)")
     return folder
 
 

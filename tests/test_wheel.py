@@ -23,7 +23,7 @@ with TestClient(create_app()) as client:
     assert page.status_code == 200 and "SGE Lens" in page.text
     assert client.get("/static/samples/shepherd.jpg").status_code == 200
     assert client.get("/static/css/tokens.css").status_code == 200
-assert sge.load_model("sge_efficientnet_lite0").card.gates == "inserted"
+assert sge.load_model("sge_efficientnet_lite0").card.gates == "inactive"
 assert sge.load_model("sge_resnet18_dogs").card.gates == "trained"
 print("served")
 """

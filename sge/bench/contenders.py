@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from sge.capture import MaskCapture
-from sge.export import to_bytes
-from sge.framing import frame
-from sge.images import decode
-from sge.lens import Lens
+from sge.analysis.files import to_bytes
+from sge.images.decode import decode
+from sge.images.framing import frame
+from sge.lens.lens import Lens
 from sge.nn import SGE_RESNETS
+from sge.nn.capture import MaskCapture
 from sge.nn.module import SpatialGroupEnhance
 
 Contenders = dict[str, Callable[[], object]]
@@ -66,9 +66,9 @@ def _infer(network: nn.Module, x: Tensor) -> Tensor:
 def stages(lens: Lens, side: int = 1024) -> Contenders:
     """The way of one JPEG through a lens, stage by stage; the first is what the others are compared with."""
     noise = np.random.default_rng(0).integers(0, 255, (side // 16, side // 12, 3), np.uint8)
-    picture = Image.fromarray(noise).resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
+    image = Image.fromarray(noise).resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     data = buffer.getvalue()
     decoded = decode(data)
     framed = frame(decoded, lens.model.preprocess)

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from sge.bench.contenders import Contenders, networks, stages
 from sge.bench.timing import interleaved
-from sge.cli.consoles import results
-from sge.lens import Lens
-from sge.registry import DEFAULT_MODEL, load_model
+from sge.cli.console import results
+from sge.lens.lens import Lens
+from sge.models.registry import DEFAULT_MODEL, load_model
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
 Rounds = Annotated[int, typer.Option(min=5, help="How often each contender runs.")]

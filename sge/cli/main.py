@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sge.cli import awaken, bench, evaluating, look, models, parts, serve, train
+from sge.cli import analyze, bench, evaluate, models, parts, serve, train, tune_gates
 from sge.errors import SGEError
 
 app = typer.Typer(
@@ -16,11 +16,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve.serve)
-app.command("analyze")(look.analyze)
-app.command("predict")(look.predict)
-app.command("eval")(evaluating.evaluate_sets)
+app.command("analyze")(analyze.analyze)
+app.command("predict")(analyze.predict)
+app.command("eval")(evaluate.evaluate_sets)
 app.command("train")(train.train_network)
-app.command("awaken")(awaken.awaken_model)
+app.command("tune-gates")(tune_gates.tune_gates_of_model)
 app.add_typer(models.app, name="models")
 app.add_typer(parts.app, name="parts")
 app.add_typer(bench.app, name="bench")

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from sge.capture import spatial_blocks
-from sge.catalogue import model_names, origin, shipped_cards
-from sge.download import DOWNLOADS, NOTICE, download_model
 from sge.errors import CheckpointError
-from sge.model import Model
-from sge.nn.blocks import sleeping_groups
-from sge.registry import import_weights, load_model, verify_model
+from sge.models.catalogue import model_names, origin, shipped_cards
+from sge.models.download import DOWNLOADS, NOTICE, download_model
+from sge.models.model import Model
+from sge.models.registry import import_weights, load_model, verify_model
+from sge.nn.blocks import inactive_groups
+from sge.nn.capture import spatial_blocks
 
 app = typer.Typer(help="List, look at, fetch, import and check models.", no_args_is_help=True)
 
@@ -99,7 +99,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     table.add_row("parameters", f"{model.parameters:,}")
     table.add_row("classes", f"{len(model.labels)}: {', '.join(model.labels[:3])}, ...")
     table.add_row("input", _input(model))
-    blocks = Table("Block", "Channels", "Groups", "Sleeping")
+    blocks = Table("Block", "Channels", "Groups", "Inactive")
     for block in facts["blocks"]:
         blocks.add_row(*(str(value) for value in block.values()))
     _out().print(table, blocks)
@@ -117,7 +117,7 @@ def _facts(model: Model) -> dict[str, Any]:
             "name": name,
             "channels": module.channels,
             "groups": module.groups,
-            "sleeping": sleeping_groups(module),
+            "inactive": inactive_groups(module),
         }
         for name, module in spatial_blocks(model.network).items()
     ]

@@ -1,4 +1,4 @@
-"""``sge parts``: fit a finder of noses and eyes to labelled pictures, find them, measure how well."""
+"""``sge parts``: fit a finder of noses and eyes to labelled images, find them, measure how well."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from sge.cli.consoles import messages, results
+from sge.cli.analyze import AsJson, DeviceOption, ModelOption, Paths
+from sge.cli.console import messages, results
 from sge.cli.inputs import SUFFIXES, Input, find, for_each
-from sge.cli.look import AsJson, DeviceOption, ModelOption, Paths
 from sge.errors import FinderError
-from sge.finder import Finder
-from sge.fit_parts import Example, finder_of, fit_mix, see
-from sge.labels import Labelled, read_labels, without_parts
-from sge.lens import Lens
-from sge.measure_parts import FOLDS, Measured, best_group, few, measure_parts
-from sge.parts import find_parts
-from sge.registry import DEFAULT_MODEL, load_model
+from sge.lens.lens import Lens
+from sge.models.registry import DEFAULT_MODEL, load_model
+from sge.parts.evaluate import FOLDS, Measured, best_group, evaluate_parts, few_shot_hit_rate
+from sge.parts.find import find_parts
+from sge.parts.finder import Finder
+from sge.parts.fit import Example, finder_of, fit_readout, see
+from sge.parts.labels import Labelled, read_labels, without_parts
 
-app = typer.Typer(help="Find noses and eyes, and teach it from a few pictures.", no_args_is_help=True)
+app = typer.Typer(help="Find noses and eyes, and teach it from a few images.", no_args_is_help=True)
 
 Labels = Annotated[
-    Path, typer.Argument(help='JSON: {"pictures": [{"file", "nose", "left_eye", "right_eye"}]}.')
+    Path, typer.Argument(help='JSON: {"images": [{"file", "nose", "left_eye", "right_eye"}]}.')
 ]
 Nothing = Annotated[
-    Path | None, typer.Option("--without", help="Folder of pictures that show neither nose nor eye.")
+    Path | None, typer.Option("--without", help="Folder of images that show neither nose nor eye.")
 ]
 
 
-def _pictures(labels: Path, without: Path | None) -> list[Labelled]:
-    pictures = read_labels(labels)
+def _images(labels: Path, without: Path | None) -> list[Labelled]:
+    images = read_labels(labels)
     if without is not None:
         files = sorted(one for one in without.glob("*") if one.suffix.lower() in SUFFIXES)
         if not files:
-            raise FinderError(f"There are no pictures in {without}. Name a folder that holds some.")
-        pictures += [without_parts(file) for file in files]
-    return pictures
+            raise FinderError(f"There are no images in {without}. Name a folder that holds some.")
+        images += [without_parts(file) for file in files]
+    return images
 
 
 def _track(examples: list[Example]) -> Iterable[Example]:
     return track(
-        examples, description="pictures", console=messages, transient=True, disable=not messages.is_terminal
+        examples, description="images", console=messages, transient=True, disable=not messages.is_terminal
     )
 
 
@@ -61,22 +61,20 @@ def fit(
         bool, typer.Option(help="Cross-validate, and write the figures into the file.")
     ] = True,
 ) -> None:
-    """Fit a finder to labelled pictures; the network learns nothing."""
-    pictures = _pictures(labels, without)
+    """Fit a finder to labelled images; the network learns nothing."""
+    images = _images(labels, without)
     lens = Lens(load_model(model, finder=False), device)
-    sights = see(lens, [one.example for one in pictures], _track)
-    known = sum(any(one.example.points.values()) for one in pictures)
-    finder = finder_of(
-        lens, sights, f"{known} pictures that show a part, {len(pictures) - known} that show none"
-    )
+    sights = see(lens, [one.example for one in images], _track)
+    known = sum(any(one.example.points.values()) for one in images)
+    finder = finder_of(lens, sights, f"{known} images that show a part, {len(images) - known} that show none")
     if measure and known >= 2 * FOLDS:
-        rows = measure_parts(sights, [one.unsure for one in pictures])
-        protocol = f"{FOLDS}-fold cross-validation over pictures, whole framing, distance / shorter side"
+        rows = evaluate_parts(sights, [one.unsure for one in images])
+        protocol = f"{FOLDS}-fold cross-validation over images, whole framing, distance / shorter side"
         finder = replace(finder, measured=[{"protocol": protocol} | _rounded(asdict(row)) for row in rows])
         _print(rows, model)
     finder.save(out)
     typer.echo(
-        f"{out}: " + ", ".join(f"{part} of {len(mix.shares)} groups" for part, mix in finder.mixes.items())
+        f"{out}: " + ", ".join(f"{part} of {len(mix.terms)} groups" for part, mix in finder.readouts.items())
     )
 
 
@@ -88,13 +86,13 @@ def find_(
     device: DeviceOption = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Print the noses and eyes of every picture, in pixels."""
+    """Print the noses and eyes of every image, in pixels."""
     inputs = find(paths)
     loaded = load_model(model, finder=finder is None)
     wanted = loaded.finder if finder is None else Finder.load(finder)
     if wanted is None:
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
-    wanted.check_orders(loaded.orders)
+    wanted.check_permutation(loaded.permutations)
     lens = Lens(loaded, device)
 
     def work(one: Input) -> None:
@@ -120,17 +118,17 @@ def measure(
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
     shots: Annotated[
-        int, typer.Option(min=1, help="Also fit to only so many pictures; mean of ten draws.")
+        int, typer.Option(min=1, help="Also fit to only so many images; mean of ten draws.")
     ] = 5,
     single: Annotated[bool, typer.Option("--single", help="The best single group instead of a mix.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Cross-validate finders on labelled pictures: how near, how often missed, how many false alarms."""
-    pictures = _pictures(labels, without)
+    """Cross-validate finders on labelled images: how near, how often missed, how many false alarms."""
+    images = _images(labels, without)
     lens = Lens(load_model(model, finder=False), device)
-    sights = see(lens, [one.example for one in pictures], _track)
-    rows = measure_parts(sights, [one.unsure for one in pictures], fit=best_group if single else fit_mix)
-    scarce = {} if single else few(sights, shots)
+    sights = see(lens, [one.example for one in images], _track)
+    rows = evaluate_parts(sights, [one.unsure for one in images], fit=best_group if single else fit_readout)
+    scarce = {} if single else few_shot_hit_rate(sights, shots)
     if as_json:
         typer.echo(
             json.dumps({"model": model, "measured": [asdict(row) for row in rows], f"from_{shots}": scarce})
@@ -139,13 +137,13 @@ def measure(
     _print(rows, model)
     for part, hits in scarce.items():
         values = ", ".join(f"{value:.3f} within {limit}" for limit, value in hits.items())
-        results.print(f"{part} from {shots} labelled pictures: {values}", highlight=False)
+        results.print(f"{part} from {shots} labelled images: {values}", highlight=False)
 
 
 def _print(rows: list[Measured], model: str) -> None:
     columns = (
         "part",
-        "pictures",
+        "images",
         "shown",
         *rows[0].hits,
         "absent",
@@ -155,13 +153,13 @@ def _print(rows: list[Measured], model: str) -> None:
         "groups",
     )
     table = Table(
-        *columns, title=f"{model}, {FOLDS}-fold cross-validation, share of pictures within a distance"
+        *columns, title=f"{model}, {FOLDS}-fold cross-validation, share of images within a distance"
     )
     for row in rows:
         hits = [f"{rate.value:.3f} ({rate.low:.2f}-{rate.high:.2f})" for rate in row.hits.values()]
         rates = ["" if value is None else f"{value:.3f}" for value in (row.auc, row.missed, row.false_alarms)]
         table.add_row(
-            row.part, row.pictures, str(row.shown), *hits, str(row.absent), *rates, f"{row.groups:.0f}"
+            row.part, row.images, str(row.shown), *hits, str(row.absent), *rates, f"{row.groups:.0f}"
         )
     results.print(table)
 

@@ -1,4 +1,4 @@
-"""``sge train``: networks with SGE or its neighbours, from pictures in folders or shards."""
+"""``sge train``: networks with SGE or its neighbours, from images in folders or shards."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Annotated
 
 import typer
 
-from sge.cli.consoles import messages, training_bar
+from sge.cli.console import messages, training_bar
 from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
-from sge.train.config import PRESETS
-from sge.train.drawn import draw_set
-from sge.train.parallel import team
-from sge.train.reports import EpochReport, StepReport
-from sge.train.session import Listeners, Order, train
+from sge.training.config import PRESETS
+from sge.training.distributed import team
+from sge.training.events import EpochReport, StepReport
+from sge.training.run import Callbacks, Order, train
+from sge.training.synthetic import draw_set
 
 DECODE = {"auto": None, "ahead": True, "each": False}
 
 
 def train_network(
     preset: Annotated[str, typer.Argument(help=f"The recipe: {', '.join(PRESETS)}.")],
-    pictures: Annotated[
+    images: Annotated[
         list[Path] | None,
         typer.Option("--train", help="A folder with a folder a class, or .tar shards of CLASS/NAME.EXT."),
     ] = None,
@@ -36,7 +36,7 @@ def train_network(
     attention: Annotated[str | None, typer.Option(help="none, se, cbam, bam, sk, gc or sge.")] = None,
     depth: Annotated[int | None, typer.Option(help="Layers: 18, 34, 50, 101, 152.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Pictures a step, over all processes.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images a step, over all processes.")] = None,
     size: Annotated[
         list[int] | None,
         typer.Option(help="Side of the crops in pixels; several share the epochs, in order."),
@@ -58,13 +58,11 @@ def train_network(
         list[str] | None, typer.Option("--set", help="Any other number of the recipe, as name=value.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Where decoded pictures are kept; several trainings may share it.")
+        Path | None, typer.Option(help="Where decoded images are kept; several trainings may share it.")
     ] = None,
     decode: Annotated[
         str,
-        typer.Option(
-            help="ahead: all pictures once, into a file. each: when its turn comes. auto: by number."
-        ),
+        typer.Option(help="ahead: all images once, into a file. each: when its turn comes. auto: by number."),
     ] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare crops.")] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between two saved states.")] = 200,
@@ -88,7 +86,7 @@ def train_network(
             dense=_pairs(dense),
         )
     )
-    sources = _sources(preset, pictures, dev, out)
+    sources = _sources(preset, images, dev, out)
     order = Order(*sources, out, config, start, teacher, cache, save_every, workers, DECODE[decode])
     with team(find_device(device)) as ours, _heard(ours.first) as listeners:
         target = train(order, ours, listeners)
@@ -97,7 +95,7 @@ def train_network(
 
 
 def _broken(count: int) -> str:
-    return f"; {count} times another picture stood for one that cannot be read" if count else ""
+    return f"; {count} times another image stood for one that cannot be read" if count else ""
 
 
 def _pairs(dense: list[str] | None) -> tuple[tuple[str, str], ...] | None:
@@ -112,26 +110,26 @@ def _pairs(dense: list[str] | None) -> tuple[tuple[str, str], ...] | None:
 
 
 def _sources(
-    preset: str, pictures: list[Path] | None, dev: list[Path] | None, out: Path
+    preset: str, images: list[Path] | None, dev: list[Path] | None, out: Path
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    if pictures and dev:
-        return tuple(pictures), tuple(dev)
-    if preset == "smoke" and not pictures and not dev:
+    if images and dev:
+        return tuple(images), tuple(dev)
+    if preset == "smoke" and not images and not dev:
         drawn = out / "drawn"
         train_folder, dev_folder = drawn / "train", drawn / "dev"
         if not dev_folder.exists():
             draw_set(drawn)
         return (train_folder,), (dev_folder,)
     raise ChoiceError(
-        "Name the pictures: --train and --dev, each a folder with a folder a class, or .tar shards. "
+        "Name the images: --train and --dev, each a folder with a folder a class, or .tar shards. "
         "Only smoke draws its own."
     )
 
 
 @contextmanager
-def _heard(aloud: bool) -> Iterator[Listeners]:
+def _heard(aloud: bool) -> Iterator[Callbacks]:
     with training_bar(aloud) as bar:
-        task = bar.add_task("pictures", total=None, rate="")
+        task = bar.add_task("images", total=None, rate="")
 
         def step(report: StepReport) -> None:
             bar.update(
@@ -154,4 +152,4 @@ def _heard(aloud: bool) -> Iterator[Listeners]:
             if aloud:
                 messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
-        yield Listeners(step, epoch, say, lambda done: bar.update(task, completed=done))
+        yield Callbacks(step, epoch, say, lambda done: bar.update(task, completed=done))

@@ -1,25 +1,25 @@
 """The SGE module and the networks that carry it: tensors in, tensors out."""
 
-from sge.nn.errors import GroupsError, OrderError, SGEError, ShapeError, UnsupportedNetworkError
-from sge.nn.fold import apply_orders
-from sge.nn.insert import insert_sge
+from sge.errors import GroupsError, PermutationError, SGEError, ShapeError, UnsupportedNetworkError
+from sge.nn.insertion.insert import insert_sge
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity
-from sge.nn.regroup import channel_orders, regroup
+from sge.nn.permutation.permute import permute_channels
+from sge.nn.permutation.regroup import channel_permutations, regroup
 from sge.nn.resnet import ATTENTIONS, SGE_RESNETS
 
 __all__ = [
     "ATTENTIONS",
     "SGE_RESNETS",
     "GroupsError",
-    "OrderError",
+    "PermutationError",
     "SGEError",
     "ShapeError",
     "SpatialGate",
     "SpatialGroupEnhance",
     "UnsupportedNetworkError",
-    "apply_orders",
-    "channel_orders",
+    "channel_permutations",
     "group_similarity",
     "insert_sge",
+    "permute_channels",
     "regroup",
 ]

@@ -32,7 +32,7 @@ def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     return {name: paths[path] for name, path in _shortened(list(paths)).items()}
 
 
-def sleeping_groups(module: SpatialModule) -> int:
+def inactive_groups(module: SpatialModule) -> int:
     """Groups whose weight is 0; the maps of CBAM and BAM have no weight and always act."""
     return int((module.weight == 0).sum()) if isinstance(module, SpatialGroupEnhance) else 0
 

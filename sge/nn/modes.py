@@ -9,7 +9,7 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
+def eval_mode(network: nn.Module) -> Iterator[None]:
     """Eval mode inside; afterwards every module's own mode again, also where they differed."""
     before = {module: module.training for module in network.modules()}
     network.eval()

@@ -17,11 +17,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sge.nn.errors import GroupsError, ShapeError
+from sge.errors import GroupsError, ShapeError
 
 EPS = 1e-5
-SLEEPING_WEIGHT, SLEEPING_BIAS = 0.0, 1.0
-SLEEPING_MASK = 1 / (1 + math.exp(-SLEEPING_BIAS))
+INACTIVE_WEIGHT, INACTIVE_BIAS = 0.0, 1.0
+INACTIVE_MASK = 1 / (1 + math.exp(-INACTIVE_BIAS))
 """What a gate multiplies by before it has learned anything: sigmoid(1) = 0.7311."""
 
 
@@ -49,10 +49,10 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
         else:
             rows = x.reshape(n * groups, channels // groups, places)
             c = torch.bmm(rows.mean(2).unsqueeze(1), rows).reshape(n, groups, height, width)
-        return normalised_maps(c, eps)
+        return standardize_maps(c, eps)
 
 
-def normalised_maps(c: Tensor, eps: float = EPS) -> Tensor:
+def standardize_maps(c: Tensor, eps: float = EPS) -> Tensor:
     """Each map (..., H, W) to mean 0 and unbiased deviation 1 (eq. 3); one of equal values to 0."""
     places = c.shape[-2] * c.shape[-1]
     centred = c - c.mean((-2, -1), keepdim=True)
@@ -121,8 +121,8 @@ class SpatialGroupEnhance(nn.Module):
         self.channels = channels
         self.groups = groups
         self.eps = eps
-        self.weight = nn.Parameter(torch.full((1, groups, 1, 1), SLEEPING_WEIGHT))
-        self.bias = nn.Parameter(torch.full((1, groups, 1, 1), SLEEPING_BIAS))
+        self.weight = nn.Parameter(torch.full((1, groups, 1, 1), INACTIVE_WEIGHT))
+        self.bias = nn.Parameter(torch.full((1, groups, 1, 1), INACTIVE_BIAS))
         self.gate = SpatialGate()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from sge.errors import UnsupportedNetworkError
 from sge.nn.attention import (
     BottleneckAttention,
     ConvolutionalBlockAttention,
@@ -20,7 +21,6 @@ from sge.nn.attention import (
     SelectiveKernel,
     SqueezeExcitation,
 )
-from sge.nn.errors import UnsupportedNetworkError
 from sge.nn.module import SpatialGroupEnhance
 
 ATTENTIONS = ("none", "se", "cbam", "bam", "sk", "gc", "sge")

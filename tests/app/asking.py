@@ -20,7 +20,7 @@ from tests.app.conftest import API, Service
 
 
 def jpeg(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "JPEG") -> bytes:
-    """A small picture; each seed another one."""
+    """A small image; each seed another one."""
     coarse = np.random.RandomState(seed).randint(0, 256, (4, 6, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(buffer, kind)
@@ -28,7 +28,7 @@ def jpeg(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "JPEG") ->
 
 
 def post(client: TestClient, route: str, data: bytes, **params: object) -> Any:
-    """The picture as the whole body."""
+    """The image as the whole body."""
     return client.post(f"{API}/{route}", content=data, params=params, headers={"Content-Type": "image/jpeg"})
 
 

@@ -20,7 +20,7 @@ from app.engine import Engine
 from app.main import create_app
 from app.settings import PREFIX, Settings
 from sge import Analysis, Lens, Model, load_model
-from sge.framing import Frame
+from sge.images.framing import Frame
 
 API = "/api/v1"
 WAIT_S = 60
@@ -110,7 +110,7 @@ class Gate:
     entered: threading.Event = field(default_factory=threading.Event)
     open: threading.Event = field(default_factory=threading.Event)
     looked: list[list[str]] = field(default_factory=list)
-    """The sha256 of each batch's pictures."""
+    """The sha256 of each batch's images."""
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContext
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
             gate.entered.set()
             assert gate.open.wait(WAIT_S)
-            gate.looked.append([one.picture.sha256 for one in frames])
+            gate.looked.append([one.image.sha256 for one in frames])
             return real(frames, top_k)
 
         monkeypatch.setattr(slot.lens, "look", look)

@@ -17,10 +17,10 @@ from starlette.testclient import TestClient
 from app.schemas import AnalysisOut
 from app.settings import Settings
 from sge import Analysis, Lens
-from sge.checkpoint import write_weights
-from sge.images import FORMATS
+from sge.analysis.overlay import contact_sheet
+from sge.images.decode import FORMATS
+from sge.models.checkpoint import write_weights
 from sge.nn.resnet import resnet
-from sge.render import contact_sheet
 from tests.app.asking import Exchange, jpeg, post
 from tests.app.conftest import API, Service, running
 
@@ -71,15 +71,15 @@ def test_top_k_is_how_many(client: TestClient, top_k: int) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_forms_and_raw_bodies_of_every_format_are_the_same_picture(client: TestClient, kind: str) -> None:
+def test_forms_and_raw_bodies_of_every_format_are_the_same_image(client: TestClient, kind: str) -> None:
     data = jpeg(kind=kind)
     raw = client.post(
         f"{API}/analyze", content=data, headers={"Content-Type": f"image/{kind.lower()}"}
     ).json()
     form = client.post(f"{API}/analyze", files={"image": ("p.bin", data)}, data={"note": "more"}).json()
-    assert raw["picture"] == form["picture"] | {"name": None}
-    assert form["picture"]["name"] == "p.bin"
-    assert raw["picture"]["format"] == kind
+    assert raw["image"] == form["image"] | {"name": None}
+    assert form["image"]["name"] == "p.bin"
+    assert raw["image"]["format"] == kind
     assert raw["predictions"] == form["predictions"]
 
 
@@ -127,14 +127,14 @@ def test_the_service_and_the_library_agree_to_the_last_bit(service: Service, pho
         np.testing.assert_allclose(got[name], values, atol=2e-6)
 
 
-def test_safetensors_name_signal_model_and_picture(client: TestClient, photo: bytes, tmp_path: Any) -> None:
+def test_safetensors_name_signal_model_and_image(client: TestClient, photo: bytes, tmp_path: Any) -> None:
     path = tmp_path / "masks.safetensors"
     path.write_bytes(post(client, "masks", photo, format="safetensors", signal="mask").content)
     with safe_open(path, "np") as file:
         facts = file.metadata()
     assert facts["signal"] == "mask"
     assert facts["model"] == "sge_efficientnet_lite0"
-    assert json.loads(facts["picture"])["width"] == 451
+    assert json.loads(facts["image"])["width"] == 451
 
 
 @pytest.mark.parametrize("signal", ["mask", "similarity"])
@@ -197,7 +197,7 @@ def test_a_network_with_sleeping_gates_shows_similarity_first(client: TestClient
     assert 'filename="similarity.npz"' in answer.headers["content-disposition"]
 
 
-def test_the_picture_of_masks_is_the_contact_sheet(service: Service, photo: bytes) -> None:
+def test_the_image_of_masks_is_the_contact_sheet(service: Service, photo: bytes) -> None:
     lens = service.engine.slots[service.engine.default].require_lens()
     answer = post(service.client, "masks", photo, format="png", blocks="blocks.4.0", groups="0-5")
     assert answer.headers["content-type"] == "image/png"
@@ -225,7 +225,7 @@ def test_overlays_have_the_originals_size(
     assert (image.size, image.format, image.mode) == (size, "PNG", "RGB")
 
 
-def test_overlays_are_upright_as_the_picture(client: TestClient) -> None:
+def test_overlays_are_upright_as_the_image(client: TestClient) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
@@ -243,7 +243,7 @@ def test_options_of_the_overlay_reach_the_drawing(client: TestClient, photo: byt
 
     plain = drawn()
     np.testing.assert_array_equal(drawn(opacity=0), original)
-    pictures = [
+    images = [
         original,
         plain,
         drawn(opacity=1),
@@ -256,7 +256,7 @@ def test_options_of_the_overlay_reach_the_drawing(client: TestClient, photo: byt
         drawn(legend="true"),
         drawn(framing="center"),
     ]
-    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+    assert len({image.tobytes() for image in images}) == len(images)
 
 
 # Analyze.
@@ -268,7 +268,7 @@ def test_an_analysis_holds_everything_of_one_forward_pass(
     body = post(client, "analyze", photo).json()
     assert [block["name"] for block in body["blocks"]] == [block.name for block in analysis.blocks]
     assert body["default_block"] == analysis.default_block
-    assert body["geometry"]["picture"] == [451, 300]
+    assert body["geometry"]["image"] == [451, 300]
     assert [part["name"] for part in body["parts"]] == [part.name for part in analysis.parts]
     assert set(body["part_maps"]) == {"nose", "eye"}
     for found in body["part_maps"].values():
@@ -276,7 +276,7 @@ def test_an_analysis_holds_everything_of_one_forward_pass(
         assert 0 <= found["lo"] <= found["hi"] <= 1
     for block in analysis.blocks:
         assert body["focus"][block.name] == pytest.approx(analysis.focus(block.name), abs=2e-3)
-        assert sum(body["contribution"][block.name]) == pytest.approx(1, abs=1e-2)
+        assert sum(body["energy"][block.name]) == pytest.approx(1, abs=1e-2)
         atlas = body["similarity"][block.name]
         half = (atlas["hi"] - atlas["lo"]) / 510
         assert np.abs(decoded(atlas) - analysis.similarity[block.name]).max() <= half + 1e-4
@@ -308,11 +308,11 @@ def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: byte
 def test_all_three_shipped_models_answer(photo: bytes) -> None:
     """As the service starts without settings."""
     with running(models=Settings().models) as one:
-        asleep, awake, dogs = one.client.get(f"{API}/models").json()
-        assert asleep["default"]
-        assert asleep["card"]["opens_service"]
-        assert (awake["card"]["gates"], dogs["card"]["gates"]) == ("awake", "trained")
-        assert not any(block["sleeping"] for block in dogs["blocks"])
+        inactive, awake, dogs = one.client.get(f"{API}/models").json()
+        assert inactive["default"]
+        assert inactive["card"]["opens_service"]
+        assert (awake["card"]["gates"], dogs["card"]["gates"]) == ("tuned", "trained")
+        assert not any(block["inactive"] for block in dogs["blocks"])
         said = one.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
         assert (said["signal"], said["model"]["gates"]) == ("mask", "trained")
         assert len(said["predictions"]) == 5
@@ -328,7 +328,7 @@ def test_models_are_listed_with_their_cards(client: TestClient) -> None:
     assert one["error"] is None
     assert one["classes"] == 1000
     assert one["memory_bytes"] > 4 * one["parameters"] > 10_000_000
-    assert one["card"]["gates"] == "inserted"
+    assert one["card"]["gates"] == "inactive"
     assert len(one["card"]["sha256"]) == 64
     assert len(one["blocks"]) == 15
     assert one["preprocess"]["size"] == 224

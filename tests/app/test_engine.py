@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 import app.engine
 from app.engine import Job
 from sge import Analysis, Lens
-from sge.framing import Frame, frame
-from sge.images import Picture, decode
+from sge.images.decode import DecodedImage, decode
+from sge.images.framing import Frame, frame
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 
@@ -48,16 +48,16 @@ def test_live_answers_while_the_lens_looks(one: Service, hold: Hold) -> None:
         for path in ("health/live", "health/ready", "metrics", "models", "models/sge_efficientnet_lite0"):
             assert one.client.get(f"{API}/{path}").status_code == 200
         assert one.client.get("/").status_code == 200
-        check_problem(post(one.client, "predict", b"no picture"), 415)
+        check_problem(post(one.client, "predict", b"no image"), 415)
         assert not slow.done()  # all of that was answered with the forward pass still under way
         gate.open.set()
         assert slow.result().status_code == 200
 
 
-def test_live_answers_while_pictures_are_decoded(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_answers_while_images_are_decoded(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def slow(*args: Any) -> Picture:
+    def slow(*args: Any) -> DecodedImage:
         entered.set()
         assert release.wait(WAIT_S)
         return decode(*args)
@@ -75,17 +75,17 @@ def test_live_answers_while_pictures_are_decoded(one: Service, monkeypatch: pyte
 
 
 def test_live_answers_while_answers_are_drawn(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    import app.answers
+    import app.responses
 
     entered, release = threading.Event(), threading.Event()
-    real = app.answers.overlay
+    real = app.responses.overlay
 
     def slow(*args: Any, **options: Any) -> Any:
         entered.set()
         assert release.wait(WAIT_S)
         return real(*args, **options)
 
-    monkeypatch.setattr(app.answers, "overlay", slow)
+    monkeypatch.setattr(app.responses, "overlay", slow)
     with Asking(one.client) as asking:
         drawn = asking.post("overlay", jpeg())
         assert entered.wait(WAIT_S)
@@ -99,7 +99,7 @@ def test_live_answers_while_answers_are_drawn(one: Service, monkeypatch: pytest.
 # Batches.
 
 
-def test_waiting_pictures_of_one_shape_share_a_forward_pass(one: Service, hold: Hold) -> None:
+def test_waiting_images_of_one_shape_share_a_forward_pass(one: Service, hold: Hold) -> None:
     with hold(one) as gate, Asking(one.client) as asking:
         first = asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
@@ -163,7 +163,7 @@ def test_the_oldest_goes_first_whatever_keeps_coming(one: Service, lens: Lens) -
 
 
 def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
-    from sge.registry import import_weights
+    from sge.models.registry import import_weights
 
     second = import_weights(_exported(tmp_path / "x"), "second", tmp_path / "y")
     with running(models=["sge_efficientnet_lite0", str(second)]) as one:
@@ -181,16 +181,18 @@ def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
 
 def _exported(path: Path) -> Path:
     """The shipped network as a file of the user's, its gates awake, so that it answers otherwise."""
-    from sge.capture import sge_blocks
-    from sge.checkpoint import write_weights
-    from sge.registry import load_model
+    from sge.models.checkpoint import write_weights
+    from sge.models.registry import load_model
+    from sge.nn.capture import sge_blocks
 
     model = load_model("sge_efficientnet_lite0")
     for module in sge_blocks(model.network).values():
         torch.nn.init.constant_(module.weight, 0.5)
     path.mkdir()
     target = path / "awake.safetensors"
-    write_weights(target, model.network.state_dict(), {"sge.arch": model.arch, "sge.labels": model.labels})
+    write_weights(
+        target, model.network.state_dict(), {"sge.arch": model.arch, "sge.parts.labels": model.labels}
+    )
     return target
 
 
@@ -223,7 +225,7 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
 # Clients that go.
 
 
-def test_a_picture_whose_client_has_gone_is_not_looked_at(one: Service, hold: Hold) -> None:
+def test_a_image_whose_client_has_gone_is_not_looked_at(one: Service, hold: Hold) -> None:
     with hold(one) as gate, Asking(one.client) as asking:
         asking.post("predict", jpeg(0))
         assert gate.entered.wait(WAIT_S)
@@ -369,7 +371,7 @@ def test_stopping_finishes_what_is_running_and_what_waits(hold: Hold) -> None:
 def test_who_comes_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def slow(*args: Any) -> Picture:
+    def slow(*args: Any) -> DecodedImage:
         entered.set()
         assert release.wait(WAIT_S)
         return decode(*args)
@@ -420,17 +422,17 @@ def test_no_thread_is_left(one: Service) -> None:
 
 def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) -> None:
     sizes = [(64, 64), (128, 64), (64, 128), (300, 200), (33, 500)]
-    pictures = [jpeg(seed, sizes[seed % len(sizes)]) for seed in range(20)]
+    images = [jpeg(seed, sizes[seed % len(sizes)]) for seed in range(20)]
     framings = ["whole" if seed % 3 else "center" for seed in range(20)]
     with Asking(service.client) as asking:
         asked = [
             asking.post("analyze", data, framing=framing, top_k=1 + seed % 7)
-            for seed, (data, framing) in enumerate(zip(pictures, framings, strict=True))
+            for seed, (data, framing) in enumerate(zip(images, framings, strict=True))
         ]
         answers = [future.result().json() for future in asked]
-    for seed, (data, framing, answer) in enumerate(zip(pictures, framings, answers, strict=True)):
+    for seed, (data, framing, answer) in enumerate(zip(images, framings, answers, strict=True)):
         alone = lens.analyze(data, framing=framing, top_k=1 + seed % 7)
-        assert answer["picture"]["sha256"] == digest(data)
+        assert answer["image"]["sha256"] == digest(data)
         assert answer["geometry"]["framing"] == framing
         assert len(answer["predictions"]) == 1 + seed % 7
         for each, other in zip(answer["predictions"], alone.predictions, strict=True):

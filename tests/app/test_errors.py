@@ -10,13 +10,13 @@ import pytest
 from PIL import ImageFile
 from starlette.testclient import TestClient
 
-import app.work
+import app.requests
 from app.middleware import HEADERS
 from sge import SGEError
-from sge.images import FORMATS
+from sge.images.decode import FORMATS
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
-from tests.pictures import REFUSED, claiming, refused
+from tests.drawn_images import REFUSED, claiming, refused
 
 POSTS = ("predict", "masks", "overlay", "analyze")
 Hold = Callable[[Service], AbstractContextManager[Gate]]
@@ -65,7 +65,7 @@ def test_pixels_are_counted_before_they_are_decoded(
     check_problem(post(client, "predict", claiming("PNG", 2**31 - 1, 2**31 - 1)), 413)
 
 
-def test_a_picture_of_just_the_limit_is_looked_at() -> None:
+def test_a_image_of_just_the_limit_is_looked_at() -> None:
     with running(max_pixels=96 * 64) as one:
         assert post(one.client, "predict", jpeg(size=(96, 64))).status_code == 200
         check_problem(post(one.client, "predict", jpeg(size=(97, 64))), 413)
@@ -87,7 +87,7 @@ def test_the_format_is_read_from_the_bytes_and_not_from_the_type(client: TestCli
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_broken_pictures_are_422(client: TestClient, kind: str) -> None:
+def test_broken_images_are_422(client: TestClient, kind: str) -> None:
     whole = jpeg(kind=kind, size=(200, 200))
     for data in (whole[: len(whole) // 2], whole[:20]):
         problem = check_problem(post(client, "predict", data), 422)
@@ -158,7 +158,7 @@ def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold
         one.in_loop(refused.run, one)
         assert (refused.status, refused.pulled) == (503, 0)
         answer = post(one.client, route, jpeg())
-        assert "2 pictures are waiting" in check_problem(answer, 503)["detail"]
+        assert "2 images are waiting" in check_problem(answer, 503)["detail"]
         assert int(answer.headers["retry-after"]) >= 1
         assert one.metric("sge_queue_depth") == 2
         assert one.metric("sge_rejected_total", reason="queue") == 2
@@ -170,7 +170,7 @@ def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold
 
 
 @pytest.mark.parametrize("route", POSTS)
-def test_past_the_time_limit_is_504_and_the_picture_is_not_looked_at(route: str, hold: Hold) -> None:
+def test_past_the_time_limit_is_504_and_the_image_is_not_looked_at(route: str, hold: Hold) -> None:
     with running() as one, hold(one) as gate, Asking(one.client) as asking:
         first = asking.post(route, jpeg(0))
         assert gate.entered.wait(WAIT_S)
@@ -186,7 +186,7 @@ def test_past_the_time_limit_is_504_and_the_picture_is_not_looked_at(route: str,
         assert gate.looked == [[sha256(jpeg(seed)).hexdigest()] for seed in (0, 2)]
 
 
-def test_a_picture_under_the_lens_is_given_up_too(hold: Hold) -> None:
+def test_a_image_under_the_lens_is_given_up_too(hold: Hold) -> None:
     with running(time_limit_s=0.5) as one, hold(one):
         check_problem(post(one.client, "predict", jpeg()), 504)
         assert one.metric("sge_queue_depth") == 0
@@ -206,7 +206,7 @@ def test_a_bug_is_500_without_its_details_and_with_every_header(
     def bug(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("secret: /home/somebody/key")
 
-    monkeypatch.setattr(app.work, "read_upload", bug)
+    monkeypatch.setattr(app.requests, "read_upload", bug)
     before = service.metric("sge_requests_total", route=f"{API}/predict", status="500")
     with caplog.at_level(logging.INFO, "sge.app"):
         answer = post(service.client, "predict", jpeg())
@@ -231,7 +231,7 @@ def test_an_error_that_nobody_has_mapped_is_still_a_problem(
     def fail(*_args: object, **_kwargs: object) -> None:
         raise NewError("Do that.")
 
-    monkeypatch.setattr(app.work, "read_upload", fail)
+    monkeypatch.setattr(app.requests, "read_upload", fail)
     assert check_problem(post(client, "predict", jpeg()), 422)["detail"] == "Do that."
 
 

@@ -58,19 +58,19 @@ def test_a_request_leaves_size_format_and_hash_but_neither_name_nor_content(
         "width": 96,
         "height": 64,
         "format": "JPEG",
-        "picture_sha256": sha256(data).hexdigest(),
+        "image_sha256": sha256(data).hexdigest(),
     }
     assert "secret-name" not in lines.getvalue()
     assert "forged" not in lines.getvalue()
 
 
 def test_a_refused_request_leaves_its_reason(service: Service, lines: io.StringIO) -> None:
-    post(service.client, "predict", b"this is the content of a picture", model="")
+    post(service.client, "predict", b"this is the content of an image", model="")
     post(service.client, "predict", jpeg(), model="no\r\nsuch model")
     first, second = events(lines, "request")
     assert (first["status"], first["rejected"], first["bytes"]) == (415, "format", 32)
     assert (second["status"], second["rejected"]) == (404, "model")
-    assert "content of a picture" not in lines.getvalue()
+    assert "content of an image" not in lines.getvalue()
     assert "such model" not in lines.getvalue()
 
 

@@ -60,7 +60,7 @@ def test_every_problem_has_the_same_form(document: dict[str, Any]) -> None:
     assert {"type", "title", "status", "detail"} <= set(problem["required"])
 
 
-def test_the_document_names_every_picture_format(document: dict[str, Any]) -> None:
+def test_the_document_names_every_image_format(document: dict[str, Any]) -> None:
     for route in POSTS:
         content = document["paths"][f"{API}/{route}"]["post"]["requestBody"]["content"]
         assert set(content) == {"multipart/form-data", *(f"image/{kind}" for kind in FORMATS)}
@@ -110,10 +110,10 @@ def whole(kind: str) -> list[bytes]:
 
 
 def bodies(kind: str) -> st.SearchStrategy[bytes]:
-    """Whole pictures, cut ones, and noise."""
-    pictures = st.sampled_from(whole(kind))
-    cut = st.tuples(pictures, st.integers(0, 2000)).map(lambda pair: pair[0][: pair[1]])
-    return st.one_of(pictures, pictures, cut, st.binary(max_size=200))
+    """Whole images, cut ones, and noise."""
+    images = st.sampled_from(whole(kind))
+    cut = st.tuples(images, st.integers(0, 2000)).map(lambda pair: pair[0][: pair[1]])
+    return st.one_of(images, images, cut, st.binary(max_size=200))
 
 
 for _kind in FORMATS:
@@ -139,7 +139,7 @@ RIGHT = {"blocks": "blocks.1.0,blocks.4.2", "block": "blocks.4.2", "groups": "3,
 
 
 def made_right(case: schemathesis.Case) -> bool:
-    """Gives a case that fits the schemas blocks and groups that exist; whether its picture is whole too."""
+    """Gives a case that fits the schemas blocks and groups that exist; whether its image is whole too."""
     body = case.body.get("image") if isinstance(case.body, dict) else case.body
     data = getattr(body, "data", body)
     if case.meta is None or case.meta.generation.mode is not schemathesis.GenerationMode.POSITIVE:
@@ -159,6 +159,6 @@ def made_right(case: schemathesis.Case) -> bool:
 @pytest.mark.usefixtures("_started")
 def test_nothing_happens_that_the_document_does_not_state(case: schemathesis.Case) -> None:
     # Every check holds for every case, but one: that whatever fits the schemas is accepted. No schema can say
-    # which bytes are a whole picture and which blocks a network has, so that one is asked where both are right.
+    # which bytes are a whole image and which blocks a network has, so that one is asked where both are right.
     right = made_right(case)
     case.call_and_validate(excluded_checks=[] if right else [positive_data_acceptance])

@@ -86,7 +86,7 @@ def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
         assert one.metric("sge_batch_size_count") == passes == 1
         data = (static_folder() / "samples" / "chelsea.jpg").read_bytes()
         posted = post(one.client, "analyze", data).json()
-        assert json.loads(first.content) == posted | {"picture": posted["picture"] | {"name": "chelsea.jpg"}}
+        assert json.loads(first.content) == posted | {"image": posted["image"] | {"name": "chelsea.jpg"}}
 
 
 def test_a_sample_of_an_unknown_model_is_404_and_one_in_a_full_queue_503(service: Service) -> None:

@@ -94,7 +94,7 @@ def test_a_signal_lets_running_requests_finish_and_exits_with_0(stop: signal.Sig
         assert header.startswith(b"HTTP/1.1 200")
         assert b"server:" not in header.lower()
         assert f"content-length: {len(body)}".encode() in header.lower()
-        assert json.loads(body)["picture"]["width"] == 400
+        assert json.loads(body)["image"]["width"] == 400
         assert process.child.wait(WAIT_S) == 0
         process.reader.join(WAIT_S)
         assert process.event("request") is not None

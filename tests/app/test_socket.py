@@ -82,7 +82,7 @@ def test_who_asks_first_is_told_before_the_body(wire: socket.socket) -> None:
     assert answer(wire)[0] == 413  # and not first "100 Continue"
 
 
-def test_a_chunked_picture_is_a_picture(wire: socket.socket) -> None:
+def test_a_chunked_image_is_a_image(wire: socket.socket) -> None:
     data = jpeg()
     wire.sendall(head("predict", "Transfer-Encoding: chunked"))
     for start in range(0, len(data), 100):

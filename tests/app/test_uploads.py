@@ -18,7 +18,7 @@ LIMIT = 20_000
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Service]:
-    """A service that takes pictures of at most 20 000 bytes."""
+    """A service that takes images of at most 20 000 bytes."""
     with running(max_bytes=LIMIT) as one:
         yield one
 
@@ -28,26 +28,26 @@ def send(service: Service, chunks: Any, headers: dict[str, str], **more: Any) ->
     return exchange
 
 
-PICTURE = part(jpeg())
+IMAGE = part(jpeg())
 MALFORMED = {
-    "no boundary": ({"Content-Type": "multipart/form-data"}, PICTURE + END),
-    "another boundary": ({"Content-Type": "multipart/form-data; boundary=zzz"}, PICTURE + END),
-    "empty boundary": ({"Content-Type": "multipart/form-data; boundary="}, PICTURE + END),
-    "endless boundary": ({"Content-Type": f"multipart/form-data; boundary={'b' * 5000}"}, PICTURE + END),
+    "no boundary": ({"Content-Type": "multipart/form-data"}, IMAGE + END),
+    "another boundary": ({"Content-Type": "multipart/form-data; boundary=zzz"}, IMAGE + END),
+    "empty boundary": ({"Content-Type": "multipart/form-data; boundary="}, IMAGE + END),
+    "endless boundary": ({"Content-Type": f"multipart/form-data; boundary={'b' * 5000}"}, IMAGE + END),
     "no body": (FORM, b""),
     "noise": (FORM, bytes(range(256)) * 40),
     "no parts": (FORM, END),
-    "cut off": (FORM, PICTURE[:-40]),
-    "cut off in a header": (FORM, PICTURE[:30]),
-    "two files": (FORM, PICTURE + part(jpeg(1), 'form-data; name="image"; filename="q.jpg"') + END),
-    "two files of two names": (FORM, PICTURE + part(jpeg(1), 'form-data; name="x"; filename="q.jpg"') + END),
+    "cut off": (FORM, IMAGE[:-40]),
+    "cut off in a header": (FORM, IMAGE[:30]),
+    "two files": (FORM, IMAGE + part(jpeg(1), 'form-data; name="image"; filename="q.jpg"') + END),
+    "two files of two names": (FORM, IMAGE + part(jpeg(1), 'form-data; name="x"; filename="q.jpg"') + END),
     "another name": (FORM, part(jpeg(), 'form-data; name="file"; filename="p.jpg"') + END),
     "no name": (FORM, part(jpeg(), "form-data") + END),
     "text instead of a file": (FORM, part(b"p.jpg", 'form-data; name="image"') + END),
-    "a picture as text": (FORM, part(jpeg(size=(400, 400)), 'form-data; name="image"') + END),
+    "an image as text": (FORM, part(jpeg(size=(400, 400)), 'form-data; name="image"') + END),
     "a name as RFC 7578 forbids it": (FORM, part(jpeg(), "form-data; name=image; filename*=UTF-8''p") + END),
     "an empty file": (FORM, part(b"") + END),
-    "many tiny parts": (FORM, PICTURE + part(b"1", 'form-data; name="a"') * 500 + END),
+    "many tiny parts": (FORM, IMAGE + part(b"1", 'form-data; name="a"') * 500 + END),
     "many headers": (FORM, part(jpeg(), 'form-data; name="image"; filename="p"', *["X-A: b"] * 5000) + END),
     "a header without end": (FORM, part(jpeg(), "form-data; name=" + "a" * 30_000) + END),
     "a header without name": (FORM, part(jpeg(), 'form-data; name="image"; filename="p"', ": b") + END),
@@ -70,7 +70,7 @@ def test_malformed_forms_are_400_and_say_what_to_send(client: TestClient, what: 
 
 
 def test_forms_arrive_whole_however_they_are_cut(service: Service) -> None:
-    body = part(b"more", 'form-data; name="note"') + PICTURE + END
+    body = part(b"more", 'form-data; name="note"') + IMAGE + END
     answers = []
     for size in (1, 7, len(body)):
         chunks = [body[i : i + size] for i in range(0, len(body), size)]
@@ -146,7 +146,7 @@ def test_the_cap_is_exact_for_raw_bodies_and_for_parts(small: Service) -> None:
 
 @pytest.mark.parametrize(
     ("headers", "chunks"),
-    [({"Content-Type": "image/jpeg"}, [jpeg()[:500]]), (FORM, [PICTURE[:500]]), (FORM, [])],
+    [({"Content-Type": "image/jpeg"}, [jpeg()[:500]]), (FORM, [IMAGE[:500]]), (FORM, [])],
 )
 def test_a_client_that_leaves_mid_upload_is_no_500_and_frees_its_place(
     service: Service, headers: dict[str, str], chunks: list[bytes]
@@ -161,9 +161,9 @@ def test_a_client_that_leaves_mid_upload_is_no_500_and_frees_its_place(
     assert (count("499"), count("500")) == (gone + 1, faults)
 
 
-def test_pictures_never_touch_the_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_never_touch_the_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def rollover(_file: object) -> None:
-        raise AssertionError("a picture was written to disk")
+        raise AssertionError("an image was written to disk")
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
     data = padded(3_000_000)
@@ -181,8 +181,8 @@ def test_every_spooled_file_is_closed(client: TestClient, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", Counted)
     for body in (
-        PICTURE + END,
-        PICTURE + PICTURE + END,
+        IMAGE + END,
+        IMAGE + IMAGE + END,
         part(jpeg(), 'form-data; name="b"; filename="p"') + END,
     ):
         client.post(f"{API}/predict", content=body, headers=FORM)
@@ -227,4 +227,4 @@ def test_hostile_file_names_break_neither_answers_nor_headers(client: TestClient
         assert answer.status_code == 200
         assert name not in str(answer.headers)
     answer = client.post(f"{API}/masks?blocks=blocks.6.0", content=body, headers=FORM)
-    assert json.loads(answer.content)["picture"]["name"] == plain_name(name)
+    assert json.loads(answer.content)["image"]["name"] == plain_name(name)

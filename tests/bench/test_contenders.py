@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sge.bench.contenders import StepByStep, networks, stages
-from sge.lens import Lens
+from sge.lens.lens import Lens
+from sge.models.registry import load_model
 from sge.nn import SpatialGroupEnhance
-from sge.registry import load_model
 
 
 def test_step_by_step_equals_the_module():

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from sge.checkpoint import write_weights
-from sge.model import Card
-from sge.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
+from sge.models.checkpoint import write_weights
+from sge.models.model import Card
+from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -45,7 +45,7 @@ def register_twin(folder):
     model = load_model(DEFAULT_MODEL)
     facts = {
         "sge.arch": model.arch,
-        "sge.labels": model.labels,
+        "sge.parts.labels": model.labels,
         "sge.preprocess": asdict(model.preprocess),
         "sge.card": TWIN.to_dict(),
     }

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from sge.record import atlas_record
+from sge.analysis.record import atlas_record
 
 GRID = 36
 """Cells of a part's map on each side."""

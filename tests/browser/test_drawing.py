@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from sge.palette import COLOUR_MAPS, GROUP_COLOURS, colour_table
+from sge.analysis.colors import COLOUR_MAPS, GROUP_COLOURS, colour_table
 from tests.browser.acting import choose, painted, settled
 from tests.browser.finding import without_finder
 

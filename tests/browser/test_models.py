@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sge.catalogue import shipped_cards
-from sge.registry import DOGS_MODEL
+from sge.models.catalogue import shipped_cards
+from sge.models.registry import DOGS_MODEL
 from tests.browser.acting import settled
 from tests.browser.finding import ANALYSES, change
 

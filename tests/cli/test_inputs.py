@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from sge.cli.inputs import find, for_each
-from sge.errors import BrokenPictureError
+from sge.errors import BrokenImageError
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_gives_every_picture_below_it_and_nothing_else(folder):
+def test_a_folder_gives_every_image_below_it_and_nothing_else(folder):
     assert [str(one.relative) for one in find([str(folder)])] == ["a.PNG", "b.jpg", "deep/er/c.webp"]
 
 
@@ -50,16 +50,16 @@ def test_a_file_whose_name_looks_like_a_glob(folder):
 @pytest.mark.parametrize("argument", ["empty", "empty/*.jpg"])
 def test_nothing_found_is_a_usage_error(tmp_path, argument):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(typer.BadParameter, match="No pictures in"):
+    with pytest.raises(typer.BadParameter, match="No images in"):
         find([str(tmp_path / argument)])
 
 
-def test_one_bad_picture_does_not_end_the_rest(folder, capsys):
+def test_one_bad_image_does_not_end_the_rest(folder, capsys):
     done = []
 
     def work(one):
         if one.path.name == "b.jpg":
-            raise BrokenPictureError("It is broken.")
+            raise BrokenImageError("It is broken.")
         done.append(one.path.name)
 
     with pytest.raises(typer.Exit) as exit_info:
@@ -69,7 +69,7 @@ def test_one_bad_picture_does_not_end_the_rest(folder, capsys):
     assert "2 done, 1 failed" in capsys.readouterr().err
 
 
-def test_a_bug_is_not_hidden_as_a_bad_picture(folder):
+def test_a_bug_is_not_hidden_as_a_bad_image(folder):
     def work(_one):
         raise ZeroDivisionError
 
@@ -82,7 +82,7 @@ def test_relative_paths_keep_folders(folder):
 
 
 @pytest.mark.parametrize("argument", ["empty", "no*.jpg"])
-def test_an_argument_without_pictures_is_told_beside_those_that_have_some(folder, capsys, argument):
+def test_an_argument_without_images_is_told_beside_those_that_have_some(folder, capsys, argument):
     (folder / "empty").mkdir()
     done = []
     with pytest.raises(typer.Exit):
@@ -93,7 +93,7 @@ def test_an_argument_without_pictures_is_told_beside_those_that_have_some(folder
     assert f"{argument}: " in capsys.readouterr().err
 
 
-def test_a_reader_who_has_gone_is_no_bad_picture(folder):
+def test_a_reader_who_has_gone_is_no_bad_image(folder):
     def work(_one):
         raise BrokenPipeError
 

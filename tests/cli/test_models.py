@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from sge import based, download
-from sge.catalogue import shipped_cards
-from sge.checkpoint import sha256_of, write_weights
 from sge.cli.models import app
-from sge.download import DOWNLOADS, Remote
 from sge.errors import CheckpointError, ChoiceError, DownloadError, SGEError, UnknownModelError
-from sge.model import Card
+from sge.files import sha256_of
+from sge.models import download, pretrained
+from sge.models.catalogue import shipped_cards
+from sge.models.checkpoint import write_weights
+from sge.models.download import DOWNLOADS, Remote
+from sge.models.model import Card
+from sge.models.registry import DEFAULT_MODEL, import_weights
 from sge.nn import SGE_RESNETS
-from sge.places import shipped
-from sge.registry import DEFAULT_MODEL, import_weights
+from sge.paths import shipped
 from tests.conftest import fill
-from tests.test_checkpoint import save
-from tests.test_download import Server
+from tests.models.test_checkpoint import save
+from tests.models.test_download import Server
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +95,7 @@ def test_list_for_machines(file):
         "title": "EfficientNet-Lite0 with SGE",
         "origin": "shipped",
         "arch": DEFAULT_MODEL,
-        "gates": "inserted",
+        "gates": "inactive",
         "parameters": 4653744,
         "sha256": sha256_of(shipped("weights") / f"{DEFAULT_MODEL}.delta.safetensors"),
         "error": None,
@@ -111,7 +112,7 @@ def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path,
     (home / "nothing.safetensors").touch()
     if shipped_too:
         (tmp_path / "cut.pth").write_bytes(b"cut")
-        monkeypatch.setattr(based, "base_weights", lambda: tmp_path / "cut.pth")
+        monkeypatch.setattr(pretrained, "base_weights", lambda: tmp_path / "cut.pth")
     result = sge_models("list", "--json")
     assert result.exit_code == 0
     models = {model["name"]: model for model in json.loads(result.stdout)}
@@ -128,7 +129,7 @@ def test_square_brackets_in_a_title_are_shown_and_not_obeyed(home):
     state = fill(SGE_RESNETS["sge_resnet18"](num_classes=2)).state_dict()
     labels = ["[red]dog[/red]", "[/cat]"]
     card = Card("[bold]Dogs[/] [/nothing]", "Knows [link=x]two[/link].").to_dict()
-    write_weights(home / "dogs.safetensors", state, {"sge.labels": labels, "sge.card": card})
+    write_weights(home / "dogs.safetensors", state, {"sge.parts.labels": labels, "sge.card": card})
     assert "[bold]Dogs[/] [/nothing]" in sge_models("list").stdout
     shown = sge_models("show", "dogs")
     assert shown.exit_code == 0
@@ -157,12 +158,12 @@ def test_show_for_machines(file):
     assert facts["name"] == "my-dogs"
     assert facts["arch"] == "sge_resnet18"
     assert facts["labels"] == ["class 0", "class 1", "class 2", "class 3"]
-    assert facts["blocks"][0] == {"name": "layer1.0", "channels": 64, "groups": 64, "sleeping": 0}
+    assert facts["blocks"][0] == {"name": "layer1.0", "channels": 64, "groups": 64, "inactive": 0}
     assert len(facts["blocks"]) == 8
     assert facts["preprocess"]["size"] == 224
     assert facts["source"].startswith("best.pth.tar, sha256 ")
     shipped = json.loads(sge_models("show", DEFAULT_MODEL, "--json").stdout)
-    assert all(block["sleeping"] == block["groups"] for block in shipped["blocks"])
+    assert all(block["inactive"] == block["groups"] for block in shipped["blocks"])
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])

@@ -20,8 +20,8 @@ def labels(tmp_path):
     for name in ("shepherd", "chelsea"):
         shutil.copy(SAMPLES / f"{name}.jpg", folder)
     path = tmp_path / "own.json"
-    pictures = [{"file": "shepherd.jpg", "nose": [405, 217]}, {"file": "chelsea.jpg", "nose": [262, 243]}]
-    path.write_text(json.dumps({"pictures": pictures}))
+    images = [{"file": "shepherd.jpg", "nose": [405, 217]}, {"file": "chelsea.jpg", "nose": [262, 243]}]
+    path.write_text(json.dumps({"images": images}))
     return path
 
 
@@ -31,11 +31,11 @@ def test_labels_that_are_not_there(sge_command, tmp_path):
     assert "cannot be read" in str(result.exception)
 
 
-def test_a_folder_without_pictures(sge_command, labels, tmp_path):
+def test_a_folder_without_images(sge_command, labels, tmp_path):
     (tmp_path / "empty").mkdir()
     result = sge_command("parts", "fit", labels, "-o", tmp_path / "a.json", "--without", tmp_path / "empty")
     assert result.exit_code == 1
-    assert "no pictures" in str(result.exception)
+    assert "no images" in str(result.exception)
 
 
 @pytest.mark.parametrize("arguments", [("fit",), ("find",), ("measure",), ("fit", "x.json"), ("dance",)])
@@ -67,7 +67,7 @@ def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
 
 
 def test_the_shipped_finder(sge_command):
-    """A shepherd's nose and eyes, each within a twentieth of the picture."""
+    """A shepherd's nose and eyes, each within a twentieth of the image."""
     result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--json")
     assert result.exit_code == 0, result.stderr
     parts = {part["name"]: (part["x"], part["y"]) for part in json.loads(result.stdout)["parts"]}

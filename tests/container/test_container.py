@@ -67,11 +67,11 @@ def test_a_lock_without_cuda_keeps_the_rest_with_its_hashes():
 @pytest.mark.skipif(
     os.environ.get("SGE_CONTAINER_TEST") != "1", reason="minutes and 30 GB: set SGE_CONTAINER_TEST=1"
 )
-def test_the_container_serves_a_picture():
+def test_the_container_serves_a_image():
     if not (shutil.which("buildah") and shutil.which("debootstrap")):
         pytest.skip("needs Debian's buildah and debootstrap")
     script = ROOT / "tests" / "container" / "build.sh"
     done = subprocess.run([str(script)], capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "container served a picture: German shepherd" in done.stdout
+    assert "container served an image: German shepherd" in done.stdout
     assert "ended by SIGTERM with 0" in done.stdout

@@ -164,7 +164,7 @@ def test_sge_lines(checkout, environment):
 
 def test_the_download_line_names_a_model_that_can_be_fetched(environment):
     """The download itself needs the internet; tests/test_download.py has it against a local server."""
-    from sge.download import DOWNLOADS
+    from sge.models.download import DOWNLOADS
 
     (line,) = commands("sge models download")
     assert line.split()[-1] in DOWNLOADS

@@ -9,8 +9,8 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 
 import sge.nn
+from sge.errors import UnsupportedNetworkError
 from sge.nn.attention import ConvolutionalBlockAttention, GlobalContext
-from sge.nn.errors import UnsupportedNetworkError
 from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, resnet
 
 TABLE = {
@@ -88,9 +88,9 @@ def test_cbam_gates_channels_before_places():
 def test_every_parameter_learns(depth, attention, amp):
     torch.manual_seed(0)
     network = resnet(depth, attention, num_classes=4).to(memory_format=torch.channels_last)
-    pictures = torch.randn(3, 3, 71, 53).to(memory_format=torch.channels_last)
+    images = torch.randn(3, 3, 71, 53).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=amp):
-        logits = network(pictures)
+        logits = network(images)
     logits.float().square().sum().backward()
     assert logits.shape == (3, 4)
     lost = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]

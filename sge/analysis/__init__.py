@@ -1,0 +1,1 @@
+"""What was seen in one image: its data, drawings, and files."""

@@ -1,0 +1,178 @@
+"""``sge eval``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from sge.cli.analyze import DeviceOption, FramingChoice, FramingOption, ModelOption
+from sge.cli.console import messages, results
+from sge.datasets.imagenet import class_indices
+from sge.datasets.labelled import Sample
+from sge.errors import MissingPackageError
+from sge.evaluation.accuracy import Evaluation, evaluate
+from sge.evaluation.calibration import require_torchmetrics
+from sge.images.framing import MAX_SIZE, MIN_SIZE
+from sge.models.registry import DEFAULT_MODEL, load_model
+
+SHOWN = 40
+"""Rows of classes in the table; of more, the worst are shown. JSON has them all."""
+
+
+class Precision(StrEnum):
+    """How exactly the network computes."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+Sets = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SET...",
+        help="Folders that hold one folder a class, named by WordNet id, label or number; "
+        "or .tar files with members CLASS/name.jpg.",
+    ),
+]
+
+
+def evaluate_sets(
+    sets: Sets,
+    model: ModelOption = DEFAULT_MODEL,
+    framing: FramingOption = FramingChoice.CENTER,
+    size: Annotated[
+        int | None,
+        typer.Option(min=MIN_SIZE, max=MAX_SIZE, help="Pixels, in place of the network's own input size."),
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Keep images whose file name contains this.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images of one shape together; changes speed.")] = 16,
+    precision: Annotated[Precision, typer.Option(help="auto is float32.")] = Precision.AUTO,
+    device: DeviceOption = "auto",
+    confusion: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix.")
+    ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Count broken images and go on; exits 1.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure a model on labelled images: top-1, top-5, calibration, confusion."""
+    if confusion is not None:
+        _check_target(confusion)
+        require_torchmetrics()
+    loaded = load_model(model, finder=False)
+    result = evaluate(
+        loaded,
+        sets,
+        framing.value,
+        _progress,
+        only=only,
+        size=size,
+        batch=batch,
+        device=device,
+        precision=precision.value,
+        skip_broken=skip_broken,
+    )
+    if as_json:
+        typer.echo(json.dumps({"model": model} | asdict(result)))
+    else:
+        results.print(_table(model, result, loaded.labels))
+    _report(result)
+    if confusion is not None and result.confusion is not None:
+        from sge.evaluation.confusion_plot import draw_confusion  # slow to import
+
+        draw_confusion(result.confusion, confusion, _title(_short(model), result))
+    if result.skipped:
+        raise typer.Exit(1)
+
+
+def _progress(samples: list[Sample]) -> Iterator[Sample]:
+    yield from track(
+        samples, description="images", console=messages, transient=True, disable=not messages.is_terminal
+    )
+
+
+def _check_target(path: Path) -> None:
+    """Before the images are looked at, which may take hours."""
+    folder = path.absolute().parent
+    if path.suffix.lower() != ".png":
+        reason = "its name does not end in .png"
+    elif path.is_dir():
+        reason = "it is a folder"
+    elif not folder.is_dir():
+        reason = f"there is no folder {folder}"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        reason = "no permission"
+    else:
+        return
+    raise typer.BadParameter(f"{path} cannot be written: {reason}.", param_hint="--confusion")
+
+
+def _protocol(result: Evaluation) -> str:
+    return f"framing {result.framing}, {result.size} px, {result.precision}"
+
+
+def _short(model: str) -> str:
+    """An image that is shown around need not say where on this machine a file lies."""
+    return "/".join(Path(model).parts[-2:])
+
+
+def _title(model: str, result: Evaluation) -> str:
+    return f"{model}: top-1 {result.top1:.3f} of {result.images} images\n{_protocol(result)}"
+
+
+def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
+    only = f", only {result.only!r}" if result.only is not None else ""
+    skipped = f", {result.skipped} skipped as broken" if result.skipped else ""
+    sets = ", ".join(result.sets)
+    title = f"{model} on {sets}{only}: {result.images} images{skipped}\n{_protocol(result)}"
+    table = Table("measure", title=Text(title))
+    table.add_column("value", justify="right")
+    table.add_row("top-1 over all classes", f"{result.top1:.3f}")
+    table.add_row("top-5 over all classes", f"{result.top5:.3f}")
+    table.add_row("top-1 when only these folders' classes may win", f"{result.top1_among:.3f}")
+    ece = "not measured" if result.ece is None else f"{result.ece:.3f}"
+    table.add_row("expected calibration error, 15 bins", ece)
+    if result.skipped:
+        table.add_row("skipped, broken images", str(result.skipped))
+    table.add_section()
+    shown = list(result.per_class.items())
+    if len(shown) > SHOWN:
+        shown = sorted(shown, key=lambda one: one[1])[:SHOWN]
+        table.add_row(f"the {SHOWN} worst of {len(result.per_class)} classes; --json has all:", "")
+    classes = class_indices([name for name, _ in shown], labels)
+    for name, value in shown:
+        label = labels[classes[name]]
+        table.add_row(Text(f"top-1, {name}" + (f" {label}" if label != name else "")), f"{value:.3f}")
+    return table
+
+
+def _report(result: Evaluation) -> None:
+    """What is not in the figures, on stderr."""
+
+    def say(text: str) -> None:
+        messages.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    if result.ece is None:
+        try:
+            require_torchmetrics()
+        except MissingPackageError as error:
+            say(f"Left out: {error}")
+    if result.empty:
+        say(f"No image in, and so not counted: {', '.join(result.empty)}")
+    if result.skipped:
+        say(f"{result.images} done, {result.skipped} skipped:")
+        for name, reason in result.broken.items():
+            say(f"  {name}: {reason}")

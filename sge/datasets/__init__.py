@@ -1,0 +1,1 @@
+"""Lists labelled images, decodes them once, and batches them."""

@@ -1,0 +1,1 @@
+"""Accuracy, calibration and gate measurements over labelled images."""

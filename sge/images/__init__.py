@@ -1,0 +1,1 @@
+"""Bytes to a frame, and cells back to pixels."""

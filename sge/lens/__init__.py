@@ -1,0 +1,1 @@
+"""Where a model, an image and a part finder meet."""

@@ -1,0 +1,1 @@
+"""Weights on disk to a model: checkpoints, deltas, cards, and the registry."""

@@ -1,0 +1,1 @@
+"""Puts SGE modules into existing networks."""

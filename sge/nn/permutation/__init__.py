@@ -1,0 +1,1 @@
+"""Permutes the channels of a network without changing its outputs."""

@@ -1,0 +1,1 @@
+"""Maps and geometry in, named positions out."""

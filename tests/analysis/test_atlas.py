@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from sge.analysis.atlas import Atlas, decode_atlas, encode_atlas
+
+SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
+VALUES = st.floats(-(2.0**60), 2.0**60, width=32)
+
+
+@given(SHAPES.flatmap(lambda shape: arrays(np.float32, shape, elements=VALUES)))
+def test_every_value_comes_back_within_half_a_step(maps: np.ndarray) -> None:
+    atlas = encode_atlas(maps)
+    back = decode_atlas(atlas)
+    assert (back.shape, back.dtype) == (maps.shape, np.float32)
+    half = (atlas.hi - atlas.lo) / 510
+    rounding = np.spacing(np.abs(maps).max()).astype(np.float64)
+    assert np.abs(back.astype(np.float64) - maps.astype(np.float64)).max() <= half + rounding
+
+
+@pytest.mark.parametrize("value", [0.0, 0.73, -1e-30, 1e30])
+def test_maps_that_are_equal_everywhere_come_back_exactly(value: float) -> None:
+    maps = np.full((3, 2, 5), value, np.float32)
+    np.testing.assert_array_equal(decode_atlas(encode_atlas(maps)), maps)
+
+
+def test_the_smallest_span_there_is_does_not_overflow() -> None:
+    maps = np.array([[[0.0, np.finfo(np.float32).smallest_subnormal]]], np.float32)
+    np.testing.assert_array_equal(decode_atlas(encode_atlas(maps)), maps)
+
+
+def test_the_ends_are_exact_and_the_layout_is_one_below_the_other() -> None:
+    maps = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    atlas = encode_atlas(maps)
+    assert (atlas.groups, atlas.height, atlas.width, atlas.lo, atlas.hi) == (4, 2, 3, 0.0, 23.0)
+    image = Image.open(io.BytesIO(atlas.png))
+    assert (image.format, image.mode, image.size) == ("PNG", "L", (3, 8))
+    grey = np.asarray(image)
+    assert (grey[0, 0], grey[-1, -1]) == (0, 255)
+    assert (np.diff(grey.ravel().astype(int)) > 0).all()
+    back = decode_atlas(atlas)
+    assert (back[0, 0, 0], back[-1, -1, -1]) == (0.0, 23.0)
+
+
+def png(size: tuple[int, int], mode: str = "L", kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"nothing",
+        png((3, 8))[:40],
+        png((8, 3)),  # as many pixels, another layout
+        png((3, 7)),
+        png((3, 8), "RGB"),
+        png((3, 8), kind="BMP"),
+    ],
+)
+def test_what_is_not_such_an_atlas_is_refused(data: bytes) -> None:
+    with pytest.raises((OSError, ValueError)):
+        decode_atlas(Atlas(4, 2, 3, 0.0, 1.0, data))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sge.analysis.analysis import Analysis
+from sge.analysis.record import VERSION, from_record, to_record
+from tests.analyses import COARSE, FINE, made
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    return to_record(made())
+
+
+def changed(record: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    other = copy.deepcopy(record)
+    change(other)
+    return other
+
+
+WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no version": lambda r: r.pop("version"),
+    "another version": lambda r: r.update(version=VERSION + 1),
+    "no blocks": lambda r: r.pop("blocks"),
+    "no maps": lambda r: r.pop("masks"),
+    "a block's map is missing": lambda r: r["similarity"].pop(FINE),
+    "a field too many": lambda r: r["blocks"][0].update(colour="red"),
+    "more groups than maps": lambda r: r["blocks"][0].update(groups=9),
+    "rows that are not there": lambda r: r["blocks"][1].update(height=4),
+    "a PNG that is none": lambda r: r["masks"][FINE].update(png="aGVsbG8="),
+    "letters that are not base64": lambda r: r["masks"][FINE].update(png="?" + r["masks"][FINE]["png"]),
+    "an atlas of another shape": lambda r: r["masks"][FINE].update(height=8, width=6),
+    "too few energys": lambda r: r["energy"][FINE].pop(),
+    "energys that are no numbers": lambda r: r["energy"].update({FINE: ["a"] * 8}),
+    "a part's map without its threshold": lambda r: r["part_maps"]["nose"].pop("threshold"),
+    "a part's map without its PNG": lambda r: r["part_maps"]["nose"].pop("png"),
+    "a mix that is no list": lambda r: r["part_maps"]["nose"].update(mix=3),
+    "a share without its group": lambda r: r["part_maps"]["nose"]["mix"][0].pop("group"),
+    "a window with three sides": lambda r: r["geometry"]["window"].pop(),
+    "an opening without its group": lambda r: r["model"].update(opens_with={"block": FINE, "reason": "x"}),
+    "a list instead of everything": lambda r: r.update(blocks={}, geometry=[]),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_other_data_is_refused(record: dict[str, Any], what: str) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError, OSError)):
+        from_record(changed(record, WRONG[what]))
+
+
+def test_arrays_of_another_shape_or_kind_are_refused() -> None:
+    analysis = made()
+    record = to_record(analysis, maps=False)
+    arrays = {
+        f"{kind}/{name}": values
+        for kind in ("mask", "similarity", "energy")
+        for name, values in {"mask": analysis.masks, "similarity": analysis.similarity}.get(
+            kind, analysis.energy
+        ).items()
+    }
+    arrays["part/nose"] = analysis.part_maps["nose"].map
+    assert from_record(record, arrays).masks[FINE] is arrays[f"mask/{FINE}"]
+    for key in arrays:
+        for wrong in (
+            arrays[key][None] if key.startswith("part/") else arrays[key][:-1],
+            arrays[key].astype(np.float64),
+        ):
+            with pytest.raises(ValueError, match="instead of float32"):
+                from_record(record, arrays | {key: wrong})
+        with pytest.raises(KeyError):
+            from_record(record, {name: values for name, values in arrays.items() if name != key})
+
+
+def test_a_record_is_json_and_comes_back(record: dict[str, Any]) -> None:
+    analysis = made()
+    back = from_record(json.loads(json.dumps(record, allow_nan=False)))
+    for name in ("image", "model", "predictions", "blocks", "parts", "geometry", "signal", "default_block"):
+        assert getattr(back, name) == getattr(analysis, name), name
+    assert back.image is None
+    for kind in ("masks", "similarity"):
+        for block, values in getattr(analysis, kind).items():
+            step = (values.max() - values.min()) / 255
+            np.testing.assert_allclose(getattr(back, kind)[block], values, rtol=0, atol=step / 2 + 1e-6)
+    for block, values in analysis.energy.items():
+        np.testing.assert_allclose(back.energy[block], values, atol=1e-5)
+
+
+def test_a_record_never_holds_the_image(record: dict[str, Any]) -> None:
+    assert set(record) == {
+        *("version", "image", "model", "signal", "default_block", "predictions", "blocks", "parts"),
+        *("part_maps", "geometry", "focus", "energy", "masks", "similarity"),
+    }
+    assert set(record["image"]) == {"name", "width", "height", "format", "sha256"}
+    assert set(to_record(made(), maps=False)) == set(record) - {"masks", "similarity"}
+
+
+def test_the_records_own_figures_are_the_analysis_own(record: dict[str, Any]) -> None:
+    analysis: Analysis = made()
+    assert record["signal"] == "mask"
+    assert record["default_block"] == COARSE
+    for block in (FINE, COARSE):
+        assert record["focus"][block] == pytest.approx(analysis.focus(block), abs=1e-5)
+        assert record["masks"][block]["groups"] == 8
+
+
+def test_part_maps_come_back_and_records_of_before_them_open(record: dict[str, Any]) -> None:
+    original, again = made().part_maps["nose"], from_record(record).part_maps["nose"]
+    assert np.abs(again.map - original.map).max() < 0.003
+    assert (again.threshold, again.mix) == (original.threshold, original.mix)
+    assert set(record["part_maps"]["nose"]) == {
+        *("groups", "height", "width", "lo", "hi", "png"),
+        *("threshold", "mix"),
+    }
+    record.pop("part_maps")
+    assert from_record(record).part_maps == {}

@@ -1,0 +1,227 @@
+"""Accuracy: sets that cannot be measured, counts by hand, and the shipped models' stated figures."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import sge
+from sge.datasets.imagenet import class_indices
+from sge.errors import BrokenImageError, ChoiceError
+from sge.evaluation.accuracy import evaluate
+from sge.images.framing import Preprocess
+from sge.models.catalogue import shipped_cards
+from sge.models.labels import imagenet_labels
+from sge.models.model import Card, Model
+from tests.conftest import fill
+from tests.datasets.test_labelled import tar
+from tests.drawn_images import encoded, noise, scene
+
+RGB = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+class Brightest(nn.Module):
+    """Tells red, green, blue and three more apart by the mean of the channels; it has no SGE and no weights."""
+
+    def __init__(self, sharp: float = 1.0) -> None:
+        super().__init__()
+        self.sharp = sharp
+        self.batches: list[tuple[int, ...]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.batches.append(tuple(x.shape))
+        means = x.mean((2, 3))
+        return self.sharp * torch.cat([means, means - 9], 1)
+
+
+def model(network: nn.Module | None = None, **preprocess) -> Model:
+    labels = ["red", "green", "blue", "dark red", "dark green", "dark blue"]
+    made = Preprocess(size=32, resize=32, **preprocess)
+    return Model("colours", network or Brightest(), labels, Card("Colours", "Knows colours."), made, "custom")
+
+
+def plain(colour: int, width: int = 40, height: int = 40) -> bytes:
+    image = scene(width, height)
+    image.paste(RGB[colour], (0, 0, width, height))
+    return encoded(image)
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """Two red and one blue under red, one green under green; one folder holds nothing."""
+    folder = tmp_path / "colours"
+    for name, colour in (("red/1", 0), ("red/2", 0), ("red/3", 2), ("green/1", 1)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.png").write_bytes(plain(colour))
+    (folder / "dark blue").mkdir()
+    # What file managers leave behind is neither a class nor an image.
+    (folder / ".cache").mkdir()
+    (folder / "red" / ".DS_Store").write_bytes(b"x")
+    return folder
+
+
+def test_no_folder_and_no_images(tmp_path):
+    with pytest.raises(ChoiceError, match="There is no folder"):
+        evaluate(model(), tmp_path / "gone")
+    (tmp_path / "red").mkdir()
+    with pytest.raises(ChoiceError, match="no images"):
+        evaluate(model(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"size": 31}, {"size": 1025}, {"batch": 0}, {"precision": "int8"}, {"framing": "left"}]
+)
+def test_a_setting_out_of_range(colours, asked):
+    with pytest.raises(ChoiceError, match=next(iter(asked))):
+        evaluate(model(), colours, **asked)
+
+
+@pytest.mark.parametrize("folder", ["6", "n99999999", "my dogs", "²"])
+def test_a_folder_that_is_no_class(colours, folder):
+    (colours / folder).mkdir()
+    with pytest.raises(ChoiceError, match="is no class of this model"):
+        evaluate(model(), colours)
+
+
+def test_a_label_of_two_classes_names_none():
+    with pytest.raises(ChoiceError, match="Several classes"):
+        class_indices(["crane"], ["crane", "crane", "other"])
+    assert class_indices(["1"], ["crane", "crane", "other"]) == {"1": 1}
+
+
+def test_a_broken_image_ends_the_measurement_unless_it_is_skipped(colours):
+    (colours / "red" / "0.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    (colours / "green" / "notes.txt").write_text("no image")
+    with pytest.raises(BrokenImageError, match=r"red.0\.jpg: "):
+        evaluate(model(), colours, only="0")
+    result = evaluate(model(), colours, skip_broken=True)
+    assert (result.images, result.skipped, result.top1) == (4, 2, 3 / 4)
+    assert sorted(name.rsplit("/", 1)[1] for name in result.broken) == ["0.jpg", "notes.txt"]
+    with pytest.raises(ChoiceError, match="None of the 1 images can be read"):
+        evaluate(model(), colours, only="0", skip_broken=True)
+
+
+def test_an_answer_that_is_no_number(colours):
+    with pytest.raises(ChoiceError, match="no finite number in float32"):
+        evaluate(model(Brightest(float("nan"))), colours)
+
+
+def test_fewer_labels_than_classes(colours):
+    made = model()
+    made.labels = made.labels[:3]
+    (colours / "dark blue").rmdir()
+    with pytest.raises(ChoiceError, match="Give the Model a label for each class"):
+        evaluate(made, colours)
+
+
+def test_counts_by_hand(colours):
+    result = evaluate(model(), colours)
+    assert (result.images, result.top1, result.top5, result.top1_among) == (4, 3 / 4, 1, 3 / 4)
+    assert (result.per_class, result.empty) == ({"green": 1.0, "red": 2 / 3}, ["dark blue"])
+    assert (result.size, result.precision, result.sets) == (32, "float32", ["colours"])
+    assert result.confusion is not None
+    assert result.confusion.labels == ["red", "green"]
+    assert result.confusion.columns == ["red", "green", "another class"]
+    assert result.confusion.counts == [[2, 0, 1], [0, 1, 0]]
+    # All four fall into the last bin: their mean sureness less three of four right.
+    sure = [sureness(colour) for colour in (0, 0, 2, 1)]
+    assert min(sure) > 14 / 15
+    assert result.ece == pytest.approx(sum(sure) / 4 - 3 / 4, abs=1e-5)
+
+
+def sureness(colour: int) -> float:
+    """Of an image full of one channel and empty of the others; the classes 9 lower hardly count."""
+    mean, std = (torch.tensor(values) for values in (Preprocess().mean, Preprocess().std))
+    lit = (torch.eye(3)[colour] - mean) / std
+    return float(torch.cat([lit, lit - 9]).softmax(0)[colour])
+
+
+def test_the_temperature_of_the_framing_divides(colours):
+    """So hot that all six classes are equal, and sureness 1/6 where three of four are right."""
+    result = evaluate(model(whole_temperature=1e6), colours, "whole")
+    assert (result.top1, result.ece) == (3 / 4, pytest.approx(3 / 4 - 1 / 6, abs=1e-4))
+
+
+def test_without_torchmetrics_the_rest_is_measured(colours, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    result = evaluate(model(), colours)
+    assert (result.top1, result.ece, result.confusion) == (3 / 4, None, None)
+
+
+def test_folders_and_archives_together(colours, tmp_path):
+    shard = tar(tmp_path / "more.tar", [("2/val_1.png", plain(2)), ("red/val_2.png", plain(0))])
+    result = evaluate(model(), [colours, shard])
+    assert (result.images, result.top1, result.sets) == (6, 5 / 6, ["colours", "more.tar"])
+    assert result.per_class == {"2": 1.0, "green": 1.0, "red": 3 / 4}
+    assert evaluate(model(), [colours, shard], only="val_").per_class == {"2": 1.0, "red": 1.0}
+
+
+@pytest.mark.parametrize("framing", ["whole", "center"])
+def test_batches_change_nothing(tmp_path, framing):
+    """A network with batch norms, images of several shapes, in every size of batch."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3, 4), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    network = fill(nn.Sequential(*layers, nn.Linear(8, 6)))
+    members = [
+        (f"{i % 6}/{i}.png", encoded(noise(40 + 32 * (i % 3), 40 + 32 * (i % 2), i))) for i in range(20)
+    ]
+    shard = tar(tmp_path / "x.tar", members)
+    made = model(network)
+    one, *others = (evaluate(made, shard, framing, batch=batch) for batch in (1, 3, 64))
+    for other in others:
+        assert (other.top1, other.top5, other.top1_among) == (one.top1, one.top5, one.top1_among)
+        assert (other.per_class, other.confusion) == (one.per_class, one.confusion)
+        assert other.ece == pytest.approx(one.ece, abs=1e-5)
+
+
+def test_shapes_go_together_and_waiting_is_bounded(tmp_path):
+    network = Brightest()
+    shard = tar(tmp_path / "x.tar", [(f"red/{i}.png", plain(0, 32 + 32 * (i % 2), 32)) for i in range(8)])
+    evaluate(model(network), shard, "whole", batch=3)
+    assert sorted(network.batches) == sorted([(3, 3, 32, 32), (3, 3, 32, 64), (1, 3, 32, 32), (1, 3, 32, 64)])
+    network.batches.clear()
+    shapes = tar(tmp_path / "y.tar", [(f"red/{i}.png", plain(0, 32 * (1 + i % 4), 32)) for i in range(12)])
+    evaluate(model(network), shapes, "whole", batch=1)
+    assert {shape[0] for shape in network.batches} == {1}
+
+
+def test_size_and_mode(colours):
+    network = Brightest().train()
+    assert evaluate(model(network), colours, size=64).size == 64
+    assert network.batches == [(4, 3, 64, 64)]
+    assert network.training
+
+
+def test_low_precision(colours):
+    layers = nn.Conv2d(3, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    assert (
+        evaluate(model(fill(nn.Sequential(*layers))), colours, precision="bfloat16").precision == "bfloat16"
+    )
+
+
+def test_folders_by_wordnet_id_label_and_number():
+    found = class_indices(["n02099601", "golden retriever", "207"], imagenet_labels())
+    assert set(found.values()) == {207}
+
+
+def test_ids_of_a_model_with_fewer_classes():
+    """Labels are torchvision's names, WordNet's, or ids; the crane that lifts is not the one that flies."""
+    labels = ["Shih-Tzu", "Samoyed, Samoyede", "n02099601", "crane"]
+    folders = ["n02086240", "n02111889", "golden retriever", "n03126707", "3"]
+    assert list(class_indices(folders, labels).values()) == [0, 1, 2, 3, 3]
+    for stranger in ("n02012849", "n02088364"):
+        with pytest.raises(ChoiceError, match="is no class"):
+            class_indices([stranger], labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, card in shipped_cards().items() if "base" in card])
+def test_the_cards_figure_is_the_measured_one(name, shared):
+    stated = next(one for one in shipped_cards()[name]["accuracy"] if one["images"] == 500)
+    result = evaluate(sge.load_model(name), shared / "data" / "imagenet_val_dogs")
+    assert result.images == 500
+    # One image either way: another processor may round a draw differently.
+    assert abs(result.top1 - stated["top1"]) <= 0.002

@@ -1,0 +1,62 @@
+"""Colour profiles: the image that a person sees is the one that the network sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from sge.images.color import to_rgb
+from sge.images.decode import decode
+from tests.drawn_images import encoded
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def swapped() -> bytes:
+    """A profile of another space: sRGB with the primaries of red and green exchanged."""
+    profile = srgb().replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))
+    for one, other in ((b"rXYZ", b"tmp!"), (b"gXYZ", b"rXYZ"), (b"tmp!", b"gXYZ")):
+        profile = profile.replace(one, other, 1)
+    return profile
+
+
+RED = Image.new("RGB", (16, 16), (255, 0, 0))
+
+
+def colour(image: Image.Image) -> list[int]:
+    return np.asarray(image)[8, 8].tolist()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_a_profile_is_applied(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    seen = colour(decode(encoded(RED, kind, icc_profile=swapped(), **options)).rgb)
+    assert np.abs(np.array(seen) - (0, 255, 0)).max() <= 6
+
+
+def test_srgb_and_damaged_profiles_change_nothing() -> None:
+    for profile in (srgb(), b"no profile", swapped()[:200]):
+        assert colour(decode(encoded(RED, "PNG", icc_profile=profile)).rgb) == [255, 0, 0]
+
+
+def test_no_profile_is_left_to_be_applied_twice() -> None:
+    for profile in (srgb(), swapped()):
+        assert decode(encoded(RED, "PNG", icc_profile=profile)).rgb.info == {}
+
+
+def test_a_palette_and_transparency_with_a_profile() -> None:
+    half = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
+    half.paste((255, 0, 0, 255), (8, 0, 16, 16))
+    for image in (half, half.quantize(4)):
+        seen = np.asarray(decode(encoded(image, "PNG", icc_profile=swapped())).rgb).astype(int)
+        assert np.abs(seen[8, 2] - 255).max() <= 4
+        assert np.abs(seen[8, 12] - (0, 255, 0)).max() <= 6
+
+
+def test_a_grey_images_profile_is_not_one_of_rgb() -> None:
+    grey = Image.new("L", (4, 4), 90)
+    grey.info["icc_profile"] = swapped()
+    assert colour(to_rgb(grey.resize((16, 16)))) == [90, 90, 90]

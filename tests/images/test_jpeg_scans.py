@@ -1,0 +1,50 @@
+"""A JPEG that makes the decoder work for minutes is refused before it does."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from sge.errors import BrokenImageError
+from sge.images.decode import decode
+from sge.images.jpeg_scans import MAX_SCANS, count_scans
+from tests.drawn_images import FORMATS, encoded, scene
+
+
+def with_scans(extra: int) -> bytes:
+    """A valid progressive JPEG whose last scan stands there ``extra`` times more."""
+    data = encoded(scene(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * extra + data[-2:]
+
+
+def test_scans_are_counted() -> None:
+    assert count_scans(encoded(scene(), "JPEG")) == 1
+    usual = count_scans(with_scans(0))
+    assert 4 < usual < 15
+    assert count_scans(with_scans(7)) == usual + 7
+    assert count_scans(with_scans(5000)) == MAX_SCANS + 1
+
+
+def test_a_second_frame_does_not_count() -> None:
+    one, two = (encoded(scene(), "MPO", save_all=True, append_images=[scene()] * n) for n in (1, 2))
+    assert count_scans(one) == count_scans(two) == 1
+
+
+def test_many_scans_are_refused_and_the_usual_ones_are_not() -> None:
+    assert decode(with_scans(20)).format == "JPEG"
+    with pytest.raises(BrokenImageError, match="more than 100 scans"):
+        decode(with_scans(MAX_SCANS))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"\xff\xd8\xff\xda", b"\xff" * 1000, b"\xff\xda\x00\x00" * 50]
+)
+def test_damage_is_no_error_here(data: bytes) -> None:
+    assert count_scans(data) >= 0
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_other_format_is_left_alone(kind: str) -> None:
+    image = scene().resize((640, 480), Image.Resampling.NEAREST)
+    assert decode(encoded(image, kind)).width == 640

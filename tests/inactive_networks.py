@@ -1,0 +1,59 @@
+"""A tiny network with inactive gates, and images that move it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sge.nn import SpatialGroupEnhance
+
+
+class Block(nn.Module):
+    """A convolution, a norm with statistics of its own, SGE."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+        self.act = nn.ReLU()
+        self.sge = SpatialGroupEnhance(channels, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.sge(self.act(self.bn(self.conv(x))))
+
+
+class Sleeper(nn.Module):
+    """Two blocks and a classifier of five classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Block(3, 8), Block(8, 16)
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.second(self.first(x)).mean((2, 3)))
+
+
+def sleeper(seed: int = 0) -> Sleeper:
+    """In eval mode, with random weights and norms that are not trivial."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Sleeper()
+        with torch.no_grad():
+            network.fc.weight.mul_(8)  # answers that differ from image to image
+            for block in (network.first, network.second):
+                block.bn.running_mean.uniform_(-0.2, 0.2)
+                block.bn.running_var.uniform_(0.3, 1)
+    return network.eval()
+
+
+def blobs(count: int = 12, seed: int = 0) -> list[Tensor]:
+    """(3, 40, 48) uint8: a bright spot on noise, elsewhere in each image."""
+    random = torch.Generator().manual_seed(seed)
+    images = []
+    for i in range(count):
+        image = torch.randint(0, 120, (3, 40, 48), generator=random, dtype=torch.uint8)
+        top, left = 3 * (i % 9), 3 * (i % 11)
+        image[i % 3, top : top + 12, left : left + 12] = 250
+        images.append(image)
+    return images

@@ -1,0 +1,98 @@
+"""Names of models, and shipped files that hold all of their weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from sge.errors import CheckpointError, ChoiceError
+from sge.files import sha256_of
+from sge.images.framing import Preprocess
+from sge.models import catalogue
+from sge.models.catalogue import model_names, origin, shipped_files
+from sge.models.checkpoint import write_weights
+from sge.models.registry import based, import_weights, load_model, verify_model
+from sge.nn.resnet import resnet
+from tests.conftest import fill
+
+NAME = "sge_resnet18_pair"
+
+
+@pytest.fixture(scope="module")
+def halves():
+    state = fill(resnet(18, "sge", num_classes=2)).state_dict()
+    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch, halves):
+    """The folder of what is shipped, with one model that holds its own weights; the user has no models."""
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "own"))
+    folder = tmp_path / "weights"
+    monkeypatch.setattr(catalogue, "shipped", lambda _what: folder)
+    file = folder / f"{NAME}.safetensors"
+    metadata = {
+        "sge.arch": "sge_resnet18",
+        "sge.parts.labels": ["cat", "dog"],
+        "sge.preprocess": {"size": 128, "resize": 146},
+    }
+    write_weights(file, halves, metadata)
+    write_card(file, title="Two pets", sentence="Knows two pets.")
+    return folder
+
+
+def write_card(file, **facts):
+    card = file.with_name(f"{NAME}.card.json")
+    card.write_text(json.dumps({"sha256": sha256_of(file), **facts}), "utf-8")
+
+
+def test_a_file_that_is_gone_changed_or_damaged_is_refused(weights):
+    file = weights / f"{NAME}.safetensors"
+    whole = file.read_bytes()
+    for content, words in (
+        (None, "is not there. Install SGE Lens again"),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), "is damaged"),
+        (whole[:1000], "is cut off"),
+    ):
+        file.unlink() if content is None else file.write_bytes(content)
+        for use in (load_model, verify_model):
+            with pytest.raises(CheckpointError, match=words):
+                use(NAME)
+
+
+def test_another_whole_file_under_the_name_is_refused(weights, halves):
+    file = weights / f"{NAME}.safetensors"
+    write_weights(file, {key: value * 2 for key, value in halves.items()}, {"sge.arch": "sge_resnet18"})
+    for use in (load_model, verify_model):
+        with pytest.raises(CheckpointError, match=r"not the file that came with SGE Lens .* Install"):
+            use(NAME)
+
+
+def test_it_cannot_be_awakened_by_name_or_replaced(weights, tmp_path):
+    with pytest.raises(ChoiceError, match=r"a weights file of its own; .* sge\.awaken takes any network"):
+        based(NAME)
+    with pytest.raises(ChoiceError, match="comes with SGE Lens"):
+        import_weights(weights / f"{NAME}.safetensors", NAME)
+
+
+def test_it_is_a_model_with_its_card(weights, halves):
+    file = weights / f"{NAME}.safetensors"
+    assert (model_names(), origin(NAME), shipped_files()) == ([NAME], "shipped", {NAME: file})
+    model = load_model(NAME)
+    assert (model.name, model.arch, model.labels) == (NAME, "sge_resnet18", ["cat", "dog"])
+    assert (model.card.title, model.card.gates, model.card.sha256) == ("Two pets", "trained", sha256_of(file))
+    assert model.preprocess == Preprocess(size=128, resize=146)
+    weight = model.network.state_dict()["layer1.0.conv1.weight"]
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight.half(), halves["layer1.0.conv1.weight"])
+    verified = verify_model(NAME)
+    assert (verified.file, verified.sha256) == (str(file), sha256_of(file))
+    assert "card" in verified.against
+
+
+def test_the_users_copy_has_a_name_of_its_own(weights):
+    import_weights(weights / f"{NAME}.safetensors", "mine")
+    assert (model_names(), origin("mine")) == (["mine", NAME], "imported")
+    assert torch.equal(load_model("mine").network.fc.weight, load_model(NAME).network.fc.weight)

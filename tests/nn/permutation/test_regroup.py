@@ -1,0 +1,200 @@
+"""Regrouping finds channels that respond alike, streams its images and leaves the outputs."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision import models
+
+import sge
+from sge.images.decode import decode
+from sge.images.framing import frame
+from sge.nn import (
+    PermutationError,
+    ShapeError,
+    SpatialGroupEnhance,
+    channel_permutations,
+    insert_sge,
+    regroup,
+)
+from sge.nn.blocks import sge_blocks
+from sge.nn.permutation.balanced_kmeans import balanced_clusters, cohesion
+from tests.conftest import ROOT, fill
+
+
+def planted(groups: int = 8, size: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations of noisy copies of ``groups`` patterns, shuffled, and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.repeat(np.arange(groups), size))
+    responses = rng.standard_normal((groups, 400))[truth] + 0.7 * rng.standard_normal((groups * size, 400))
+    return np.corrcoef(responses), truth
+
+
+def together(labels: np.ndarray) -> np.ndarray:
+    return labels[:, None] == labels[None]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_clusters_find_planted_groups(seed):
+    correlation, truth = planted(seed=seed)
+    labels, score = balanced_clusters(correlation, 8, seed)
+    assert np.array_equal(together(labels), together(truth))
+    assert score == pytest.approx(cohesion(correlation, truth, 8))
+
+
+def test_clusters_have_equal_sizes_also_of_nothing():
+    rng = np.random.default_rng(0)
+    for correlation in (np.zeros((24, 24)), np.ones((24, 24)), np.corrcoef(rng.standard_normal((24, 30)))):
+        labels, _ = balanced_clusters(correlation, 8, 0)
+        assert np.bincount(labels, minlength=8).tolist() == [3] * 8
+
+
+def test_clusters_are_deterministic_and_numbered_by_first_member():
+    correlation = np.corrcoef(np.random.default_rng(0).standard_normal((64, 50)))
+    first, second = (balanced_clusters(correlation, 16, 3)[0] for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.unique(first, return_index=True)[1].tolist() == sorted(np.unique(first, return_index=True)[1])
+    assert not np.array_equal(first, balanced_clusters(correlation, 16, 4)[0])
+
+
+def planted_network(truth: np.ndarray) -> nn.Module:
+    """An inverted residual whose expanded channels are shuffled copies of a few patterns, at many scales."""
+    network = insert_sge(fill(timm.create_model("tf_efficientnet_lite0")), where=["blocks.1.0"], groups=8)
+    block = network.get_submodule("blocks.1.0")
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.randn(8, 16, 1, 1, generator=generator)
+    with torch.no_grad():
+        scale = 0.1 + torch.rand(96, generator=generator)
+        block.conv_pw.weight.copy_(patterns[truth] * scale[:, None, None, None])
+        for norm in (block.bn1, block.bn2):
+            norm.weight.fill_(1.0)
+            norm.bias.fill_(0.0)
+            norm.running_mean.fill_(0.0)
+            norm.running_var.fill_(1.0)
+        block.conv_dw.weight.copy_(torch.rand(1, 1, 3, 3, generator=generator).expand(96, 1, 3, 3) / 9)
+    return network
+
+
+def test_regrouping_finds_planted_groups_in_a_network():
+    truth = np.random.default_rng(1).permutation(np.repeat(np.arange(8), 12))
+    network = planted_network(truth)
+    images = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    permutations = channel_permutations(network, images)
+    assert list(permutations) == ["blocks.1.0"]
+    assert all(
+        len(set(group)) == 1 for group in truth[permutations["blocks.1.0"].numpy()].reshape(8, 12).tolist()
+    )
+
+
+def test_a_stage_of_a_resnet_gets_one_order_and_outputs_stay():
+    network = insert_sge(fill(models.resnet18()))
+    images = [torch.randn(3, 64, 64 + 32 * i, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    permutations = channel_permutations(network, images)
+    assert permutations.keys() == sge_blocks(network).keys()
+    assert torch.equal(permutations["layer3.0"], permutations["layer3.1"])
+    x = torch.stack(images[:1])
+    with torch.inference_mode():
+        before = network(x)
+        assert regroup(network, images) is network
+        after = network(x)
+    assert float((after - before).abs().max() / before.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050"])
+def test_equal_seeds_give_equal_orders_and_the_network_is_left(name):
+    network = insert_sge(fill(timm.create_model(name))).train()
+    state = copy.deepcopy(network.state_dict())
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    first, second = (channel_permutations(network, images, seed=1) for _ in range(2))
+    other = channel_permutations(network, images, seed=2)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+    assert network.training
+    assert all(torch.equal(network.state_dict()[key], value) for key, value in state.items())
+    assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+class Passing:
+    """Images made one at a time, which notices how many of them are still held."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.most_alive = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self):
+        made: list[weakref.ref[torch.Tensor]] = []
+        for number in range(self.count):
+            gc.collect()
+            self.most_alive = max(self.most_alive, sum(ref() is not None for ref in made))
+            one = torch.randn(3, 32, 32 + 32 * (number % 2), generator=torch.Generator().manual_seed(number))
+            made.append(weakref.ref(one))
+            yield one
+            del one
+
+
+def test_images_are_streamed_and_counted():
+    network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
+    images, calls = Passing(12), []
+    channel_permutations(network, images, progress=lambda done, total: calls.append((done, total)))
+    assert images.most_alive <= 1
+    assert calls == [(number, 12) for number in range(1, 13)]
+    calls.clear()
+    batches = (torch.randn(2, 3, 32, 32) for _ in range(2))
+    channel_permutations(network, batches, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(2, None), (4, None)]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [],
+        [torch.zeros(1, 32, 32)],
+        [torch.zeros(32, 32)],
+        [torch.zeros(3, 32, 32, dtype=torch.uint8)],
+    ],
+    ids=["none", "grey", "2-d", "bytes"],
+)
+def test_what_is_no_image_is_refused(images):
+    network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
+    with pytest.raises(ShapeError, match="icture"):
+        regroup(network, images)
+    assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+def test_channels_that_never_respond_are_borne():
+    network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
+    permutations = channel_permutations(network, [torch.zeros(3, 32, 32)])
+    assert all(torch.equal(order.sort().values, torch.arange(len(order))) for order in permutations.values())
+
+
+def test_awake_gates_are_refused():
+    network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
+    for module in network.modules():
+        if isinstance(module, SpatialGroupEnhance):
+            with torch.no_grad():
+                module.weight.normal_()
+    with pytest.raises(PermutationError, match="while the gates sleep"):
+        regroup(network, torch.randn(2, 3, 64, 64))
+
+
+def test_on_a_real_image_the_regrouped_networks_logits_are_the_originals():
+    model = sge.load_model("sge_efficientnet_lite0")
+    sample = next(
+        path for path in sorted((ROOT / "static/samples").iterdir()) if path.suffix in (".jpg", ".webp")
+    )
+    x = frame(decode(sample.read_bytes()), model.preprocess, "center").tensor[None]
+    with torch.inference_mode():
+        before = model.network(x)
+        after = sge.regroup(copy.deepcopy(model.network), x)(x)
+    assert float((after - before).abs().max() / before.abs().max()) < 1e-5
+    assert int(after.argmax()) == int(before.argmax())

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from sge.errors import CheckpointError, UnknownModelError
+from sge.models.catalogue import shipped_cards
+from sge.models.checkpoint import write_weights
+from sge.nn.blocks import sge_blocks
+from sge.training.config import TrainConfig
+from sge.training.initial_model import from_nothing, from_weights
+
+
+@pytest.fixture
+def plain_file(tmp_path):
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=7)
+    torch.save(network.state_dict(), tmp_path / "plain.pth")
+    return tmp_path / "plain.pth", network.eval()
+
+
+def test_neither_a_name_nor_a_file():
+    with pytest.raises(UnknownModelError, match="neither a model's name"):
+        from_weights("nobody", TrainConfig(), 3)
+
+
+def test_another_depth(plain_file):
+    with pytest.raises(CheckpointError, match="--depth"):
+        from_weights(str(plain_file[0]), TrainConfig(depth=50), 3)
+
+
+def test_no_resnet_at_all(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"fc.weight is missing"):
+        from_weights(str(tmp_path / "a.pth"), TrainConfig(), 3)
+
+
+def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(plain_file):
+    path, network = plain_file
+    student = from_weights(str(path), TrainConfig(), 7).network.eval()
+    assert len(sge_blocks(student)) == 8
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(student(x), network(x), rtol=1e-4, atol=1e-4)
+
+
+def test_other_classes_get_a_new_head(plain_file):
+    student = from_weights(str(plain_file[0]), TrainConfig(), 3).network
+    assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_a_model_of_the_registry_goes_on():
+    start = from_weights("sge_efficientnet_lite0", TrainConfig(gate_weight=0.2, eval_size=64), 4)
+    student = start.network
+    assert start.arch == "sge_efficientnet_lite0"
+    assert (start.preprocess.std, start.preprocess.size, start.preprocess.whole) == (
+        (128 / 255,) * 3,
+        64,
+        None,
+    )
+    assert student(torch.randn(2, 3, 64, 64)).shape == (2, 4)
+    assert all(
+        float(module.weight.detach().mean()) == pytest.approx(0.2) for module in sge_blocks(student).values()
+    )
+
+
+def test_the_card_can_tell_where_a_training_began(plain_file):
+    assert from_nothing(TrainConfig(), 3).about == {}
+    about = from_weights(str(plain_file[0]), TrainConfig(), 3).about
+    assert about["name"] == "plain.pth"
+    assert about["digest"] != from_weights("sge_efficientnet_lite0", TrainConfig(), 3).about["digest"]
+    awake = from_weights("sge_efficientnet_lite0_tuned", TrainConfig(), 3).about
+    assert awake["made_from"] == shipped_cards()["sge_efficientnet_lite0_tuned"]["made_from"]
+
+
+def test_the_seed_decides_the_start():
+    one, two = (from_nothing(TrainConfig(seed=3), 4).network.state_dict() for _ in range(2))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not torch.equal(
+        one["conv1.weight"], from_nothing(TrainConfig(seed=4), 4).network.state_dict()["conv1.weight"]
+    )
+
+
+def test_blocks_begin_as_identities():
+    network = from_nothing(TrainConfig(depth=50, gate_weight=0.3), 4).network
+    assert not bool(network.layer2[1].bn3.weight.any())
+    assert float(network.layer2[1].sge.weight.detach().mean()) == pytest.approx(0.3)
+    assert bool(from_nothing(TrainConfig(zero_init=False), 4).network.layer2[1].bn2.weight.any())
+
+
+def test_a_network_of_ours_keeps_its_own_attention(tmp_path):
+    """SGE beside CBAM would be a network that nobody asked for, and that no name describes."""
+    started = from_nothing(TrainConfig(attention="cbam"), 3)
+    write_weights(tmp_path / "cbam.safetensors", started.network.state_dict(), {"sge.arch": started.arch})
+    again = from_weights(str(tmp_path / "cbam.safetensors"), TrainConfig(), 3)
+    assert again.arch == "cbam_resnet18"
+    assert not sge_blocks(again.network)
+    assert again.network.state_dict().keys() == started.network.state_dict().keys()
