@@ -66,6 +66,10 @@ class ChoiceError(SGEError, ValueError):
     """A setting or parameter has a value that is not among the valid ones."""
 
 
+class DataError(SGEError, ValueError):
+    """A folder, archive, list, cache or labels file of images cannot be used."""
+
+
 class CheckpointError(SGEError):
     """A weights file cannot be used."""
 
@@ -103,6 +107,7 @@ __all__ = [
     "CaptureError",
     "CheckpointError",
     "ChoiceError",
+    "DataError",
     "DownloadError",
     "FinderError",
     "GroupsError",
