@@ -4,10 +4,10 @@
 #   docker build --target cuda -t sge-lens:cuda .       # docker run --gpus all ...
 #   docker run --rm --read-only --tmpfs /tmp -p 8000:8000 sge-lens
 #
-# On x86-64 PyTorch's default wheel is linked against its CUDA libraries and does not load without them, so the cpu
-# image, too, holds some 4 GB that it never uses. Where PyTorch's CPU wheels can be reached, name their index:
-#   --build-arg TORCH_CPU_INDEX=https://...
-# Any base with the same Python 3.11 to 3.13 (and its venv module) in both stages will do.
+# On x86-64 the default wheel of PyTorch is linked against its CUDA libraries and does not load without them, so the
+# cpu image also holds about 4 GB that it does not use. If an index of PyTorch's CPU wheels can be reached, name it:
+#   --build-arg TORCH_INDEX=ADDRESS
+# Any base image works that has the same Python (3.11 to 3.13, with its venv module) in both stages.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS wheel
@@ -23,18 +23,12 @@ COPY app app
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist
 
 FROM ${BASE_IMAGE} AS venv-cpu
-ARG TORCH_CPU_INDEX=
+ARG TORCH_INDEX=
 COPY requirements /requirements
 COPY --from=wheel /dist /dist
-# triton only compiles kernels for GPUs. pip is needed by nothing that runs.
+# triton only compiles kernels for GPUs. Nothing that runs needs pip.
 RUN python3 -m venv /opt/venv \
- && if [ -n "${TORCH_CPU_INDEX}" ]; then \
-      python3 /requirements/without_cuda.py /requirements/run.lock > /tmp/run.lock \
-      && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /tmp/run.lock \
-      && /opt/venv/bin/pip install --no-cache-dir --index-url "${TORCH_CPU_INDEX}" --no-deps torch==2.14.1 torchvision==0.29.1; \
-    else \
-      /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /requirements/run.lock; \
-    fi \
+ && PIP_NO_CACHE_DIR=1 TORCH_INDEX="${TORCH_INDEX}" bash /requirements/install.sh /opt/venv/bin/pip /requirements/run.lock \
  && /opt/venv/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
  && /opt/venv/bin/pip uninstall --yes triton pip
 
@@ -46,9 +40,9 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
  && /opt/venv/bin/pip uninstall --yes pip
 
-# Everything but the environment's folder; both targets stand on it.
+# Everything except the environment; both targets are built on it.
 FROM ${BASE_IMAGE} AS service
-# The root may be read-only: what libraries want to cache goes to /tmp.
+# The root file system may be read-only, so libraries write their caches to /tmp.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

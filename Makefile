@@ -1,9 +1,9 @@
-# The two commands that matter: make run, make test.
+# The two commands of the README: make run, make test.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench format lock clean
+.PHONY: run test quick check bench format lock hooks clean
 
 run: $(VENV)/.run
 	$(BIN)/sge serve
@@ -11,11 +11,16 @@ run: $(VENV)/.run
 test: check
 	$(BIN)/python -m pytest
 
+# Less than a minute: no browser, and nothing that is marked slow.
+quick: $(VENV)/.test
+	$(BIN)/ruff check --quiet .
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_storeys.py
+	$(BIN)/python -m pytest tests/test_dependencies.py tests/test_vocabulary.py
 
 bench: $(VENV)/.test
 	$(BIN)/sge bench module
@@ -28,18 +33,21 @@ format: $(VENV)/.test
 lock:
 	requirements/lock.sh
 
+hooks: $(VENV)/.test
+	$(BIN)/pre-commit install
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# Installed only when a lock or the project file has changed; the marker is written last, so that an
-# installation that broke off is begun again.
-$(VENV)/.run: requirements/run.lock requirements/build.lock pyproject.toml
+# Installed again only when a lock or the project file has changed. The marker is written last, so that an
+# interrupted installation starts again. TORCH_INDEX=ADDRESS takes torch from another package index.
+$(VENV)/.run: requirements/run.lock requirements/build.lock requirements/install.sh pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/build.lock
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/run.lock
+	requirements/install.sh $(BIN)/pip requirements/build.lock
+	requirements/install.sh $(BIN)/pip requirements/run.lock
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --editable .
 	touch $@
 
 $(VENV)/.test: $(VENV)/.run requirements/test.lock
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/test.lock
+	requirements/install.sh $(BIN)/pip requirements/test.lock
 	touch $@

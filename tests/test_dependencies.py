@@ -1,28 +1,43 @@
-"""The house of DESIGN.md, section 1: imports point down, and files keep their size."""
+"""The packages of DESIGN.md, section 2: imports point down, packages have no cycles, and files keep their size."""
 
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
-STOREYS = (("sge.nn",), ("sge",), ("sge.cli", "sge.train", "sge.bench"), ("app",))
-"""Lowest first. A module may import from its own storey and from those below."""
+GROUND = ("arrays", "devices", "errors", "files", "paths")
+LAYERS = (
+    ("sge.ground",),
+    ("sge.nn",),
+    ("sge.images",),
+    ("sge.parts",),
+    ("sge.analysis",),
+    ("sge.models",),
+    ("sge.lens",),
+    ("sge.datasets",),
+    ("sge.evaluation",),
+    ("sge.training", "sge.bench"),
+    ("sge",),
+    ("sge.cli",),
+    ("app",),
+    ("sge.__main__",),
+)
+"""Lowest first. A package may import the packages of the layers below its own, and nothing else of the project."""
+LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
+TORCH_FREE = ("sge", "sge.images", "sge.parts", "sge.analysis", "sge.__main__")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
-SOURCES = sorted(path for folder in ("app", "sge") for path in (ROOT / folder).rglob("*.py"))
-
-
-def storey(module: str) -> int | None:
-    matches = [
-        (len(name), level)
-        for level, names in enumerate(STOREYS)
-        for name in names
-        if module == name or module.startswith(f"{name}.")
-    ]
-    return max(matches)[1] if matches else None
+SOURCES = sorted(path for folder in ("app", "sge", "scripts") for path in (ROOT / folder).rglob("*.py"))
+DOTTED = re.compile(r"((?:app|sge)(?:\.\w+)+)(?::\w+)?")
+"""A string of this form is the target of ``importlib`` or of a table of lazy imports."""
 
 
 def module_of(path: Path) -> str:
@@ -30,50 +45,127 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(tree: ast.AST) -> set[str]:
-    names: set[str] = set()
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def package_of(module: str) -> str:
+    """The package of the table that a module belongs to."""
+    if module in LEVEL:
+        return module
+    first, second = (*module.split("."), "")[:2]
+    if first == "app":
+        return "app"
+    return "sge.ground" if second in GROUND else f"{first}.{second}" if second else first
+
+
+def imported_names(module: str, tree: ast.AST, is_package: bool) -> Iterator[str]:
+    """Every dotted name that a module imports, also inside functions, relatively, or by a string."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide their storey"
-            names.add(node.module or "")
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".") if is_package else module.split(".")[:-1]
+                parts = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parts, base] if base else parts)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if match := DOTTED.fullmatch(node.value):
+                yield match[1]
 
 
-def upward(module: str, names: set[str]) -> list[str]:
-    own = storey(module)
-    return sorted(
-        name for name in names if (level := storey(name)) is not None and own is not None and level > own
-    )
+def module_named(name: str) -> str | None:
+    """The project's module that a dotted name comes from: the longest prefix that is one."""
+    parts = name.split(".")
+    candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((candidate for candidate in candidates if candidate in MODULES), None)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=[module_of(path) for path in SOURCES])
-def test_imports_point_down(path):
-    assert upward(module_of(path), imported(ast.parse(path.read_text("utf-8")))) == []
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    path = MODULES[module]
+    tree = ast.parse(path.read_text("utf-8"))
+    found = (module_named(name) for name in imported_names(module, tree, path.name == "__init__.py"))
+    return frozenset(name for name in found if name is not None and name != module)
 
 
-def test_an_import_that_points_up_is_found():
-    tree = ast.parse("from app.engine import Engine\nimport sge.cli.main\nfrom sge import lens\nimport torch")
-    assert upward("sge.nn.module", imported(tree)) == [
-        "app.engine",
-        "app.engine.Engine",
-        "sge",
-        "sge.cli.main",
-        "sge.lens.lens",
-    ]
-    assert upward("app.main", imported(tree)) == []
+def faults(module: str, names: frozenset[str]) -> list[str]:
+    own = package_of(module)
+    others = {name for name in names if package_of(name) != own}
+    return sorted(name for name in others if LEVEL[package_of(name)] >= LEVEL[own])
 
 
-NETWORKS = [path for path in SOURCES if module_of(path).startswith("sge.nn")]
+PACKAGED = [module for module in MODULES if not module.startswith("scripts")]
 
 
-@pytest.mark.parametrize("path", NETWORKS, ids=[module_of(path) for path in NETWORKS])
-def test_networks_know_nothing_of_files_and_images(path):
-    assert not {"PIL", "pathlib", "os", "io"} & {
-        name.split(".")[0] for name in imported(ast.parse(path.read_text("utf-8")))
+@pytest.mark.parametrize("module", PACKAGED)
+def test_imports_point_down(module):
+    assert faults(module, imports_of(module)) == []
+
+
+@pytest.mark.parametrize("module", PACKAGED)
+def test_other_packages_are_imported_by_what_they_export(module):
+    """A package's ``__init__`` lists what other packages may use; its inner modules are its own affair."""
+    own = package_of(module)
+    inner = {
+        name
+        for name in imports_of(module)
+        if package_of(name) not in (own, "sge.ground") and name not in LEVEL
     }
+    assert own in ("sge", "sge.__main__") or inner == set()
+
+
+def test_no_module_imports_itself_in_a_circle():
+    state: dict[str, int] = {}
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert state.get(module) != 1, f"import cycle: {' -> '.join((*path, module))}"
+        if state.get(module) == 2:
+            return
+        state[module] = 1
+        # A package's __init__ imports its modules; a module that imports a sibling does not come back to it.
+        for name in sorted(imports_of(module)):
+            visit(name, (*path, module))
+        state[module] = 2
+
+    for module in PACKAGED:
+        visit(module, ())
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "expected"),
+    [
+        ("sge.nn.module", "from app.engine import Engine", ["app.engine"]),
+        ("sge.nn.module", "def f():\n    import sge.cli.main", ["sge.cli.main"]),
+        ("sge.nn.module", "from sge import lens", ["sge.lens"]),
+        ("sge.nn.module", "import importlib\nimportlib.import_module('app.main')", ["app.main"]),
+        ("sge.training.run", "from sge.bench import timing", ["sge.bench.timing"]),
+        ("app.engine", "from .errors import install\nfrom sge.lens import Lens\nimport torch", []),
+        ("sge.cli.main", "TABLE = {'serve': 'app.main:serve'}", ["app.main"]),
+    ],
+)
+def test_an_import_that_points_up_is_found(module, code, expected):
+    found = (module_named(name) for name in imported_names(module, ast.parse(code), is_package=False))
+    assert faults(module, frozenset(name for name in found if name)) == expected
+
+
+NETWORKS = [module for module in PACKAGED if package_of(module) == "sge.nn"]
+
+
+@pytest.mark.parametrize("module", NETWORKS)
+def test_networks_do_not_read_files_or_images(module):
+    path = MODULES[module]
+    names = imported_names(module, ast.parse(path.read_text("utf-8")), path.name == "__init__.py")
+    assert not {"PIL", "pathlib", "os", "io"} & {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_what_exported_models_need_does_not_import_torch(module):
+    """Exported models can then be served from a container without torch, torchvision and timm."""
+    code = f"import sys, {module}; print(*sorted({{'torch', 'torchvision', 'timm'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[module_of(path) for path in SOURCES])
@@ -89,7 +181,7 @@ def test_files_and_functions_keep_their_size(path):
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of code: a signature's and a docstring's length is no complexity."""
+    """Lines of code: the length of a signature and of a docstring is no complexity."""
     documented = ast.get_docstring(node) is not None
     body = node.body[1:] if documented else node.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
