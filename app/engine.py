@@ -74,7 +74,7 @@ class Job:
 
     def goes_with(self, other: Job) -> bool:
         """Whether both can share a forward pass."""
-        return self.lens is other.lens and self.frame.tensor.shape == other.frame.tensor.shape
+        return self.lens is other.lens and self.frame.array.shape == other.frame.array.shape
 
 
 class Engine:

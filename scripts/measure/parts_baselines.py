@@ -99,7 +99,9 @@ def gradcam(lens: Lens, sights: list[Sight], labels: list[Labelled]) -> None:
     cam = LayerGradCam(lens.network, lens.network.blocks[-1])
     places = []
     for sight, label in zip(sights, labels, strict=True):
-        tensor = frame(decode(label.example.image), lens.model.preprocess).tensor[None].requires_grad_()
+        tensor = torch.from_numpy(frame(decode(label.example.image), lens.model.preprocess).array)[
+            None
+        ].requires_grad_()
         target = int(lens.network(tensor).argmax())
         values = cam.attribute(tensor, target, relu_attributions=True)[0].detach().numpy()
         shape = tuple(8 * side for side in values.shape[1:])
@@ -118,7 +120,8 @@ def main() -> None:
         lens = lens_of(kind)
         if kind == "untrained":
             unlearn(
-                lens.network, [frame(decode(one.image), lens.model.preprocess).tensor for one in examples]
+                lens.network,
+                [torch.from_numpy(frame(decode(one.image), lens.model.preprocess).array) for one in examples],
             )
         sights = see(lens, examples)
         if kind == "gradcam":

@@ -50,7 +50,7 @@ def spreads(model: sge.Model, size: int | None) -> dict[str, float]:
     seen: dict[str, list] = {}
     for data in dev_images(EVERY):
         with sge.MaskCapture(model.network) as capture:
-            model.network(frame(decode(data), model.preprocess, "center", size).tensor[None])
+            model.network(torch.from_numpy(frame(decode(data), model.preprocess, "center", size).array)[None])
         for name, mask in capture.masks.items():
             seen.setdefault(name, []).append(mask.std((2, 3))[0])
     return {name: float(torch.stack(many).mean(0).median()) for name, many in seen.items()}

@@ -40,7 +40,9 @@ def held_back() -> list[str]:
 
 def frames(model: sge.Model, sources: list) -> torch.Tensor:
     """(N, 3, 224, 224): the evaluation protocol."""
-    return torch.stack([frame(decode(one), model.preprocess, "center").tensor for one in sources])
+    return torch.stack(
+        [torch.from_numpy(frame(decode(one), model.preprocess, "center").array) for one in sources]
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sge.images.framing import frame
 def logits(model: sge.Model, images: list, framing: str) -> torch.Tensor:
     """(images, classes), as the network gives them; images as ``decode`` takes them."""
     with torch.inference_mode():
-        tensors = (frame(decode(one), model.preprocess, framing).tensor for one in images)
+        tensors = (torch.from_numpy(frame(decode(one), model.preprocess, framing).array) for one in images)
         return torch.cat([model.network(tensor[None]) for tensor in tensors])
 
 

@@ -72,7 +72,7 @@ def stages(lens: Lens, side: int = 1024) -> Contenders:
     data = buffer.getvalue()
     decoded = decode(data)
     framed = frame(decoded, lens.model.preprocess)
-    x = framed.tensor[None].to(lens.device)
+    x = torch.from_numpy(framed.array)[None].to(lens.device)
     analysis = lens.look([framed])[0]
 
     def captured() -> None:

@@ -113,7 +113,7 @@ def evaluate(
         frames = _frames(track(found.samples), model, framing, size, broken)
         answers = [
             answer
-            for many in of_one_shape(frames, lambda one: one[1].tensor.shape, batch)
+            for many in of_one_shape(frames, lambda one: one[1].array.shape, batch)
             for answer in asked.answers(many)
         ]
     if not answers:
@@ -168,7 +168,7 @@ class _Asked:
         self.own = torch.tensor(sorted(own))
 
     def answers(self, framed: Framed) -> list[_Answer]:
-        stacked = torch.stack([one.tensor for _, one in framed]).to(self.device)
+        stacked = torch.stack([torch.from_numpy(one.array) for _, one in framed]).to(self.device)
         with autocast(self.device, self.precision):
             logits: Tensor = self.network(stacked)
         logits = logits.float().cpu()

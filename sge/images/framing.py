@@ -1,54 +1,57 @@
-"""How an image becomes network input."""
+"""Turns an upright image into network input: resizing, cropping and normalization, one implementation each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import Image
-from torch import Tensor
 
-from sge.errors import ChoiceError, check_choice
+from sge.arrays import Array
+from sge.errors import ChoiceError, ShapeError, check_choice
 from sge.images.decode import DecodedImage
 from sge.images.geometry import Box, Geometry
 
 FRAMINGS = ("whole", "center")
 STRIDE = 32
 MAX_ASPECT = 4
-"""In ``whole``, a side is at most this many times the network's size: a banner must not cost gigabytes."""
-BANNER = 8
-"""From this aspect on, ``center`` does not resize what it will crop away."""
+"""With ``whole``, a side is at most this many times the network's size, which bounds the memory of a banner."""
+BANNER_ASPECT = 8
+"""Above this aspect ratio, ``center`` resizes only the part of the image that it crops."""
 MIN_SIZE, MAX_SIZE = 32, 1024
+
+Pixels = Image.Image | npt.NDArray[np.uint8]
+"""An RGB image, as a PIL image or as a uint8 array (h, w, 3)."""
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What a network was trained to be fed with: (pixel / 255 - mean) / std in RGB."""
+    """The input that a network was trained on: (pixel / 255 - mean) / std in RGB."""
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     resize: int = 256
-    """Shorter side before the centre crop, in pixels; never less than the crop."""
+    """Shorter side before the center crop, in pixels; never less than the crop."""
     size: int = 224
-    """Side of the centre crop, in pixels."""
+    """Side of the center crop, in pixels."""
     interpolation: str = "bilinear"
-    """bilinear or bicubic."""
+    """``bilinear`` or ``bicubic``."""
     whole: int | None = None
-    """Shorter side of ``whole``, in pixels; ``size`` where it is None."""
+    """Shorter side with framing ``whole``, in pixels; None stands for ``size``."""
     whole_temperature: float = 1.0
-    """What the logits of ``whole`` are divided by before the softmax (temperature scaling; Guo et al., ICML 2017).
+    """Divides the logits of framing ``whole`` before the softmax (temperature scaling; Guo et al., ICML 2017).
 
-    On a larger input than a network was trained with the order of its classes holds, but its logits shrink.
+    On an input larger than those of its training, a network ranks classes as before, but its logits shrink.
     """
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image as the network will see it."""
+    """One image as network input."""
 
-    tensor: Tensor
-    """(3, h, w), float32."""
+    array: Array
+    """(3, h, w), float32, normalized."""
     geometry: Geometry
     image: DecodedImage
     temperature: float = 1.0
@@ -58,87 +61,139 @@ class Frame:
 def frame(
     image: DecodedImage, preprocess: Preprocess, framing: str = "whole", size: int | None = None
 ) -> Frame:
-    """Resizes, perhaps crops, and normalises.
+    """Resizes, crops if the framing says so, and normalizes.
 
     Args:
         image: An upright image.
-        preprocess: The network's size and normalisation.
-        framing: ``whole``: all of the image, aspect kept, sides rounded to a multiple of 32.
-            ``center``: shorter side to ``resize``, then the centre square (the evaluation protocol).
-        size: Another side than the network's own, in pixels; ``resize`` grows with it.
+        preprocess: The network's size and normalization.
+        framing: ``whole``: the entire image, aspect kept, sides rounded to a multiple of 32.
+            ``center``: shorter side to ``resize``, then the central square (the usual evaluation protocol).
+        size: Another input size than the network's own, in pixels; ``resize`` is scaled with it.
 
     Raises:
         ChoiceError: an unknown framing, or a size outside 32 to 1024.
     """
-    wanted = input_size(preprocess, framing, size)
-    resample = (
-        Image.Resampling.BICUBIC if preprocess.interpolation == "bicubic" else Image.Resampling.BILINEAR
-    )
+    side = input_size(preprocess, framing, size)
     if framing == "whole":
-        shrunk, window = _whole(image.rgb, wanted, resample)
+        resized = resize(image.rgb, whole_size(image.rgb.size, side), preprocess.interpolation)
+        window = Box(0.0, 0.0, float(image.width), float(image.height))
     else:
-        resize = max(wanted, round(wanted * preprocess.resize / preprocess.size))
-        shrunk, window = _center(image.rgb, resize, wanted, resample)
-    geometry = Geometry((image.width, image.height), shrunk.size, window, framing)
+        resized, window = center_crop(image.rgb, preprocess, side)
+    geometry = Geometry((image.width, image.height), resized.size, window, framing)
     temperature = preprocess.whole_temperature if framing == "whole" and size is None else 1.0
-    return Frame(_normalise(shrunk, preprocess), geometry, image, temperature)
+    return Frame(normalize(np.asarray(resized), preprocess), geometry, image, temperature)
 
 
 def input_size(preprocess: Preprocess, framing: str, size: int | None = None) -> int:
-    """The shorter side of what the network sees, in pixels: ``size``, or the network's own for the framing.
+    """Shorter side of the network's input in pixels: ``size``, or the network's own for the framing.
 
     Raises:
         ChoiceError: an unknown framing, or a size outside 32 to 1024.
     """
     check_choice("framing", framing, FRAMINGS)
     own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
-    wanted = own if size is None else size
-    if not MIN_SIZE <= wanted <= MAX_SIZE:
-        raise ChoiceError(f"size is {wanted}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
-    return wanted
+    side = own if size is None else size
+    if not MIN_SIZE <= side <= MAX_SIZE:
+        raise ChoiceError(f"size is {side}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
+    return side
 
 
 def whole_size(image: tuple[int, int], size: int) -> tuple[int, int]:
-    """Width and height of ``whole`` for an image's: the shorter side ``size``, both a multiple of 32 pixels."""
+    """Input size with framing ``whole``.
+
+    Args:
+        image: Width and height of the image.
+        size: Shorter side of the input, in pixels.
+
+    Returns:
+        Width and height of the input, both multiples of 32.
+    """
     factor = min(size / min(image), MAX_ASPECT * size / max(image))
     width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in image)
     return width, height
 
 
-def _whole(image: Image.Image, size: int, resample: Image.Resampling) -> tuple[Image.Image, Box]:
-    return image.resize(whole_size(image.size, size), resample), Box(
-        0.0, 0.0, float(image.width), float(image.height)
-    )
+def resize(
+    image: Pixels, size: tuple[int, int], interpolation: str = "bilinear", box: Box | None = None
+) -> Image.Image:
+    """Resizes with Pillow's antialiased filters.
 
-
-def _center(
-    image: Image.Image, resize: int, crop: int, resample: Image.Resampling
-) -> tuple[Image.Image, Box]:
-    """Shorter side to ``resize``, longer side to the nearest whole number, offsets rounded down.
-
-    This is not torchvision's rounding, which cuts the longer side down and rounds the offset: the base
-    network's figure on the ten breeds, top-1 0.766, was measured with this one; torchvision's gives 0.750.
-
-    Of a banner, which resized in full could fill the memory, only the crop is made. It is the same but for
-    single bicubic pixels beside hard edges, since Pillow chooses its order of rows and columns by the size.
+    Args:
+        image: PIL image, or uint8 array (h, w, 3).
+        size: Width and height of the result.
+        interpolation: ``bilinear`` or ``bicubic``.
+        box: The region to resize, in pixels of ``image``; all of it by default.
     """
-    shorter = min(image.size)
-    width, height = (round(resize * side / shorter) for side in image.size)
+    resample = Image.Resampling.BICUBIC if interpolation == "bicubic" else Image.Resampling.BILINEAR
+    return _pil(image).resize(size, resample, box=box)
+
+
+def center_crop(image: Pixels, preprocess: Preprocess, size: int | None = None) -> tuple[Image.Image, Box]:
+    """The evaluation crop: shorter side to ``preprocess.resize``, then the central square.
+
+    The longer side is rounded to the nearest whole number and the crop's offsets are rounded down. torchvision
+    rounds the longer side down and the offset to the nearest; the base network's top-1 on the ten breeds is
+    0.766 with the rounding used here and 0.750 with torchvision's.
+
+    Of an image above ``BANNER_ASPECT`` only the crop is resized, because the resized banner could fill the
+    memory. The result is the same except for single bicubic pixels beside hard edges, because Pillow chooses
+    the order of rows and columns by the size.
+
+    Args:
+        image: PIL image, or uint8 array (h, w, 3).
+        preprocess: Gives ``resize``, ``size`` and ``interpolation``.
+        size: Another side of the crop, in pixels; ``resize`` is scaled with it.
+
+    Returns:
+        The crop, and its window in pixels of ``image``.
+    """
+    image = _pil(image)
+    crop = preprocess.size if size is None else size
+    shorter = max(crop, round(crop * preprocess.resize / preprocess.size))
+    width, height = (round(shorter * side / min(image.size)) for side in image.size)
     left, top = (width - crop) // 2, (height - crop) // 2
-    across, down = image.width / width, image.height / height
+    scale_x, scale_y = image.width / width, image.height / height
     window = Box(
-        left * across,
-        top * down,
-        min((left + crop) * across, float(image.width)),
-        min((top + crop) * down, float(image.height)),
+        left * scale_x,
+        top * scale_y,
+        min((left + crop) * scale_x, float(image.width)),
+        min((top + crop) * scale_y, float(image.height)),
     )
-    if max(width, height) > BANNER * resize:
-        return image.resize((crop, crop), resample, box=window), window
-    return image.resize((width, height), resample).crop((left, top, left + crop, top + crop)), window
+    if max(width, height) > BANNER_ASPECT * shorter:
+        return resize(image, (crop, crop), preprocess.interpolation, window), window
+    resized = resize(image, (width, height), preprocess.interpolation)
+    return resized.crop((left, top, left + crop, top + crop)), window
 
 
-def _normalise(image: Image.Image, preprocess: Preprocess) -> Tensor:
-    values = torch.from_numpy(np.array(image, np.float32)).permute(2, 0, 1)
-    mean = 255 * torch.tensor(preprocess.mean).view(3, 1, 1)
-    std = 255 * torch.tensor(preprocess.std).view(3, 1, 1)
-    return ((values - mean) / std).contiguous()
+def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:
+    """(pixel / 255 - mean) / std.
+
+    Args:
+        pixels: RGB values 0 to 255 of any dtype: (3, h, w) or (N, 3, h, w), or with the channels last.
+            Where both the third axis from the end and the last one have length 3, channels come first.
+        preprocess: Gives mean and std.
+
+    Returns:
+        Channels first, float32, contiguous.
+
+    Raises:
+        ShapeError: no axis of three channels.
+    """
+    values = np.asarray(pixels)
+    if values.ndim < 3 or 3 not in (values.shape[-3], values.shape[-1]):
+        raise ShapeError(f"Pixels have shape {values.shape}; give (3, height, width) or (height, width, 3).")
+    if values.shape[-3] != 3:
+        values = np.moveaxis(values, -1, -3)
+    mean, std = pixel_statistics(preprocess)
+    return np.ascontiguousarray((values.astype(np.float32) - mean) / std)
+
+
+def pixel_statistics(preprocess: Preprocess) -> tuple[Array, Array]:
+    """Mean and standard deviation of pixels 0 to 255, each (3, 1, 1) float32, for tensors on other devices."""
+    scale = np.float32(255)
+    mean, std = (np.asarray(values, np.float32) for values in (preprocess.mean, preprocess.std))
+    return scale * mean[:, None, None], scale * std[:, None, None]
+
+
+def _pil(image: Pixels) -> Image.Image:
+    return image if isinstance(image, Image.Image) else Image.fromarray(image)

@@ -67,10 +67,10 @@ class Lens:
         """
         if top_k < 1:
             raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")
-        if len({one.tensor.shape for one in frames}) != 1:
+        if len({one.array.shape for one in frames}) != 1:
             raise ValueError("Frames of one forward pass need one shape.")
         with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
-            batch = torch.stack([one.tensor for one in frames]).to(self.device)
+            batch = torch.stack([torch.from_numpy(one.array) for one in frames]).to(self.device)
             with MaskCapture(self.network, energy=True) as seen:
                 logits: Tensor = self.network(batch)
             temperature = torch.tensor([[one.temperature] for one in frames], device=self.device)

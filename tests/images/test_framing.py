@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, ShapeError
 from sge.images.decode import decode
-from sge.images.framing import Frame, Preprocess, frame
+from sge.images.framing import Frame, Preprocess, center_crop, frame, normalize, resize
 from tests.drawn_images import noise
 
 RAW = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255,) * 3}
@@ -27,7 +26,7 @@ def framed(image: Image.Image, framing: str, size: int | None = None, **kind: ob
 
 def greys(one: Frame) -> np.ndarray:
     """The input as 8-bit pixels, (h, w, 3); RAW's normalisation is none."""
-    values = one.tensor.numpy().transpose(1, 2, 0)
+    values = one.array.transpose(1, 2, 0)
     assert np.abs(values - values.round()).max() < 1e-3
     return values.round().astype(int)
 
@@ -118,9 +117,9 @@ def test_whole_is_a_plain_resize(interpolation: str) -> None:
 
 def test_the_two_interpolations_differ() -> None:
     one, other = (
-        framed(noise(90, 60), "whole", 64, interpolation=kind).tensor for kind in ("bilinear", "bicubic")
+        framed(noise(90, 60), "whole", 64, interpolation=kind).array for kind in ("bilinear", "bicubic")
     )
-    assert (one - other).abs().max() > 5
+    assert np.abs(one - other).max() > 5
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_the_two_interpolations_differ() -> None:
 def test_sizes_of_whole(size: tuple[int, int], wanted: tuple[int, int]) -> None:
     one = framed(Image.new("RGB", size), "whole")
     assert one.geometry.input == wanted
-    assert one.tensor.shape == (3, wanted[1], wanted[0])
+    assert one.array.shape == (3, wanted[1], wanted[0])
     assert one.geometry.window == (0, 0, *size)
 
 
@@ -176,18 +175,17 @@ def test_center_of_banners(size: tuple[int, int]) -> None:
 
 def test_the_values_that_the_network_gets() -> None:
     image = Image.new("RGB", (40, 30), (0, 128, 255))
-    standard = frame(decode(image), Preprocess()).tensor
+    standard = frame(decode(image), Preprocess()).array
     wanted = [
         (v / 255 - m) / s
         for v, m, s in zip((0, 128, 255), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
     ]
-    torch.testing.assert_close(standard[:, 3, 5], torch.tensor(wanted))
-    assert standard.dtype == torch.float32
-    assert standard.is_contiguous()
+    assert standard[:, 3, 5] == pytest.approx(wanted, abs=1e-5)
+    assert standard.dtype == np.float32
+    assert standard.flags.c_contiguous
     lite = Preprocess(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-    torch.testing.assert_close(
-        frame(decode(image), lite).tensor[:, 0, 0], torch.tensor([-127 / 128, 1 / 128, 1.0])
-    )
+    values = frame(decode(image), lite).array[:, 0, 0]
+    assert values == pytest.approx([-127 / 128, 1 / 128, 1.0], abs=1e-5)
 
 
 def test_wrong_choices() -> None:
@@ -207,7 +205,7 @@ def test_the_image_is_left_as_it_was() -> None:
     before = image.rgb.tobytes()
     for framing in ("whole", "center"):
         one = frame(image, Preprocess(), framing)
-        one.tensor.zero_()
+        one.array[:] = 0
         assert one.image is image
         assert one.geometry.framing == framing
     assert image.rgb.tobytes() == before
@@ -221,5 +219,29 @@ def test_a_file_and_its_image_are_framed_alike(framing: str, tmp_path: Path) -> 
     one, other = (
         frame(decode(source), Preprocess(), framing) for source in (tmp_path / "a.png", noise(70, 50))
     )
-    assert torch.equal(one.tensor, other.tensor)
+    assert np.array_equal(one.array, other.array)
     assert one.geometry == other.geometry
+
+
+def test_normalize_takes_channels_first_or_last_and_batches() -> None:
+    pixels = np.random.RandomState(0).randint(0, 256, (2, 5, 7, 3)).astype(np.uint8)
+    preprocess = Preprocess()
+    last = normalize(pixels, preprocess)
+    assert last.shape == (2, 3, 5, 7)
+    assert np.array_equal(last, normalize(pixels.transpose(0, 3, 1, 2), preprocess))
+    assert np.array_equal(last[1], normalize(pixels[1], preprocess))
+    wanted = (pixels[1, 2, 3] / 255 - preprocess.mean) / preprocess.std
+    assert last[1, :, 2, 3] == pytest.approx(wanted, abs=1e-5)
+    for shape in ((3,), (4, 5), (2, 5, 7)):
+        with pytest.raises(ShapeError, match="3, height, width"):
+            normalize(np.zeros(shape, np.uint8), preprocess)
+
+
+def test_arrays_and_images_are_resized_and_cropped_alike() -> None:
+    image = noise(300, 200)
+    pixels = np.asarray(image)
+    assert resize(image, (90, 60), "bicubic").tobytes() == resize(pixels, (90, 60), "bicubic").tobytes()
+    crop, window = center_crop(pixels, Preprocess(), 112)
+    framed_crop = frame(decode(image), Preprocess(), "center", 112)
+    assert np.array_equal(normalize(np.asarray(crop), Preprocess()), framed_crop.array)
+    assert window == framed_crop.geometry.window

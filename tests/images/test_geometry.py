@@ -25,7 +25,7 @@ def probed(source: object, framing: str, stride: int, size: int | None = None) -
     """The light of each cell, 0 to 1, by a strided convolution of ones, and where the cells lie."""
     one = frame(decode(source), RAW, framing, size)
     kernel = torch.full((1, 3, stride, stride), 1 / (3 * stride * stride))
-    light = F.conv2d(one.tensor[None], kernel, stride=stride)[0, 0]
+    light = F.conv2d(torch.from_numpy(one.array)[None], kernel, stride=stride)[0, 0]
     return light.numpy(), one.geometry.with_grids({"probe": tuple(light.shape)})
 
 

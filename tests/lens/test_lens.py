@@ -98,7 +98,9 @@ def test_one_decode_and_one_forward(lens: Lens, framing: str, monkeypatch: pytes
 def test_predictions_are_the_networks_best_first(lens: Lens) -> None:
     seen = lens.analyze(scene(), "center", top_k=4)
     with torch.no_grad():
-        scores = lens.network(frame(decode(scene()), Preprocess(), "center").tensor[None]).softmax(1)[0]
+        scores = lens.network(
+            torch.from_numpy(frame(decode(scene()), Preprocess(), "center").array)[None]
+        ).softmax(1)[0]
     best = scores.argsort(descending=True)[:4]
     assert [one.index for one in seen.predictions] == best.tolist()
     assert [one.label for one in seen.predictions] == [f"class {i}" for i in best.tolist()]

@@ -192,7 +192,7 @@ def test_on_a_real_image_the_regrouped_networks_logits_are_the_originals():
     sample = next(
         path for path in sorted((ROOT / "static/samples").iterdir()) if path.suffix in (".jpg", ".webp")
     )
-    x = frame(decode(sample.read_bytes()), model.preprocess, "center").tensor[None]
+    x = torch.from_numpy(frame(decode(sample.read_bytes()), model.preprocess, "center").array)[None]
     with torch.inference_mode():
         before = model.network(x)
         after = sge.regroup(copy.deepcopy(model.network), x)(x)
