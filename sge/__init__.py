@@ -3,8 +3,9 @@
 from sge.analysis.analysis import Analysis, BlockInfo, Prediction
 from sge.errors import SGEError
 from sge.lens.lens import Lens
+from sge.models.importing import import_weights
 from sge.models.model import Card, Model
-from sge.models.registry import import_weights, load_model
+from sge.models.registry import load_model
 from sge.nn import SpatialGroupEnhance, insert_sge, regroup
 from sge.nn.capture import MaskCapture
 from sge.parts.find import find_parts

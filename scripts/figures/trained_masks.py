@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import sge
-from sge.models.registry import DOGS_MODEL
+from sge.models.names import DOGS_MODEL
 
 PHOTOS = {"shepherd": "a breed it does not know", "chelsea": "no dog", "lemurs": "no dog"}
 GROUPS = (("layer2.1", 49), ("layer3.0", 47), ("layer3.1", 36), ("layer4.0", 60))

@@ -16,7 +16,7 @@ from sge.datasets.decoded_cache import images_in
 from sge.evaluation.accuracy import evaluate
 from sge.images.decode import decode
 from sge.images.framing import frame
-from sge.models.registry import DOGS_MODEL
+from sge.models.names import DOGS_MODEL
 from sge.nn.capture import sge_blocks
 
 DEV = DATA / "dogs_dev.tar"

@@ -21,7 +21,7 @@ from sge.datasets.decoded_cache import images_in
 from sge.datasets.imagenet import class_indices
 from sge.images.decode import decode
 from sge.images.framing import frame
-from sge.models.registry import based
+from sge.models.registry import pretrained_model
 from sge.nn.capture import sge_blocks
 from sge.training.mask_losses import openness
 
@@ -176,7 +176,7 @@ def parts(lens: sge.Lens, signal: str, labels: list) -> None:
 def main(name: str) -> None:
     """Everything."""
     awake = sge.load_model(name)
-    inactive = based(name).network(inactive=True)
+    inactive = pretrained_model(name).network(inactive=True)
     answers(awake, inactive)
     labels = sure_labels()
     parts(sge.Lens(awake), "masks", labels)

@@ -19,9 +19,10 @@ import sge
 from sge.evaluation.accuracy import evaluate
 from sge.files import sha256_of
 from sge.images.framing import Preprocess
-from sge.models.catalogue import shipped_files
 from sge.models.checkpoint import read_weights, write_weights
-from sge.models.registry import DOGS_MODEL, load_model
+from sge.models.model import CARD_VERSION
+from sge.models.names import DOGS_MODEL
+from sge.models.registry import load_model, shipped_entries
 from sge.paths import shipped
 
 WHOLE = 192
@@ -33,7 +34,7 @@ EVERY = 4
 def main(trained: str) -> None:
     """Writes the file, measures what is in it, writes the card."""
     weights = read_weights(trained)
-    metadata = {key: weights.metadata[key] for key in ("sge.arch", "sge.parts.labels")} | {
+    metadata = {key: weights.metadata[key] for key in ("sge.arch", "sge.labels")} | {
         "sge.preprocess": asdict(sized(load_model(trained)))
     }
     state = {
@@ -43,7 +44,7 @@ def main(trained: str) -> None:
     write_weights(file, state, metadata)
     card = described(file, weights.metadata["sge.card"])
     file.with_name(f"{DOGS_MODEL}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    assert shipped_files()[DOGS_MODEL] == file
+    assert shipped_entries()[DOGS_MODEL].path == file
     load_model(DOGS_MODEL)
 
 
@@ -74,6 +75,7 @@ def described(file: Path, trained: dict) -> dict:
     protocol = f"shorter side {model.preprocess.resize}, centre crop {model.preprocess.size}, one view"
     command = f"sge eval dogs_dev.tar --model {DOGS_MODEL}"
     return {
+        "version": CARD_VERSION,
         "title": "SGE-ResNet-18, dogs",
         "sentence": (
             "Knows ten dog breeds and nothing else: whatever it is shown, it names one of them. Trained from "
@@ -106,14 +108,14 @@ def described(file: Path, trained: dict) -> dict:
             },
         ],
         "licence": "Apache-2.0; learned from ImageNet images, whose terms are for research and non-commercial use",
-        "source": "trained with sge train; made with docs/ship_dogs.py",
+        "source": "trained with sge train; converted with python -m scripts.models.ship_dogs",
         "sha256": sha256_of(file),
         "opens_with": opening(model),
         "made_from": trained["made_from"]
         | {
             "measured": {
-                "command": "docs/trained_figures.py",
-                "top1_flat": round(flat.top1, 3),
+                "command": "python -m scripts.measure.trained",
+                "top1_masks_at_their_means": round(flat.top1, 3),
             }
         },
     }

@@ -19,7 +19,7 @@ from PIL import Image
 
 import sge
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
-from sge.models.registry import based
+from sge.models.registry import pretrained_model
 from sge.nn.permutation.regroup import channel_permutations
 
 DATA = SHARED / "data"
@@ -70,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(1)
     network = sge.insert_sge(load_base(base_weights())).eval()
     made = channel_permutations(network, Images(), 0)
-    shipped = based("sge_efficientnet_lite0").delta.delta.permutations
+    shipped = pretrained_model("sge_efficientnet_lite0").delta.delta.permutations
     for block, order in shipped.items():
         print(block, "as shipped" if torch.equal(made[block].long(), order.long()) else "another order")
 

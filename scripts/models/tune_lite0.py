@@ -17,7 +17,7 @@ import sge
 from sge.datasets.decoded_cache import DecodedCache, images_in, write_cache
 from sge.models.delta import Delta, difference, write_delta
 from sge.models.efficientnet_lite import LITE0_PREPROCESS
-from sge.models.registry import based
+from sge.models.registry import pretrained_model
 
 TIMES = 3
 """How often one_each.tar is in the set, which has eleven times as many dogs."""
@@ -42,7 +42,7 @@ def stores(work: Path) -> tuple[DecodedCache, DecodedCache]:
 
 def main(output: Path) -> None:
     """The training, and the delta."""
-    start = based("sge_efficientnet_lite0")
+    start = pretrained_model("sge_efficientnet_lite0")
     network = start.network().to(memory_format=torch.channels_last)
     work = output.with_name(output.name + ".work")
     dogs, others = stores(work)

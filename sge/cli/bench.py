@@ -12,7 +12,8 @@ from sge.bench.contenders import Contenders, networks, stages
 from sge.bench.timing import interleaved
 from sge.cli.console import results
 from sge.lens.lens import Lens
-from sge.models.registry import DEFAULT_MODEL, load_model
+from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import load_model
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
 Rounds = Annotated[int, typer.Option(min=5, help="How often each contender runs.")]

@@ -23,7 +23,8 @@ from sge.errors import MissingPackageError
 from sge.evaluation.accuracy import Evaluation, evaluate
 from sge.evaluation.calibration import require_torchmetrics
 from sge.images.framing import MAX_SIZE, MIN_SIZE
-from sge.models.registry import DEFAULT_MODEL, load_model
+from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import load_model
 
 SHOWN = 40
 """Rows of classes in the table; of more, the worst are shown. JSON has them all."""

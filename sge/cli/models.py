@@ -1,4 +1,4 @@
-"""``sge models``: what there is, what is known about it, and how more comes in."""
+"""``sge models``: list, show, download, import and verify models."""
 
 from __future__ import annotations
 
@@ -13,62 +13,58 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from sge.errors import CheckpointError
-from sge.models.catalogue import model_names, origin, shipped_cards
 from sge.models.download import DOWNLOADS, NOTICE, download_model
+from sge.models.importing import import_weights
 from sge.models.model import Model
-from sge.models.registry import import_weights, load_model, verify_model
-from sge.nn.blocks import inactive_groups
-from sge.nn.capture import spatial_blocks
+from sge.models.registry import Entry, entries, load_model, verify_model
+from sge.nn.blocks import inactive_groups, spatial_blocks
 
-app = typer.Typer(help="List, look at, fetch, import and check models.", no_args_is_help=True)
+app = typer.Typer(help="List, show, download, import and verify models.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Name = Annotated[str, typer.Argument(help="A model's name; sge models list has them.")]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A line of the list; what only the weights can tell is None where they cannot be loaded."""
+    """One line of the list. Fields that only the weights tell are None if these cannot be loaded."""
 
     name: str
     title: str
     origin: str
-    """shipped, imported or awakened."""
+    """``shipped``, ``imported`` or ``tuned``."""
     arch: str | None = None
     gates: str | None = None
     parameters: int | None = None
     sha256: str | None = None
     error: str | None = None
-    """Why it cannot be loaded."""
+    """Why the model cannot be loaded, or None."""
 
 
-def summarise(name: str) -> Summary:
-    """What a list says of one model; a damaged one is in the list too, with what is wrong with it.
-
-    Raises:
-        UnknownModelError: no such name; the message lists the names.
-    """
-    came = origin(name)
+def summarize(entry: Entry) -> Summary:
+    """Loads a model for its line in the list. A damaged model has a line too, with the error."""
     try:
-        model = load_model(name)
+        model = entry.load()
     except CheckpointError as error:
-        title = shipped_cards()[name]["title"] if came == "shipped" else name
-        return Summary(name, title, came, error=str(error))
+        title = entry.card.title if entry.card else entry.name
+        return Summary(entry.name, title, entry.origin, error=str(error))
     card = model.card
-    return Summary(name, card.title, came, model.arch, card.gates, model.parameters, card.sha256)
+    return Summary(
+        entry.name, card.title, entry.origin, model.arch, card.gates, model.parameters, card.sha256
+    )
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the models that are here: shipped and imported."""
-    models = [summarise(name) for name in model_names()]
+    """List the models that can be used: shipped, imported and tuned."""
+    models = [summarize(entry) for entry in entries().values()]
     if as_json:
         _print_json([asdict(model) for model in models])
         return
     table = Table()
-    # A name must come whole: it is what the other commands are given.
+    # Names are never cut, because the other commands take them.
     table.add_column("Name", no_wrap=True, overflow="ignore")
-    for column in ("Title", "Gates", "Parameters", "From"):
+    for column in ("Title", "Gates", "Parameters", "Origin"):
         table.add_column(column)
     for model in models:
         parameters = "" if model.parameters is None else f"{model.parameters:,}"
@@ -78,7 +74,7 @@ def list_(as_json: AsJson = False) -> None:
         if model.error:
             _err().print(f"{model.name}: {model.error}", soft_wrap=True)
     if missing := [name for name in DOWNLOADS if name not in {model.name for model in models}]:
-        _err().print(f"Can be fetched with sge models download: {', '.join(missing)}", soft_wrap=True)
+        _err().print(f"Can be downloaded with sge models download: {', '.join(missing)}", soft_wrap=True)
 
 
 @app.command()
@@ -93,7 +89,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     for key in ("title", "sentence", "gates", "data", "licence", "source", "sha256", "arch"):
         table.add_row(key, str(facts[key]))
     if model.card.opens_service:
-        table.add_row("opens", model.card.opens_service)
+        table.add_row("default", model.card.opens_service)
     for figure in model.card.accuracy:
         table.add_row("accuracy", ", ".join(f"{key} {value}" for key, value in figure.items()))
     table.add_row("parameters", f"{model.parameters:,}")
@@ -134,7 +130,7 @@ def _facts(model: Model) -> dict[str, Any]:
 
 @app.command()
 def download(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(DOWNLOADS)}.")]) -> None:
-    """Fetch the weights that the paper's authors have put on Google Drive."""
+    """Download the weights that the paper's authors publish on Google Drive."""
     if name in DOWNLOADS:
         _err().print(NOTICE, soft_wrap=True)
     columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
@@ -152,14 +148,14 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A checkpoint (.pth.tar, .pth, .pt) or a .safetensors.")],
     name: Annotated[str | None, typer.Option(help="Its name here; its architecture's by default.")] = None,
 ) -> None:
-    """Check a weights file whole and put it among the models, under a name; an earlier one is replaced."""
+    """Check a weights file completely and add it to the models under a name; an earlier import is replaced."""
     path = import_weights(file, name)
     typer.echo(f"{path.stem} is ready: {path}")
 
 
 @app.command()
 def verify(name: Name, as_json: AsJson = False) -> None:
-    """Compare a model's file with the hash that was taken when it was made."""
+    """Compare a model's file with the hash that was recorded when it was made."""
     try:
         verified = verify_model(name)
     except CheckpointError as error:
@@ -178,7 +174,7 @@ def _print_json(value: object) -> None:
 
 
 def _out() -> Console:
-    # No markup: titles and labels come from files, and one may hold square brackets.
+    # Markup is off, because titles and labels come from files and may contain square brackets.
     return Console(markup=False, highlight=False)
 
 

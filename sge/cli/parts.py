@@ -17,7 +17,8 @@ from sge.cli.console import messages, results
 from sge.cli.inputs import SUFFIXES, Input, find, for_each
 from sge.errors import FinderError
 from sge.lens.lens import Lens
-from sge.models.registry import DEFAULT_MODEL, load_model
+from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import load_model
 from sge.parts.evaluate import FOLDS, Measured, best_group, evaluate_parts, few_shot_hit_rate
 from sge.parts.find import find_parts
 from sge.parts.finder import Finder

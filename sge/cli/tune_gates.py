@@ -16,12 +16,12 @@ from sge.cli.console import messages, training_bar
 from sge.datasets.decoded_cache import DecodedCache, images_in, write_cache
 from sge.errors import ChoiceError
 from sge.files import write_atomically
-from sge.models.catalogue import check_name, imported_files
 from sge.models.delta import SUFFIX, Delta, difference, write_delta
 from sge.models.efficientnet_lite import LITE0_PREPROCESS
 from sge.models.model import Card
-from sge.models.pretrained import ARCH, CARD, PretrainedModel
-from sge.models.registry import DEFAULT_MODEL, based
+from sge.models.names import DEFAULT_MODEL
+from sge.models.pretrained import ARCH, PretrainedModel
+from sge.models.registry import CARD_SUFFIX, check_name, entries, pretrained_model
 from sge.paths import model_dir
 from sge.training.gate_tuning import tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig, Report
@@ -47,10 +47,10 @@ def tune_gates_of_model(
 ) -> None:
     """Teach inactive gates to act, without labels, while the network keeps its answers."""
     check_name(name)
-    if name in imported_files():
+    if (known := entries().get(name)) is not None and known.origin == "imported":
         raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another: -o.")
     recipe = GateTuningConfig(steps=steps, seed=seed, sizes=tuple(size or GateTuningConfig.sizes))
-    start = based(model)
+    start = pretrained_model(model)
     work = model_dir() / ".awaken"
     store, state = work / f"{name}.store", work / f"{name}.state"
     if not resume:
@@ -112,7 +112,7 @@ def _card(
 ) -> dict[str, Any]:
     names = ", ".join(source.name for source in dict.fromkeys(sources))
     card = Card(
-        title=f"{str(start.facts.get('title', start.name)).removesuffix(', awake')}, awake",
+        title=f"{str(start.facts.get('title', start.name)).removesuffix(', tuned gates')}, tuned gates",
         sentence=f"Awakened from {start.name} on {count} unlabelled images ({names}); nothing was measured.",
         gates="tuned",
         data=f"{start.facts.get('data', 'not stated')}; gates and norms: {count} unlabelled images ({names})",
@@ -122,13 +122,11 @@ def _card(
             "model": start.name,
             "sha256": start.sha256,
             "images": {"count": count, "from": [source.name for source in sources]},
-            "recipe": recipe.to_dict(),
+            "config": recipe.to_dict(),
             "torch": torch.__version__,
         },
     )
-    facts = card.to_dict()
-    del facts["sha256"]
-    return facts
+    return card.to_record()
 
 
 def _written(name: str, start: PretrainedModel, state: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
@@ -136,5 +134,5 @@ def _written(name: str, start: PretrainedModel, state: dict[str, torch.Tensor], 
     permutations = start.delta.delta.permutations if start.delta else {}
     write_delta(target, Delta(ARCH, start.published, permutations, state, card))
     text = json.dumps(card | {"base": asdict(start.published)}, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(target.with_name(f"{name}{CARD}"), text.encode())
+    write_atomically(target.with_name(f"{name}{CARD_SUFFIX}"), text.encode())
     return target

@@ -1,96 +1,169 @@
-"""What a state dict's keys and shapes say about its network."""
+"""The architectures whose weights files can be read: one table, and recognition by a state dict's keys and shapes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sge.errors import CheckpointError
+from sge.images.framing import Preprocess
+from sge.models.efficientnet_lite import LITE0_PREPROCESS, sge_efficientnet_lite0
+from sge.models.names import LITE0
+from sge.nn.resnet import DEPTHS, NEIGHBOURS, SGE_RESNETS
 
 State = dict[str, Tensor]
+"""A state dict: parameter and buffer names to tensors."""
 
-_RESNETS = {
-    (False, (2, 2, 2, 2), 64, 64): "resnet18",
-    (False, (3, 4, 6, 3), 64, 64): "resnet34",
-    (True, (3, 4, 6, 3), 64, 64): "resnet50",
-    (True, (3, 4, 23, 3), 64, 64): "resnet101",
-    (True, (3, 8, 36, 3), 64, 64): "resnet152",
-    (True, (3, 4, 6, 3), 128, 4): "resnext50_32x4d",
-    (True, (3, 4, 23, 3), 256, 8): "resnext101_32x8d",
+MIN_BOTTLENECK_DEPTH = 50
+"""ResNets from this depth on have bottleneck blocks."""
+
+_ATTENTION_KEYS = {
+    "sge": "layer1.0.sge.weight",
+    "se": "layer1.0.se.reduce.weight",
+    "cbam": "layer1.0.cbam.reduce.weight",
+    "gc": "layer1.0.gc.attend.weight",
+    "bam": "bam1.reduce.weight",
+    "sk": "layer1.0.conv2.near.0.weight",
 }
-"""(bottleneck, blocks a stage, output and input channels of the first 3x3 convolution) to architecture."""
-_SIGNS = {
-    "sge_": "layer1.0.sge.weight",
-    "se_": "layer1.0.se.reduce.weight",
-    "cbam_": "layer1.0.cbam.reduce.weight",
-    "gc_": "layer1.0.gc.attend.weight",
-    "bam_": "bam1.reduce.weight",
-    "sk_": "layer1.0.conv2.near.0.weight",
-}
-"""Kind of attention, as names begin, to a key that only it has."""
-_LITE0 = "sge_efficientnet_lite0"
+"""Kind of attention to a key that only ResNets with it have."""
+_LITE0_KEYS = ("conv_stem.weight", "blocks.1.0.se.weight")
+"""Keys that every SGE-EfficientNet-Lite0 has."""
 _GROUPS = 64
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What distinguishes the state dict of one architecture from those of the others."""
+
+    family: str
+    """``resnet`` or ``efficientnet_lite``."""
+    attention: str = "sge"
+    """Kind of attention; ``none`` for a plain ResNet."""
+    bottleneck: bool = False
+    blocks: tuple[int, ...] = ()
+    """Blocks in each stage of a ResNet."""
+    conv2: tuple[int, int] = (64, 64)
+    """Output channels, and input channels of one convolution group, of a ResNet's first 3x3 convolution."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be built, and recognized by its state dict."""
+
+    name: str
+    title: str
+    """For people, such as ``SGE-ResNet-50``."""
+    build: Callable[..., nn.Module]
+    """``build(num_classes=1000, groups=64)`` returns the network with random weights."""
+    traits: Traits
+    """A state dict with these traits is one of this architecture."""
+    preprocess: Preprocess
+    """Preprocessing of weights whose file does not state any."""
+
+
+@dataclass(frozen=True)
 class Signature:
-    """What a state dict's keys and shapes say about its network."""
+    """What a state dict's keys and shapes tell about its network."""
 
     arch: str
     num_classes: int
     groups: int
+    """SGE groups in a block; 64 for a network without SGE."""
+
+
+def _resnet(name: str, build: Callable[..., nn.Module]) -> Architecture:
+    """Describes a ResNet by its name, such as ``cbam_resnet50`` or ``sge_resnext50_32x4d``."""
+    match = re.fullmatch(r"(?:(\w+)_)?resne(x?)t(\d+)(?:_(\d+)x(\d+)d)?", name)
+    assert match is not None, name
+    attention, is_resnext, depth = match[1] or "none", bool(match[2]), int(match[3])
+    cardinality, width = (int(match[4]), int(match[5])) if is_resnext else (1, 64)
+    prefix = f"{attention.upper()}-" if match[1] else ""
+    kind = f"ResNeXt-{depth} {match[4]}x{match[5]}d" if is_resnext else f"ResNet-{depth}"
+    bottleneck = depth >= MIN_BOTTLENECK_DEPTH
+    traits = Traits("resnet", attention, bottleneck, tuple(DEPTHS[depth]), (cardinality * width, width))
+    return Architecture(name, prefix + kind, build, traits, Preprocess())
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        *(_resnet(name, build) for name, build in {**SGE_RESNETS, **NEIGHBOURS}.items()),
+        Architecture(
+            LITE0,
+            "EfficientNet-Lite0 with SGE",
+            sge_efficientnet_lite0,
+            Traits("efficientnet_lite"),
+            LITE0_PREPROCESS,
+        ),
+    )
+}
+"""Every known architecture by its name."""
 
 
 def recognize(state: State, plain: bool = False) -> Signature:
-    """Architecture, classes and groups from keys and shapes.
+    """Finds the architecture, the number of classes and the number of groups of a state dict.
 
     Args:
-        state: Keys to tensors.
-        plain: Also take a ResNet without attention, which has nothing to look at.
+        state: Keys to tensors; only the keys and the tensors' shapes are read.
+        plain: Also accept a ResNet without attention. It has no masks to show.
 
     Raises:
-        CheckpointError: not one of our networks; the sentence says what it looks like.
+        CheckpointError: The state dict belongs to no known architecture; the sentence says what it looks like.
     """
     try:
-        if "layer1.0.conv1.weight" in state:
-            return _recognise_resnet(state, plain)
-        if "blocks.1.0.se.weight" in state and "conv_stem.weight" in state:
-            groups = max(t.shape[1] for key, t in state.items() if key.endswith(".se.weight"))
-            return Signature(_LITE0, state["classifier.weight"].shape[0], groups)
+        traits = _traits(state)
+        if traits.attention == "none" and not plain:
+            raise CheckpointError(
+                "This is a ResNet without SGE. Load it with torchvision and insert SGE with sge.insert_sge(network)."
+            )
+        head = "fc.weight" if traits.family == "resnet" else "classifier.weight"
+        return Signature(_named(traits), state[head].shape[0], _groups(state))
     except (KeyError, IndexError) as error:
         lacks = f"{error} is missing" if isinstance(error, KeyError) else "a tensor has too few dimensions"
         raise CheckpointError(
-            f"The weights look like a network of ours, but {lacks}. Save the network's whole state dict."
+            f"The weights look like a known network, but {lacks}. Save the network's whole state dict."
         ) from error
+
+
+def _traits(state: State) -> Traits:
+    if "layer1.0.conv1.weight" not in state:
+        if all(key in state for key in _LITE0_KEYS):
+            return Traits("efficientnet_lite")
+        raise CheckpointError(
+            f"The weights belong to no known architecture (first keys: {first_few(list(state))}). "
+            f"Known: ResNets with SGE, SE, CBAM, BAM, SK or GC, and {LITE0}."
+        )
+    attention = next((kind for kind, key in _ATTENTION_KEYS.items() if key in state), "none")
+    blocks = tuple(
+        len({m[1] for key in state if (m := re.match(rf"layer{stage}\.(\d+)\.", key))}) for stage in "1234"
+    )
+    conv2 = state[_ATTENTION_KEYS["sk"] if attention == "sk" else "layer1.0.conv2.weight"].shape
+    bottleneck = "layer1.0.conv3.weight" in state
+    return Traits("resnet", attention, bottleneck, blocks, (conv2[0], conv2[1]))
+
+
+def _named(traits: Traits) -> str:
+    for architecture in ARCHITECTURES.values():
+        if architecture.traits == traits:
+            return architecture.name
     raise CheckpointError(
-        "The weights are of no architecture that is known here "
-        f"(first keys: {some(list(state))}). Known: SGE-ResNets and their neighbours, and {_LITE0}."
+        f"A ResNet of unknown depth or width: {traits.blocks} blocks a stage, "
+        f"{'bottleneck' if traits.bottleneck else 'basic'}, {traits.conv2[0]} channels in layer1. "
+        f"Known: {', '.join(SGE_RESNETS)}."
     )
 
 
-def _recognise_resnet(state: State, plain: bool) -> Signature:
-    attention = next((kind for kind, key in _SIGNS.items() if key in state), "")
-    if not attention and not plain:
-        raise CheckpointError(
-            "This is a ResNet without SGE. Load it with torchvision and give it SGE with sge.insert_sge(network)."
-        )
-    counts = [{m[1] for key in state if (m := re.match(rf"layer{s}\.(\d+)\.", key))} for s in "1234"]
-    blocks = tuple(len(numbers) for numbers in counts)
-    first = "layer1.0.conv2.near.0.weight" if attention == "sk_" else "layer1.0.conv2.weight"
-    conv2 = state[first].shape
-    kind = ("layer1.0.conv3.weight" in state, blocks, conv2[0], conv2[1])
-    if kind not in _RESNETS:
-        raise CheckpointError(
-            f"An SGE-ResNet of a depth or width that is not known here: {blocks} blocks a stage, "
-            f"{'bottleneck' if kind[0] else 'basic'}, {conv2[0]} channels in layer1. "
-            f"Known: {', '.join(f'sge_{name}' for name in _RESNETS.values())}."
-        )
-    groups = state[_SIGNS["sge_"]].shape[1] if attention == "sge_" else _GROUPS
-    return Signature(attention + _RESNETS[kind], state["fc.weight"].shape[0], groups)
+def _groups(state: State) -> int:
+    if (first := state.get(_ATTENTION_KEYS["sge"])) is not None:
+        return first.shape[1]
+    # Blocks of EfficientNet-Lite0 have the largest number up to ``groups`` that divides their channels.
+    gates = (tensor for key, tensor in state.items() if key.endswith(".se.weight"))
+    return max((gate.shape[1] for gate in gates), default=_GROUPS)
 
 
-def some(items: list[str]) -> str:
-    """The first few, for a sentence."""
+def first_few(items: list[str]) -> str:
+    """Joins the first three items, for a sentence."""
     return ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")

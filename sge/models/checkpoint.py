@@ -1,4 +1,4 @@
-"""Weights files: read without running code, recognised by their keys, checked, written atomically."""
+"""Weights files: read without running code, checked, and written atomically."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
-from sge.models.architectures import State, some
+from sge.models.architectures import State, first_few
 
-METADATA = ("sge.arch", "sge.parts.labels", "sge.preprocess", "sge.card")
 DIGEST = "sge.sha256"
-"""Metadata entry of every file that is written here: ``digest`` of the rest of it."""
+"""Metadata entry of every file that ``write_weights`` writes: the ``digest`` of everything else in it."""
 
-# A researcher's "best_acc" is often a numpy number; rebuilding one runs nothing. numpy 2 moved the function.
+# "best_acc" in a researcher's checkpoint is often a NumPy number. Rebuilding one runs no code of the file.
+# NumPy 2 moved the function that does it.
 _scalar: Any = np.float64(0).__reduce__()[0]
 _HARMLESS: list[Any] = [
     (_scalar, "numpy.core.multiarray.scalar"),
@@ -43,39 +43,40 @@ _AGAIN = "Download, import or save it again."
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file holds."""
+    """The content of a weights file."""
 
     state: State
     metadata: dict[str, Any]
-    """``sge.*`` entries of a file of ours, parsed; empty for a checkpoint."""
+    """The parsed ``sge.*`` entries of a ``.safetensors`` file; empty for a torch checkpoint."""
     sha256: str
     path: Path
     digest: str | None
-    """The digest that the file carries and that its content has; None in a file that carries none."""
+    """The digest that the file states, after it was compared with the content. None if the file states none."""
 
 
 def digest(state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Hash of all that a weights file says, however it lies on disk: metadata, names, types, shapes, numbers."""
+    """Returns the sha256 of a file's meaning: metadata, names, dtypes, shapes and numbers, in any order on disk."""
     ours = {key: value for key, value in metadata.items() if key.startswith("sge.")}
-    seen = hashlib.sha256(json.dumps(ours, sort_keys=True).encode())
+    content = hashlib.sha256(json.dumps(ours, sort_keys=True).encode())
     for key in sorted(state):
         tensor = state[key].detach().cpu().contiguous()
-        seen.update(f"\n{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        seen.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return seen.hexdigest()
+        content.update(f"\n{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """Reads a ``.safetensors`` or a torch checkpoint (``.pth.tar``, ``.pth``, ``.pt``); runs nothing in it.
+    """Reads a ``.safetensors`` file or a torch checkpoint (``.pth.tar``, ``.pth``, ``.pt``) without running its code.
 
-    A checkpoint may be the state dict itself or hold it under ``state_dict``; DataParallel's ``module.`` is
-    taken off. Checksums inside (ours, or those of a zipped checkpoint) are compared.
+    A checkpoint is a state dict or holds one under ``state_dict``. The prefix ``module.`` of DataParallel is
+    removed. Checksums in the file (the digest, or those of a zipped checkpoint) are compared with the content.
 
     Raises:
-        CheckpointError: no such file, cut off, damaged, not weights, or a pickle that wants to run code.
+        CheckpointError: The file does not exist, is cut off or damaged, holds no weights, or is a pickle that
+            would run code.
     """
     path = Path(path)
-    if not os.path.isfile(path):  # unlike Path.is_file, it bears a name that is too long
+    if not os.path.isfile(path):  # unlike Path.is_file, isfile does not raise on an over-long name
         raise CheckpointError(f"There is no weights file {path}. Check the path.")
     try:
         sha256 = sha256_of(path)
@@ -124,23 +125,23 @@ def _read_torch(path: Path) -> object:
 
 
 def _bad_checksum(path: Path) -> str | None:
-    """The first entry of a zipped checkpoint whose checksum is wrong; torch itself does not look."""
+    """Returns the first entry of a zipped checkpoint with a wrong checksum; torch does not compare them."""
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
-        # torch can be told to write no checksums; all of them are 0 then.
+        # torch has an option to write no checksums; all of them are 0 then.
         return archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
 
 
 def is_web_page(path: Path) -> bool:
-    """Whether a file is HTML: what a server sends in place of a file when it has something to say."""
+    """Whether a file is HTML, which servers send in place of a file to report an error."""
     with path.open("rb") as file:
         return file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _not_torch(path: Path) -> str:
     if is_web_page(path):
-        return f"{path.name} is a web page, not weights: the server answered with a message. Try the download later."
+        return f"{path.name} is a web page, not weights: the server sent a message. Try the download later."
     return f"{path.name} is cut off, damaged or not a torch checkpoint. {_AGAIN}"
 
 
@@ -154,26 +155,33 @@ def _state_of(loaded: object, path: Path) -> State:
         )
     state = {str(key): value for key, value in loaded.items()}
     if odd := [key for key, value in state.items() if not _is_plain(value)]:
-        raise CheckpointError(f"{path.name} holds tensors that are not plain numbers: {some(odd)}. {_AGAIN}")
+        raise CheckpointError(
+            f"{path.name} holds tensors that are not plain numbers: {first_few(odd)}. {_AGAIN}"
+        )
     return state
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Dense, real, and all of its numbers really in the file: a view may claim more memory than there is."""
+    """Whether a tensor is dense and real, and its storage holds all of its numbers; a view may claim more."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
-def fit(network: nn.Module, state: State, arch: str) -> None:
-    """Loads a state dict whole.
+def load_state(network: nn.Module, state: State, arch: str) -> None:
+    """Loads a state dict completely or not at all.
+
+    Args:
+        network: Changed in place.
+        state: An entry for each of the network's, of the same shape. Half precision is converted.
+        arch: Name of the architecture, for the error message.
 
     Raises:
-        CheckpointError: missing, unexpected or misshapen keys, or numbers that are not finite, each in its own
-            sentence; the network is as it was then.
+        CheckpointError: Keys are missing, unexpected or of another shape, or numbers are not finite; each fault
+            has its own sentence. The network is unchanged.
     """
     wanted = network.state_dict()
-    # Checkpoints older than PyTorch 0.4.1 count no batches; nothing that evaluates reads the count.
+    # Checkpoints from before PyTorch 0.4.1 have no batch counters. Inference does not read them.
     state = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")} | state
     faults = {
         "missing": [key for key in wanted if key not in state],
@@ -186,7 +194,7 @@ def fit(network: nn.Module, state: State, arch: str) -> None:
         "NaN or infinite": [key for key, value in state.items() if not value.float().isfinite().all()],
     }
     problems = [
-        f"{'1 key is' if len(keys) == 1 else f'{len(keys)} keys are'} {fault} ({some(keys)})."
+        f"{'1 key is' if len(keys) == 1 else f'{len(keys)} keys are'} {fault} ({first_few(keys)})."
         for fault, keys in faults.items()
         if keys
     ]
@@ -198,10 +206,15 @@ def fit(network: nn.Module, state: State, arch: str) -> None:
 
 
 def write_weights(path: Path, state: State, metadata: dict[str, Any]) -> None:
-    """Writes a ``.safetensors`` with ``sge.*`` metadata and their digest; the file appears whole or not at all.
+    """Writes a ``.safetensors`` file with ``sge.*`` metadata and a digest of its content, atomically.
+
+    Args:
+        path: The file; folders are made as needed.
+        state: Names to tensors.
+        metadata: Names that begin with ``sge.`` to values that JSON can hold.
 
     Raises:
-        CheckpointError: the folder cannot be written to, or the disk is full.
+        CheckpointError: The folder cannot be written to, or the disk is full.
     """
     contiguous = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     stamped = metadata | {DIGEST: digest(contiguous, metadata)}

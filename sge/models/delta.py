@@ -1,8 +1,8 @@
-"""Deltas: what is ours on top of weights that somebody else publishes: orders of channels, and what has learned.
+"""Deltas: the difference between a model and the published weights that it is built on.
 
-A file ``NAME.delta.safetensors`` holds ``order/BLOCK`` (C,) int32, where entry i is the published channel that
-becomes channel i, and ``state/KEY`` for every state-dict entry that differs after sorting. It names the one base
-that it fits, by sha256.
+A file ``NAME.delta.safetensors`` holds ``permutation/BLOCK`` (C,) int32, whose entry i is the published channel that
+becomes channel i, and ``state/KEY`` for every state-dict entry that differs after the permutation. Its metadata name
+the base by sha256. Version 1 of the format calls the permutations ``order/BLOCK``.
 """
 
 from __future__ import annotations
@@ -22,98 +22,110 @@ from sge.models.checkpoint import read_weights, write_weights
 from sge.nn.permutation.permute import permute_channels
 
 SUFFIX = ".delta.safetensors"
-ORDER, STATE = "order/", "state/"
+VERSION = 2
+PERMUTATION, STATE = "permutation/", "state/"
+_PERMUTATION_KEYS = {1: "order/", VERSION: PERMUTATION}
+"""Version of a file to the prefix of its permutations."""
 _AGAIN = "Make or download it again."
 
 
 @dataclass(frozen=True)
 class Base:
-    """The published weights that a delta changes."""
+    """The published weights that a delta belongs to."""
 
     package: str
     version: str
     sha256: str
-    """Of its weights file."""
+    """Hash of the package's weights file."""
 
 
 @dataclass(frozen=True)
 class Delta:
-    """What a delta file says."""
+    """The content of a delta file."""
 
     arch: str
     base: Base
     permutations: dict[str, Tensor]
-    """Block name to (C,) int64: ``order[i]`` is the published channel that becomes channel i."""
+    """Block name to (C,) int64; entry i is the published channel that becomes channel i."""
     state: State
-    """State-dict entries that differ from the sorted base; empty while the gates sleep."""
+    """State-dict entries that differ from the permuted base; empty if the gates are inactive."""
     card: dict[str, Any]
-    """Facts of the model, for ``Card``; empty where a card file lies beside the delta."""
+    """The record of the model's card; empty if a card file lies beside the delta."""
 
 
 @dataclass(frozen=True)
 class DeltaFile:
-    """A delta with the file that it came from."""
+    """A delta, and the file that it was read from."""
 
     delta: Delta
     path: Path
     sha256: str
 
     def inactive(self) -> DeltaFile:
-        """The same without what has learned: only the orders."""
+        """Returns the delta with its permutations alone, which makes the model with inactive gates."""
         return replace(self, delta=replace(self.delta, state={}))
 
 
 def write_delta(path: Path, delta: Delta) -> None:
-    """Writes a delta with the digest of all that it says; the file appears whole or not at all.
+    """Writes a delta and the digest of its content, atomically.
 
     Raises:
-        CheckpointError: the folder cannot be written to, or the disk is full.
+        CheckpointError: The folder cannot be written to, or the disk is full.
     """
-    tensors = {ORDER + block: order.to(torch.int32) for block, order in delta.permutations.items()}
+    tensors = {PERMUTATION + block: p.to(torch.int32) for block, p in delta.permutations.items()}
     tensors |= {STATE + key: value for key, value in delta.state.items()}
-    metadata = {"sge.arch": delta.arch, "sge.base": asdict(delta.base), "sge.card": delta.card}
+    metadata = {
+        "sge.version": VERSION,
+        "sge.arch": delta.arch,
+        "sge.base": asdict(delta.base),
+        "sge.card": delta.card,
+    }
     write_weights(path, tensors, metadata)
 
 
 def read_delta(path: str | os.PathLike[str]) -> DeltaFile:
-    """Reads a delta; whether it fits a network only ``apply_delta`` can tell.
+    """Reads a delta of this version or an earlier one. ``apply_delta`` checks whether it fits a network.
 
     Raises:
-        CheckpointError: no such file, cut off, damaged, without digest, or no delta.
+        CheckpointError: The file does not exist, is cut off or damaged, states no digest, is no delta, or has a
+            version that is not known here.
     """
     weights = read_weights(path)
-    name, facts = weights.path.name, weights.metadata
+    name, metadata = weights.path.name, weights.metadata
     if weights.digest is None:
-        raise CheckpointError(f"{name} carries no checksum, so it is no delta of ours. {_AGAIN}")
-    if unknown := [key for key in weights.state if not key.startswith((ORDER, STATE))]:
+        raise CheckpointError(f"{name} carries no checksum, so it is no delta of SGE Lens. {_AGAIN}")
+    prefix = _PERMUTATION_KEYS.get(metadata.get("sge.version", 1))
+    if prefix is None:
+        raise CheckpointError(
+            f"{name} has version {metadata['sge.version']} of the delta format; this SGE Lens reads up to {VERSION}. "
+            "Install a newer SGE Lens, or make the delta again."
+        )
+    if unknown := [key for key in weights.state if not key.startswith((prefix, STATE))]:
         raise CheckpointError(f"{name} is no delta: it holds {', '.join(unknown[:3])}. {_AGAIN}")
     try:
-        arch, card, base = (
-            str(facts["sge.arch"]),
-            dict(facts.get("sge.card") or {}),
-            Base(**facts["sge.base"]),
-        )
+        arch, base = str(metadata["sge.arch"]), Base(**metadata["sge.base"])
+        card = dict(metadata.get("sge.card") or {})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{name} does not say which weights it belongs to ({error}). {_AGAIN}"
         ) from error
-    permutations = {key.removeprefix(ORDER): t for key, t in weights.state.items() if key.startswith(ORDER)}
+    permutations = {key.removeprefix(prefix): t for key, t in weights.state.items() if key.startswith(prefix)}
     state = {key.removeprefix(STATE): t for key, t in weights.state.items() if key.startswith(STATE)}
-    if odd := [block for block, order in permutations.items() if order.dtype != torch.int32]:
-        raise CheckpointError(f"{name} holds an order that is not of whole numbers ({odd[0]}). {_AGAIN}")
-    permutations = {block: order.long() for block, order in permutations.items()}
+    if odd := [block for block, permutation in permutations.items() if permutation.dtype != torch.int32]:
+        raise CheckpointError(f"{name} holds a permutation that is not of whole numbers ({odd[0]}). {_AGAIN}")
+    permutations = {block: permutation.long() for block, permutation in permutations.items()}
     return DeltaFile(Delta(arch, base, permutations, state, card), weights.path, weights.sha256)
 
 
 def check_base(file: DeltaFile, found: str) -> None:
-    """Refuses weights that the delta was not made for.
+    """Checks that a delta was made for the base weights that are installed.
 
     Args:
         file: The delta.
-        found: sha256 of the weights file that is there.
+        found: sha256 of the installed weights file.
 
     Raises:
-        CheckpointError: another base.
+        CheckpointError: The delta was made for other weights.
     """
     base = file.delta.base
     if base.sha256 != found:
@@ -124,18 +136,25 @@ def check_base(file: DeltaFile, found: str) -> None:
 
 
 def apply_delta(network: nn.Module, file: DeltaFile) -> nn.Module:
-    """Sorts the channels of the base with inactive SGE, then puts in what has learned; all or nothing.
+    """Permutes the channels of a base network and loads the delta's state entries, completely or not at all.
+
+    Args:
+        network: The base with inactive SGE; changed in place.
+        file: The delta.
+
+    Returns:
+        The same network.
 
     Raises:
-        CheckpointError: orders that are no permutations, entries that the network has not, of another shape or
-            type, or that are not finite.
+        CheckpointError: The permutations do not fit, or an entry is unknown to the network, has another shape or
+            dtype, or is not finite.
     """
     delta, name = file.delta, file.path.name
     wanted = network.state_dict()
     faults = {
         "unknown": [key for key in delta.state if key not in wanted],
         "of another shape or type": [
-            key for key, t in delta.state.items() if key in wanted and not _alike(t, wanted[key])
+            key for key, t in delta.state.items() if key in wanted and not _same_form(t, wanted[key])
         ],
         "NaN or infinite": [key for key, t in delta.state.items() if not bool(t.float().isfinite().all())],
     }
@@ -152,12 +171,12 @@ def apply_delta(network: nn.Module, file: DeltaFile) -> nn.Module:
     return network
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype
+def _same_form(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype
 
 
 def difference(changed: nn.Module, unchanged: Mapping[str, Tensor]) -> State:
-    """The state-dict entries of ``changed`` that differ from ``unchanged``: what a delta has to hold."""
+    """Returns the state-dict entries of ``changed`` that differ from ``unchanged``; a delta holds these."""
     return {
         key: value.detach().clone()
         for key, value in changed.state_dict().items()

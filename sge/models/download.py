@@ -1,7 +1,7 @@
-"""The paper's checkpoints, fetched from the authors' Google Drive by and for the user himself.
+"""Downloads the paper's checkpoints from the authors' Google Drive to the user's machine.
 
-``gdown`` knows Drive's pages and resumes; what is ours is where the file lies while it comes, what may take
-its final name, and what to say when something goes wrong.
+``gdown`` handles Drive's pages and resumes transfers. This module keeps partial files, checks and imports the complete
+file, and turns each failure into a sentence.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import gdown
 import requests
 
 from sge.errors import CheckpointError, DownloadError, UnknownModelError
-from sge.models.catalogue import shipped_cards
 from sge.models.checkpoint import is_web_page, read_weights
+from sge.models.importing import import_weights
 from sge.models.model import Card
-from sge.models.registry import import_weights, load_model
+from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries
 from sge.paths import model_dir
 
 DRIVE = "https://drive.google.com"
@@ -31,36 +31,36 @@ NOTICE = (
 )
 
 RETRIES = 4
-"""Times that a transfer that breaks off is taken up again before the user is told."""
+"""How often an interrupted transfer is resumed before the download fails."""
 TIMEOUT_S = 30.0
-"""Longest silence of the server."""
-OLDEST_PART_S = 24 * 3600.0
-"""A part older than this is fetched again: nothing ties it to the file that the server has now."""
+"""Longest time without data from the server, in seconds."""
+MAX_PARTIAL_AGE_S = 24 * 3600.0
+"""An older partial file is discarded, because the server may have another version of the file by now."""
 
 Progress = Callable[[int, int | None], None]
-"""Told the bytes that are here and, if the server says it, those of the whole file."""
+"""Called with the bytes received and, if the server states it, the size of the whole file."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A checkpoint that can be fetched."""
+    """A checkpoint that can be downloaded."""
 
     drive_id: str
     top1: float
     top5: float
-    """Percent, from the authors' table."""
+    """Both in percent, from the authors' table."""
 
     def address(self, base_url: str = DRIVE) -> str:
-        """Where the file is, for a program and for a browser."""
+        """Returns the file's URL, which a browser can open too."""
         return f"{base_url}/uc?id={self.drive_id}"
 
     def card(self, name: str) -> Card:
-        """What is known about the weights without having measured them."""
+        """Returns a card with the authors' statements; nothing is measured."""
         return Card(
             title="SGE-ResNet-" + name.removeprefix("sge_resnet"),
             sentence=(
-                "Knows ImageNet's thousand classes; trained with SGE from the start by the paper's authors, who state "
-                f"{self.top1} % top-1 and {self.top5} % top-5 on ImageNet's validation set (shorter side 256, centre "
+                "Recognizes the 1000 ImageNet classes; trained with SGE from scratch by the paper's authors, who state "
+                f"{self.top1} % top-1 and {self.top5} % top-5 on ImageNet's validation set (shorter side 256, center "
                 "crop 224). Not measured here."
             ),
             gates="trained",
@@ -85,39 +85,39 @@ def download_model(
     retries: int = RETRIES,
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
-    """Fetches a checkpoint of the paper's authors and imports it among the user's models.
+    """Downloads a checkpoint of the paper's authors and imports it into the user's model folder.
 
-    A model that is already there and whole is not fetched again. What came of a download that broke off is
-    kept under a hidden name, and the next call goes on from there.
+    A model that is present and undamaged is not downloaded again. The partial file of an interrupted download is
+    kept in a hidden folder, and the next call resumes it.
 
     Args:
         name: ``sge_resnet50`` or ``sge_resnet101``.
-        folder: Where to; the user's model folder by default.
+        folder: The folder to write to; the user's model folder by default.
         progress: Called after each piece.
-        base_url: Where Drive is, for tests.
-        retries: Times that a broken transfer is taken up again.
-        timeout_s: Longest silence of the server, in seconds.
+        base_url: Another address in place of Drive's, for tests.
+        retries: How often an interrupted transfer is resumed.
+        timeout_s: Longest time without data from the server, in seconds.
 
     Returns:
-        ``<folder>/<name>.safetensors``; it appears whole or not at all.
+        ``<folder>/<name>.safetensors``, written atomically.
 
     Raises:
-        UnknownModelError: not a name that can be fetched; the message lists those.
-        DownloadError: the file did not come, or is not the checkpoint; the sentence says what to do.
+        UnknownModelError: No model of that name can be downloaded; the message lists those that can.
+        DownloadError: The download failed, or the file is not the checkpoint; the sentence says what to do.
     """
     remote, folder = _remote(name), folder or model_dir()
-    target = folder / f"{name}.safetensors"
+    target = folder / f"{name}{WEIGHTS_SUFFIX}"
     if _is_whole(target):
         return target
-    parts = folder / ".downloads"
+    partial = folder / ".downloads"
     address = remote.address(base_url or DRIVE)
     by_hand = f"or fetch {address} with a browser and run: sge models import FILE --name {name}"
     try:
-        parts.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(parts / f"{name}.lock", timeout=0):
-            came = parts / f"{name}.pth.tar"
-            _fetch(_Order(address, came, progress, retries, timeout_s), by_hand)
-            return _import(came, name, folder, remote, by_hand)
+        partial.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(partial / f"{name}.lock", timeout=0):
+            received = partial / f"{name}.pth.tar"
+            _fetch(_Transfer(address, received, progress, retries, timeout_s), by_hand)
+            return _import(received, name, folder, remote, by_hand)
     except filelock.Timeout as error:
         raise DownloadError(f"Another download of {name} is running. Wait until it has ended.") from error
     except OSError as error:
@@ -130,7 +130,7 @@ def download_model(
 def _remote(name: str) -> Remote:
     if name in DOWNLOADS:
         return DOWNLOADS[name]
-    there = f" {name} comes with SGE Lens: nothing is to be downloaded." if name in shipped_cards() else ""
+    there = f" {name} comes with SGE Lens and needs no download." if name in shipped_entries() else ""
     raise UnknownModelError(f"No download {name!r}; there are: {', '.join(DOWNLOADS)}.{there}")
 
 
@@ -142,21 +142,21 @@ def _is_whole(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Transfer:
     address: str
     path: Path
     progress: Progress | None
     retries: int
     timeout_s: float
 
-    def parts(self) -> list[Path]:
-        """What earlier calls have left; gdown's names for it."""
+    def partial_files(self) -> list[Path]:
+        """Returns what earlier calls have left, under gdown's names."""
         return list(self.path.parent.glob(f"{self.path.name}*.part"))
 
     def drop(self, older_than_s: float = 0) -> None:
-        for part in self.parts():
-            if time.time() - part.stat().st_mtime >= older_than_s:
-                part.unlink()
+        for file in self.partial_files():
+            if time.time() - file.stat().st_mtime >= older_than_s:
+                file.unlink()
 
     def run(self) -> None:
         gdown.download(
@@ -171,36 +171,36 @@ class _Order:
         )
 
 
-def _fetch(order: _Order, by_hand: str) -> None:
-    order.path.unlink(missing_ok=True)
-    order.drop(OLDEST_PART_S)
-    resumed = bool(order.parts())
+def _fetch(transfer: _Transfer, by_hand: str) -> None:
+    transfer.path.unlink(missing_ok=True)
+    transfer.drop(MAX_PARTIAL_AGE_S)
+    resumed = bool(transfer.partial_files())
     try:
         try:
-            order.run()
+            transfer.run()
         except gdown.DownloadError as error:
             if not resumed or isinstance(error.__cause__, requests.RequestException):
                 raise
-            # The server does not go on from the middle, or the part is of another file.
-            order.drop()
-            order.run()
+            # The server cannot resume, or the partial file belongs to another file.
+            transfer.drop()
+            transfer.run()
     except gdown.FileURLRetrievalError as error:
         raise DownloadError(f"{_message(error)} {by_hand[0].upper()}{by_hand[1:]}.") from error
     except requests.HTTPError as error:
         raise DownloadError(_refused(error, by_hand)) from error
     except (gdown.DownloadError, requests.RequestException) as error:
-        raise DownloadError(_broken(order, error, by_hand)) from error
+        raise DownloadError(_broken(transfer, error, by_hand)) from error
     except OSError:
         raise
-    except Exception as error:  # gdown reads Drive's pages by their markup, which Google changes
+    except Exception as error:  # gdown parses Drive's pages, whose markup Google changes
         raise DownloadError(
-            f"The answer of {order.address} was not understood ({type(error).__name__}: {error}). Update gdown (pip "
+            f"The answer of {transfer.address} was not understood ({type(error).__name__}: {error}). Update gdown (pip "
             f"install -U gdown); {by_hand}."
         ) from error
 
 
 def _message(error: Exception) -> str:
-    # gdown wraps Google's words into advice on its own program; the exception before that one has them bare.
+    # gdown adds advice on its own program to Google's words; the exception that it handled has the words alone.
     words = re.sub("<[^>]*>", "", str(error.__context__ or error))
     if words.startswith("Cannot retrieve"):
         return "Google Drive answered with a page that offers no file: it may be gone, or no longer public."
@@ -219,14 +219,14 @@ def _refused(error: requests.HTTPError, by_hand: str) -> str:
     return f"The server refused with status {answer.status_code} ({answer.url}). Try again later; {by_hand}."
 
 
-def _broken(order: _Order, error: Exception, by_hand: str) -> str:
-    if kept := sum(part.stat().st_size for part in order.parts()):
-        return f"The download broke off; {kept / 1e6:.1f} MB are here. Run the same command again: it goes on from there."
-    order.drop()
-    host, why = order.address.split("/")[2], type(error.__cause__ or error).__name__
+def _broken(transfer: _Transfer, error: Exception, by_hand: str) -> str:
+    if kept := sum(file.stat().st_size for file in transfer.partial_files()):
+        return f"The download was interrupted; {kept / 1e6:.1f} MB are here. Run the same command again: it resumes there."
+    transfer.drop()
+    host, why = transfer.address.split("/")[2], type(error.__cause__ or error).__name__
     return (
-        f"{host} could not be reached, or broke off at once ({why}). Check the network and the proxy (HTTPS_PROXY) "
-        f"and run the same command again; {by_hand}."
+        f"{host} could not be reached, or closed the connection at once ({why}). Check the network and the proxy "
+        f"(HTTPS_PROXY) and run the same command again; {by_hand}."
     )
 
 
@@ -238,20 +238,20 @@ def _loads(path: Path, name: str) -> bool:
     return True
 
 
-def _import(came: Path, name: str, folder: Path, remote: Remote, by_hand: str) -> Path:
+def _import(received: Path, name: str, folder: Path, remote: Remote, by_hand: str) -> Path:
     try:
-        return import_weights(came, name, folder, remote.card(name))
+        return import_weights(received, name, folder, remote.card(name))
     except CheckpointError as error:
-        if _loads(came, name):
-            raise DownloadError(str(error)) from error  # it came whole, and could not be written
-        if is_web_page(came):
+        if _loads(received, name):
+            raise DownloadError(str(error)) from error  # the file is complete but could not be written
+        if is_web_page(received):
             raise DownloadError(
                 "The server answered with a web page in place of the file; Google Drive does so when a file was "
                 f"downloaded too often. Try again tomorrow; {by_hand}."
             ) from error
         raise DownloadError(
-            f"What came is not the whole checkpoint of {name}, and was deleted: {error} Run the same command again; "
-            f"{by_hand}."
+            f"The received file is not the complete checkpoint of {name}, and was deleted: {error} Run the "
+            f"same command again; {by_hand}."
         ) from error
     finally:
-        came.unlink(missing_ok=True)
+        received.unlink(missing_ok=True)

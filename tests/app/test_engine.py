@@ -163,7 +163,7 @@ def test_the_oldest_goes_first_whatever_keeps_coming(one: Service, lens: Lens) -
 
 
 def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
-    from sge.models.registry import import_weights
+    from sge.models.importing import import_weights
 
     second = import_weights(_exported(tmp_path / "x"), "second", tmp_path / "y")
     with running(models=["sge_efficientnet_lite0", str(second)]) as one:
@@ -191,7 +191,7 @@ def _exported(path: Path) -> Path:
     path.mkdir()
     target = path / "awake.safetensors"
     write_weights(
-        target, model.network.state_dict(), {"sge.arch": model.arch, "sge.parts.labels": model.labels}
+        target, model.network.state_dict(), {"sge.arch": model.arch, "sge.labels": model.labels}
     )
     return target
 

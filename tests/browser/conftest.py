@@ -17,7 +17,8 @@ from playwright.sync_api import sync_playwright
 
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
-from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL
+from sge.models.registry import load_model
 from tests.conftest import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -45,7 +46,7 @@ def register_twin(folder):
     model = load_model(DEFAULT_MODEL)
     facts = {
         "sge.arch": model.arch,
-        "sge.parts.labels": model.labels,
+        "sge.labels": model.labels,
         "sge.preprocess": asdict(model.preprocess),
         "sge.card": TWIN.to_dict(),
     }

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sge.models.catalogue import shipped_cards
-from sge.models.registry import DOGS_MODEL
+from sge.models.names import DOGS_MODEL
+from sge.models.registry import shipped_entries
 from tests.browser.acting import settled
 from tests.browser.finding import ANALYSES, change
 
@@ -126,7 +126,7 @@ def test_a_network_trained_with_sge_opens_with_its_masks(open_page):
     settled(page)
     expect(page.get_by_test_id("gates")).to_contain_text("what you see is the mask")
     expect(page.get_by_role("radio", name=re.compile("^Mask"))).to_be_checked()
-    opening = shipped_cards()[DOGS_MODEL]["opens_with"]
+    opening = shipped_entries()[DOGS_MODEL].card.opens_with
     expect(page.get_by_test_id("legend")).to_contain_text(f"{opening['block']}/g{opening['group']}")
     expect(page.locator("sge-wall [data-group]")).to_have_count(64)
     page.get_by_role("radio", name=re.compile("^Similarity")).check(force=True)

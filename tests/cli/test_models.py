@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sge.models.catalogue import shipped_cards
 from typer.testing import CliRunner, Result
 
 from sge.cli.models import app
 from sge.errors import CheckpointError, ChoiceError, DownloadError, SGEError, UnknownModelError
 from sge.files import sha256_of
 from sge.models import download, pretrained
-from sge.models.catalogue import shipped_cards
 from sge.models.checkpoint import write_weights
 from sge.models.download import DOWNLOADS, Remote
+from sge.models.importing import import_weights
 from sge.models.model import Card
-from sge.models.registry import DEFAULT_MODEL, import_weights
+from sge.models.names import DEFAULT_MODEL
 from sge.nn import SGE_RESNETS
 from sge.paths import shipped
 from tests.conftest import fill
@@ -129,7 +130,7 @@ def test_square_brackets_in_a_title_are_shown_and_not_obeyed(home):
     state = fill(SGE_RESNETS["sge_resnet18"](num_classes=2)).state_dict()
     labels = ["[red]dog[/red]", "[/cat]"]
     card = Card("[bold]Dogs[/] [/nothing]", "Knows [link=x]two[/link].").to_dict()
-    write_weights(home / "dogs.safetensors", state, {"sge.parts.labels": labels, "sge.card": card})
+    write_weights(home / "dogs.safetensors", state, {"sge.labels": labels, "sge.card": card})
     assert "[bold]Dogs[/] [/nothing]" in sge_models("list").stdout
     shown = sge_models("show", "dogs")
     assert shown.exit_code == 0

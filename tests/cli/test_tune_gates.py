@@ -10,7 +10,9 @@ import torch
 from sge.cli import tune_gates as command
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.models.checkpoint import read_weights
-from sge.models.registry import DEFAULT_MODEL, import_weights, load_model, verify_model
+from sge.models.importing import import_weights
+from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import load_model, verify_model
 from tests.conftest import fill
 from tests.drawn_images import encoded, noise
 from tests.models.test_checkpoint import save

@@ -13,9 +13,9 @@ from sge.datasets.imagenet import class_indices
 from sge.errors import BrokenImageError, ChoiceError
 from sge.evaluation.accuracy import evaluate
 from sge.images.framing import Preprocess
-from sge.models.catalogue import shipped_cards
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
+from sge.models.registry import PretrainedEntry, shipped_entries
 from tests.conftest import fill
 from tests.datasets.test_labelled import tar
 from tests.drawn_images import encoded, noise, scene
@@ -218,9 +218,9 @@ def test_ids_of_a_model_with_fewer_classes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, card in shipped_cards().items() if "base" in card])
+@pytest.mark.parametrize("name", [name for name, entry in shipped_entries().items() if isinstance(entry, PretrainedEntry)])
 def test_the_cards_figure_is_the_measured_one(name, shared):
-    stated = next(one for one in shipped_cards()[name]["accuracy"] if one["images"] == 500)
+    stated = next(one for one in shipped_entries()[name].card.accuracy if one["images"] == 500)
     result = evaluate(sge.load_model(name), shared / "data" / "imagenet_val_dogs")
     assert result.images == 500
     # One image either way: another processor may round a draw differently.

@@ -7,8 +7,9 @@ import torch
 
 from sge.errors import CaptureError, CheckpointError
 from sge.lens.lens import Lens
+from sge.models.architectures import ARCHITECTURES
 from sge.models.checkpoint import write_weights
-from sge.models.registry import ARCHITECTURES, load_model
+from sge.models.registry import load_model
 from sge.nn.capture import MaskCapture
 from sge.nn.resnet import resnet
 from tests.conftest import fill

@@ -19,7 +19,7 @@ from torchvision import models
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
 from sge.models.architectures import Signature, recognize
-from sge.models.checkpoint import digest, fit, is_web_page, read_weights, write_weights
+from sge.models.checkpoint import digest, is_web_page, load_state, read_weights, write_weights
 from sge.models.registry import ARCHITECTURES
 from sge.nn import SGE_RESNETS, insert_sge
 
@@ -237,7 +237,7 @@ def test_the_prefix_of_data_parallel_is_taken_off_where_every_key_has_it(tmp_pat
 
 
 def test_what_is_written_comes_back(tmp_path):
-    metadata = {"sge.parts.labels": ["näse", 'a "b"'], "sge.card": {"x": 0.1, "y": [1, None]}}
+    metadata = {"sge.labels": ["näse", 'a "b"'], "sge.card": {"x": 0.1, "y": [1, None]}}
     odd = STATE | {"half": torch.randn(3).half(), "wide": torch.randn(3, 4).t(), "none": torch.empty(0, 2)}
     path = tmp_path / "deep" / "er" / "w.safetensors"
     write_weights(path, odd, metadata)
@@ -253,30 +253,30 @@ def test_what_is_written_comes_back(tmp_path):
 
 
 def test_the_digest_tells_every_change_apart():
-    base = digest(STATE, {"sge.parts.labels": ["a", "b"]})
+    base = digest(STATE, {"sge.labels": ["a", "b"]})
     changed = STATE["a.weight"].clone()
     changed[3, 4] = torch.nextafter(changed[3, 4], torch.tensor(1e9))
     others = [
-        digest(STATE | {"a.weight": changed}, {"sge.parts.labels": ["a", "b"]}),
-        digest(STATE | {"a.weight": STATE["a.weight"].reshape(40, 30)}, {"sge.parts.labels": ["a", "b"]}),
-        digest(STATE | {"a.count": STATE["a.count"].int()}, {"sge.parts.labels": ["a", "b"]}),
-        digest({"b" + key: value for key, value in STATE.items()}, {"sge.parts.labels": ["a", "b"]}),
-        digest(STATE, {"sge.parts.labels": ["b", "a"]}),
+        digest(STATE | {"a.weight": changed}, {"sge.labels": ["a", "b"]}),
+        digest(STATE | {"a.weight": STATE["a.weight"].reshape(40, 30)}, {"sge.labels": ["a", "b"]}),
+        digest(STATE | {"a.count": STATE["a.count"].int()}, {"sge.labels": ["a", "b"]}),
+        digest({"b" + key: value for key, value in STATE.items()}, {"sge.labels": ["a", "b"]}),
+        digest(STATE, {"sge.labels": ["b", "a"]}),
         digest(STATE, {}),
     ]
     assert len({base, *others}) == 7
-    assert base == digest(dict(reversed(STATE.items())), {"sge.parts.labels": ["a", "b"]})
+    assert base == digest(dict(reversed(STATE.items())), {"sge.labels": ["a", "b"]})
 
 
 @pytest.mark.parametrize("where", ["numbers", "label", "digest"])
 def test_one_changed_byte_in_a_file_of_ours_is_found(tmp_path, where):
     path = tmp_path / "w.safetensors"
-    write_weights(path, STATE, {"sge.parts.labels": ["dog", "cat"]})
+    write_weights(path, STATE, {"sge.labels": ["dog", "cat"]})
     whole = bytearray(path.read_bytes())
     needle = {
         "numbers": STATE["a.weight"].numpy().tobytes(),
         "label": b"dog",
-        "digest": digest(STATE, {"sge.parts.labels": ["dog", "cat"]}).encode(),
+        "digest": digest(STATE, {"sge.labels": ["dog", "cat"]}).encode(),
     }[where]
     whole[whole.index(needle) + 1] ^= 1
     path.write_bytes(whole)
@@ -287,7 +287,7 @@ def test_one_changed_byte_in_a_file_of_ours_is_found(tmp_path, where):
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.6, 0.999])
 def test_a_cut_off_file_of_ours(tmp_path, part):
     path = tmp_path / "w.safetensors"
-    write_weights(path, STATE, {"sge.parts.labels": ["dog", "cat"]})
+    write_weights(path, STATE, {"sge.labels": ["dog", "cat"]})
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * part)])
     with pytest.raises(CheckpointError, match="cut off or no safetensors"):

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
+from sge.models.catalogue import model_names, shipped_cards
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of
 from sge.models import pretrained
-from sge.models.catalogue import model_names, shipped_cards
 from sge.models.checkpoint import write_weights
 from sge.models.delta import (
     Base,

@@ -4,10 +4,10 @@ import json
 import shutil
 
 import pytest
+from sge.models.finders import finder_file
 
 import sge
 from sge.errors import FinderError
-from sge.models.finders import finder_file
 from sge.paths import shipped
 
 NAME = "sge_efficientnet_lite0"

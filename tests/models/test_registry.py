@@ -13,13 +13,13 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
+from sge.models.catalogue import imported_files, model_names, shipped_cards
 from torchvision import models
 
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.files import sha256_of
 from sge.images.framing import Preprocess
 from sge.models import pretrained
-from sge.models.catalogue import imported_files, model_names, shipped_cards
 from sge.models.checkpoint import read_weights, write_weights
 from sge.models.efficientnet_lite import base_weights, load_base, rename
 from sge.models.labels import imagenet_labels
@@ -192,7 +192,7 @@ def test_what_a_file_of_ours_says_of_itself_is_kept(tmp_path, small):
     preprocess = replace(LITE0_PREPROCESS, size=128)
     metadata = {
         "sge.arch": "sge_resnet18",
-        "sge.parts.labels": list("abcd"),
+        "sge.labels": list("abcd"),
         "sge.preprocess": {**vars(preprocess)},
         "sge.card": card.to_dict(),
     }
@@ -224,9 +224,9 @@ def test_sleeping_gates_are_not_called_trained(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"sge.parts.labels": list("abc")}, "does not list a label for each of its 4 classes"),
-        ({"sge.parts.labels": "abcd"}, "does not list a label for each"),
-        ({"sge.parts.labels": 4}, "does not list a label for each"),
+        ({"sge.labels": list("abc")}, "does not list a label for each of its 4 classes"),
+        ({"sge.labels": "abcd"}, "does not list a label for each"),
+        ({"sge.labels": 4}, "does not list a label for each"),
         ({"sge.arch": "sge_resnet50"}, "says that it is sge_resnet50, but holds sge_resnet18"),
         ({"sge.preprocess": {"zoom": 3}}, "another version of SGE Lens"),
         ({"sge.preprocess": 3}, "another version of SGE Lens"),

@@ -7,12 +7,12 @@ import re
 
 import pytest
 import torch
+from sge.models.catalogue import shipped_cards, shipped_files
 
 import sge
 from sge.evaluation.accuracy import evaluate
-from sge.models.catalogue import shipped_cards, shipped_files
 from sge.models.checkpoint import read_weights
-from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
 from sge.nn.blocks import sge_blocks
 from tests.conftest import ROOT
 

@@ -5,8 +5,8 @@ import torch
 import torchvision
 
 from sge.errors import CheckpointError, UnknownModelError
-from sge.models.catalogue import shipped_cards
 from sge.models.checkpoint import write_weights
+from sge.models.registry import shipped_entries
 from sge.nn.blocks import sge_blocks
 from sge.training.config import TrainConfig
 from sge.training.initial_model import from_nothing, from_weights
@@ -71,7 +71,7 @@ def test_the_card_can_tell_where_a_training_began(plain_file):
     assert about["name"] == "plain.pth"
     assert about["digest"] != from_weights("sge_efficientnet_lite0", TrainConfig(), 3).about["digest"]
     awake = from_weights("sge_efficientnet_lite0_tuned", TrainConfig(), 3).about
-    assert awake["made_from"] == shipped_cards()["sge_efficientnet_lite0_tuned"]["made_from"]
+    assert awake["made_from"] == shipped_entries()["sge_efficientnet_lite0_tuned"].card.made_from
 
 
 def test_the_seed_decides_the_start():

@@ -6,14 +6,15 @@ import json
 
 import pytest
 import torch
+from sge.models.catalogue import model_names, origin, shipped_files
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.files import sha256_of
 from sge.images.framing import Preprocess
 from sge.models import catalogue
-from sge.models.catalogue import model_names, origin, shipped_files
 from sge.models.checkpoint import write_weights
-from sge.models.registry import based, import_weights, load_model, verify_model
+from sge.models.importing import import_weights
+from sge.models.registry import based, load_model, verify_model
 from sge.nn.resnet import resnet
 from tests.conftest import fill
 
@@ -35,7 +36,7 @@ def weights(tmp_path, monkeypatch, halves):
     file = folder / f"{NAME}.safetensors"
     metadata = {
         "sge.arch": "sge_resnet18",
-        "sge.parts.labels": ["cat", "dog"],
+        "sge.labels": ["cat", "dog"],
         "sge.preprocess": {"size": 128, "resize": 146},
     }
     write_weights(file, halves, metadata)
