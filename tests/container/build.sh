@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile in full and lets the container serve a picture, without a Docker engine.
+# Builds the Dockerfile in full and lets the container serve an image, without a Docker engine.
 #
 # Debian, as root, with buildah and debootstrap. The base image is made from a debootstrap folder. What a chroot
 # cannot show: a read-only root and a network of its own (so the port is one of this machine's), and HEALTHCHECK,
@@ -79,12 +79,12 @@ for _ in range(240):
     except OSError:
         time.sleep(0.5)
 assert b"SGE Lens" in urllib.request.urlopen(address, timeout=30).read()
-picture = open("static/samples/shepherd.jpg", "rb").read()
-request = urllib.request.Request(f"{address}/api/v1/analyze", picture, {"Content-Type": "image/jpeg"})
+upload = open("static/samples/shepherd.jpg", "rb").read()
+request = urllib.request.Request(f"{address}/api/v1/analyze", upload, {"Content-Type": "image/jpeg"})
 analysis = json.load(urllib.request.urlopen(request, timeout=60))
 assert len(analysis["blocks"]) == 15 and len(analysis["masks"]) == 15
 assert analysis["predictions"][0]["label"] == "German shepherd", analysis["predictions"]
-print("container served a picture:", analysis["predictions"][0]["label"])
+print("container served an image:", analysis["predictions"][0]["label"])
 PY
 
 # To the server's own process, as a container engine does; buildah's, of the same user, stand between.

@@ -67,7 +67,7 @@ def test_a_lock_without_cuda_keeps_the_rest_with_its_hashes():
 @pytest.mark.skipif(
     os.environ.get("SGE_CONTAINER_TEST") != "1", reason="minutes and 30 GB: set SGE_CONTAINER_TEST=1"
 )
-def test_the_container_serves_a_image():
+def test_the_container_serves_an_image():
     if not (shutil.which("buildah") and shutil.which("debootstrap")):
         pytest.skip("needs Debian's buildah and debootstrap")
     script = ROOT / "tests" / "container" / "build.sh"
