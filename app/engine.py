@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import torch
@@ -20,7 +20,8 @@ from PIL import Image
 from app.errors import ProblemError
 from app.metrics import Metrics
 from app.settings import Settings
-from sge.analysis.analysis import Analysis, BlockInfo
+from sge.analysis.analysis import Analysis
+from sge.analysis.data import BlockInfo
 from sge.errors import SGEError, UnknownModelError
 from sge.images.decode import decode
 from sge.images.framing import Frame, frame
@@ -216,7 +217,9 @@ class Engine:
         self.metrics.batch_sizes.observe(len(batch))
         started = time.perf_counter()
         try:
-            analyses = batch[0].lens.look([job.frame for job in batch], max(job.top_k for job in batch))
+            analyses = batch[0].lens.analyze_frames(
+                [job.frame for job in batch], max(job.top_k for job in batch)
+            )
         except Exception as error:
             for job in batch:
                 job.answer.set_exception(error)
@@ -224,7 +227,7 @@ class Engine:
         seconds = (time.perf_counter() - started) / len(batch)
         self._seconds_a_image = 0.8 * self._seconds_a_image + 0.2 * seconds
         for job, analysis in zip(batch, analyses, strict=True):
-            analysis.predictions = analysis.predictions[: job.top_k]
+            analysis = replace(analysis, predictions=analysis.predictions[: job.top_k])
             job.answer.set_result(analysis)
 
     def _load(self, slot: Slot) -> None:

@@ -14,8 +14,9 @@ from fastapi import Response
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis.analysis import Analysis
+from sge.analysis.contact_sheet import contact_sheet
 from sge.analysis.files import to_bytes
-from sge.analysis.overlay import contact_sheet, overlay
+from sge.analysis.overlay import overlay
 from sge.analysis.record import atlas_record
 from sge.arrays import Array
 from sge.errors import ChoiceError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from sge.analysis.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis.analysis import Analysis
+from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.images.geometry import Box, Geometry
 from sge.parts.finder import GroupWeight, Part, PartMap
@@ -21,7 +22,7 @@ def made(
     framing: str = "whole",
     seed: int = 0,
 ) -> Analysis:
-    """Two blocks of random maps over a grey image; the fine block's gates act, the coarse one's sleep."""
+    """Two blocks of random maps over a grey image; the fine block's gates act, the coarse one's are inactive."""
     grids = grids or {FINE: (6, 8), COARSE: (3, 4)}
     rs = np.random.RandomState(seed)
     similarity = {

@@ -123,7 +123,7 @@ def distances(
     found: dict[str, list] = {kind: [] for kind in PARTS}
     for label in labels:
         image = decode(DATA / "parts_dev" / label["file"])
-        analysis = lens.look([frame(image, lens.model.preprocess, "whole", size)])[0]
+        analysis = lens.analyze_frames([frame(image, lens.model.preprocess, "whole", size)])[0]
         maps = getattr(analysis, signal)
         peaks = [
             peak(one, label)

@@ -1,1 +1,1 @@
-"""What was seen in one image: its data, drawings, and files."""
+"""What was computed of one image: data, drawings, records and files."""

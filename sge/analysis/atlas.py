@@ -1,4 +1,4 @@
-"""A block's maps as one 8-bit grey image: value = lo + v / 255 * (hi - lo)."""
+"""A block's maps as one 8-bit gray image: value = lo + v / 255 * (hi - lo)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sge.arrays import Array
 
 @dataclass(frozen=True)
 class Atlas:
-    """The maps of a block, quantised together."""
+    """The maps of a block, quantized together."""
 
     groups: int
     height: int
@@ -21,26 +21,29 @@ class Atlas:
     lo: float
     hi: float
     png: bytes
-    """Grey PNG, ``width`` wide and ``groups * height`` high: the maps one below the other."""
+    """Gray PNG, ``width`` wide and ``groups * height`` high: the maps from top to bottom."""
 
 
 def encode_atlas(maps: Array) -> Atlas:
-    """Quantises maps (G, h, w) to 8 bits between their common smallest and largest value.
+    """Quantizes maps to 8 bits between their common minimum and maximum.
 
-    The error is at most (hi - lo) / 510; maps that are equal everywhere come back exactly.
+    The error is at most (hi - lo) / 510; maps that are equal everywhere are restored exactly.
+
+    Args:
+        maps: (G, h, w), float32.
     """
     groups, height, width = maps.shape
     lo, hi = float(maps.min()), float(maps.max())
-    # In float64: in float32 a span near the smallest numbers would overflow the scale.
+    # In float64, because in float32 a range near the smallest numbers would overflow the scale.
     unit = (maps.astype(np.float64) - lo) / (hi - lo) if hi > lo else np.zeros(maps.shape)
-    grey = np.rint(unit * 255).astype(np.uint8).reshape(groups * height, width)
+    gray = np.rint(unit * 255).astype(np.uint8).reshape(groups * height, width)
     buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, "PNG", compress_level=4)
+    Image.fromarray(gray).save(buffer, "PNG", compress_level=4)
     return Atlas(groups, height, width, lo, hi, buffer.getvalue())
 
 
 def decode_atlas(atlas: Atlas) -> Array:
-    """Maps (G, h, w), float32, to within half a step of what was encoded.
+    """Maps (G, h, w), float32, within half a quantization step of what was encoded.
 
     Raises:
         OSError, ValueError: not the PNG of such an atlas.
@@ -48,5 +51,5 @@ def decode_atlas(atlas: Atlas) -> Array:
     image = Image.open(io.BytesIO(atlas.png), formats=["PNG"])
     if image.mode != "L" or image.size != (atlas.width, atlas.groups * atlas.height):
         raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
-    grey = np.asarray(image, np.float64).reshape(atlas.groups, atlas.height, atlas.width)
-    return np.asarray(atlas.lo + grey / 255 * (atlas.hi - atlas.lo), np.float32)
+    gray = np.asarray(image, np.float64).reshape(atlas.groups, atlas.height, atlas.width)
+    return np.asarray(atlas.lo + gray / 255 * (atlas.hi - atlas.lo), np.float32)

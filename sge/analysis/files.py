@@ -1,4 +1,4 @@
-"""Saves analyses and opens them again."""
+"""Saves analyses as files, and opens them again."""
 
 from __future__ import annotations
 
@@ -6,72 +6,51 @@ import io
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
 
-from sge.analysis.analysis import Analysis
-from sge.analysis.overlay import summary
-from sge.analysis.record import from_record, to_record
+from sge.analysis.data import AnalysisData
+from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
-from sge.arrays import Array
+from sge.analysis.summary import summary
 from sge.errors import AnalysisFileError
 from sge.files import write_atomically
 from sge.images.decode import Source, decode
 
-_RECORD = "sge.analysis.analysis"
+_HEADER = "sge.analysis"
+"""Name of the header: a key of a .safetensors file's metadata, an array of an .npz file."""
 
 
-def arrays_of(analysis: Analysis) -> dict[str, Array]:
-    """All maps, float32.
-
-    ``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``energy/<block>`` (G,), and with a part
-    finder ``part/<kind>`` (h, w).
-    """
-    maps = {kind: one.map for kind, one in analysis.part_maps.items()}
-    return {
-        f"{kind}/{name}": np.ascontiguousarray(values)
-        for kind, arrays in (
-            ("mask", analysis.masks),
-            ("similarity", analysis.similarity),
-            ("energy", analysis.energy),
-            ("part", maps),
-        )
-        for name, values in arrays.items()
-    }
+def _safetensors(analysis: AnalysisData) -> bytes:
+    return to_safetensors(arrays_of(analysis), {_HEADER: json.dumps(to_header(analysis))})
 
 
-def _safetensors(analysis: Analysis) -> bytes:
-    return to_safetensors(arrays_of(analysis), {_RECORD: _record_text(analysis)})
-
-
-def _npz(analysis: Analysis) -> bytes:
+def _npz(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays_of(analysis), **{_RECORD: np.array(_record_text(analysis))})  # type: ignore[arg-type]
+    arrays = {**arrays_of(analysis), _HEADER: np.array(json.dumps(to_header(analysis)))}
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
-def _record_text(analysis: Analysis) -> str:
-    return json.dumps(to_record(analysis, maps=False))
-
-
-def _json(analysis: Analysis) -> bytes:
+def _json(analysis: AnalysisData) -> bytes:
     return json.dumps(to_record(analysis)).encode()
 
 
-def _html(analysis: Analysis) -> bytes:
+def _html(analysis: AnalysisData) -> bytes:
     return html_report(analysis).encode()
 
 
-def _png(analysis: Analysis) -> bytes:
+def _png(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
     summary(analysis).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-_WRITERS: dict[str, Callable[[Analysis], bytes]] = {
+_WRITERS: dict[str, Callable[[AnalysisData], bytes]] = {
     ".safetensors": _safetensors,
     ".npz": _npz,
     ".json": _json,
@@ -81,7 +60,7 @@ _WRITERS: dict[str, Callable[[Analysis], bytes]] = {
 ENDINGS = tuple(_WRITERS)
 
 
-def to_bytes(analysis: Analysis, ending: str) -> bytes:
+def to_bytes(analysis: AnalysisData, ending: str) -> bytes:
     """The analysis as a file's content.
 
     Args:
@@ -89,7 +68,7 @@ def to_bytes(analysis: Analysis, ending: str) -> bytes:
         ending: ``.safetensors``, ``.npz``, ``.json``, ``.html`` or ``.png``.
 
     Raises:
-        AnalysisFileError: another ending.
+        AnalysisFileError: another ending, or one that needs the image and the analysis holds none.
     """
     if ending not in _WRITERS:
         raise AnalysisFileError(
@@ -98,11 +77,11 @@ def to_bytes(analysis: Analysis, ending: str) -> bytes:
     return _WRITERS[ending](analysis)
 
 
-def save(analysis: Analysis, path: str | os.PathLike[str]) -> None:
-    """Writes ``to_bytes`` of the path's ending; the file appears whole or not at all.
+def save(analysis: AnalysisData, path: str | os.PathLike[str]) -> None:
+    """Writes ``to_bytes`` of the path's ending; the file is replaced as a whole or not at all.
 
     Raises:
-        AnalysisFileError: another ending, or the file cannot be written.
+        AnalysisFileError: as ``to_bytes``, or the file cannot be written.
     """
     data = to_bytes(analysis, Path(path).suffix.lower())
     try:
@@ -111,49 +90,67 @@ def save(analysis: Analysis, path: str | os.PathLike[str]) -> None:
         raise AnalysisFileError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def open_analysis(path: str | os.PathLike[str], image: Source | None = None) -> Analysis:
-    """See ``Analysis.open``."""
+def read(path: str | os.PathLike[str], image: Source | None = None) -> AnalysisData:
+    """Reads what ``save`` wrote as ``.safetensors``, ``.npz`` or ``.json``.
+
+    Args:
+        path: The file.
+        image: The image, which the file does not hold; it is compared with the file's hash.
+
+    Raises:
+        AnalysisFileError: not such a file, or another image.
+        ImageError: the image cannot be used.
+    """
     path = Path(path)
-    readers = {".safetensors": _read_safetensors, ".npz": _read_npz, ".json": _read_json}
-    if path.suffix.lower() not in readers:
+    analysis = _read(path)
+    if image is None:
+        return analysis
+    decoded = decode(image)
+    if decoded.sha256 != analysis.image_info.sha256:
         raise AnalysisFileError(
-            f"{path.name} cannot be opened as an analysis; these can: {', '.join(readers)}."
+            f"This is not the image of {path.name} (sha256 {decoded.sha256[:12]} instead of "
+            f"{analysis.image_info.sha256[:12]}). Give the file that was analyzed."
+        )
+    return replace(analysis, image=decoded.rgb)
+
+
+def _read(path: Path) -> AnalysisData:
+    if path.suffix.lower() not in _READERS:
+        raise AnalysisFileError(
+            f"{path.name} cannot be opened as an analysis; these can: {', '.join(_READERS)}."
         )
     try:
-        analysis = readers[path.suffix.lower()](path)
+        return _READERS[path.suffix.lower()](path)
     except FileNotFoundError:
         raise AnalysisFileError(f"There is no file {path}. Check the path.") from None
-    except (
-        Exception
-    ) as error:  # damage makes zlib, zipfile, json, Pillow and safetensors raise what they like
+    # A damaged file makes zlib, zipfile, json, Pillow and safetensors raise errors of many kinds.
+    except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise AnalysisFileError(f"{path} cannot be read: {error.strerror}.") from error
         reason = f"{type(error).__name__}: {error}"
         raise AnalysisFileError(
             f"{path.name} is damaged or was not written by Analysis.save ({reason}). Save it again."
         ) from error
-    if image is not None:
-        decoded = decode(image)
-        if decoded.sha256 != analysis.image_info.sha256:
-            raise AnalysisFileError(
-                f"This is not the image of {path.name} (sha256 {decoded.sha256[:12]} instead of "
-                f"{analysis.image_info.sha256[:12]}). Give the file that was analysed."
-            )
-        analysis.image = decoded.rgb
-    return analysis
 
 
-def _read_safetensors(path: Path) -> Analysis:
+def _read_safetensors(path: Path) -> AnalysisData:
     with safe_open(path, "np") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return from_record(json.loads((file.metadata() or {})[_RECORD]), arrays)
+        return from_header(json.loads((file.metadata() or {})[_HEADER]), arrays)
 
 
-def _read_npz(path: Path) -> Analysis:
+def _read_npz(path: Path) -> AnalysisData:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    return from_record(json.loads(str(arrays.pop(_RECORD))), arrays)
+    return from_header(json.loads(str(arrays.pop(_HEADER))), arrays)
 
 
-def _read_json(path: Path) -> Analysis:
+def _read_json(path: Path) -> AnalysisData:
     return from_record(json.loads(path.read_text("utf-8")))
+
+
+_READERS: dict[str, Callable[[Path], AnalysisData]] = {
+    ".safetensors": _read_safetensors,
+    ".npz": _read_npz,
+    ".json": _read_json,
+}

@@ -1,4 +1,4 @@
-"""The stand-alone report: the page's own modules, styles and one analysis in a single file."""
+"""The stand-alone report: the page's modules and styles with one analysis, in a single HTML file."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ import base64
 import io
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from sge.analysis.analysis import Analysis
+from sge.analysis.data import AnalysisData
 from sge.analysis.record import to_record
 from sge.paths import shipped
 
-PREVIEW_SIDE = 1600
-"""The report carries the image at most this large, in pixels: it is to be sent by mail."""
+MAX_PREVIEW_SIDE = 1600
+"""Maximum side of the embedded image in pixels, which keeps the report small enough for mail."""
 STYLES = ("tokens", "controls", "elements", "predictions", "parts", "groups", "report")
+_IMPORT = re.compile(
+    r"""(?P<keyword>\b(?:from|import)\s*\(?\s*)(?P<quote>["'])(?P<path>\.{1,2}/[^"']+)(?P=quote)"""
+)
 
 
-def html_report(analysis: Analysis) -> str:
-    """A report that opens from disk without a network: image, predictions, wall of groups.
+def html_report(analysis: AnalysisData) -> str:
+    """A report that opens from disk without a network: image, predictions, grid of groups.
+
+    The page's script reads the record (``to_record``) and in it ``preview``, the image as a data URL.
 
     Raises:
         AnalysisFileError: the analysis holds no image.
     """
     static = shipped("static")
     loader = Environment(loader=FileSystemLoader(shipped("templates")), autoescape=select_autoescape())
-    record = to_record(analysis) | {"image": _data_url(_preview(analysis), "image/jpeg")}
+    record = to_record(analysis) | {"preview": _data_url(_preview(analysis), "image/jpeg")}
     return loader.get_template("report.html").render(
         analysis=analysis,
         # "</script>" in a label must not end the element that holds the data.
@@ -37,9 +42,9 @@ def html_report(analysis: Analysis) -> str:
     )
 
 
-def _preview(analysis: Analysis) -> bytes:
+def _preview(analysis: AnalysisData) -> bytes:
     image = analysis.require_image().copy()
-    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    image.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
@@ -50,11 +55,23 @@ def _data_url(data: bytes, kind: str) -> str:
 
 
 def _modules(folder: Path) -> dict[str, str]:
-    """Every ES module as a data URL under a bare name: relative imports cannot leave a file on disk."""
+    """Every ES module as a data URL, by the bare name ``sge/PATH``.
+
+    Relative imports are rewritten to these names, because a data URL has no folder to which they could refer.
+    """
     modules = {}
-    for path in sorted(folder.glob("*.js")):
-        source = re.sub(
-            r"""(from\s+|import\s+)(["'])\./([\w.-]+)\2""", r"\1\2sge/\3\2", path.read_text("utf-8")
-        )
-        modules[f"sge/{path.name}"] = _data_url(source.encode(), "text/javascript")
+    for path in sorted(folder.rglob("*.js")):
+        name = PurePosixPath(path.relative_to(folder).as_posix())
+        source = _IMPORT.sub(lambda match, name=name: _absolute(match, name), path.read_text("utf-8"))  # type: ignore[misc]
+        modules[f"sge/{name}"] = _data_url(source.encode(), "text/javascript")
     return modules
+
+
+def _absolute(match: re.Match[str], importer: PurePosixPath) -> str:
+    parts: list[str] = list(importer.parent.parts)
+    for step in PurePosixPath(match["path"]).parts:
+        if step == "..":
+            parts.pop()
+        else:
+            parts.append(step)
+    return f"{match['keyword']}{match['quote']}sge/{'/'.join(parts)}{match['quote']}"

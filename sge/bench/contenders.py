@@ -73,7 +73,7 @@ def stages(lens: Lens, side: int = 1024) -> Contenders:
     decoded = decode(data)
     framed = frame(decoded, lens.model.preprocess)
     x = torch.from_numpy(framed.array)[None].to(lens.device)
-    analysis = lens.look([framed])[0]
+    analysis = lens.analyze_frames([framed])[0]
 
     def captured() -> None:
         with MaskCapture(lens.network):

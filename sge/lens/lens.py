@@ -1,113 +1,167 @@
-"""An image goes in; predictions and masks come out, from one forward pass."""
+"""Runs a model on images: predictions alone, or an analysis with masks and parts, from one forward pass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sge.analysis.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis.analysis import Analysis
+from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.arrays import Array
 from sge.devices import autocast, find_device, find_precision
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, ShapeError
 from sge.images.decode import DecodedImage, Source, decode
 from sge.images.framing import Frame, frame
 from sge.models.model import Model
-from sge.nn.blocks import inactive_groups
-from sge.nn.capture import MaskCapture, spatial_blocks
+from sge.nn.blocks import inactive_groups, require_spatial_blocks, spatial_blocks
+from sge.nn.capture import MaskCapture
 from sge.nn.modes import eval_mode
 from sge.parts.find import maps_and_parts
 
 
 class Lens:
-    """A model, ready to look at images on one device.
+    """A model on one device, ready to analyze images.
 
     Args:
         model: From ``sge.load_model``; its network is moved to the device.
-        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        device: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``float32``, or ``bfloat16`` and ``float16`` by autocast; ``auto`` is float32, so that
-            figures on cards hold on every device. Statistics of SGE are float32 in each of them.
+            figures on cards hold on every device. Statistics of SGE are float32 with each of them.
 
     Raises:
-        ChoiceError: a device that is not there, or an unknown precision.
-        CaptureError: the network makes no spatial maps.
+        ChoiceError: a device that is not available, or an unknown precision.
+        CaptureError: the network has no module that makes spatial maps.
     """
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
+        require_spatial_blocks(model.network)
         self.model = model
         self.device = find_device(device)
         self.precision = find_precision(precision)
         self.network = model.network.to(self.device)
-        MaskCapture(self.network)
 
     def analyze(
         self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
     ) -> Analysis:
-        """Predictions, masks and similarity of one image.
+        """Predictions, masks, similarity and parts of one image.
 
         Args:
-            image: Path, bytes, binary file object, PIL image, or a decoded ``Image``.
-            framing: ``whole`` or ``center``; see ``sge.framing.frame``.
-            top_k: How many classes, best first.
+            image: Path, bytes, binary file object, PIL image, or a decoded image.
+            framing: ``whole`` or ``center``; see ``sge.images.framing.frame``.
+            top_k: Number of classes, best first.
             size: Another input size than the network's own, in pixels.
 
         Raises:
             ImageError: the image cannot be used.
-            ChoiceError: an unknown framing, a size out of range, ``top_k`` below 1.
+            ChoiceError: an unknown framing, a size out of range, or ``top_k`` below 1.
         """
-        decoded = image if isinstance(image, DecodedImage) else decode(image)
-        return self.look([frame(decoded, self.model.preprocess, framing, size)], top_k)[0]
+        return self.analyze_frames([self.frame(image, framing, size)], top_k)[0]
 
-    def look(self, frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
-        """The same for several frames of one shape, in one forward pass.
+    def predict(
+        self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
+    ) -> list[Prediction]:
+        """Predictions of one image, best first; no masks are captured and no parts are searched.
+
+        Args and errors are those of ``analyze``, and so are the predictions.
+        """
+        return self.predict_frames([self.frame(image, framing, size)], top_k)[0]
+
+    def frame(self, image: Source | DecodedImage, framing: str = "whole", size: int | None = None) -> Frame:
+        """The image as input of this model's network.
 
         Raises:
-            ChoiceError: ``top_k`` below 1, or a model without a label for each class.
-            ValueError: frames of different shapes.
+            ImageError, ChoiceError: as ``analyze``.
         """
-        if top_k < 1:
-            raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")
-        if len({one.array.shape for one in frames}) != 1:
-            raise ValueError("Frames of one forward pass need one shape.")
+        decoded = image if isinstance(image, DecodedImage) else decode(image)
+        return frame(decoded, self.model.preprocess, framing, size)
+
+    def analyze_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
+        """``analyze`` for several frames of one shape, in one forward pass.
+
+        Raises:
+            ChoiceError: ``top_k`` below 1, or a model whose labels do not match its classes.
+            ShapeError: no frame, or frames of different shapes.
+        """
+        _check_top_k(top_k)
+        forward = self._forward(frames)
+        return [self._analysis(forward, number, image, top_k) for number, image in enumerate(frames)]
+
+    def predict_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[list[Prediction]]:
+        """``predict`` for several frames of one shape, in one forward pass.
+
+        Raises:
+            ChoiceError, ShapeError: as ``analyze_frames``.
+        """
+        _check_top_k(top_k)
+        batch = self._batch(frames)
         with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
-            batch = torch.stack([torch.from_numpy(one.array) for one in frames]).to(self.device)
-            with MaskCapture(self.network, energy=True) as seen:
+            logits: Tensor = self.network(batch)
+        return [self._predictions(row, top_k) for row in self._probabilities(logits, frames)]
+
+    def _batch(self, frames: Sequence[Frame]) -> Tensor:
+        shapes = {frame.array.shape for frame in frames}
+        if len(shapes) != 1:
+            raise ShapeError(
+                f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}."
+            )
+        return torch.stack([torch.from_numpy(frame.array) for frame in frames]).to(self.device)
+
+    def _probabilities(self, logits: Tensor, frames: Sequence[Frame]) -> Tensor:
+        check_labels(self.model.labels, logits.shape[1])
+        temperature = torch.tensor([[frame.temperature] for frame in frames], device=logits.device)
+        return (logits.float() / temperature).softmax(1).cpu()
+
+    def _forward(self, frames: Sequence[Frame]) -> _Forward:
+        batch = self._batch(frames)
+        with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
+            with MaskCapture(self.network, energy=True) as captured:
                 logits: Tensor = self.network(batch)
-            temperature = torch.tensor([[one.temperature] for one in frames], device=self.device)
-            probabilities = (logits.float() / temperature).softmax(1).cpu()
-        if probabilities.shape[1] != len(self.model.labels):
-            raise ChoiceError(
-                f"The network tells {probabilities.shape[1]} classes apart, and {len(self.model.labels)} labels are "
-                "given. Give the Model a label for each class."
+            probabilities = self._probabilities(logits, frames)
+            masks, similarity, energy = (
+                {name: maps.float().cpu().numpy() for name, maps in recorded.items()}
+                for recorded in (captured.masks, captured.similarity, captured.energy)
             )
-        maps = {
-            name: (seen.masks[name].cpu(), seen.similarity[name].cpu(), seen.energy[name].cpu())
-            for name in seen.masks
-        }
-        inactive = {name: inactive_groups(module) for name, module in spatial_blocks(self.network).items()}
-        blocks = []
-        for name, (masks, _, _) in maps.items():
-            _, groups, height, width = masks.shape
-            stride = round(batch.shape[3] / width)
-            blocks.append(BlockInfo(name, groups, height, width, stride, seen.channels[name], inactive[name]))
-        analyses = [
-            Analysis(
-                image_info=_image_info(one.image),
-                model=self._model_info(),
-                predictions=self._predictions(probabilities[i], top_k),
-                blocks=list(blocks),
-                masks={name: arrays[0][i].float().numpy() for name, arrays in maps.items()},
-                similarity={name: arrays[1][i].float().numpy() for name, arrays in maps.items()},
-                energy={name: arrays[2][i].numpy() for name, arrays in maps.items()},
-                geometry=one.geometry.with_grids({b.name: (b.height, b.width) for b in blocks}),
-                image=one.image.rgb,
+        modules = spatial_blocks(self.network)
+        blocks = [
+            BlockInfo(
+                name=name,
+                groups=maps.shape[1],
+                height=maps.shape[2],
+                width=maps.shape[3],
+                stride=round(batch.shape[3] / maps.shape[3]),
+                channels=captured.channels[name],
+                inactive=inactive_groups(modules[name]),
             )
-            for i, one in enumerate(frames)
+            for name, maps in masks.items()
         ]
-        if self.model.finder is not None:
-            for analysis in analyses:
-                analysis.part_maps, analysis.parts = maps_and_parts(analysis, self.model.finder)
-        return analyses
+        return _Forward(probabilities, blocks, masks, similarity, energy)
+
+    def _analysis(self, forward: _Forward, number: int, frame: Frame, top_k: int) -> Analysis:
+        similarity = {name: maps[number] for name, maps in forward.similarity.items()}
+        geometry = frame.geometry.with_grids(
+            {block.name: (block.height, block.width) for block in forward.blocks}
+        )
+        finder = self.model.finder
+        part_maps, parts = ({}, []) if finder is None else maps_and_parts(similarity, geometry, finder)
+        image, card = frame.image, self.model.card
+        return Analysis(
+            image_info=ImageInfo(image.name, image.width, image.height, image.format, image.sha256),
+            model=ModelInfo(
+                self.model.name, card.title, card.sentence, card.gates, card.sha256, card.opens_with
+            ),
+            predictions=self._predictions(forward.probabilities[number], top_k),
+            blocks=list(forward.blocks),
+            masks={name: maps[number] for name, maps in forward.masks.items()},
+            similarity=similarity,
+            energy={name: shares[number] for name, shares in forward.energy.items()},
+            geometry=geometry,
+            parts=parts,
+            part_maps=part_maps,
+            image=image.rgb,
+        )
 
     def _predictions(self, probabilities: Tensor, top_k: int) -> list[Prediction]:
         scores, indices = probabilities.topk(min(top_k, len(probabilities)))
@@ -116,10 +170,38 @@ class Lens:
             for score, index in zip(scores, indices, strict=True)
         ]
 
-    def _model_info(self) -> ModelInfo:
-        card = self.model.card
-        return ModelInfo(self.model.name, card.title, card.sentence, card.gates, card.sha256, card.opens_with)
+
+@dataclass(frozen=True)
+class _Forward:
+    """Results of one forward pass of N frames, on the CPU."""
+
+    probabilities: Tensor
+    """(N, classes), float32."""
+    blocks: list[BlockInfo]
+    masks: dict[str, Array]
+    """Block name to (N, G, h, w), float32; similarity likewise."""
+    similarity: dict[str, Array]
+    energy: dict[str, Array]
+    """Block name to (N, G), float32."""
 
 
-def _image_info(image: DecodedImage) -> ImageInfo:
-    return ImageInfo(image.name, image.width, image.height, image.format, image.sha256)
+def check_labels(labels: Sequence[str], classes: int) -> None:
+    """Checks that there is one label for each class.
+
+    Args:
+        labels: Of a model.
+        classes: Number of the network's logits.
+
+    Raises:
+        ChoiceError: the numbers differ.
+    """
+    if classes != len(labels):
+        raise ChoiceError(
+            f"The network has {classes} classes, and {len(labels)} labels are given. "
+            "Give the Model a label for each class."
+        )
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from sge.errors import CaptureError
 from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.nn.module import SpatialGroupEnhance
 
@@ -30,6 +31,20 @@ def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     """Every module that makes spatial maps: SGE's, and those of CBAM and BAM, which have one map each."""
     paths = {path: module for path, module in network.named_modules() if isinstance(module, SpatialModule)}
     return {name: paths[path] for name, path in _shortened(list(paths)).items()}
+
+
+def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
+    """``spatial_blocks`` of a network that has some.
+
+    Raises:
+        CaptureError: the network makes no spatial maps.
+    """
+    if not (blocks := spatial_blocks(network)):
+        raise CaptureError(
+            f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC make no "
+            "maps that are multiplied by). Give it some with sge.insert_sge."
+        )
+    return blocks
 
 
 def inactive_groups(module: SpatialModule) -> int:

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
-from sge.nn.blocks import SpatialModule, sge_blocks, spatial_blocks
+from sge.nn.blocks import SpatialModule, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.module import standardize_maps
 
 __all__ = ["MaskCapture", "sge_blocks", "spatial_blocks"]
@@ -39,12 +39,7 @@ class MaskCapture:
         self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
     ) -> None:
         blocks = [blocks] if isinstance(blocks, str) else blocks
-        known = spatial_blocks(network)
-        if not known:
-            raise CaptureError(
-                f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC make no "
-                "maps that are multiplied by). Give it some with sge.insert_sge."
-            )
+        known = require_spatial_blocks(network)
         if blocks is not None and not blocks:
             raise UnknownBlockError(f"No block is named; there are: {', '.join(known)}.")
         if unknown := [name for name in blocks or () if name not in known]:

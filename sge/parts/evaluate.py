@@ -1,4 +1,4 @@
-"""How well parts are found: cross-validated hits, and whether an image shows the part at all."""
+"""Measures how well parts are found: cross-validated localization, and detection of images that show the part."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sge.parts.find import grid_of, mixed, peaks
+from sge.arrays import Float64Array
+from sge.parts.find import passes
 from sge.parts.finder import PARTS, GroupWeight, Readout
-from sge.parts.fit import Sight, fit_readout
+from sge.parts.fit import FOLDS, LabelledMaps, fit_readout, readout_peaks
 
-FOLDS = 5
 WITHIN = (0.1, 0.067, 0.05)
-"""A hit: the map's highest peak is this near the nearest labelled point, as a fraction of the shorter side."""
+"""Distances of a hit, as fractions of the shorter side: the highest peak is this near the nearest labelled point."""
 RESAMPLES = 2000
-Fit = Callable[[Sequence[Sight], str], Readout]
+Fit = Callable[[Sequence[LabelledMaps], str], Readout]
 
 
 @dataclass(frozen=True)
@@ -29,142 +29,159 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One part on one choice of images."""
+class PartEvaluation:
+    """Figures of one part on a choice of images."""
 
     part: str
     images: str
-    """``all`` or ``sure``: with or without those that the labeller doubted."""
+    """``all``, or ``sure``: without the images that the labeller doubted."""
     shown: int
-    """Images that show the part."""
+    """Number of images that show the part."""
     hits: dict[str, Rate]
-    """By distance."""
+    """By distance; see ``WITHIN``."""
     absent: int
-    """Images that do not."""
+    """Number of images that do not show the part."""
     auc: float | None
-    """Area under the ROC curve of the highest peak: shown against absent."""
+    """Area under the ROC curve of the highest peak, images with against images without the part."""
     missed: float
-    """Of the images that show it: no peak reaches the threshold."""
+    """Share of the images that show the part in which no peak reaches the threshold."""
     false_alarms: float | None
-    """Of the images that do not: a peak does."""
+    """Share of the images that do not show the part in which a peak reaches the threshold."""
     groups: float
-    """In a mix, on average."""
+    """Mean number of groups in a readout."""
 
 
 @dataclass(frozen=True)
-class _Seen:
+class TopPeak:
+    """The highest peak of a readout in one image."""
+
     distance: float
-    height: float
+    """To the nearest labelled point, as a fraction of the shorter side; NaN without one."""
+    logit: float
     passes: bool
+    """Whether it reaches the threshold."""
 
 
 def evaluate_parts(
-    sights: Sequence[Sight], unsure: Sequence[bool], seed: int = 0, fit: Fit = fit_readout
-) -> list[Measured]:
-    """Cross-validation over images: mix, scale and threshold of each fold come from the other four.
+    images: Sequence[LabelledMaps], unsure: Sequence[bool], seed: int = 0, fit: Fit = fit_readout
+) -> list[PartEvaluation]:
+    """Cross-validation over images: weights, scale and threshold for a fold come from the other folds.
 
     Args:
-        sights: From ``sge.fit_parts.see``.
+        images: Labelled, of one model.
         unsure: Which of them the labeller doubted.
-        seed: Of the folds and the bootstrap.
-        fit: Makes a mix.
+        seed: Of the folds and of the bootstrap.
+        fit: Makes a readout.
     """
-    fold = np.arange(len(sights)) % FOLDS
-    np.random.RandomState(seed).shuffle(fold)
+    from sklearn.model_selection import PredefinedSplit
+
+    folds = np.arange(len(images)) % FOLDS
+    np.random.RandomState(seed).shuffle(folds)
     rows = []
     for part in PARTS:
-        if not any(one.points.get(part) for one in sights):
+        if not any(image.points.get(part) for image in images):
             continue
-        seen: dict[int, _Seen] = {}
+        top: dict[int, TopPeak] = {}
         sizes = []
-        for held_out in range(FOLDS):
-            mix = fit([one for one, f in zip(sights, fold, strict=True) if f != held_out], part)
-            sizes.append(len(mix.terms))
-            seen |= {
-                i: judge(one, part, mix)
-                for i, one in enumerate(sights)
-                if fold[i] == held_out and part in one.points
-            }
-        for images in ("all", "sure"):
-            chosen = [i for i in seen if images == "all" or not unsure[i]]
-            shown = [seen[i] for i in chosen if sights[i].points[part]]
-            absent = [seen[i] for i in chosen if not sights[i].points[part]]
-            rows.append(_row(part, images, shown, absent, float(np.mean(sizes)), seed))
+        for train, held_out in PredefinedSplit(folds).split():
+            readout = fit([images[i] for i in train], part)
+            sizes.append(len(readout.terms))
+            top |= {int(i): top_peak(images[i], part, readout) for i in held_out if part in images[i].points}
+        for choice in ("all", "sure"):
+            chosen = [i for i in top if choice == "all" or not unsure[i]]
+            shown = [top[i] for i in chosen if images[i].points[part]]
+            absent = [top[i] for i in chosen if not images[i].points[part]]
+            rows.append(_row(part, choice, shown, absent, float(np.mean(sizes)), seed))
     return rows
 
 
-def judge(sight: Sight, part: str, mix: Readout) -> _Seen:
-    """The highest peak of a mix in an image."""
-    shape = grid_of(sight.analysis, sight.maps)
-    logits = mix.scale * mixed(sight.maps, mix.terms, shape) - np.float32(mix.bias)
-    top = peaks(sight.analysis, logits)[0]
-    shorter = min(sight.analysis.geometry.image)
-    distances = [np.hypot(top.x - x, top.y - y) / shorter for x, y in sight.points[part]]
-    limit = np.log(mix.threshold / (1 - mix.threshold))
-    return _Seen(float(min(distances, default=np.nan)), top.logit, bool(top.logit >= limit))
+def top_peak(image: LabelledMaps, part: str, readout: Readout) -> TopPeak:
+    """The highest peak of a readout in an image, compared with the labelled points of the part."""
+    top = readout_peaks(image, readout)[0]
+    shorter = min(image.geometry.image)
+    distances = [np.hypot(top.x - x, top.y - y) / shorter for x, y in image.points[part]]
+    return TopPeak(float(min(distances, default=np.nan)), top.logit, passes(top, readout))
 
 
 def few_shot_hit_rate(
-    sights: Sequence[Sight], count: int, draws: int = 10, seed: int = 0
+    images: Sequence[LabelledMaps], count: int, draws: int = 10, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Hits of mixes from only a few labelled images, on all the others; the mean of several draws.
+    """Hit rate of readouts from ``count`` labelled images on all the others; the mean of several draws.
 
     Returns:
-        Part to distance to share of images; without the parts that no more than ``count`` images show.
+        Part to distance to share of images, for the parts that more than ``count`` images show.
     """
-    found = {}
+    rates = {}
     for part in PARTS:
-        shown = [one for one in sights if one.points.get(part)]
+        shown = [image for image in images if image.points.get(part)]
         if len(shown) <= count:
             continue
         distances: list[float] = []
         for draw in range(draws):
-            order = np.random.RandomState(seed + draw).permutation(len(shown))
-            mix = fit_readout([shown[i] for i in order[:count]], part)
-            distances += [judge(shown[i], part, mix).distance for i in order[count:]]
-        found[part] = {str(limit): float(np.mean(np.array(distances) <= limit)) for limit in WITHIN}
-    return found
+            shuffled = np.random.RandomState(seed + draw).permutation(len(shown))
+            readout = fit_readout([shown[i] for i in shuffled[:count]], part)
+            distances += [top_peak(shown[i], part, readout).distance for i in shuffled[count:]]
+        rates[part] = {str(limit): float(np.mean(np.array(distances) <= limit)) for limit in WITHIN}
+    return rates
 
 
-def best_group(sights: Sequence[Sight], part: str) -> Readout:
-    """The single group whose highest place is most often within 0.1 of the part: a baseline to compare with."""
-    shown = [one for one in sights if one.points.get(part)]
-    hits = np.mean([_hits(one, part) for one in shown], axis=0)
+def best_group(images: Sequence[LabelledMaps], part: str) -> Readout:
+    """Baseline: the single group whose maximum is most often within 0.1 of the part."""
+    shown = [image for image in images if image.points.get(part)]
+    hit_rates = np.mean([_group_hits(image, part) for image in shown], axis=0)
     names = [(block, group) for block, maps in shown[0].maps.items() for group in range(len(maps))]
-    block, group = names[int(np.argmax(hits))]
+    block, group = names[int(np.argmax(hit_rates))]
     return Readout((GroupWeight(block, group, 1.0),), 1.0, 0.0, 0.5)
 
 
-def _hits(sight: Sight, part: str) -> npt.NDArray[np.float64]:
-    rows, cols = sight.grid
-    width, height = sight.analysis.geometry.image
-    at = sight.features.argmax(1)
+def rate(hits: npt.NDArray[np.bool_], seed: int = 0) -> Rate:
+    """Share of True, with the percentile interval of a bootstrap (95 %, ``RESAMPLES`` resamples).
+
+    Args:
+        hits: (images,), at least one.
+        seed: Of the bootstrap.
+    """
+    from scipy.stats import bootstrap
+
+    share = float(hits.mean())
+    if len(hits) == 1:  # SciPy needs two observations.
+        return Rate(share, share, share)
+    interval = bootstrap(
+        (hits,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.RandomState(seed)
+    ).confidence_interval
+    return Rate(share, float(interval.low), float(interval.high))
+
+
+def _group_hits(image: LabelledMaps, part: str) -> Float64Array:
+    rows, cols = image.grid
+    width, height = image.geometry.image
+    at = image.features.argmax(1)
     x, y = (at % cols + 0.5) / cols * width, (at // cols + 0.5) / rows * height
-    near = np.min([np.hypot(x - a, y - b) for a, b in sight.points[part]], axis=0)
+    near = np.min([np.hypot(x - a, y - b) for a, b in image.points[part]], axis=0)
     return np.asarray(near <= WITHIN[0] * min(width, height), np.float64)
 
 
 def _row(
-    part: str, images: str, shown: list[_Seen], absent: list[_Seen], groups: float, seed: int
-) -> Measured:
-    distances = np.array([one.distance for one in shown])
-    heights = np.array([one.height for one in shown]), np.array([one.height for one in absent])
-    beaten = (heights[0][:, None] > heights[1]) + 0.5 * (heights[0][:, None] == heights[1])
-    return Measured(
+    part: str, choice: str, shown: list[TopPeak], absent: list[TopPeak], groups: float, seed: int
+) -> PartEvaluation:
+    distances = np.array([peak.distance for peak in shown])
+    return PartEvaluation(
         part=part,
-        images=images,
+        images=choice,
         shown=len(shown),
         hits={str(limit): rate(distances <= limit, seed) for limit in WITHIN},
         absent=len(absent),
-        auc=float(beaten.mean()) if len(absent) else None,
-        missed=float(np.mean([not one.passes for one in shown])),
-        false_alarms=float(np.mean([one.passes for one in absent])) if absent else None,
+        auc=_auc(shown, absent),
+        missed=float(np.mean([not peak.passes for peak in shown])),
+        false_alarms=float(np.mean([peak.passes for peak in absent])) if absent else None,
         groups=groups,
     )
 
 
-def rate(hits: npt.NDArray[np.bool_], seed: int = 0) -> Rate:
-    """Share of True with its bootstrap interval."""
-    draws = np.random.RandomState(seed).randint(0, len(hits), (RESAMPLES, len(hits)))
-    low, high = np.quantile(hits[draws].mean(1), (0.025, 0.975))
-    return Rate(float(hits.mean()), float(low), float(high))
+def _auc(shown: list[TopPeak], absent: list[TopPeak]) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    if not absent:
+        return None
+    logits = [peak.logit for peak in (*shown, *absent)]
+    return float(roc_auc_score([1] * len(shown) + [0] * len(absent), logits))

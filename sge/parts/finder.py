@@ -1,4 +1,4 @@
-"""What a part finder is made of, and its JSON."""
+"""What a part finder consists of, and its JSON file."""
 
 from __future__ import annotations
 
@@ -14,74 +14,78 @@ from sge.arrays import Array
 from sge.errors import FinderError
 from sge.files import write_atomically
 from sge.images.geometry import Box
+from sge.parts.finder_version1 import translate_finder
 
-VERSION = 1
+VERSION = 2
 PARTS = ("nose", "eye")
-"""What a finder can be fitted to: a kind of place. Of eyes there may be several in a face."""
+"""The parts that a finder can be fitted to. A face may have several eyes."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A named place in the image."""
+    """A part found in an image."""
 
     name: str
+    """``nose``, ``left_eye`` or ``right_eye``; left and right as seen in the image."""
     x: float
     """Pixels of the upright original."""
     y: float
     score: float
+    """0 to 1."""
     box: Box
 
 
 @dataclass(frozen=True)
 class GroupWeight:
-    """One group's part in a mix."""
+    """One group of a readout, with its weight."""
 
     block: str
     group: int
     weight: float
-    """Above 0; the shares of a mix sum to 1."""
+    """Above 0; the weights of a readout sum to 1."""
 
 
 @dataclass(frozen=True)
 class PartMap:
-    """Where a part may be: a mix of groups."""
+    """The map of one part over an image."""
 
     map: Array
     """(h, w), float32, 0 to 1; it covers the geometry's window."""
     threshold: float
-    """From here on a peak of the map is a part."""
-    mix: list[GroupWeight]
-    """Largest share first."""
+    """A peak of the map that reaches this value is a part."""
+    terms: list[GroupWeight]
+    """The groups that the map is read out from, largest weight first."""
 
 
 @dataclass(frozen=True)
 class Readout:
-    """A part as a sum of groups: ``sigmoid(scale * sum of share * t - bias)``, t the clipped similarity."""
+    """Sparse linear readout of one part: ``sigmoid(scale * sum(weight * t) - bias)``, t the clipped similarity."""
 
     terms: tuple[GroupWeight, ...]
-    """Non-negative, summing to 1, largest first."""
+    """Weights are positive and sum to 1; largest first."""
     scale: float
     bias: float
     threshold: float
-    """0 to 1: from here on a peak of the map is a part."""
+    """0 to 1; a peak of the map that reaches this value is a part."""
 
 
 @dataclass(frozen=True)
 class Finder:
-    """Mixes by part, and the channel orders that they belong to."""
+    """The readouts of all parts, and the channel permutation for which their group numbers are valid."""
 
     readouts: dict[str, Readout]
+    """By part: ``nose``, ``eye``."""
     permutations: str
-    """``orders_digest`` of the network that it was fitted on."""
+    """Digest of the channel permutations of the network that the finder was fitted on."""
     fitted_on: str = "not stated"
     """Images and labels, in words."""
     size: int | None = None
-    """Shorter side of the images that it was fitted on, in pixels of the network's input."""
+    """Shorter side of the network's input during the fit, in pixels."""
     measured: list[dict[str, Any]] = field(default_factory=list)
-    """Figures, each with its set and protocol."""
+    """Measured figures, each with its data set and protocol."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the finder as JSON; the file appears whole or not at all.
+        """Writes the finder as JSON; the file is replaced as a whole or not at all.
 
         Raises:
             FinderError: the file cannot be written.
@@ -94,7 +98,7 @@ class Finder:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Finder:
-        """Reads what ``save`` wrote.
+        """Reads a file that ``save`` wrote, of version 1 or 2.
 
         Raises:
             FinderError: no such file, or not a finder.
@@ -105,64 +109,69 @@ class Finder:
             raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise FinderError(
-                f"{Path(path).name} is no part finder ({type(error).__name__}: {error}). Fit it again: sge parts fit."
+                f"{Path(path).name} is not a part finder ({type(error).__name__}: {error}). "
+                "Fit it again: sge parts fit."
             ) from error
 
     def check(self, groups: Mapping[str, int]) -> None:
-        """Whether a network has the groups that the mixes name.
+        """Checks that a network has the groups that the readouts name.
 
         Args:
             groups: Block name to its number of groups.
 
         Raises:
-            FinderError: a block or group is not there.
+            FinderError: a block or group does not exist.
         """
-        for part, mix in self.readouts.items():
-            for share in mix.terms:
-                if share.group >= groups.get(share.block, 0):
+        for part, readout in self.readouts.items():
+            for term in readout.terms:
+                if term.group >= groups.get(term.block, 0):
                     raise FinderError(
-                        f"The finder's {part} needs {share.block}/g{share.group}, which this model does not have. "
+                        f"The finder's {part} needs {term.block}/g{term.group}, which this model does not have. "
                         "Fit a finder on this model: sge parts fit."
                     )
 
     def check_permutation(self, digest: str) -> None:
-        """Whether it was fitted on these channel orders.
+        """Checks that a network has the channel permutations of the network that the finder was fitted on.
+
+        Args:
+            digest: The network's ``Model.permutations``.
 
         Raises:
-            FinderError: it was not: its group numbers would mean other channels.
+            FinderError: other permutations, under which a group number means other channels.
         """
         if digest != self.permutations:
             raise FinderError(
-                "This finder was fitted on another order of channels, so its group numbers mean other groups here "
+                "This finder was fitted on another channel permutation, so its group numbers mean other groups here "
                 f"({self.permutations[:12]} instead of {digest[:12]}). Fit one on this model: sge parts fit."
             )
 
 
 def _from_record(record: dict[str, Any]) -> Finder:
-    if record["version"] != VERSION:
-        raise ValueError(f"version {record['version']} instead of {VERSION}")
-    readouts = {part: _mix(mix) for part, mix in record["mixes"].items()}
+    if record["version"] == 1:
+        record = translate_finder(record)
+    elif record["version"] != VERSION:
+        raise ValueError(f"version {record['version']}; this program reads versions 1 and {VERSION}")
+    readouts = {part: _readout(readout) for part, readout in record["readouts"].items()}
     if not readouts or not set(readouts) <= set(PARTS):
         raise ValueError(f"parts {', '.join(map(str, readouts))}; there can be {', '.join(PARTS)}")
-    permutations, fitted_on, size = record["orders"], record["fitted_on"], record["size"]
+    permutations, fitted_on, size = record["permutations"], record["fitted_on"], record["size"]
     if not isinstance(permutations, str) or not isinstance(fitted_on, str):
-        raise ValueError("orders and fitted_on are texts")
+        raise ValueError("permutations and fitted_on must be texts")
     if size is not None and type(size) is not int:
         raise ValueError(f"size {size}")
     return Finder(readouts, permutations, fitted_on, size, list(record["measured"]))
 
 
-def _mix(record: dict[str, Any]) -> Readout:
+def _readout(record: dict[str, Any]) -> Readout:
     terms = tuple(
-        GroupWeight(str(one["block"]), one["group"], _number(one["weight"])) for one in record["shares"]
+        GroupWeight(str(term["block"]), term["group"], _number(term["weight"])) for term in record["terms"]
     )
-    if any(type(one.group) is not int or one.group < 0 for one in terms):
-        raise ValueError("a group that is no number")
-    if any(one.weight <= 0 for one in terms) or not math.isclose(
-        sum(one.weight for one in terms), 1, abs_tol=1e-3
-    ):
+    if any(type(term.group) is not int or term.group < 0 for term in terms):
+        raise ValueError("a group that is not a number")
+    total = sum(term.weight for term in terms)
+    if any(term.weight <= 0 for term in terms) or not math.isclose(total, 1, abs_tol=1e-3):
         raise ValueError("weights that are not above 0 or do not sum to 1")
-    if len({(one.block, one.group) for one in terms}) < len(terms):
+    if len({(term.block, term.group) for term in terms}) < len(terms):
         raise ValueError("a group named twice")
     threshold = _number(record["threshold"])
     if not 0 < threshold < 1:
@@ -172,5 +181,5 @@ def _mix(record: dict[str, Any]) -> Readout:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return float(value)

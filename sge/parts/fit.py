@@ -1,205 +1,200 @@
-"""Fits a part finder to a few labelled images; the network learns nothing."""
+"""Fits a part finder to maps of labelled images; no network is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
-from sge.analysis.analysis import Analysis
-from sge.arrays import Array
+from sge.arrays import Array, Float64Array
 from sge.errors import FinderError
-from sge.images.decode import DecodedImage, Source, decode
-from sge.lens.lens import Lens
-from sge.parts.find import Peak, clipped, grid_of, mixed, peaks, resampled
+from sge.images.geometry import Geometry
+from sge.parts.find import (
+    Peak,
+    Similarity,
+    clipped,
+    grid_shape,
+    peaks,
+    readout_logits,
+    weighted_sum,
+)
 from sge.parts.finder import PARTS, Finder, GroupWeight, Readout
 from sge.parts.objective import solve, target
+from sge.parts.resample import resampled
 
-COARSEST_STRIDE, FINEST_STRIDE = 32, 16
-"""Blocks of these strides, in pixels a cell, may enter a mix: finer ones answer to texture, not to parts."""
+MAX_STRIDE, MIN_STRIDE = 32, 16
+"""Strides of the blocks that may enter a readout, in pixels a cell: finer blocks respond to texture, not to parts."""
 FOLDS = 5
 FAR = 0.25
-"""Where no image without the part is given, the best peak this far from it stands for one."""
+"""Without images that lack the part, the best peak at least this far from the part stands for a negative one.
+
+A fraction of the shorter side.
+"""
 THRESHOLD = 0.5
 Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Example:
-    """An image with its parts."""
+class LabelledMaps:
+    """Maps of one image, with its labelled points."""
 
-    image: Source | DecodedImage
-    points: dict[str, Points]
-    """Part (``nose``, ``eye``) to (x, y) in pixels of the upright image. An empty list: it shows none.
-    A part that is not named: nobody looked for it, and the image is no example of it."""
-    name: str = "an image"
-    """For messages."""
-
-
-@dataclass
-class Sight:
-    """What fitting needs of an analysed image."""
-
-    analysis: Analysis
-    maps: dict[str, Array]
-    """Block name to clipped similarity (G, h, w)."""
+    geometry: Geometry
+    maps: Mapping[str, Array]
+    """Block name to clipped similarity, (G, h, w)."""
     grid: tuple[int, int]
+    """Rows and columns of the finest block."""
     features: Array
-    """(all groups, places of the grid), float32."""
-    points: dict[str, Points]
-    peaks: dict[str, list[Peak]] = field(default_factory=dict)
+    """(all groups, positions of the grid), float32."""
+    points: Mapping[str, Points]
+    """Part (``nose``, ``eye``) to (x, y) in pixels of the upright image.
+
+    An empty list means that the image shows none; a missing part, that the image is not labelled for it.
+    """
 
 
-def fit_parts(
-    lens: Lens,
-    examples: Iterable[Example],
-    *,
-    fitted_on: str = "not stated",
-    track: Callable[[list[Example]], Iterable[Example]] = iter,
-) -> Finder:
-    """A finder from labelled images; five give a usable one, images without the part sharpen its threshold.
+def labelled_maps(
+    similarity: Similarity, strides: Mapping[str, int], geometry: Geometry, points: Mapping[str, Points]
+) -> LabelledMaps:
+    """Prepares one image for ``fit_finder``.
 
     Args:
-        lens: The model; its gates may sleep.
-        examples: Images with points by part.
-        fitted_on: For the finder's file, in words.
-        track: Wraps the list of examples, for a progress bar.
+        similarity: Of all blocks.
+        strides: Block name to its stride in pixels. Blocks outside ``MIN_STRIDE`` to ``MAX_STRIDE`` are left
+            out, unless all are.
+        geometry: Of the image.
+        points: See ``LabelledMaps``.
+    """
+    blocks = [name for name, stride in strides.items() if MIN_STRIDE <= stride <= MAX_STRIDE]
+    maps = {name: clipped(similarity[name]) for name in blocks or strides}
+    grid = grid_shape(similarity, maps, upsampling=1)
+    features = np.concatenate([resampled(values, grid) for values in maps.values()])
+    return LabelledMaps(geometry, maps, grid, features.reshape(len(features), -1), points)
 
-    Returns:
-        A finder of every part that an example shows. It belongs to this model's order of channels.
+
+def fit_finder(
+    images: Sequence[LabelledMaps],
+    permutations: str,
+    *,
+    fitted_on: str = "not stated",
+    size: int | None = None,
+) -> Finder:
+    """A finder of every part that an image shows.
+
+    Args:
+        images: Of one model.
+        permutations: Digest of the model's channel permutations, ``Model.permutations``.
+        fitted_on: Images and labels, in words.
+        size: Shorter side of the network's input, in pixels.
 
     Raises:
-        FinderError: no examples, an unknown part, a point outside its image.
-        ImageError: an image cannot be used.
+        FinderError: no group responds to a part.
     """
-    return finder_of(lens, see(lens, examples, track), fitted_on)
+    shown = [part for part in PARTS if any(image.points.get(part) for image in images)]
+    return Finder({part: fit_readout(images, part) for part in shown}, permutations, fitted_on, size)
 
 
-def see(
-    lens: Lens, examples: Iterable[Example], track: Callable[[list[Example]], Iterable[Example]] = iter
-) -> list[Sight]:
-    """Analyses the examples, ``whole``, in their order.
+def fit_readout(images: Sequence[LabelledMaps], part: str) -> Readout:
+    """The readout of one part, with scale and bias such that 0.5 separates images with and without the part.
+
+    Scale and bias come from cross-validation: each peak height is measured with group weights that were fitted
+    without its image.
+
+    Args:
+        images: Of one model, at least one of them showing the part.
+        part: ``nose`` or ``eye``.
 
     Raises:
-        FinderError, ImageError: as ``fit_parts``.
+        FinderError: no group responds to the part.
     """
-    listed = list(examples)
-    if not any(points for one in listed for points in one.points.values()):
-        raise FinderError(
-            "There is no example that shows a part. Give images with points: five labelled ones are a start."
+    shown = [image for image in images if image.points.get(part)]
+    absent = [image for image in images if part in image.points and not image.points[part]]
+    positive, negative = _cross_validated_heights(shown, absent, part)
+    weights = _group_weights(shown, absent, part)
+    if not positive:  # With a single example, half the height of its own peak is the threshold.
+        positive, negative = [_peaks(shown[0], weights)[0].logit], [0.0]
+    slope, bias = _logistic_curve(positive, negative)
+    return Readout(tuple(_terms(shown[0], weights)), slope * float(weights.sum()), bias, THRESHOLD)
+
+
+def _cross_validated_heights(
+    shown: Sequence[LabelledMaps], absent: Sequence[LabelledMaps], part: str
+) -> tuple[list[float], list[float]]:
+    """Peak heights where the part is and where it is not; both empty with fewer than two images."""
+    from sklearn.model_selection import PredefinedSplit
+
+    positive: list[float] = []
+    negative: list[float] = []
+    if len(shown) < 2:
+        return positive, negative
+    images = [*shown, *absent]
+    folds = np.concatenate([np.arange(len(shown)), np.arange(len(absent))]) % min(FOLDS, len(shown))
+    for train, held_out in PredefinedSplit(folds).split():
+        weights = _group_weights(
+            [images[i] for i in train if i < len(shown)], [images[i] for i in train if i >= len(shown)], part
         )
-    return [_sight(lens, one) for one in track(listed)]
-
-
-def _sight(lens: Lens, example: Example) -> Sight:
-    image = example.image if isinstance(example.image, DecodedImage) else decode(example.image)
-    for part, points in example.points.items():
-        if part not in PARTS:
-            raise FinderError(f"{example.name}: there is no part {part!r}; label {' or '.join(PARTS)}.")
-        for x, y in points:
-            if not (0 <= x <= image.width and 0 <= y <= image.height):
-                raise FinderError(
-                    f"{example.name}: the {part} at ({x:g}, {y:g}) lies outside the image, which has "
-                    f"{image.width} x {image.height} pixels. Give pixels of the upright image."
-                )
-    analysis = lens.analyze(image)
-    analysis.image = None  # Hundreds of images need not stay in memory.
-    blocks = [b.name for b in analysis.blocks if FINEST_STRIDE <= b.stride <= COARSEST_STRIDE]
-    blocks = blocks or [b.name for b in analysis.blocks]
-    maps = {name: clipped(analysis.similarity[name]) for name in blocks}
-    grid = grid_of(analysis, blocks, finer=1)
-    features = np.concatenate([resampled(one, grid) for one in maps.values()])
-    return Sight(analysis, maps, grid, features.reshape(len(features), -1), example.points)
-
-
-def finder_of(lens: Lens, sights: Sequence[Sight], fitted_on: str = "not stated") -> Finder:
-    """As ``fit_parts``, of images that are already seen."""
-    readouts = {}
-    for part in PARTS:
-        if any(sight.points.get(part) for sight in sights):
-            readouts[part] = fit_readout(sights, part)
-    pre = lens.model.preprocess
-    return Finder(readouts, lens.model.permutations, fitted_on, pre.whole or pre.size)
-
-
-def fit_readout(sights: Sequence[Sight], part: str) -> Readout:
-    """The mix of one part, with scale and bias such that 0.5 tells images with it from images without.
-
-    What tells them apart is learned on mixes that have not seen the image, in ``FOLDS`` folds.
-    """
-    shown = [sight for sight in sights if sight.points.get(part)]
-    absent = [sight for sight in sights if part in sight.points and not sight.points[part]]
-    with_part, without = [], []
-    folds = min(FOLDS, len(shown))
-    for fold in range(folds if len(shown) > 1 else 0):
-        weights = _weights(
-            [one for i, one in enumerate(shown) if i % folds != fold],
-            [one for i, one in enumerate(absent) if i % folds != fold],
-            part,
-        )
-        for one in shown[fold::folds]:
-            found = peaks(one.analysis, _map(one, weights))
-            with_part.append(found[0].logit)
+        for i in held_out:
+            found = _peaks(images[i], weights)
+            (positive if i < len(shown) else negative).append(found[0].logit)
             if not absent:
-                without.append(max((p.logit for p in found if _far(one, part, p)), default=0.0))
-        without += [peaks(one.analysis, _map(one, weights))[0].logit for one in absent[fold::folds]]
-    weights = _weights(shown, absent, part)
-    if not with_part:  # a single example: half of its own peak
-        top = peaks(shown[0].analysis, _map(shown[0], weights))[0].logit
-        with_part, without = [top], [0.0]
-    slope, bias = _line(with_part, without)
-    return Readout(tuple(_shares(shown[0], weights)), slope * float(weights.sum()), bias, THRESHOLD)
+                far = [peak.logit for peak in found if _is_far(images[i], part, peak)]
+                negative.append(max(far, default=0.0))
+    return positive, negative
 
 
-def _weights(sights: Sequence[Sight], absent: Sequence[Sight], part: str) -> Array:
-    targets = [target(one.grid, _in_window(one, part), _window_size(one)) for one in sights]
-    weights = solve([one.features for one in sights], targets, [one.features for one in absent])
+def _group_weights(shown: Iterable[LabelledMaps], absent: Iterable[LabelledMaps], part: str) -> Array:
+    shown = list(shown)
+    targets = [target(image.grid, _in_window(image, part), _window_size(image)) for image in shown]
+    weights = solve([image.features for image in shown], targets, [image.features for image in absent])
     if not weights.any():
         raise FinderError(
-            f"No group answers to the {part} of these images. Check the points, or give more images."
+            f"No group responds to the {part} of these images. Check the points, or give more images."
         )
     return weights
 
 
-def _in_window(sight: Sight, part: str) -> npt.NDArray[np.float64]:
-    window = sight.analysis.geometry.window
-    return np.asarray(sight.points[part], np.float64) - [window.left, window.top]
+def _in_window(image: LabelledMaps, part: str) -> Float64Array:
+    window = image.geometry.window
+    return np.asarray(image.points[part], np.float64) - [window.left, window.top]
 
 
-def _window_size(sight: Sight) -> tuple[float, float]:
-    window = sight.analysis.geometry.window
+def _window_size(image: LabelledMaps) -> tuple[float, float]:
+    window = image.geometry.window
     return window.right - window.left, window.bottom - window.top
 
 
-def _shares(sight: Sight, weights: Array) -> list[GroupWeight]:
-    names: list[tuple[str, int]] = [
-        (block, group) for block, maps in sight.maps.items() for group in range(len(maps))
-    ]
+def _terms(image: LabelledMaps, weights: Array) -> list[GroupWeight]:
+    """The weights above 0 by block and group, largest first, summing to 1."""
+    names = [(block, group) for block, maps in image.maps.items() for group in range(len(maps))]
     total = float(weights.sum())
     kept = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
     return [GroupWeight(names[i][0], names[i][1], float(weights[i]) / total) for i in kept]
 
 
-def _map(sight: Sight, weights: Array) -> Array:
-    return float(weights.sum()) * mixed(
-        sight.maps, _shares(sight, weights), grid_of(sight.analysis, sight.maps)
-    )
+def _peaks(image: LabelledMaps, weights: Array) -> list[Peak]:
+    logits = weighted_sum(image.maps, _terms(image, weights), grid_shape(image.maps, image.maps))
+    return peaks(float(weights.sum()) * logits, image.geometry)
 
 
-def _far(sight: Sight, part: str, peak: Peak) -> bool:
-    distances = [np.hypot(peak.x - x, peak.y - y) for x, y in sight.points[part]]
-    return bool(min(distances) > FAR * min(sight.analysis.geometry.image))
+def _is_far(image: LabelledMaps, part: str, peak: Peak) -> bool:
+    distances = [np.hypot(peak.x - x, peak.y - y) for x, y in image.points[part]]
+    return bool(min(distances) > FAR * min(image.geometry.image))
 
 
-def _line(with_part: list[float], without: list[float]) -> tuple[float, float]:
-    """Slope and bias of a logistic curve over peak heights; both sides weigh the same."""
-    heights = np.array(with_part + without)[:, None]
-    spread = float(heights.std()) or 1.0
+def _logistic_curve(positive: list[float], negative: list[float]) -> tuple[float, float]:
+    """Slope and bias of a logistic regression on peak heights; both classes have the same total weight."""
+    from sklearn.linear_model import LogisticRegression
+
+    heights = np.array(positive + negative)[:, None]
+    std = float(heights.std()) or 1.0
     curve = LogisticRegression(class_weight="balanced")
-    curve.fit(heights / spread, [1] * len(with_part) + [0] * len(without))
-    # Never negative: where heights do not tell anything, the map is still highest at its peak.
-    slope = max(float(curve.coef_[0, 0]), 0.1) / spread
+    curve.fit(heights / std, [1] * len(positive) + [0] * len(negative))
+    # Where heights separate nothing the slope may be negative; the map must still be highest at its peak.
+    slope = max(float(curve.coef_[0, 0]), 0.1) / std
     return slope, -float(curve.intercept_[0])
+
+
+def readout_peaks(image: LabelledMaps, readout: Readout) -> list[Peak]:
+    """Peaks of a readout's logits in an image, highest first."""
+    logits = readout_logits(image.maps, readout, grid_shape(image.maps, image.maps))
+    return peaks(logits, image.geometry)

@@ -1,4 +1,4 @@
-"""Images with labelled noses and eyes, from a JSON file beside them."""
+"""Reads a JSON file of images with labelled noses and eyes."""
 
 from __future__ import annotations
 
@@ -10,64 +10,72 @@ from pathlib import Path
 from typing import Any
 
 from sge.errors import FinderError
-from sge.parts.fit import Example, Points
+from sge.parts.fit import Points
 
 KEYS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
+"""Part to the keys of a labels file that give its points."""
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImage:
     """One image of a labels file."""
 
-    example: Example
-    unsure: bool
-    """The labeller's doubt: blurred, hidden or tiny."""
+    path: Path
+    points: dict[str, Points]
+    """Part to (x, y) in pixels of the upright image; see ``LabelledMaps.points``."""
+    unsure: bool = False
+    """Whether the labeller doubted the points: blurred, hidden or tiny parts."""
 
 
-def read_labels(path: str | os.PathLike[str]) -> list[Labelled]:
+def read_labels(path: str | os.PathLike[str]) -> list[LabelledImage]:
     """Reads ``{"images": [{"file", "nose", "left_eye", "right_eye", "unsure"}]}``.
 
-    A point is ``[x, y]`` in pixels of the upright image, or null where it is not to be seen; a key that is not
-    there at all was not looked for. Images lie in the folder named as the file without ``.json``, or beside it.
+    A point is ``[x, y]`` in pixels of the upright image, or null where the part is not visible; a missing key
+    means that nobody looked for the part. Images lie in the folder named as the file without ``.json``, or
+    beside the file. Files of version 1, whose list has another key, are read as well.
 
     Raises:
-        FinderError: no such file, another form, or an image that is not there.
+        FinderError: no such file, another form, or an image that does not exist.
     """
     path = Path(path)
     folder = path.with_suffix("") if path.with_suffix("").is_dir() else path.parent
     try:
-        entries = json.loads(path.read_text("utf-8"))["images"]
-        labelled = [_labelled(entry, folder) for entry in entries]
+        labelled = [_labelled(entry, folder) for entry in _entries(json.loads(path.read_text("utf-8")))]
     except OSError as error:
         raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FinderError(
-            f"{path.name} is no labels file ({type(error).__name__}: {error}). It needs "
+            f"{path.name} is not a labels file ({type(error).__name__}: {error}). It needs "
             '{"images": [{"file": "a.jpg", "nose": [x, y], "left_eye": [x, y], "right_eye": null}]}.'
         ) from error
-    missing = [one.example.name for one in labelled if not Path(str(one.example.image)).is_file()]
+    missing = [image.path.name for image in labelled if not image.path.is_file()]
     if missing:
         raise FinderError(f"{path.name} names images that are not in {folder}: {', '.join(missing[:3])}.")
     return labelled
 
 
-def _labelled(entry: dict[str, Any], folder: Path) -> Labelled:
+def without_parts(path: Path) -> LabelledImage:
+    """An image that shows neither nose nor eye."""
+    return LabelledImage(path, {part: [] for part in KEYS})
+
+
+def _entries(record: dict[str, Any]) -> list[dict[str, Any]]:
+    key = "images" if "images" in record else "pictures"  # The latter is the key of version 1.
+    entries: list[dict[str, Any]] = record[key]
+    return entries
+
+
+def _labelled(entry: dict[str, Any], folder: Path) -> LabelledImage:
     points: dict[str, Points] = {
         part: [_point(entry[key]) for key in keys if entry.get(key) is not None]
         for part, keys in KEYS.items()
         if any(key in entry for key in keys)
     }
-    name = str(entry["file"])
-    return Labelled(Example(folder / name, points, name), bool(entry.get("unsure", False)))
+    return LabelledImage(folder / str(entry["file"]), points, bool(entry.get("unsure", False)))
 
 
 def _point(value: Any) -> tuple[float, float]:
-    x, y = (float(one) for one in value)
+    x, y = (float(coordinate) for coordinate in value)
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError(f"a point at {value}")
     return x, y
-
-
-def without_parts(path: Path) -> Labelled:
-    """An image that shows neither nose nor eye."""
-    return Labelled(Example(path, {part: [] for part in KEYS}, path.name), unsure=False)

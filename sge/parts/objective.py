@@ -1,101 +1,153 @@
-"""The convex problem behind a part's mix: which few groups, together, are highest at the labelled places."""
+"""The convex problem behind a readout: a sparse non-negative softmax regression over positions.
+
+For each image, the softmax over its grid positions and one extra null class ("no such part here") is compared
+with a target distribution by cross-entropy. The position logits are linear in the group maps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import minimize
 
-from sge.arrays import Array
+from sge.arrays import Array, Float64Array
 
-SPREAD = 0.03
+TARGET_STD = 0.03
 """Standard deviation of the target around a label, as a fraction of the shorter side."""
-PRICE = 0.1
-"""Of a unit of weight (L1): a higher price gives fewer groups."""
-CANDIDATES = 150
-"""Groups that enter the problem: those that answer most at the labelled places."""
-EMPTY = 0.5
-"""What all images without the part weigh together, against 1 of those that show it."""
-LEAST = 1e-3
-"""Weights below it are no part of the mix."""
-STEPS = 80
+L1_WEIGHT = 0.1
+"""Loss weight of the sum of the group weights (L1); a higher one gives fewer groups."""
+MAX_CANDIDATES = 150
+"""Groups that enter the problem: those whose maps correlate most with the targets."""
+NEGATIVE_WEIGHT = 0.5
+"""Loss weight of all images without the part together; that of the images with it is 1."""
+MIN_WEIGHT = 1e-3
+"""Smaller group weights are set to 0."""
+MAX_ITERATIONS = 80
 
 
-def target(shape: tuple[int, int], points: npt.NDArray[np.float64], size: tuple[float, float]) -> Array:
-    """Where the mix should be high: equal Gaussians at the labelled points, summing to 1.
+def target(shape: tuple[int, int], points: Float64Array, size: tuple[float, float]) -> Array:
+    """Target distribution over positions: a mixture of equal Gaussians at the labelled points.
 
     Args:
         shape: Rows and columns of the grid.
         points: (N, 2), x and y from the grid's corner, N at least 1.
-        size: Width and height of the grid, in the points' unit.
+        size: Width and height of the grid, in the unit of the points.
 
     Returns:
-        (rows * columns,), float32.
+        (rows * columns,), float32, summing to 1.
     """
     rows, cols = shape
     width, height = size
     y, x = (np.arange(rows) + 0.5) / rows * height, (np.arange(cols) + 0.5) / cols * width
     distance = (x[None, None] - points[:, :1, None]) ** 2 + (y[None, :, None] - points[:, 1:, None]) ** 2
-    # Subtracting each point's smallest keeps a sum above 0 where the grid is coarse.
+    # Each point's smallest distance is subtracted, so that the sum stays above 0 on a coarse grid.
     nearest = distance.min((1, 2), keepdims=True)
-    bumps = np.exp(-(distance - nearest) / (2 * (SPREAD * min(size)) ** 2))
+    bumps = np.exp(-(distance - nearest) / (2 * (TARGET_STD * min(size)) ** 2))
     total = (bumps / bumps.sum((1, 2), keepdims=True)).mean(0)
     return np.asarray(total.ravel(), np.float32)
 
 
 def solve(
-    features: Sequence[Array], targets: Sequence[Array], empty: Sequence[Array] = (), price: float = PRICE
+    features: Sequence[Array],
+    targets: Sequence[Array],
+    negatives: Sequence[Array] = (),
+    l1_weight: float = L1_WEIGHT,
 ) -> Array:
-    """Non-negative weights that make the labelled places win against all others of their image.
+    """Group weights that minimize the cross-entropy; the problem is convex and solved by L-BFGS-B.
 
-    Each image is a choice among its places and one more, "nowhere", whose height is learned too. The loss is
-    the cross entropy of that choice, averaged over the images that show the part, plus ``EMPTY`` times that
-    over those that do not, plus ``price`` times the sum of the weights; convex, by L-BFGS-B.
+    The loss is the mean cross-entropy of the images that show the part, plus ``NEGATIVE_WEIGHT`` times that of
+    the images that do not, plus ``l1_weight`` times the sum of the weights. The logit of the null class is a
+    free variable, shared by all images.
 
     Args:
-        features: For each image (F, places), float32.
-        targets: For each image (places,), summing to 1.
-        empty: Features of images that do not show the part: nowhere is right.
-        price: See ``PRICE``.
+        features: Of each image that shows the part (F, positions), float32.
+        targets: Of each of them (positions,), summing to 1.
+        negatives: Features of images that do not show the part; their target is the null class.
+        l1_weight: See ``L1_WEIGHT``.
 
     Returns:
-        (F,), float32, most of them 0.
+        (F,), float32, non-negative, most of them 0.
     """
-    pull = sum(x @ (q - 1 / len(q)) for x, q in zip(features, targets, strict=True))
-    chosen = np.argsort(-np.asarray(pull), kind="stable")[:CANDIDATES]
-    table = np.concatenate([x[chosen] for x in (*features, *empty)], axis=1)
-    goal = np.concatenate([*targets, *(np.zeros(x.shape[1], np.float32) for x in empty)])
-    places = [x.shape[1] for x in (*features, *empty)]
-    starts = np.cumsum([0, *places[:-1]])
-    image = np.repeat(np.arange(len(places)), places)
-    worth = np.array(
-        [1 / len(features)] * len(features) + [EMPTY / max(len(empty), 1)] * len(empty), np.float32
-    )
-    nowhere = np.array([0.0] * len(features) + [1.0] * len(empty), np.float32)
+    from scipy.optimize import minimize
 
-    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        scores, none = values[:-1].astype(np.float32) @ table, np.float32(values[-1])
-        top = np.maximum(np.maximum.reduceat(scores, starts), none)
-        rising = np.exp(scores - top[image])
-        rest = np.exp(none - top)
-        totals = np.add.reduceat(rising, starts) + rest
-        value = worth @ (top + np.log(totals) - nowhere * none) - worth[image] @ (goal * scores)
-        slope = table @ (worth[image] * (rising / totals[image] - goal)) + price
-        slope_none = float(worth @ (rest / totals - nowhere))
-        return float(value) + price * float(values[:-1].sum()), np.append(
-            slope.astype(np.float64), slope_none
-        )
+    candidates = _candidates(features, targets)
+    loss = _cross_entropy([x[candidates] for x in features], targets, [x[candidates] for x in negatives])
+
+    def regularized(variables: Float64Array) -> tuple[float, Float64Array]:
+        weights, null_logit = variables[:-1], np.float32(variables[-1])
+        value, gradient, null_gradient = loss(weights.astype(np.float32), null_logit)
+        penalty = l1_weight * float(weights.sum())
+        return value + penalty, np.append((gradient + l1_weight).astype(np.float64), null_gradient)
 
     result = minimize(
-        loss,
-        np.zeros(len(chosen) + 1),
+        regularized,
+        np.zeros(len(candidates) + 1),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0, None)] * len(chosen) + [(None, None)],
-        options={"maxiter": STEPS, "maxcor": 20},
+        bounds=[(0, None)] * len(candidates) + [(None, None)],
+        options={"maxiter": MAX_ITERATIONS, "maxcor": 20},
     )
     weights = np.zeros(len(features[0]), np.float32)
-    weights[chosen] = np.where(result.x[:-1] > LEAST, result.x[:-1], 0)
+    weights[candidates] = np.where(result.x[:-1] > MIN_WEIGHT, result.x[:-1], 0)
     return weights
+
+
+def _candidates(
+    features: Sequence[Array], targets: Sequence[Array]
+) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Groups with the steepest loss gradient at weight 0: target mean minus overall mean of their maps."""
+    excess = sum(x @ (q - 1 / len(q)) for x, q in zip(features, targets, strict=True))
+    return np.argsort(-np.asarray(excess), kind="stable")[:MAX_CANDIDATES]
+
+
+@dataclass(frozen=True)
+class _CrossEntropy:
+    """Weighted softmax cross-entropy of all images, with its gradient; images lie one after the other."""
+
+    table: Array
+    """(F, positions of all images)."""
+    targets: Array
+    """(positions of all images,); 0 in an image without the part."""
+    null_targets: Array
+    """(images,): 1 for an image without the part, else 0."""
+    image_weights: Array
+    """(images,): weight of each image's cross-entropy."""
+    starts: np.ndarray[tuple[int], np.dtype[np.intp]]
+    """(images,): first position of each image."""
+    image: np.ndarray[tuple[int], np.dtype[np.intp]]
+    """(positions of all images,): number of the image that each position belongs to."""
+
+    def __call__(self, weights: Array, null_logit: np.float32) -> tuple[float, Array, float]:
+        """Loss, its gradient by group weight, and its derivative by the null logit."""
+        logits = weights @ self.table
+        # Subtracting the largest logit keeps exp within range.
+        largest = np.maximum(np.maximum.reduceat(logits, self.starts), null_logit)
+        exp_logits = np.exp(logits - largest[self.image])
+        exp_null = np.exp(null_logit - largest)
+        partition = np.add.reduceat(exp_logits, self.starts) + exp_null
+        log_partition = largest + np.log(partition)
+        loss = self.image_weights @ (log_partition - self.null_targets * null_logit)
+        loss -= self.image_weights[self.image] @ (self.targets * logits)
+        residual = exp_logits / partition[self.image] - self.targets
+        gradient = self.table @ (self.image_weights[self.image] * residual)
+        null_gradient = self.image_weights @ (exp_null / partition - self.null_targets)
+        return float(loss), gradient, float(null_gradient)
+
+
+def _cross_entropy(
+    features: Sequence[Array], targets: Sequence[Array], negatives: Sequence[Array]
+) -> _CrossEntropy:
+    tables = [*features, *negatives]
+    positions = [x.shape[1] for x in tables]
+    return _CrossEntropy(
+        table=np.concatenate(tables, axis=1),
+        targets=np.concatenate([*targets, *(np.zeros(x.shape[1], np.float32) for x in negatives)]),
+        null_targets=np.array([0.0] * len(features) + [1.0] * len(negatives), np.float32),
+        image_weights=np.array(
+            [1 / len(features)] * len(features) + [NEGATIVE_WEIGHT / max(len(negatives), 1)] * len(negatives),
+            np.float32,
+        ),
+        starts=np.cumsum([0, *positions[:-1]]),
+        image=np.repeat(np.arange(len(positions)), positions),
+    )

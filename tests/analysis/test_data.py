@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sge.analysis.analysis import BlockInfo
+from sge.analysis.data import BlockInfo
 from sge.errors import AnalysisFileError, ChoiceError, UnknownBlockError, UnknownGroupError
 from tests.analyses import COARSE, FINE, made
 

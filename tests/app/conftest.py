@@ -121,7 +121,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContext
     def holding(one: Service) -> Iterator[Gate]:
         gate = Gate()
         slot = one.engine.slots[one.engine.default]
-        real = slot.require_lens().look
+        real = slot.require_lens().analyze_frames
 
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
             gate.entered.set()
@@ -129,12 +129,12 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContext
             gate.looked.append([one.image.sha256 for one in frames])
             return real(frames, top_k)
 
-        monkeypatch.setattr(slot.lens, "look", look)
+        monkeypatch.setattr(slot.lens, "analyze_frames", look)
         try:
             yield gate
         finally:
             gate.open.set()
             until(lambda: one.engine._admitted == 0)
-            monkeypatch.setattr(slot.lens, "look", real)
+            monkeypatch.setattr(slot.lens, "analyze_frames", real)
 
     return holding

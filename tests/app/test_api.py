@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from app.schemas import AnalysisOut
 from app.settings import Settings
 from sge import Analysis, Lens
-from sge.analysis.overlay import contact_sheet
+from sge.analysis.contact_sheet import contact_sheet
 from sge.images.decode import FORMATS
 from sge.models.checkpoint import write_weights
 from sge.nn.resnet import resnet

@@ -200,14 +200,14 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
     one: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lens = one.engine.slots[one.engine.default].require_lens()
-    real, entered, release = lens.look, threading.Event(), threading.Event()
+    real, entered, release = lens.analyze_frames, threading.Event(), threading.Event()
 
     def fail(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
         entered.set()
         assert release.wait(WAIT_S)
         raise RuntimeError("out of memory on cuda:0")
 
-    monkeypatch.setattr(lens, "look", fail)
+    monkeypatch.setattr(lens, "analyze_frames", fail)
     with Asking(one.client) as asking:
         asked = [asking.post("predict", jpeg(0))]
         assert entered.wait(WAIT_S)
@@ -217,7 +217,7 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
         release.set()
         for future in asked:
             assert "cuda" not in check_problem(future.result(), 500)["detail"]
-    monkeypatch.setattr(lens, "look", real)
+    monkeypatch.setattr(lens, "analyze_frames", real)
     assert post(one.client, "predict", jpeg()).status_code == 200
     assert one.engine._admitted == 0
 
@@ -443,12 +443,12 @@ def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) ->
 def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold) -> None:
     with running(threads=wanted) as one:
         lens = one.engine.slots[one.engine.default].require_lens()
-        real, seen = lens.look, []
+        real, seen = lens.analyze_frames, []
 
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
             seen.append((threading.current_thread().name, torch.get_num_threads()))
             return real(frames, top_k)
 
-        lens.look = look  # type: ignore[method-assign]
+        lens.analyze_frames = look  # type: ignore[method-assign]
         assert post(one.client, "predict", jpeg()).status_code == 200
     assert seen == [("sge-model", wanted)]

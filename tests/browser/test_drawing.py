@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from sge.analysis.colors import COLOUR_MAPS, GROUP_COLOURS, colour_table
+from sge.analysis.colors import COLOR_MAPS, GROUP_COLORS, color_table
 from tests.browser.acting import choose, painted, settled
 from tests.browser.finding import without_finder
 
@@ -80,10 +80,10 @@ def test_the_page_draws_as_the_library_does(open_page):
           return [COLOUR_MAPS.map((name) => [name, [...colourTable(name)]]), PIN_COLOURS];
         }"""
     )
-    assert [name for name, _ in tables[0]] == list(COLOUR_MAPS)
+    assert [name for name, _ in tables[0]] == list(COLOR_MAPS)
     for name, table in tables[0]:
-        assert table == colour_table(name).ravel().tolist()
-    assert tuple(tables[1]) == GROUP_COLOURS
+        assert table == color_table(name).ravel().tolist()
+    assert tuple(tables[1]) == GROUP_COLORS
 
     cells = np.random.default_rng(0).normal(size=(7, 10)).astype(np.float32)
     large = page.evaluate(

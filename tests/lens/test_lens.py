@@ -154,9 +154,9 @@ def test_sleeping_gates_are_counted(lens: Lens) -> None:
 
 def test_a_batch_equals_its_images_one_by_one(lens: Lens) -> None:
     frames = [frame(decode(noise(90, 60, seed)), Preprocess(), "whole", 64) for seed in range(5)]
-    together = lens.look(frames, 7)
+    together = lens.analyze_frames(frames, 7)
     for one, seen in zip(frames, together, strict=True):
-        alone = lens.look([one], 7)[0]
+        alone = lens.analyze_frames([one], 7)[0]
         assert [p.index for p in seen.predictions] == [p.index for p in alone.predictions]
         assert [p.score for p in seen.predictions] == pytest.approx(
             [p.score for p in alone.predictions], abs=1e-5
@@ -181,9 +181,9 @@ def test_frames_of_other_shapes(lens: Lens) -> None:
     frames = [frame(decode(scene()), Preprocess(), "whole", size) for size in (64, 96)]
     for wrong in (frames, []):
         with pytest.raises(ValueError, match="one shape"):
-            lens.look(wrong)
+            lens.analyze_frames(wrong)
     with pytest.raises(ChoiceError):
-        lens.look(frames[:1], 0)
+        lens.analyze_frames(frames[:1], 0)
 
 
 def mixed(net: nn.Module) -> list[bool]:

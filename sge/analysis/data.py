@@ -1,0 +1,169 @@
+"""What one forward pass has computed of one image, as plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sge.arrays import Array
+from sge.errors import AnalysisFileError, UnknownBlockError, UnknownGroupError, check_choice
+from sge.images.geometry import Geometry
+from sge.parts.finder import Part, PartMap
+
+SIGNALS = ("mask", "similarity")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One predicted class."""
+
+    label: str
+    score: float
+    """Softmax probability, 0 to 1."""
+    index: int
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """One block with SGE."""
+
+    name: str
+    groups: int
+    height: int
+    """Rows of its masks."""
+    width: int
+    """Columns of its masks."""
+    stride: int
+    """Input pixels a cell, along the width."""
+    channels: int
+    inactive: int
+    """Number of its groups whose weight is 0: all of them in a network into which SGE was only inserted."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """Facts that identify the image, without its content."""
+
+    name: str | None
+    width: int
+    height: int
+    format: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Facts that identify the model."""
+
+    name: str
+    title: str
+    sentence: str
+    gates: str
+    sha256: str | None
+    opens_with: dict[str, Any] | None = None
+    """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisData:
+    """Predictions, masks, similarity and parts of one image."""
+
+    image_info: ImageInfo
+    model: ModelInfo
+    predictions: list[Prediction]
+    """Best first."""
+    blocks: list[BlockInfo]
+    masks: dict[str, Array]
+    """Block name to (G, h, w), float32, 0 to 1."""
+    similarity: dict[str, Array]
+    """Block name to (G, h, w), float32, mean 0 and standard deviation 1 in each map."""
+    energy: dict[str, Array]
+    """Block name to (G,): each group's share of the block's squared output, summing to 1."""
+    geometry: Geometry
+    parts: list[Part] = field(default_factory=list)
+    """Best nose first, each followed by its eyes; empty where none was found, or the model has no finder."""
+    part_maps: dict[str, PartMap] = field(default_factory=dict)
+    """``nose`` and ``eye``; empty where the model has no finder."""
+    image: Image.Image | None = None
+    """The upright image; None in an analysis opened from a file without it."""
+
+    @property
+    def signal(self) -> str:
+        """What a viewer shows first: ``mask`` if any gate is active, else ``similarity``."""
+        return "similarity" if all(block.inactive == block.groups for block in self.blocks) else "mask"
+
+    @property
+    def default_block(self) -> str:
+        """The block that the model's card opens with; else the last of stride 16, where parts show best."""
+        opening = self.model.opens_with
+        if opening and opening["block"] in self.masks:
+            return str(opening["block"])
+        strides = [block.stride for block in self.blocks]
+        stride = 16 if 16 in strides else strides[len(strides) // 2]
+        return [block.name for block in self.blocks if block.stride == stride][-1]
+
+    def maps(self, block: str, signal: str | None = None) -> Array:
+        """Mask or similarity of a block.
+
+        Args:
+            block: A block's name.
+            signal: ``mask`` or ``similarity``; ``self.signal`` by default.
+
+        Returns:
+            (G, h, w), float32.
+
+        Raises:
+            UnknownBlockError: no such block; the message lists them.
+            ChoiceError: no such signal.
+        """
+        signal = check_choice("signal", signal or self.signal, SIGNALS)
+        arrays = self.masks if signal == "mask" else self.similarity
+        if block not in arrays:
+            raise UnknownBlockError(f"No block {block!r}; there are: {', '.join(arrays)}.")
+        return arrays[block]
+
+    def group_map(self, block: str, group: int, signal: str | None = None) -> Array:
+        """One group's map, (h, w), float32.
+
+        Raises:
+            UnknownBlockError, ChoiceError: as ``maps``.
+            UnknownGroupError: the block has no group of that number.
+        """
+        maps = self.maps(block, signal)
+        if not 0 <= group < len(maps):
+            raise UnknownGroupError(f"{block} has groups 0 to {len(maps) - 1}; there is no group {group}.")
+        group_map: Array = maps[group]
+        return group_map
+
+    def focus(self, block: str) -> Array:
+        """How concentrated each group's response is: near 1 for a single cell, 0 without a pattern.
+
+        One minus the participation ratio of the positive similarity, that is (sum s)^2 / (n * sum s^2).
+
+        Returns:
+            (G,), float32.
+
+        Raises:
+            UnknownBlockError: no such block.
+        """
+        maps = self.maps(block, "similarity")
+        positive = maps.clip(min=0).reshape(len(maps), -1)
+        squares = (positive**2).sum(1)
+        total = positive.sum(1)
+        ratio = np.divide(total**2, squares * positive.shape[1], out=np.ones_like(total), where=squares > 0)
+        return np.asarray(1 - ratio, np.float32)
+
+    def require_image(self) -> Image.Image:
+        """The upright image.
+
+        Raises:
+            AnalysisFileError: this analysis was opened from a file, which holds no image.
+        """
+        if self.image is None:
+            raise AnalysisFileError(
+                "A saved analysis holds no image. Open it with Analysis.open(path, image=...) to draw on it."
+            )
+        return self.image

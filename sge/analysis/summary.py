@@ -1,0 +1,61 @@
+"""Draws the image, its predictions and a block's groups on one sheet."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sge.analysis.contact_sheet import FAINT, INK, PAPER, contact_sheet
+from sge.analysis.data import AnalysisData
+from sge.analysis.overlay import overlay
+
+MAX_IMAGE = (1280, 640)
+"""Maximum width and height of the image on a summary, in pixels."""
+_LINE_HEIGHT = 26
+
+
+def summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.Image:
+    """The image with the group that the model opens with, the predicted classes, and the block's groups.
+
+    Args:
+        analysis: With its image.
+        signal: ``mask`` or ``similarity``; ``analysis.signal`` by default.
+
+    Raises:
+        ChoiceError: an unknown signal.
+        AnalysisFileError: the analysis holds no image.
+    """
+    block = analysis.default_block
+    group, reason = _opening_group(analysis, block)
+    image = _reduced(overlay(analysis, block, group, signal=signal, legend=False))
+    groups = contact_sheet(analysis, block, signal=signal)
+    small, large = ImageFont.load_default(14), ImageFont.load_default(18)
+    lines = [(f"{block}/g{group}: {reason}", FAINT, small)]
+    lines += [
+        (f"{100 * prediction.score:5.1f} %   {prediction.label}", INK, large)
+        for prediction in analysis.predictions
+    ]
+    column = max(image.width, *(math.ceil(font.getlength(text)) for text, _, font in lines))
+    height = max(image.height + _LINE_HEIGHT * (len(lines) + 1), groups.height) + 16
+    sheet = Image.new("RGB", (column + groups.width + 24, height), PAPER)
+    sheet.paste(image, (8, 8))
+    sheet.paste(groups, (column + 16, 8))
+    draw = ImageDraw.Draw(sheet)
+    for number, (text, color, font) in enumerate(lines):
+        draw.text((8, image.height + 16 + _LINE_HEIGHT * number), text, fill=color, font=font)
+    return sheet
+
+
+def _opening_group(analysis: AnalysisData, block: str) -> tuple[int, str]:
+    """The group that the model's card names and the reason, else the most focused group of the block."""
+    opening = analysis.model.opens_with
+    if opening and opening["block"] == block and 0 <= opening["group"] < len(analysis.maps(block)):
+        return int(opening["group"]), str(opening["reason"])
+    return int(np.argmax(analysis.focus(block))), "the block's most focused group"
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    factor = min(MAX_IMAGE[0] / image.width, MAX_IMAGE[1] / image.height)
+    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
