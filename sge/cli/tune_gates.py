@@ -13,9 +13,11 @@ import typer
 from rich.progress import Progress
 
 from sge.cli.console import messages, training_bar
-from sge.datasets.decoded_cache import DecodedCache, images_in, write_cache
-from sge.errors import ChoiceError
+from sge.datasets.decoded_cache import DecodedCache, write_cache
+from sge.datasets.labelled import decode_files, find_images
+from sge.errors import ChoiceError, ImageError
 from sge.files import write_atomically
+from sge.images.decode import DecodedImage
 from sge.models.delta import SUFFIX, Delta, difference, write_delta
 from sge.models.efficientnet_lite import LITE0_PREPROCESS
 from sge.models.model import Card
@@ -86,11 +88,15 @@ def tune_gates_of_model(
 def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> DecodedCache:
     numbers = {source: str(i) for i, source in enumerate(dict.fromkeys(sources))}
 
-    def every() -> Iterator[tuple[str, bytes]]:
+    def every() -> Iterator[tuple[str, DecodedImage | ImageError]]:
         for source, number in numbers.items():
-            for name, data in images_in(source):
-                if leave_out is None or not Path(name).name.startswith(leave_out):
-                    yield f"{number}/{name}", data
+            kept = [
+                file
+                for file in find_images(source)
+                if leave_out is None or not file.path.name.startswith(leave_out)
+            ]
+            for file, image in decode_files(kept):
+                yield f"{number}/{file.name}", image
 
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("images", total=None)

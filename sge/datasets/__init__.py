@@ -1,1 +1,1 @@
-"""Lists labelled images, decodes them once, and batches them."""
+"""Lists images of folders and tar archives, decodes them once, and batches them."""

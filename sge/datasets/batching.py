@@ -1,24 +1,56 @@
-"""Inputs of one shape, brought together for one forward pass."""
+"""Batches of inputs that have one shape, and their normalization on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from sge.images.framing import Preprocess, pixel_statistics
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
-WAITING = 8
-"""Batches' worth of inputs that may wait for others of their shape: memory stays bounded."""
+MAX_WAITING_BATCHES = 8
+"""Inputs that wait for others of their shape number fewer than this many batches, which bounds memory."""
 
 
-def of_one_shape(inputs: Iterable[T], shape: Callable[[T], Hashable], batch: int) -> Iterator[list[T]]:
-    """Inputs of one shape, at most ``batch`` together; the fullest go first when too many wait."""
+def batches_of_one_shape(
+    inputs: Iterable[T], shape: Callable[[T], Hashable], batch: int
+) -> Iterator[list[T]]:
+    """Groups inputs by shape, at most ``batch`` in a group.
+
+    When too many inputs wait for others of their shape, the largest incomplete group is yielded.
+
+    Args:
+        inputs: Any number of inputs; they are read as they are needed.
+        shape: Gives the shape of an input.
+        batch: Largest number of inputs in a group.
+    """
     waiting: dict[Hashable, list[T]] = {}
-    for one in inputs:
-        same = waiting.setdefault(shape(one), [])
-        same.append(one)
-        if len(same) == batch:
-            yield waiting.pop(shape(one))
-        elif sum(map(len, waiting.values())) >= WAITING * batch:
+    for item in inputs:
+        key = shape(item)
+        group = waiting.setdefault(key, [])
+        group.append(item)
+        if len(group) == batch:
+            yield waiting.pop(key)
+        elif sum(map(len, waiting.values())) >= MAX_WAITING_BATCHES * batch:
             yield waiting.pop(max(waiting, key=lambda key: len(waiting[key])))
     yield from waiting.values()
+
+
+def normalize_batch(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """``sge.images.framing.normalize`` for tensors on any device.
+
+    Args:
+        images: (N, 3, h, w) of pixel values 0 to 255, uint8 or floating.
+        preprocess: Gives mean and standard deviation.
+
+    Returns:
+        The same shape, float32, channels last.
+    """
+    import torch
+
+    mean, std = (torch.from_numpy(values).to(images.device) for values in pixel_statistics(preprocess))
+    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -1,142 +1,197 @@
-"""Many images decoded once into one memory-mapped file, so that training does not decode them at every step."""
+"""Images as uint8 tensors for training: decoded once into a memory-mapped file, or each time they are asked for."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from sge.errors import ChoiceError, ImageError
-from sge.files import write_atomically
-from sge.images.decode import decode
+from sge.datasets.labelled import ImageFile
+from sge.datasets.record_file import RecordFile, RecordWriter
+from sge.errors import DataError, ImageError
+from sge.images.decode import DecodedImage, decode
+from sge.images.framing import Preprocess, center_crop, resize
 
-SHORTER, ASPECT = 256, 1.5
-"""Largest shorter side that is kept, in pixels; a longer side is cropped to this many times the shorter."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_SHORTER_SIDE, MAX_ASPECT = 256, 1.5
+"""Limits of an image that is kept for training: its shorter side in pixels, and its longer side as a multiple."""
+
 Progress = Callable[[int], None]
+"""Called with the number of images done so far."""
+Prepare = Callable[[Image.Image], Image.Image]
+"""Makes the image to keep from the decoded RGB image."""
 
 
-class DecodedCache(Sequence[Tensor]):
-    """Images on disk as bytes; ``store[i]`` is (3, H, W) uint8, RGB.
+def shrink(image: Image.Image) -> Image.Image:
+    """Limits an image's size for training: the longer side is cropped, then the shorter side resized."""
+    width, height = image.size
+    longest = round(MAX_ASPECT * min(width, height))
+    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
+    image = image.crop((left, top, width - left, height - top))
+    factor = MAX_SHORTER_SIDE / min(image.size)
+    if factor >= 1:
+        return image
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return resize(image, (width, height), "bicubic")
+
+
+def evaluation_crop(preprocess: Preprocess) -> Prepare:
+    """The crop that framing ``center`` takes, so that a cached image is evaluated exactly like a file."""
+    return lambda image: center_crop(image, preprocess)[0]
+
+
+class DecodedCache(Sequence["Tensor"]):
+    """Decoded images in a memory-mapped file; ``cache[i]`` is (3, h, w) uint8, RGB.
 
     Args:
-        path: The file that ``write_store`` has written.
-        only: Use only these, by number.
+        path: The file that ``write_cache`` wrote.
+        only: Numbers of the images to use, in order; all by default.
+        key: What the cache must have been made from; None accepts any.
 
     Raises:
-        ChoiceError: the file or its index is not there, or they do not belong together.
+        DataError: the file or its index is missing, damaged or was made from something else.
     """
 
-    def __init__(self, path: Path, only: Sequence[int] | None = None) -> None:
-        try:
-            index = json.loads(_index(path).read_text("utf-8"))
-            entries = [(str(name), int(at), int(h), int(w)) for name, at, h, w in index["images"]]
-            self._bytes = np.memmap(path, np.uint8, "r")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ChoiceError(f"{path} is no store of images ({error}). Make it again.") from error
-        if sum(3 * h * w for _, _, h, w in entries) != len(self._bytes):
-            raise ChoiceError(f"{path} and its index do not belong together. Make it again.")
-        self._entries = entries if only is None else [entries[i] for i in only]
+    def __init__(self, path: Path, only: Sequence[int] | None = None, key: str | None = None) -> None:
+        self._file = RecordFile(path, key)
+        names = self._file.facts.get("names")
+        if not isinstance(names, list) or len(names) != len(self._file):
+            raise DataError(f"{path} is no cache of images. Delete {path.name}.json and start again.")
+        self._numbers = range(len(names)) if only is None else only
+        self.names: list[str] = [str(names[number]) for number in self._numbers]
+        """Where each image came from."""
 
     @property
-    def names(self) -> list[str]:
-        """Where each image came from."""
-        return [name for name, _, _, _ in self._entries]
+    def key(self) -> str:
+        """What the cache was made from."""
+        return self._file.key
+
+    @property
+    def skipped(self) -> list[str]:
+        """Images that could not be read when the cache was made, one line each."""
+        return list(self._file.facts.get("skipped", []))
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.names)
 
     def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]
-        _, at, height, width = self._entries[i]
-        pixels = np.array(self._bytes[at : at + 3 * height * width]).reshape(height, width, 3)
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        return _to_tensor(self._file.arrays(self._numbers[i])[0])
 
 
 def write_cache(
-    path: Path, images: Iterable[tuple[str, bytes]], progress: Progress | None = None
+    path: Path,
+    images: Iterable[tuple[str, DecodedImage | ImageError]],
+    progress: Progress | None = None,
+    *,
+    key: str = "",
+    prepare: Prepare = shrink,
 ) -> list[str]:
-    """Decodes images into a store; one that is broken is left out.
+    """Writes images into a ``DecodedCache``; those that could not be read are left out.
 
     Args:
-        path: Where to; ``path.json`` beside it is the index, written last.
-        images: Names and files' bytes.
+        path: The data file; ``path.json`` becomes its index, written last.
+        images: Names with images or errors, as ``sge.datasets.labelled.decode_files`` gives them.
         progress: Called with the number of images so far.
+        key: What the images were made from; ``DecodedCache`` compares it.
+        prepare: Makes the image to keep from the decoded one.
 
     Returns:
-        What was left out, a line each.
+        The images that were left out, one line each.
 
     Raises:
-        ChoiceError: no image is left.
+        DataError: no image can be read.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _index(path).unlink(missing_ok=True)
-    entries: list[tuple[str, int, int, int]] = []
-    failed: list[str] = []
-    with path.open("wb") as file:
-        for name, data in images:
-            try:
-                pixels = np.asarray(shrunk(decode(data).rgb))
-            except ImageError as error:
-                failed.append(f"{name}: {error}")
+    names: list[str] = []
+    skipped: list[str] = []
+    with RecordWriter(path, ["uint8"]) as writer:
+        for name, image in images:
+            if isinstance(image, ImageError):
+                skipped.append(f"{name}: {image}")
                 continue
-            entries.append((name, file.tell(), pixels.shape[0], pixels.shape[1]))
-            file.write(pixels.tobytes())
+            writer.add([np.asarray(prepare(image.rgb))])
+            names.append(name)
             if progress is not None:
-                progress(len(entries))
-    if not entries:
-        raise ChoiceError("There is no image to learn from. Name folders or .tar files that hold some.")
-    write_atomically(_index(path), json.dumps({"images": entries}).encode())
-    return failed
+                progress(len(names))
+        if not names:
+            raise DataError("There is no image that can be read. Name folders or .tar files that hold some.")
+        writer.finish(key, {"names": names, "skipped": skipped})
+    return skipped
 
 
-def images_in(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the images in a folder (with all below it), a ``.tar``, or of one image.
+class ImageFiles(Sequence["Tensor"]):
+    """Images of folders and uncompressed archives, decoded at each access; ``files[i]`` is (3, h, w) uint8, RGB.
+
+    Args:
+        files: From ``find_labelled`` or ``find_images``.
+        prepare: Makes the image to give from the decoded one.
+        key: What the images depend on, as in ``DecodedCache``.
 
     Raises:
-        ChoiceError: no such path, or a damaged archive.
+        DataError: a compressed archive, whose members cannot be read in any order.
     """
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield str(path.relative_to(source)), path.read_bytes()
-    elif source.suffix.lower() in SUFFIXES and source.is_file():
-        yield source.name, source.read_bytes()
-    else:
-        yield from _in_tar(source)
+
+    def __init__(self, files: Sequence[ImageFile], prepare: Prepare = shrink, key: str = "") -> None:
+        self._files, self._prepare, self.key = files, prepare, key
+        self.names = [file.name for file in files]
+        """Where each image comes from."""
+        for source in {file.source for file in files if file.member is not None}:
+            with source.open("rb") as stream:
+                if not _is_plain_tar(stream.read(512)):
+                    raise DataError(
+                        f"{source} is compressed. Unpack the shard to a plain .tar, or have its images decoded ahead "
+                        "(--decode ahead)."
+                    )
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]
+        """Decodes image ``i``.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        file = self._files[i]
+        if file.member is None:
+            image = decode(file.path)
+        else:
+            with file.source.open("rb") as stream:
+                stream.seek(file.member.offset_data)
+                image = decode(stream.read(file.member.size))
+        return _to_tensor(np.array(self._prepare(image.rgb)))
 
 
-def _in_tar(source: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                if member.isfile() and member.name.lower().endswith(SUFFIXES):
-                    file = archive.extractfile(member)
-                    if file is not None:
-                        yield member.name, file.read()
-    except (OSError, tarfile.TarError) as error:
-        raise ChoiceError(
-            f"{source} is no folder, .tar or image that can be read ({error}). Name one that is."
-        ) from error
+def cache_key(sources: Iterable[Path], **settings: Any) -> str:
+    """Hash that changes when images of the sources are added, removed or rewritten, or when a setting differs.
+
+    Args:
+        sources: Folders and archives.
+        settings: JSON data.
+    """
+    stamps = [[str(source.resolve()), *_stamp(source)] for source in sources]
+    text = json.dumps({"sources": stamps, "settings": settings}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _index(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
+def _stamp(source: Path) -> list[int]:
+    """Number of files, bytes in all, and the newest modification time in ns."""
+    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
+    stats = [path.stat() for path in files]
+    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
 
 
-def shrunk(image: Image.Image) -> Image.Image:
-    """At most ``SHORTER`` pixels on the shorter side, and the longer one cropped to ``ASPECT`` times that."""
-    width, height = image.size
-    longest = round(ASPECT * min(width, height))
-    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
-    image = image.crop((left, top, width - left, height - top))
-    factor = SHORTER / min(image.size)
-    if factor >= 1:
-        return image
-    wide, high = (max(1, round(side * factor)) for side in image.size)
-    return image.resize((wide, high), Image.Resampling.BICUBIC)
+def _is_plain_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sge.datasets.batching import of_one_shape
+from sge.datasets.batching import batches_of_one_shape
 from sge.datasets.imagenet import class_indices
 from sge.datasets.labelled import Sample, contents, find_samples
 from sge.devices import autocast, find_device, find_precision
@@ -113,7 +113,7 @@ def evaluate(
         frames = _frames(track(found.samples), model, framing, size, broken)
         answers = [
             answer
-            for many in of_one_shape(frames, lambda one: one[1].array.shape, batch)
+            for many in batches_of_one_shape(frames, lambda one: one[1].array.shape, batch)
             for answer in asked.answers(many)
         ]
     if not answers:

@@ -1,4 +1,4 @@
-"""What is done to an image before the student sees it, and where its crop lies."""
+"""Random augmentation of training images, with the position of each crop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torchvision.transforms.v2 import functional as TF
 
 from sge.training.config import TrainConfig
 
-GREY = [124, 116, 104]
-"""ImageNet's mean colour, which an erased rectangle gets."""
+MEAN_COLOR = [124, 116, 104]
+"""ImageNet's mean color in RGB, which fills erased rectangles and borders."""
 JITTER = 0.3
+"""Relative change of brightness, contrast and saturation."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A crop of an image, in fractions of it."""
+    """The position of a crop, in fractions of the image's width and height."""
 
     left: float
     top: float
@@ -28,7 +29,15 @@ class Crop:
     flipped: bool
 
     def of(self, maps: Tensor, side: int) -> Tensor:
-        """The same crop of maps of the whole image: (G, h, w) to (G, side, side), each cell an average."""
+        """Cuts the same crop from maps of the whole image.
+
+        Args:
+            maps: (G, h, w), floating.
+            side: Rows and columns of the result.
+
+        Returns:
+            (G, side, side); each cell is the average over its area (RoIAlign).
+        """
         height, width = maps.shape[1:]
         box = torch.tensor(
             [[0.0, self.left * width, self.top * height, self.right * width, self.bottom * height]]
@@ -38,21 +47,29 @@ class Crop:
 
 
 class Augment:
-    """Random crop, flip and what the recipe asks for; draws from torch's global generator."""
+    """Random crop, flip and the config's augmentation; draws from torch's global generator."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.crop = v2.RandomResizedCrop(32, scale=config.crop_scale, antialias=True)
-        erase = v2.RandomErasing(p=0.25, scale=(0.02, 0.2), value=GREY)
+        erase = v2.RandomErasing(p=0.25, scale=(0.02, 0.2), value=MEAN_COLOR)
         self.after = v2.Compose(
             {
                 "plain": [v2.Identity()],
                 "colour": [v2.ColorJitter(JITTER, JITTER, JITTER), v2.RandomGrayscale(0.1), erase],
-                "strong": [v2.RandAugment(fill=GREY), erase],
+                "strong": [v2.RandAugment(fill=MEAN_COLOR), erase],
             }[config.augment]
         )
 
     def __call__(self, image: Tensor, size: int) -> tuple[Tensor, Crop]:
-        """(3, H, W) uint8 to (3, size, size) uint8, and where it was cut."""
+        """Augments an image.
+
+        Args:
+            image: (3, H, W), uint8.
+            size: Side of the crop after resizing, in pixels.
+
+        Returns:
+            The crop, (3, size, size) uint8, and its position.
+        """
         height, width = image.shape[1:]
         box = self.crop.make_params([image])
         top, left, tall, wide = (int(box[key]) for key in ("top", "left", "height", "width"))
@@ -66,17 +83,17 @@ class Augment:
 def mixed(
     images: Tensor, targets: Tensor, classes: int, config: TrainConfig, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Mixup (Zhang et al., ICLR 2018) or CutMix (Yun et al., ICCV 2019), as the recipe says.
+    """Mixup (Zhang et al., ICLR 2018) or CutMix (Yun et al., ICCV 2019), as the config says.
 
     Args:
         images: (N, 3, s, s), floating.
         targets: (N,), class numbers.
         classes: Number of classes.
-        config: ``mixup`` and ``cutmix`` are the alphas.
-        seed: Decides the draw.
+        config: Gives the alphas ``mixup`` and ``cutmix``; where both are positive, one of the two is drawn.
+        seed: Determines the draw.
 
     Returns:
-        Images, and targets as (N,) or as probabilities (N, classes).
+        Images, and targets: (N,) if neither is on, else probabilities (N, classes).
     """
     kinds = [
         kind(alpha=alpha, num_classes=classes)

@@ -1,76 +1,40 @@
-"""Images for training: decoded ahead into one file, or each when it is asked for."""
+"""Labelled images of a training: listed, checked, and decoded ahead or at each access."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
+from sge.datasets.decoded_cache import (
+    DecodedCache,
+    ImageFiles,
+    Prepare,
+    Progress,
+    cache_key,
+    evaluation_crop,
+    shrink,
+    write_cache,
+)
+from sge.datasets.labelled import LabelledSet, decode_files, find_labelled
+from sge.errors import DataError
+from sge.images.framing import Preprocess
 
-from sge.datasets.decoded_cache import DecodedCache, Progress, shrunk, write_cache
-from sge.datasets.labelled import LabelledSet, Sample, contents, find_samples
-from sge.errors import BrokenImageError, ChoiceError
-from sge.files import write_atomically
-from sge.images.decode import decode
-
-MANY = 100_000
-"""From so many images on they are not decoded ahead: at 256 px that would take more than 25 GB."""
-
-
-class ImageFiles(Sequence[Tensor]):
-    """Images as they lie in folders and uncompressed shards; ``files[i]`` is (3, H, W) uint8, RGB.
-
-    Raises:
-        ChoiceError: a compressed shard, in which no image can be reached without all before it.
-    """
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
-        for source in {one.source for one in samples if one.member is not None}:
-            with source.open("rb") as file:
-                if not _is_plain_tar(file.read(512)):
-                    raise ChoiceError(
-                        f"{source} is compressed. Unpack the shard to a plain .tar, or have its images decoded ahead "
-                        "(--decode ahead)."
-                    )
-
-    @property
-    def names(self) -> list[str]:
-        """Where each image comes from."""
-        return [one.name for one in self._samples]
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]
-        one = self._samples[i]
-        if one.member is None:
-            image = decode(one.source / one.name).rgb
-        else:
-            with one.source.open("rb") as file:
-                file.seek(one.member.offset_data)
-                image = decode(file.read(one.member.size)).rgb
-        return torch.from_numpy(np.array(shrunk(image))).permute(2, 0, 1)
-
-
-def _is_plain_tar(head: bytes) -> bool:
-    return head[257:262] == b"ustar"
+MANY_IMAGES = 100_000
+"""Sets of at least this many images are not decoded ahead: at 256 px they would take more than 25 GB."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images with the number of their class."""
+    """Images with their class numbers."""
 
     images: DecodedCache | ImageFiles
     targets: list[int]
+    """Class number of each image."""
     classes: list[str]
-    """Names of folders, sorted."""
+    """Folder names, in the order of the class numbers."""
     skipped: list[str]
-    """What could not be read, a line each."""
+    """Images that could not be read, one line each; empty where images are decoded at each access."""
 
 
 def open_set(
@@ -79,30 +43,37 @@ def open_set(
     classes: list[str] | None = None,
     progress: Progress | None = None,
     ahead: bool | None = None,
+    evaluate_as: Preprocess | None = None,
 ) -> TrainingSet:
-    """Lists the images; decodes them once into ``store``, or finds them there.
+    """Lists labelled images, and decodes them into ``store`` unless it already holds exactly these.
 
     Args:
-        sources: ImageFolder trees or ``.tar`` shards, whose members are ``CLASS/NAME.EXT``.
-        store: File of decoded images; made when it is not there or holds other sources.
-        classes: The classes to expect; by default those found.
+        sources: Folders in ImageFolder layout, or ``.tar`` files with members ``CLASS/NAME.EXT``.
+        store: File of the decoded images.
+        classes: The expected classes; by default those found, sorted.
         progress: Called with the number of images decoded so far.
-        ahead: Decode ahead; by default when there are fewer than ``MANY``.
+        ahead: Decode all images now; by default if there are fewer than ``MANY_IMAGES``.
+        evaluate_as: Keep the crop on which a network with this preprocessing is evaluated; by default images
+            are kept for random crops.
 
     Raises:
-        ChoiceError: no such path, no classes, an empty class, or one that is not among ``classes``.
+        DataError: a source is missing or damaged, a class is empty, unreadable or not among ``classes``, or
+            there is only one class.
     """
-    found = find_samples(sources)
+    found = find_labelled(sources)
     _check(found, classes)
-    if ahead is False or (ahead is None and len(found.samples) >= MANY):
-        images: DecodedCache | ImageFiles = ImageFiles(found.samples)
+    prepare: Prepare = shrink if evaluate_as is None else evaluation_crop(evaluate_as)
+    key = cache_key(found.sources, evaluate_as=evaluate_as and asdict(evaluate_as))
+    images: DecodedCache | ImageFiles
+    if ahead is False or (ahead is None and len(found.files) >= MANY_IMAGES):
+        images = ImageFiles(found.files, prepare, key)
         skipped: list[str] = []
     else:
-        skipped = _decoded(found, store, progress)
-        images = DecodedCache(store)
-    names = [name.split("/")[0] for name in images.names]
+        images = _decoded(found, store, key, prepare, progress)
+        skipped = images.skipped
+    names = [name.partition("/")[0] for name in images.names]
     if unread := sorted(set(found.folders) - set(names)):
-        raise ChoiceError(f"No image of {', '.join(unread)} can be read. Replace them.")
+        raise DataError(f"No image of {', '.join(unread)} can be read. Replace them.")
     numbers = {name: i for i, name in enumerate(classes or found.folders)}
     return TrainingSet(images, [numbers[name] for name in names], list(numbers), skipped)
 
@@ -110,50 +81,27 @@ def open_set(
 def _check(found: LabelledSet, classes: list[str] | None) -> None:
     sources = ", ".join(map(str, found.sources))
     if found.empty:
-        raise ChoiceError(
+        raise DataError(
             f"No image of {', '.join(found.empty[:5])} in {sources}. Add some, or remove the folder: "
             "a class without images cannot be learned."
         )
     if classes is None and len(found.folders) < 2:
-        raise ChoiceError(
+        raise DataError(
             f"There is one class only ({', '.join(found.folders)}); at least two are needed to learn."
         )
-    if classes is not None and (strange := sorted(set(found.folders) - set(classes))):
-        raise ChoiceError(
-            f"{', '.join(strange[:5])}: no such class among those learned ({', '.join(classes[:5])}, ...). "
+    if classes is not None and (unknown := sorted(set(found.folders) - set(classes))):
+        raise DataError(
+            f"{', '.join(unknown[:5])}: no such class among those learned ({', '.join(classes[:5])}, ...). "
             "Train and dev images need the same folders."
         )
 
 
-def _decoded(found: LabelledSet, store: Path, progress: Progress | None) -> list[str]:
-    """Decodes into the store unless these very files are in it; what could not be read."""
-    wanted = [[str(one.resolve()), *_stamp(one)] for one in found.sources]
-    note = store.with_name(store.name + ".sources.json")
+def _decoded(
+    found: LabelledSet, store: Path, key: str, prepare: Prepare, progress: Progress | None
+) -> DecodedCache:
     try:
-        kept = json.loads(note.read_text("utf-8"))
-    except (OSError, ValueError):
-        kept = {}
-    if kept.get("sources") == wanted:
-        return list(kept["skipped"])
-    note.unlink(missing_ok=True)
-    damaged: list[str] = []
-    skipped = write_cache(store, _bytes(found, damaged), progress) + damaged
-    write_atomically(note, json.dumps({"sources": wanted, "skipped": skipped}).encode())
-    return skipped
-
-
-def _bytes(found: LabelledSet, damaged: list[str]) -> Iterator[tuple[str, bytes]]:
-    for sample, content in contents(found.samples):
-        if isinstance(content, BrokenImageError):
-            damaged.append(f"{sample.name}: {content}")
-        elif isinstance(content, bytes):
-            yield sample.name, content
-        else:
-            yield sample.name, (sample.source / sample.name).read_bytes()
-
-
-def _stamp(source: Path) -> list[int]:
-    """Changes when images come, go or are written anew."""
-    files = [source] if source.is_file() else [one for one in source.rglob("*") if one.is_file()]
-    stats = [one.stat() for one in files]
-    return [len(stats), sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)]
+        return DecodedCache(store, key=key)
+    except DataError:  # not made yet, made from other images, or damaged
+        images = ((file.name, image) for file, image in decode_files(found.files))
+        write_cache(store, images, progress, key=key, prepare=prepare)
+        return DecodedCache(store, key=key)

@@ -1,52 +1,65 @@
-"""The crops of an epoch, in batches."""
+"""The random crops of an epoch, in batches, with the teacher's targets for each crop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sge.errors import ImageError, TrainingError
+from sge.nn.module import standardize_maps
 from sge.training.augment import Augment
 from sge.training.config import TrainConfig
 from sge.training.dataset import TrainingSet
 from sge.training.teacher_maps import TeacherMaps
 
-Place = tuple[int, int, int]
-"""Epoch, number of the image, side of the crop: all that decides a sample, beside the seed."""
-TRIES = 100
-"""Images in a row that may be broken."""
+CropKey = tuple[int, int, int]
+"""Epoch, image number and crop side in pixels: with the seed they determine a sample."""
+MAX_BROKEN_RUN = 100
+"""A training ends when this many consecutive images cannot be read."""
+LOGITS_CELLS = 4
+"""Rows and columns at which the teacher's logits are read within a crop, before they are averaged."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One crop, or a batch of them when every tensor has one dimension more."""
+    """One crop, or a batch of crops if every tensor has one more dimension in front."""
 
     image: Tensor
     """(3, s, s), uint8."""
     target: Tensor
-    """Class number, int64."""
-    answers: Tensor | None = None
-    """The teacher's logits, (classes,)."""
+    """Class number, (), int64."""
+    logits: Tensor | None = None
+    """The teacher's logits for the crop, (classes,), float32."""
     similarity: dict[str, Tensor] | None = None
-    """By the student's block: (G, h, w) of the teacher's groups, mean 0 and deviation 1."""
+    """By the student's block: (G, h, w) of the teacher's groups, float32, mean 0 and biased std 1 in each map."""
     broken: Tensor = field(default_factory=lambda: torch.tensor(False))
-    """Whether it stands for one that could not be read, bool."""
+    """Whether another image had to stand in for one that cannot be read, (), bool."""
 
 
 @dataclass(frozen=True)
 class TargetGrid:
-    """Where a student's block reads its targets: the teacher's block, and its own stride in pixels."""
+    """Which teacher's block a student's block follows, and on which grid."""
 
     source: str
+    """Name of the teacher's block."""
     stride: int
+    """Pixels per cell of the student's block."""
 
 
 class Crops(Dataset[Sample]):
-    """Random crops that depend on seed, epoch and number alone: not on workers, processes or what came before."""
+    """Random crops determined by seed, epoch and image number: not by workers, processes or earlier crops.
+
+    Args:
+        data: Images and class numbers.
+        config: Gives the augmentation and the seed.
+        maps: The teacher's outputs, in the order of the images.
+        grids: By the student's block.
+    """
 
     def __init__(
         self,
@@ -61,67 +74,83 @@ class Crops(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.data.targets)
 
-    def __getitem__(self, place: Place) -> Sample:
-        epoch, number, size = place
+    def __getitem__(self, key: CropKey) -> Sample:
+        epoch, number, size = key
         number, pixels, broken = self._readable(number)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(hash((self.config.seed, epoch, number)) & 0x7FFF_FFFF_FFFF_FFFF)
+            torch.manual_seed(derived_seed(self.config.seed, epoch, number))
             image, crop = self.augment(pixels, size)
         target = torch.tensor(self.data.targets[number])
         if self.maps is None:
             return Sample(image, target, broken=torch.tensor(broken))
-        seen = self.maps[number]
+        output = self.maps[number]
         similarity = {
-            block: standardised(crop.of(seen.similarity[grid.source], -(-size // grid.stride)))
+            block: standardized(crop.of(output.similarity[grid.source], -(-size // grid.stride)))
             for block, grid in self.grids.items()
         }
-        answers = crop.of(seen.logits, 4).mean((1, 2))
-        return Sample(image, target, answers, similarity, torch.tensor(broken))
+        logits = crop.of(output.logits, LOGITS_CELLS).mean((1, 2))
+        return Sample(image, target, logits, similarity, torch.tensor(broken))
 
     def _readable(self, number: int) -> tuple[int, Tensor, bool]:
-        """An image that cannot be read gives way to the next one that can, and is counted."""
-        for other in range(number, number + TRIES):
-            other %= len(self)
+        """The first image from ``number`` on that can be read, and whether it is another one."""
+        for candidate in range(number, number + MAX_BROKEN_RUN):
+            candidate %= len(self)
             try:
-                return other, self.data.images[other], other != number
+                return candidate, self.data.images[candidate], candidate != number
             except ImageError:
                 continue
         raise TrainingError(
-            f"{TRIES} images in a row cannot be read, from {self.data.images.names[number]} on. Check the disk."
+            f"{MAX_BROKEN_RUN} images in a row cannot be read, from {self.data.images.names[number]} on. "
+            "Check the disk."
         )
 
 
-def standardised(maps: Tensor) -> Tensor:
-    """(..., h, w) to mean 0 and deviation 1 over space; a flat map to 0."""
-    centred = maps - maps.mean((-2, -1), keepdim=True)
-    return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-5)
+def derived_seed(*numbers: int) -> int:
+    """A 64-bit seed that depends on all of the numbers and on their order."""
+    words = np.random.SeedSequence([number % 2**64 for number in numbers]).generate_state(1, np.uint64)
+    return int(words[0])
+
+
+def standardized(maps: Tensor) -> Tensor:
+    """Maps (..., h, w) with mean 0 and biased standard deviation 1 over space; a constant map becomes 0.
+
+    The biased deviation makes the mean product of two such maps their correlation.
+    """
+    cells = maps.shape[-2] * maps.shape[-1]
+    return standardize_maps(maps) * (cells / max(cells - 1, 1)) ** 0.5
 
 
 def collate(samples: list[Sample]) -> Sample:
-    """Stacks samples of one size."""
-    answers = [one.answers for one in samples if one.answers is not None]
+    """Stacks crops of one size."""
+    logits = [sample.logits for sample in samples if sample.logits is not None]
     blocks = samples[0].similarity or {}
     return Sample(
-        torch.stack([one.image for one in samples]),
-        torch.stack([one.target for one in samples]),
-        torch.stack(answers) if answers else None,
-        {b: torch.stack([one.similarity[b] for one in samples if one.similarity]) for b in blocks} or None,
-        torch.stack([one.broken for one in samples]),
+        torch.stack([sample.image for sample in samples]),
+        torch.stack([sample.target for sample in samples]),
+        torch.stack(logits) if logits else None,
+        {b: torch.stack([s.similarity[b] for s in samples if s.similarity]) for b in blocks} or None,
+        torch.stack([sample.broken for sample in samples]),
     )
 
 
-def places(
+def batch_keys(
     config: TrainConfig, images: int, epoch: int, rank: int, world: int, skip: int
-) -> Iterator[list[Place]]:
-    """This process's parts of an epoch's batches, in order; the last, incomplete batch is left out.
+) -> Iterator[list[CropKey]]:
+    """The crops of an epoch that one process computes, as micro-batches in order.
 
-    Part p of a batch belongs to process p modulo ``world``, so that two processes see the parts that one
-    process sees in two accumulated halves.
+    Every batch is cut into ``accumulate * world`` micro-batches; number p goes to process p modulo ``world``, so
+    that two processes see the micro-batches that one process sees with twice the accumulation. The last,
+    incomplete batch is dropped.
 
     Args:
+        config: Gives seed, batch size, accumulation and crop size.
+        images: Number of images.
+        epoch: From 0.
+        rank: Number of this process.
+        world: Number of processes.
         skip: Batches of the epoch that are done already.
     """
-    generator = torch.Generator().manual_seed(hash((config.seed, epoch)) & 0x7FFF_FFFF_FFFF_FFFF)
+    generator = torch.Generator().manual_seed(derived_seed(config.seed, epoch))
     order = torch.randperm(images, generator=generator).tolist()
     parts = config.accumulate * world
     share = config.batch // parts
@@ -135,10 +164,10 @@ def places(
 def batches(
     crops: Crops, epoch: int, *, rank: int = 0, world: int = 1, skip: int = 0, workers: int = 0
 ) -> Iterator[Sample]:
-    """The crops of ``places``, prepared by ``workers`` processes beside this one."""
+    """The micro-batches of ``batch_keys``, prepared by ``workers`` processes beside this one."""
     loader: DataLoader[Sample] = DataLoader(
         crops,
-        batch_sampler=list(places(crops.config, len(crops), epoch, rank, world, skip)),
+        batch_sampler=list(batch_keys(crops.config, len(crops), epoch, rank, world, skip)),
         collate_fn=collate,
         num_workers=workers,
     )

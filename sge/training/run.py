@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from sge.datasets.decoded_cache import Progress
 from sge.datasets.imagenet import class_indices
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, DataError
+from sge.images.framing import Preprocess
 from sge.models.checkpoint import digest, write_weights
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
@@ -78,11 +79,13 @@ def train(order: Order, team: DistributedContext, listeners: Callbacks) -> Path 
     config = order.config
     order.out.mkdir(parents=True, exist_ok=True)
     cache = order.cache or order.out / "cache"
-    data = team.in_turn(lambda: _data(order, cache, listeners))
-    classes = data[0].classes
+    train_set = team.in_turn(lambda: _opened("train", order, cache, listeners))
+    classes = train_set.classes
     start = (
         from_weights(order.start, config, len(classes)) if order.start else from_nothing(config, len(classes))
     )
+    dev_set = team.in_turn(lambda: _opened("dev", order, cache, listeners, classes, start.preprocess))
+    data = train_set, dev_set
     if config.compile:
         compile_statistics()
     lesson = _lesson(order, start.network, data, cache, team, listeners)
@@ -106,14 +109,21 @@ def train(order: Order, team: DistributedContext, listeners: Callbacks) -> Path 
     return _written(order, start, trainer, lesson)
 
 
-def _data(order: Order, cache: Path, listeners: Callbacks) -> tuple[TrainingSet, TrainingSet]:
-    train_set = open_set(order.train, cache / "train.images", None, listeners.images, order.ahead)
-    dev_set = open_set(order.dev, cache / "dev.images", train_set.classes, listeners.images, order.ahead)
-    for name, each in (("train", train_set), ("dev", dev_set)):
-        if each.skipped:
-            first = "; ".join(each.skipped[:3])
-            listeners.say(f"{len(each.skipped)} {name} images cannot be read and were left out: {first}")
-    return train_set, dev_set
+def _opened(
+    name: str,
+    order: Order,
+    cache: Path,
+    listeners: Callbacks,
+    classes: list[str] | None = None,
+    evaluate_as: Preprocess | None = None,
+) -> TrainingSet:
+    sources = order.dev if name == "dev" else order.train
+    store = cache / f"{name}.images"
+    opened = open_set(sources, store, classes, listeners.images, order.ahead, evaluate_as)
+    if opened.skipped:
+        first = "; ".join(opened.skipped[:3])
+        listeners.say(f"{len(opened.skipped)} {name} images cannot be read and were left out: {first}")
+    return opened
 
 
 def _lesson(
@@ -155,7 +165,7 @@ def _maps(
     key = maps_key(teacher, data.images, sources, numbers)
     try:
         return TeacherMaps(path, key)
-    except ChoiceError:
+    except DataError:
         write_maps(path, teacher, data.images, sources, numbers, listeners.images)
         return TeacherMaps(path, key)
 
@@ -173,6 +183,10 @@ def _written(order: Order, start: Start, trainer: Trainer, lesson: Supervision) 
     state: dict[str, Tensor] = trainer.best_state
     write_weights(target, state, metadata)
     return target
+
+
+def _protocol(preprocess: Preprocess) -> str:
+    return f"shorter side {preprocess.resize}, centre crop {preprocess.size}, one view"
 
 
 def _labels(classes: list[str]) -> list[str]:
@@ -206,7 +220,7 @@ def _card(order: Order, start: Start, lesson: Supervision, best: float, gated: b
             {
                 "top1": round(best, 4),
                 "set": f"{len(lesson.dev.targets)} dev images ({sets['dev']}), on which the epoch was chosen",
-                "protocol": f"decoded at 256 px, resized, centre crop {config.eval_size}, while training",
+                "protocol": _protocol(start.preprocess),
                 "command": "sge train",
             }
         ],

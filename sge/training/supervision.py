@@ -44,9 +44,9 @@ class Supervision:
             preprocess: How they were normalised.
         """
         device = images.device
-        if sample.answers is not None:
+        if sample.logits is not None:
             maps = {name: one.to(device) for name, one in (sample.similarity or {}).items()}
-            return Targets(target, sample.answers.to(device), None, maps or None)
+            return Targets(target, sample.logits.to(device), None, maps or None)
         if self.teacher is None:
             return Targets(target)
         answers, features = self.teacher(images, preprocess)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from sge.datasets.batching import normalize_batch
 from sge.devices import autocast
 from sge.errors import TrainingError
 from sge.models.checkpoint import digest
@@ -21,13 +22,13 @@ from sge.training.distributed import DistributedContext
 from sge.training.events import EpochReport, StepReport
 from sge.training.gates import gate_facts, gates_above_zero
 from sge.training.initial_model import Start
-from sge.training.loader import Crops, Sample, batches
+from sge.training.loader import Crops, Sample, batches, derived_seed
 from sge.training.losses import losses
 from sge.training.optim import optimizer_for, schedule_for
 from sge.training.state import check_same, load_state, save_state
 from sge.training.student import Student
 from sge.training.supervision import GroupMatching, Supervision
-from sge.training.validate import accuracy, normalised
+from sge.training.validate import accuracy
 
 
 class Trainer:
@@ -164,8 +165,8 @@ class Trainer:
 
     def _learn(self, sample: Sample, part: int) -> dict[str, Tensor]:
         device = self.team.device
-        images = normalised(sample.image.to(device), self.preprocess)
-        seed = hash((self.config.seed, self.step, self.team.rank, part)) & 0x7FFF_FFFF
+        images = normalize_batch(sample.image.to(device), self.preprocess)
+        seed = derived_seed(self.config.seed, self.step, self.team.rank, part)
         images, target = mixed(
             images, sample.target.to(device), len(self.lesson.train.classes), self.config, seed
         )

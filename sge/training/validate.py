@@ -1,4 +1,4 @@
-"""Accuracy on the dev images while a training runs: centre crops, many at a time."""
+"""Accuracy on the dev images during a training, computed as ``sge eval`` computes it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as TF
 
+from sge.datasets.batching import normalize_batch
 from sge.devices import autocast
 from sge.errors import ImageError
 from sge.images.framing import Preprocess
@@ -17,59 +17,49 @@ from sge.training.dataset import TrainingSet
 log = logging.getLogger(__name__)
 
 BATCH = 64
+UNREADABLE = -1
+"""Stands for the prediction of an image that cannot be read."""
 
 
-def normalised(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """(N, 3, h, w) uint8 to float32, channels last."""
-    mean, std = (
-        255 * torch.tensor(three, device=images.device).view(3, 1, 1)
-        for three in (preprocess.mean, preprocess.std)
-    )
-    values = (images.float() - mean) / std
-    return values.contiguous(memory_format=torch.channels_last)
+def predictions(
+    network: nn.Module, data: TrainingSet, preprocess: Preprocess, device: torch.device, precision: str
+) -> Tensor:
+    """Class number that the network predicts for each image.
 
+    Args:
+        network: On ``device``; its training mode is restored afterwards.
+        data: Opened with ``evaluate_as=preprocess``, so that its images are the evaluation crops.
+        preprocess: Gives the normalization.
+        device: Where the network is.
+        precision: Passed to ``sge.devices.autocast``.
 
-def center_crop(image: Tensor, preprocess: Preprocess) -> Tensor:
-    """(3, H, W) uint8 to the middle square of side ``size`` after the shorter side became ``resize``."""
-    shrunk = TF.resize(image, [preprocess.resize], antialias=True)
-    crop: Tensor = TF.center_crop(shrunk, [preprocess.size, preprocess.size])
-    return crop
+    Returns:
+        (N,), int64; ``UNREADABLE`` for an image that cannot be read, which is logged.
+    """
+    found = torch.full((len(data.targets),), UNREADABLE)
+    with eval_mode(network), torch.inference_mode(), autocast(device, precision):
+        for start in range(0, len(found), BATCH):
+            crops = _readable(data, range(start, min(start + BATCH, len(found))))
+            if crops:
+                batch = normalize_batch(torch.stack(list(crops.values())).to(device), preprocess)
+                found[list(crops)] = network(batch).argmax(1).cpu()
+    return found
 
 
 def accuracy(
-    network: nn.Module,
-    data: TrainingSet,
-    preprocess: Preprocess,
-    device: torch.device,
-    precision: str,
+    network: nn.Module, data: TrainingSet, preprocess: Preprocess, device: torch.device, precision: str
 ) -> float:
-    """Top-1 as a fraction.
-
-    Args:
-        network: On ``device``; its mode is put back.
-        data: Labelled images.
-        preprocess: Sizes and normalisation.
-        device: Where to.
-        precision: As ``sge.devices.autocast`` takes it.
-    """
-    right = seen = 0
-    targets = torch.tensor(data.targets)
-    with eval_mode(network), torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(targets), BATCH):
-            numbers, crops = _crops(data, range(start, min(start + BATCH, len(targets))), preprocess)
-            if numbers:
-                logits = network(normalised(torch.stack(crops).to(device), preprocess))
-                right += int((logits.argmax(1).cpu() == targets[numbers]).sum())
-                seen += len(numbers)
-    return right / max(seen, 1)
+    """Top-1 accuracy on the readable images, 0 to 1; the arguments are those of ``predictions``."""
+    found = predictions(network, data, preprocess, device, precision)
+    right = int((found == torch.tensor(data.targets)).sum())
+    return right / max(int((found != UNREADABLE).sum()), 1)
 
 
-def _crops(data: TrainingSet, numbers: range, preprocess: Preprocess) -> tuple[list[int], list[Tensor]]:
-    """Of those that can be read."""
+def _readable(data: TrainingSet, numbers: range) -> dict[int, Tensor]:
     crops = {}
-    for i in numbers:
+    for number in numbers:
         try:
-            crops[i] = center_crop(data.images[i], preprocess)
+            crops[number] = data.images[number]
         except ImageError as error:
-            log.warning("%s counts nowhere: %s", data.images.names[i], error)
-    return list(crops), list(crops.values())
+            log.warning("%s is left out of the dev accuracy: %s", data.images.names[number], error)
+    return crops

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sge.training.config import TrainConfig
-from sge.training.loader import standardised
+from sge.training.loader import standardized
 from sge.training.losses import Targets, agreement, correlations, losses, matched
 from sge.training.student import Seen
 
@@ -48,8 +48,8 @@ def test_features_alike_up_to_their_length_cost_nothing():
 
 
 def test_a_group_that_follows_costs_nothing_and_one_without_a_teacher_is_free():
-    maps = standardised(torch.randn(2, 3, 8, 8))
-    own = torch.cat([maps[:, [2, 0]], standardised(torch.randn(2, 1, 8, 8)), maps[:, [1]]], 1)
+    maps = standardized(torch.randn(2, 3, 8, 8))
+    own = torch.cat([maps[:, [2, 0]], standardized(torch.randn(2, 1, 8, 8)), maps[:, [1]]], 1)
     match = torch.tensor([2, 0, -1, 1])
     assert float(agreement(own, maps, match)) == pytest.approx(1, abs=1e-3)
     config = TrainConfig(teacher_weight=0.5, similarity_weight=3.0, dense=(("b", "t"),))
@@ -80,7 +80,7 @@ def test_groups_are_matched_for_the_largest_sum():
 
 
 def test_correlations_find_who_is_who():
-    maps = standardised(torch.randn(4, 3, 8, 8))
+    maps = standardized(torch.randn(4, 3, 8, 8))
     found = correlations(maps[:, [1, 2, 0]], maps)
     assert found.argmax(1).tolist() == [1, 2, 0]
     assert float(found.max()) == pytest.approx(1, abs=1e-3)
