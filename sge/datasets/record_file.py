@@ -32,28 +32,27 @@ class RecordFile:
     """
 
     def __init__(self, path: Path, key: str | None = None) -> None:
-        again = f"Delete {path.name}.json and start again; the file is then made anew."
         try:
             index = json.loads(index_path(path).read_text("utf-8"))
             if index["version"] != VERSION:
-                raise DataError(f"{path} has another format. {again}")
+                raise ValueError("another format")
             if key is not None and index["key"] != key:
-                raise DataError(f"{path} was made from other images or settings. {again}")
+                raise ValueError("made from other images or settings")
             self.key = str(index["key"])
             self.facts: dict[str, Any] = dict(index["facts"])
             """What the writer stored beside the records."""
             self._dtypes = [np.dtype(name) for name in index["dtypes"]]
             self._records = [
-                (int(offset), [tuple(map(int, s)) for s in shapes]) for offset, shapes in index["records"]
+                (int(offset), [tuple(map(int, shape)) for shape in shapes])
+                for offset, shapes in index["records"]
             ]
             self._bytes = np.memmap(path, np.uint8, "r")
-            sizes = [self._size(shapes) for _, shapes in self._records]
+            if sum(self._size(shapes) for _, shapes in self._records) != len(self._bytes):
+                raise ValueError("cut off, or of another run than its index")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{path} cannot be used ({error}). {again}") from error
-        if sum(sizes) != len(self._bytes):
-            raise DataError(f"{path} does not fit its index: it is cut off or of another run. {again}")
+            raise DataError(
+                f"{path} cannot be used ({error}). Delete {path.name}.json and start again; the file is then made anew."
+            ) from error
 
     def __len__(self) -> int:
         return len(self._records)

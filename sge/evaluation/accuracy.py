@@ -6,37 +6,39 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sge.datasets.batching import batches_of_one_shape
 from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import Sample, contents, find_samples
+from sge.datasets.labelled import ImageFile, LabelledSet, decode_files, find_labelled
 from sge.devices import autocast, find_device, find_precision
-from sge.errors import ChoiceError, ImageError, MissingPackageError
+from sge.errors import ChoiceError, DataError, ImageError, MissingPackageError
 from sge.evaluation.calibration import Confusion, calibration_error, confusion
-from sge.images.decode import decode
 from sge.images.framing import Frame, frame, input_size
+from sge.lens.lens import check_labels
 from sge.models.model import Model
 from sge.nn.modes import eval_mode
 
-TOP = 5
+TOP_K = 5
 
-Samples = Iterable[Sample]
+Files = Iterable[ImageFile]
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How often the right class was first, or among the first five; with the protocol."""
+    """Accuracy, calibration and confusion on a labelled set, with the protocol."""
 
     images: int
-    """That were measured."""
+    """Number of images that were measured."""
     top1: float
-    """Fraction, 0 to 1."""
+    """Fraction of images whose predicted class is right, 0 to 1."""
     top5: float
+    """Fraction of images whose class is among the five highest logits."""
     top1_among: float
-    """Top-1 when only the classes of these images may win."""
+    """Top-1 if only the classes of these images can be predicted."""
     per_class: dict[str, float]
     """Folder name to top-1."""
     framing: str
@@ -46,34 +48,41 @@ class Evaluation:
     sets: list[str]
     """Names of the folders and archives."""
     only: str | None
-    """What the names of the images contain."""
+    """Text that the names of the images contain; None if all were measured."""
     skipped: int
-    """Broken images that were left out."""
+    """Number of images that cannot be read and were left out."""
     broken: dict[str, str]
-    """Their names, and why."""
+    """Paths of these images, with the reasons."""
     empty: list[str]
-    """Folders of classes that held no image; they count nowhere."""
+    """Class folders without an image; they do not enter any figure."""
     ece: float | None
-    """Expected calibration error of the first answer, 15 bins; None without torchmetrics."""
+    """Expected calibration error of the predicted class, 15 bins; None without torchmetrics."""
     confusion: Confusion | None
     """None without torchmetrics."""
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Prediction:
+    """What a network predicts for one labelled image."""
+
+    file: ImageFile
     truth: int
-    first: int
+    """Number of the right class."""
+    predicted: int
+    """Number of the class with the highest logit."""
     among: int
-    in_top: bool
+    """The same if only the classes of the set can be predicted."""
+    in_top_k: bool
+    """Whether the right class has one of the five highest logits."""
     confidence: float
-    folder: str
+    """Probability of the predicted class, after the framing's temperature."""
 
 
 def evaluate(
     model: Model,
     sources: Paths,
     framing: str = "center",
-    track: Callable[[list[Sample]], Samples] = iter,
+    track: Callable[[list[ImageFile]], Files] = iter,
     *,
     only: str | None = None,
     size: int | None = None,
@@ -82,54 +91,56 @@ def evaluate(
     precision: str = "auto",
     skip_broken: bool = False,
 ) -> Evaluation:
-    """Top-1, top-5, calibration and confusion over all classes of the model.
+    """Measures top-1, top-5, calibration and confusion over all classes of a model.
 
     Args:
-        model: From ``sge.load_model``, or any other; its network is moved to the device.
-        sources: A folder with one folder a class in it, a ``.tar`` with members ``CLASS/name.ext``, or several.
-        framing: ``center`` is the usual protocol.
+        model: From ``sge.load_model`` or your own; its network is moved to the device.
+        sources: A folder with one folder per class, a ``.tar`` with members ``CLASS/name.ext``, or several of these.
+        framing: ``center``, the usual protocol, or ``whole``.
         track: Wraps the list of images, for a progress bar.
-        only: Keeps the images whose file name contains this.
+        only: Measures only the images whose file name contains this text.
         size: Another input size than the network's own, in pixels.
-        batch: How many images of one framed shape go through the network together; no figure depends on it.
+        batch: Largest number of images of one framed shape in a forward pass; it changes no figure.
         device: ``auto``, ``cpu``, ``cuda``, ...
         precision: ``float32`` (also ``auto``), or ``bfloat16`` and ``float16`` by autocast.
-        skip_broken: Count the images that cannot be read in place of refusing; figures are of the rest.
+        skip_broken: Leaves out images that cannot be read, and counts them, instead of raising.
 
     Raises:
-        ChoiceError: no such source, no images, a folder that is no class, or a setting out of range.
-        ImageError: an image that cannot be read; accuracy of the rest would not be that of the set.
+        ChoiceError: a folder that is no class of the model, or a setting out of range.
+        DataError: a source is missing or damaged, or holds no images that can be read.
+        ImageError: an image cannot be read; the accuracy of the others would not be that of the set.
     """
-    if batch < 1:
-        raise ChoiceError(f"batch is {batch}; choose at least 1 image.")
-    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     side, precision = input_size(model.preprocess, framing, size), find_precision(precision)
-    where = find_device(device)
-    found = find_samples(paths, only)
-    classes = class_indices(found.folders, model.labels)
-    asked = _Asked(model, where, precision, classes, {classes[one.folder] for one in found.samples})
+    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    found = find_labelled(paths, only)
     broken: dict[str, str] | None = {} if skip_broken else None
-    with eval_mode(asked.network), torch.inference_mode():
-        frames = _frames(track(found.samples), model, framing, size, broken)
-        answers = [
-            answer
-            for many in batches_of_one_shape(frames, lambda one: one[1].array.shape, batch)
-            for answer in asked.answers(many)
-        ]
-    if not answers:
-        raise ChoiceError(f"None of the {len(found.samples)} images can be read.")
-    ece, confused = _with_torchmetrics(answers, model.labels)
-    count = len(answers)
+    predictions = list(
+        predict_set(
+            model,
+            found,
+            framing,
+            track,
+            size=size,
+            batch=batch,
+            device=device,
+            precision=precision,
+            broken=broken,
+        )
+    )
+    if not predictions:
+        raise DataError(f"None of the {len(found.files)} images can be read.")
+    ece, confused = _with_torchmetrics(predictions, model.labels)
+    count = len(predictions)
     return Evaluation(
         images=count,
-        top1=sum(one.first == one.truth for one in answers) / count,
-        top5=sum(one.in_top for one in answers) / count,
-        top1_among=sum(one.among == one.truth for one in answers) / count,
-        per_class=_per_class(answers, found.folders),
+        top1=sum(p.predicted == p.truth for p in predictions) / count,
+        top5=sum(p.in_top_k for p in predictions) / count,
+        top1_among=sum(p.among == p.truth for p in predictions) / count,
+        per_class=_per_class(predictions, found.folders),
         framing=framing,
         size=side,
         precision=precision,
-        sets=[one.resolve().name for one in found.sources],
+        sets=[source.resolve().name for source in found.sources],
         only=only,
         skipped=len(broken or {}),
         broken=broken or {},
@@ -139,72 +150,114 @@ def evaluate(
     )
 
 
+def predict_set(
+    model: Model,
+    images: LabelledSet,
+    framing: str = "center",
+    track: Callable[[list[ImageFile]], Files] = iter,
+    *,
+    size: int | None = None,
+    batch: int = 16,
+    device: str = "auto",
+    precision: str = "auto",
+    broken: dict[str, str] | None = None,
+) -> Iterator[Prediction]:
+    """Predictions for the images of a labelled set; the other arguments are those of ``evaluate``.
+
+    Args:
+        model: The classifier.
+        images: From ``find_labelled``.
+        framing: ``center`` or ``whole``.
+        track: Wraps the list of images.
+        size: Another input size than the network's own, in pixels.
+        batch: Largest number of images in a forward pass.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        precision: As in ``evaluate``.
+        broken: Receives the paths of images that cannot be read, with the reasons; None raises instead.
+
+    Returns:
+        One prediction per readable image; images of one shape follow each other, so that the order may differ
+        from that of the set.
+
+    Raises:
+        SGEError: as ``evaluate``.
+    """
+    if batch < 1:
+        raise ChoiceError(f"batch is {batch}; choose at least 1 image.")
+    classes = class_indices(images.folders, model.labels)
+    classifier = _Classifier(
+        model,
+        find_device(device),
+        find_precision(precision),
+        classes,
+        {classes[f.folder] for f in images.files},
+    )
+    with eval_mode(classifier.network), torch.inference_mode():
+        frames = _frames(track(images.files), model, framing, size, broken)
+        for framed in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
+            yield from classifier.predict(framed)
+
+
 def _frames(
-    samples: Samples, model: Model, framing: str, size: int | None, broken: dict[str, str] | None
-) -> Iterator[tuple[Sample, Frame]]:
-    for sample, content in contents(samples):
-        try:
-            if isinstance(content, ImageError):
-                raise content
-            yield sample, frame(decode(content), model.preprocess, framing, size)
-        except ImageError as error:
-            name = str(sample.source / sample.name)
-            if broken is None:
-                raise type(error)(f"{name}: {error}") from error
-            broken[name] = str(error)
+    files: Files, model: Model, framing: str, size: int | None, broken: dict[str, str] | None
+) -> Iterator[tuple[ImageFile, Frame]]:
+    for file, image in decode_files(files):
+        if not isinstance(image, ImageError):
+            yield file, frame(image, model.preprocess, framing, size)
+        elif broken is None:
+            raise type(image)(f"{file.path}: {image}") from image
+        else:
+            broken[str(file.path)] = str(image)
 
 
-Framed = list[tuple[Sample, Frame]]
-
-
-class _Asked:
-    """The network on its device, asked for classes alone: no masks, no parts."""
+class _Classifier:
+    """A network on its device that computes logits only."""
 
     def __init__(
         self, model: Model, device: torch.device, precision: str, classes: dict[str, int], own: set[int]
     ) -> None:
-        self.network = model.network.to(device)
-        self.labels, self.device, self.precision, self.classes = model.labels, device, precision, classes
+        self.network, self.labels = model.network.to(device), model.labels
+        self.device, self.precision, self.classes = device, precision, classes
         self.own = torch.tensor(sorted(own))
 
-    def answers(self, framed: Framed) -> list[_Answer]:
-        stacked = torch.stack([torch.from_numpy(one.array) for _, one in framed]).to(self.device)
+    def predict(self, framed: list[tuple[ImageFile, Frame]]) -> list[Prediction]:
+        batch = torch.from_numpy(np.stack([item.array for _, item in framed])).to(self.device)
         with autocast(self.device, self.precision):
-            logits: Tensor = self.network(stacked)
+            logits: Tensor = self.network(batch)
         logits = logits.float().cpu()
-        if logits.shape[1] != len(self.labels):
-            raise ChoiceError(
-                f"The network tells {logits.shape[1]} classes apart, and {len(self.labels)} labels are given. Give the "
-                "Model a label for each class."
-            )
+        check_labels(self.labels, logits.shape[1])
         if not logits.isfinite().all():
             raise ChoiceError(
-                f"The network answers with no finite number in {self.precision}. Choose another precision."
+                f"The network's logits are not finite in {self.precision}. Choose another precision."
             )
-        temperature = torch.tensor([[one.temperature] for _, one in framed])
+        temperature = torch.tensor([[item.temperature] for _, item in framed])
         confidence = (logits / temperature).softmax(1).amax(1)
-        # Of logits, whose order is that of the probabilities: those of a very sure network tie at 0.
-        ranked = logits.topk(min(TOP, logits.shape[1])).indices.tolist()
+        # Logits and not probabilities are ranked: the small probabilities of a confident network are all 0.
+        ranked = logits.topk(min(TOP_K, logits.shape[1])).indices.tolist()
         among = self.own[logits[:, self.own].argmax(1)]
-        truths = [self.classes[sample.folder] for sample, _ in framed]
+        truths = [self.classes[file.folder] for file, _ in framed]
         return [
-            _Answer(truth, ranked[i][0], int(among[i]), truth in ranked[i], float(confidence[i]), one.folder)
-            for i, (truth, (one, _)) in enumerate(zip(truths, framed, strict=True))
+            Prediction(
+                file, truth, ranked[row][0], int(among[row]), truth in ranked[row], float(confidence[row])
+            )
+            for row, (truth, (file, _)) in enumerate(zip(truths, framed, strict=True))
         ]
 
 
-def _per_class(answers: list[_Answer], folders: list[str]) -> dict[str, float]:
-    hits: dict[str, list[bool]] = {name: [] for name in folders}
-    for one in answers:
-        hits[one.folder].append(one.first == one.truth)
-    return {name: sum(each) / len(each) for name, each in hits.items() if each}
+def _per_class(predictions: list[Prediction], folders: list[str]) -> dict[str, float]:
+    hits: dict[str, list[bool]] = {folder: [] for folder in folders}
+    for prediction in predictions:
+        hits[prediction.file.folder].append(prediction.predicted == prediction.truth)
+    return {folder: sum(values) / len(values) for folder, values in hits.items() if values}
 
 
-def _with_torchmetrics(answers: list[_Answer], labels: list[str]) -> tuple[float | None, Confusion | None]:
-    truth = torch.tensor([one.truth for one in answers])
-    first = torch.tensor([one.first for one in answers])
-    confidence = torch.tensor([one.confidence for one in answers], dtype=torch.float64)
+def _with_torchmetrics(
+    predictions: list[Prediction], labels: list[str]
+) -> tuple[float | None, Confusion | None]:
+    truth = torch.tensor([p.truth for p in predictions])
+    predicted = torch.tensor([p.predicted for p in predictions])
+    confidence = torch.tensor([p.confidence for p in predictions], dtype=torch.float64)
     try:
-        return calibration_error(confidence, first == truth), confusion(truth, first, labels)
+        return calibration_error(confidence, predicted == truth), confusion(truth, predicted, labels)
     except MissingPackageError:
         return None, None

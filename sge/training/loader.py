@@ -117,7 +117,8 @@ def standardized(maps: Tensor) -> Tensor:
     The biased deviation makes the mean product of two such maps their correlation.
     """
     cells = maps.shape[-2] * maps.shape[-1]
-    return standardize_maps(maps) * (cells / max(cells - 1, 1)) ** 0.5
+    scaled: Tensor = standardize_maps(maps) * (cells / max(cells - 1, 1)) ** 0.5
+    return scaled
 
 
 def collate(samples: list[Sample]) -> Sample:

@@ -67,9 +67,7 @@ class TeacherMaps(Sequence[TeacherOutput]):
 
     def __getitem__(self, i: int) -> TeacherOutput:  # type: ignore[override]
         logits, *similarity = (torch.from_numpy(values) for values in self._file.arrays(i))
-        maps = {
-            block: steps.float() * QUANTUM for block, steps in zip(self._blocks, similarity, strict=True)
-        }
+        maps = {block: steps.float() * QUANTUM for block, steps in zip(self._blocks, similarity, strict=True)}
         return TeacherOutput(logits.float(), maps)
 
 
@@ -117,9 +115,7 @@ def write_maps(
             numbers, pixels = zip(*group, strict=True)
             batch = normalize_batch(torch.stack(pixels), teacher.preprocess)
             logits, similarity = _outputs(teacher.network, batch, blocks, classes)
-            steps = [
-                (maps / QUANTUM).round().clamp(-128, 127).to(torch.int8).numpy() for maps in similarity
-            ]
+            steps = [(maps / QUANTUM).round().clamp(-128, 127).to(torch.int8).numpy() for maps in similarity]
             stored = [(logits / temperature).half().numpy(), *steps]
             for row, number in enumerate(numbers):
                 writer.add([values[row] for values in stored], number)

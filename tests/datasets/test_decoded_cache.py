@@ -1,81 +1,120 @@
-"""The store of decoded images: what is not a store is refused, what is broken is left out, pixels stay."""
+"""The cache of decoded images: damage is told, broken images are left out, pixels stay."""
 
 from __future__ import annotations
 
-import io
+import gzip
 import json
-import tarfile
 
 import numpy as np
 import pytest
+import torch
 
-from sge.datasets.decoded_cache import DecodedCache, images_in, write_cache
-from sge.errors import ChoiceError
+from sge.datasets.decoded_cache import (
+    DecodedCache,
+    ImageFiles,
+    cache_key,
+    evaluation_crop,
+    shrink,
+    write_cache,
+)
+from sge.datasets.labelled import decode_files, find_images
+from sge.errors import BrokenImageError, DataError, ImageNotFoundError
+from sge.images.decode import decode
+from sge.images.framing import Preprocess, frame, normalize
+from tests.datasets.test_labelled import tar
 from tests.drawn_images import encoded, noise, scene
 
 
-def as_tar(path, files):
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
+def images(**named):
+    return [(name, decode(encoded(image))) for name, image in named.items()]
 
 
-def test_paths_that_hold_no_images(tmp_path):
-    (tmp_path / "notes.txt").write_text("nothing")
-    for path in (tmp_path / "nowhere", tmp_path / "notes.txt"):
-        with pytest.raises(ChoiceError, match=r"is no folder, \.tar or image that can be read"):
-            list(images_in(path))
-    assert list(images_in(tmp_path)) == []
-    with pytest.raises(ChoiceError, match="no image to learn from"):
-        write_cache(tmp_path / "s", [("a.png", b"broken")])
+def test_no_image_that_can_be_read(tmp_path):
+    with pytest.raises(DataError, match="no image that can be read"):
+        write_cache(tmp_path / "s", [("a.png", BrokenImageError("It is broken."))])
     assert not (tmp_path / "s.json").exists()
 
 
-def test_a_damaged_archive(tmp_path):
-    path = as_tar(tmp_path / "a.tar", {"a.png": encoded(noise(64, 64)), "b.png": encoded(noise(64, 64))})
-    path.write_bytes(path.read_bytes()[:6000])
-    with pytest.raises(ChoiceError, match=r"a\.tar is no folder"):
-        list(images_in(path))
-
-
-@pytest.mark.parametrize("damage", ["gone", "cut", "no index", "odd index", "empty index"])
-def test_a_damaged_store(tmp_path, damage):
+@pytest.mark.parametrize("damage", ["cut", "no index", "no names"])
+def test_a_damaged_cache(tmp_path, damage):
     path, index = tmp_path / "s", tmp_path / "s.json"
-    write_cache(path, [("a", encoded(scene())), ("b", encoded(scene()))])
-    if damage == "gone":
-        path.unlink()
-    elif damage == "cut":
+    write_cache(path, images(a=scene(), b=scene()))
+    if damage == "cut":
         path.write_bytes(path.read_bytes()[:-1])
     elif damage == "no index":
         index.unlink()
     else:
-        index.write_text(json.dumps([] if damage == "odd index" else {}))
-    with pytest.raises(ChoiceError, match="Make it again"):
+        index.write_text(json.dumps(json.loads(index.read_text()) | {"facts": {}}))
+    with pytest.raises(DataError, match=r"Delete s\.json"):
         DecodedCache(path)
 
 
+def test_a_cache_of_other_images(tmp_path):
+    write_cache(tmp_path / "s", images(a=scene()), key="one")
+    with pytest.raises(DataError, match="other images"):
+        DecodedCache(tmp_path / "s", key="two")
+    assert DecodedCache(tmp_path / "s", key="one").key == "one"
+
+
 def test_pixels_stay_and_broken_images_are_left_out(tmp_path):
-    one, other = noise(48, 32, 1), noise(20, 40, 2)
+    first, second = noise(48, 32, 1), noise(20, 40, 2)
     (tmp_path / "in" / "deep").mkdir(parents=True)
-    (tmp_path / "in" / "a.png").write_bytes(encoded(one))
-    (tmp_path / "in" / "deep" / "b.PNG").write_bytes(encoded(other))
+    (tmp_path / "in" / "a.png").write_bytes(encoded(first))
+    (tmp_path / "in" / "deep" / "b.PNG").write_bytes(encoded(second))
     (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     done: list[int] = []
-    failed = write_cache(tmp_path / "s", images_in(tmp_path / "in"), done.append)
-    store = DecodedCache(tmp_path / "s")
-    assert store.names == ["a.png", "deep/b.PNG"]
+    found = ((file.name, image) for file, image in decode_files(find_images(tmp_path / "in")))
+    failed = write_cache(tmp_path / "s", found, done.append)
+    cache = DecodedCache(tmp_path / "s")
+    assert cache.names == ["a.png", "deep/b.PNG"]
     assert [line.partition(":")[0] for line in failed] == ["broken.jpg"]
+    assert cache.skipped == failed
     assert done == [1, 2]
-    assert np.array_equal(store[0].permute(1, 2, 0), np.asarray(one))
-    assert store[1].shape == (3, 30, 20)  # cropped to 1.5 times the shorter side
-    assert DecodedCache(tmp_path / "s", [1, 1, 0]).names == ["deep/b.PNG", "deep/b.PNG", "a.png"]
-    archived = as_tar(tmp_path / "a.tar", {"x/a.png": encoded(one), "x/readme": b"no"})
-    assert [name for name, _ in images_in(archived)] == ["x/a.png"]
+    assert np.array_equal(cache[0].permute(1, 2, 0), np.asarray(first))
+    assert cache[1].shape == (3, 30, 20)  # cropped to 1.5 times the shorter side
+    some = DecodedCache(tmp_path / "s", [1, 1, 0])
+    assert some.names == ["deep/b.PNG", "deep/b.PNG", "a.png"]
+    assert torch.equal(some[2], cache[0])
 
 
-def test_large_images_are_made_smaller(tmp_path):
-    write_cache(tmp_path / "s", [("wide", encoded(noise(1200, 400)))])
-    assert DecodedCache(tmp_path / "s")[0].shape == (3, 256, 384)
+def test_large_images_are_resized():
+    assert shrink(noise(1200, 400)).size == (384, 256)
+
+
+def test_an_evaluation_crop_is_the_frame_that_evaluation_sees():
+    preprocess = Preprocess(size=64, resize=80, interpolation="bicubic")
+    image = decode(encoded(noise(500, 300)))
+    crop = np.asarray(evaluation_crop(preprocess)(image.rgb))
+    np.testing.assert_array_equal(normalize(crop, preprocess), frame(image, preprocess, "center").array)
+
+
+def test_a_compressed_archive_cannot_be_read_in_any_order(tmp_path):
+    path = tar(tmp_path / "a.tar", [("a.png", encoded(noise(8, 8)))])
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match="compressed"):
+        ImageFiles(find_images(tmp_path / "a.tar.gz"))
+
+
+def test_files_give_what_the_cache_gives(tmp_path):
+    path = tar(tmp_path / "a.tar", [(f"{i}.png", encoded(noise(300 + i, 280, i))) for i in range(3)])
+    write_cache(tmp_path / "s", ((file.name, image) for file, image in decode_files(find_images(path))))
+    cache, files = DecodedCache(tmp_path / "s"), ImageFiles(find_images(path))
+    assert files.names == cache.names
+    assert all(torch.equal(files[i], cache[i]) for i in range(3))
+
+
+def test_a_file_that_is_gone(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(noise(8, 8)))
+    files = ImageFiles(find_images(tmp_path))
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(ImageNotFoundError):
+        files[0]
+
+
+def test_the_key_changes_with_files_and_settings(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"1")
+    key = cache_key([tmp_path], size=3)
+    assert key == cache_key([tmp_path], size=3)
+    assert key != cache_key([tmp_path], size=4)
+    (tmp_path / "b.png").write_bytes(b"")
+    assert key != cache_key([tmp_path], size=3)

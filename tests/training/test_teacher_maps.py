@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from sge.datasets.batching import normalize_batch
 from sge.datasets.decoded_cache import DecodedCache, write_cache
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, DataError
+from sge.images.decode import decode
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
 from sge.nn.capture import MaskCapture
@@ -31,7 +33,7 @@ def teacher():
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "images"
-    write_cache(path, [(f"c/{i}.png", encoded(noise(w, h, i))) for i, (w, h) in enumerate(SIZES)])
+    write_cache(path, [(f"c/{i}.png", decode(encoded(noise(w, h, i)))) for i, (w, h) in enumerate(SIZES)])
     return DecodedCache(path)
 
 
@@ -52,42 +54,38 @@ def test_a_teacher_without_average_and_linear_layer(store, tmp_path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(ChoiceError, match="cannot be used"):
+    with pytest.raises(DataError, match="cannot be used"):
         TeacherMaps(tmp_path / "maps", "key")
 
 
 def test_of_other_images_or_another_teacher(written, teacher, store):
-    with pytest.raises(ChoiceError, match="belongs to other images"):
+    with pytest.raises(DataError, match="made from other images"):
         TeacherMaps(written, "another key")
     assert maps_key(teacher, store, BLOCKS, CLASSES) != maps_key(teacher, store, BLOCKS, [1, 3])
 
 
 def test_cut_off(written, teacher, store):
     written.write_bytes(written.read_bytes()[:-1])
-    with pytest.raises(ChoiceError, match="cut off"):
+    with pytest.raises(DataError, match="cut off"):
         TeacherMaps(written, maps_key(teacher, store, BLOCKS, CLASSES))
 
 
 def test_an_index_of_another_form(written):
     index = written.with_name("maps.json")
     index.write_text(json.dumps({"key": "key"}))
-    with pytest.raises(ChoiceError, match="cannot be used"):
+    with pytest.raises(DataError, match="cannot be used"):
         TeacherMaps(written, "key")
 
 
-def test_the_mean_over_places_is_what_the_teacher_says(written, teacher, store):
+def test_the_mean_over_positions_is_the_logit_of_the_teacher(written, teacher, store):
     maps = TeacherMaps(written, maps_key(teacher, store, BLOCKS, CLASSES))
     assert len(maps) == len(SIZES)
-    mean, std = (
-        255 * torch.tensor(v).view(3, 1, 1) for v in (teacher.preprocess.mean, teacher.preprocess.std)
-    )
     for i in range(len(SIZES)):
-        image = (store[i].float() - mean) / std
         with torch.no_grad(), MaskCapture(teacher.network) as seen:
-            logits = teacher.network(image[None])[0]
-        said = maps[i].logits.mean((1, 2))
-        assert torch.allclose(said, logits[CLASSES] / 0.5, rtol=2e-2, atol=2e-2)
+            logits = teacher.network(normalize_batch(store[i][None], teacher.preprocess))[0]
+        stored = maps[i].logits.mean((1, 2))
+        assert torch.allclose(stored, logits[CLASSES] / 0.5, rtol=2e-2, atol=2e-2)
         for block in BLOCKS:
-            wanted = seen.similarity[block][0]
-            assert maps[i].similarity[block].shape == wanted.shape
-            assert (maps[i].similarity[block] - wanted.clamp(-8, 7.9)).abs().max() < QUANTUM
+            expected = seen.similarity[block][0]
+            assert maps[i].similarity[block].shape == expected.shape
+            assert (maps[i].similarity[block] - expected.clamp(-8, 7.9)).abs().max() < QUANTUM
