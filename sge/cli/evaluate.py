@@ -18,7 +18,7 @@ from rich.text import Text
 from sge.cli.analyze import DeviceOption, FramingChoice, FramingOption, ModelOption
 from sge.cli.console import messages, results
 from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import Sample
+from sge.datasets.labelled import ImageFile
 from sge.errors import MissingPackageError
 from sge.evaluation.accuracy import Evaluation, evaluate
 from sge.evaluation.calibration import require_torchmetrics
@@ -27,11 +27,11 @@ from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import load_model
 
 SHOWN = 40
-"""Rows of classes in the table; of more, the worst are shown. JSON has them all."""
+"""Number of classes in the table; if there are more, the worst are shown. JSON has all of them."""
 
 
 class Precision(StrEnum):
-    """How exactly the network computes."""
+    """Number format of the forward pass."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -43,7 +43,7 @@ Sets = Annotated[
     list[Path],
     typer.Argument(
         metavar="SET...",
-        help="Folders that hold one folder a class, named by WordNet id, label or number; "
+        help="Folders that hold one folder per class, named by WordNet id, label or number; "
         "or .tar files with members CLASS/name.jpg.",
     ),
 ]
@@ -58,14 +58,14 @@ def evaluate_sets(
         typer.Option(min=MIN_SIZE, max=MAX_SIZE, help="Pixels, in place of the network's own input size."),
     ] = None,
     only: Annotated[str | None, typer.Option(help="Keep images whose file name contains this.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of one shape together; changes speed.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Images of one shape in a forward pass; changes the speed only.")] = 16,
     precision: Annotated[Precision, typer.Option(help="auto is float32.")] = Precision.AUTO,
     device: DeviceOption = "auto",
     confusion: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix.")
     ] = None,
     skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Count broken images and go on; exits 1.")
+        bool, typer.Option("--skip-broken", help="Leave out and count images that cannot be read; exits 1.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -99,14 +99,14 @@ def evaluate_sets(
         raise typer.Exit(1)
 
 
-def _progress(samples: list[Sample]) -> Iterator[Sample]:
+def _progress(files: list[ImageFile]) -> Iterator[ImageFile]:
     yield from track(
-        samples, description="images", console=messages, transient=True, disable=not messages.is_terminal
+        files, description="images", console=messages, transient=True, disable=not messages.is_terminal
     )
 
 
 def _check_target(path: Path) -> None:
-    """Before the images are looked at, which may take hours."""
+    """Checks the file of the plot before the images are evaluated, which may take hours."""
     folder = path.absolute().parent
     if path.suffix.lower() != ".png":
         reason = "its name does not end in .png"
@@ -126,7 +126,7 @@ def _protocol(result: Evaluation) -> str:
 
 
 def _short(model: str) -> str:
-    """An image that is shown around need not say where on this machine a file lies."""
+    """The last two components of a path: the plot may be published, and the others say where a file is on this machine."""
     return "/".join(Path(model).parts[-2:])
 
 
@@ -151,7 +151,7 @@ def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
     table.add_section()
     shown = list(result.per_class.items())
     if len(shown) > SHOWN:
-        shown = sorted(shown, key=lambda one: one[1])[:SHOWN]
+        shown = sorted(shown, key=lambda item: item[1])[:SHOWN]
         table.add_row(f"the {SHOWN} worst of {len(result.per_class)} classes; --json has all:", "")
     classes = class_indices([name for name, _ in shown], labels)
     for name, value in shown:
@@ -161,7 +161,7 @@ def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
 
 
 def _report(result: Evaluation) -> None:
-    """What is not in the figures, on stderr."""
+    """Lists on stderr what the figures leave out."""
 
     def say(text: str) -> None:
         messages.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Paths, folders and globs to images; and a loop over them that one bad file does not end."""
+"""Resolves paths, folders and globs to images, and loops over them without ending at a bad file."""
 
 from __future__ import annotations
 
@@ -11,70 +11,76 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sge.cli.console import messages
+from sge.datasets.labelled import find_images
 from sge.errors import ImageNotFoundError, SGEError
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"})
-"""What is taken from a folder; a file that is named itself is always tried."""
-
 
 @dataclass(frozen=True)
 class Input:
-    """One image to look at."""
+    """One image of the command line."""
 
     path: Path
     relative: Path
-    """Below the folder that was named; the file name alone for a file."""
-    lacks: str | None = None
-    """Why there is nothing to look at: a folder or glob without images, which is reported like a bad file."""
+    """Path below the named folder; the file name for a named file."""
+    missing: str | None = None
+    """Why there is no image: a folder or glob without any, which is reported like a bad file."""
 
 
 def find(arguments: list[str]) -> list[Input]:
-    """Files, folders (with everything below) and quoted globs, in order, each file once.
+    """Lists the images of files, folders with all their subfolders, and quoted globs.
 
-    A path that is not there stays in the list, so that it is reported with the others.
+    Args:
+        arguments: As the user wrote them. From a folder only image files are taken; a file that is named itself
+            is always tried.
+
+    Returns:
+        The images in order, each file once. A path that does not exist stays in the list, so that it is reported
+        with the other failures.
+
+    Raises:
+        typer.BadParameter: no argument gives an image.
     """
     found: dict[Path, Input] = {}
     for argument in arguments:
         path = Path(argument).expanduser()
         if path.is_dir():
-            inputs = [
-                Input(one, one.relative_to(path)) for one in sorted(path.rglob("*")) if _is_image(one)
-            ] or [Input(path, Path(path.name), "there are no images in this folder.")]
+            inputs = [Input(file.path, Path(file.name)) for file in find_images(path)] or [
+                Input(path, Path(path.name), "there are no images in this folder.")
+            ]
         elif not path.exists() and glob.has_magic(argument):
-            matches = sorted(Path(one) for one in glob.glob(str(path), recursive=True))
-            inputs = [Input(one, Path(one.name)) for one in matches if one.is_file()] or [
+            matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+            inputs = [Input(match, Path(match.name)) for match in matches if match.is_file()] or [
                 Input(path, Path(path.name), "no file matches.")
             ]
         else:
             inputs = [Input(path, Path(path.name))]
-        for one in inputs:
-            found.setdefault(one.path.resolve(), one)
-    if all(one.lacks for one in found.values()):
+        for item in inputs:
+            found.setdefault(item.path.resolve(), item)
+    if all(item.missing for item in found.values()):
         raise typer.BadParameter(
             f"No images in {', '.join(arguments)}. Name files, or a folder that holds some."
         )
     return list(found.values())
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-
-
 def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
-    """Does the work for every image, with progress on stderr; lists what failed and exits 1 if any did."""
+    """Calls ``work`` for every image, with a progress bar on stderr.
+
+    Raises:
+        typer.Exit: some images failed; they are listed on stderr, and the exit status is 1.
+    """
     failed: list[tuple[Path, str]] = []
-    for one in _with_progress(inputs):
-        if one.lacks:
-            failed.append((one.path, one.lacks))
+    for item in _with_progress(inputs):
+        if item.missing:
+            failed.append((item.path, item.missing))
             continue
         try:
-            work(one)
+            work(item)
         except ImageNotFoundError:
-            failed.append((one.path, "there is no such file."))
-        except BrokenPipeError:  # who reads the results has gone, and no image is to blame
+            failed.append((item.path, "there is no such file."))
+        except BrokenPipeError:  # The reader of the results has gone; the image is not at fault.
             raise
         except (SGEError, OSError) as error:
-            failed.append((one.path, str(error)))
+            failed.append((item.path, str(error)))
     if failed:
         messages.print(f"{len(inputs) - len(failed)} done, {len(failed)} failed:", style="bold")
         for path, reason in failed:
