@@ -14,7 +14,8 @@ from rich.table import Table
 
 from sge.cli.analyze import AsJson, DeviceOption, ModelOption, Paths
 from sge.cli.console import messages, results
-from sge.cli.inputs import SUFFIXES, Input, find, for_each
+from sge.cli.inputs import Input, find, for_each
+from sge.datasets.labelled import find_images
 from sge.errors import FinderError
 from sge.lens.lens import Lens
 from sge.models.names import DEFAULT_MODEL
@@ -38,7 +39,7 @@ Nothing = Annotated[
 def _images(labels: Path, without: Path | None) -> list[Labelled]:
     images = read_labels(labels)
     if without is not None:
-        files = sorted(one for one in without.glob("*") if one.suffix.lower() in SUFFIXES)
+        files = [file.path for file in find_images(without)] if without.is_dir() else []
         if not files:
             raise FinderError(f"There are no images in {without}. Name a folder that holds some.")
         images += [without_parts(file) for file in files]
