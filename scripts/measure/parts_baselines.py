@@ -45,7 +45,7 @@ def lens_of(kind: str) -> Lens:
 
 def sge_modules(network: nn.Module):
     """Block name and SGE module of each block."""
-    from sge.nn.capture import sge_blocks
+    from sge.nn.blocks import sge_blocks
 
     return sge_blocks(network).items()
 

@@ -17,7 +17,7 @@ from sge.evaluation.accuracy import evaluate
 from sge.images.decode import decode
 from sge.images.framing import frame
 from sge.models.names import DOGS_MODEL
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 
 DEV = DATA / "dogs_dev.tar"
 UNSEEN = "ILSVRC2012_val"

@@ -22,7 +22,7 @@ from sge.datasets.imagenet import class_indices
 from sge.images.decode import decode
 from sge.images.framing import frame
 from sge.models.registry import pretrained_model
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 from sge.training.mask_losses import openness
 
 DATA = SHARED / "data"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
-from sge.errors import CaptureError
+from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.nn.module import SpatialGroupEnhance
 
 SpatialModule = SpatialGroupEnhance | BottleneckAttention | ConvolutionalBlockAttention
 """What has a ``gate`` whose output is a map over space, and a number of ``groups``."""
 _WRAPPERS = ("sge", "se", "cbam", "drop_path")
-_AROUND = ("_orig_mod", "module")
-"""What torch.compile and DataParallel put in front of every name."""
+"""Names of the modules inside a block that hold its attention."""
+_COMPILED = "_orig_mod"
+"""torch.compile puts this name between a compiled module and what is inside it."""
+_PARALLEL = "module"
+"""DataParallel puts this name in front of every name."""
 
 
 def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
@@ -33,11 +38,23 @@ def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     return {name: paths[path] for name, path in _shortened(list(paths)).items()}
 
 
+def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, SpatialModule]:
+    """The spatial blocks of the given names, in the order of the network; all of them for None.
+
+    Raises:
+        UnknownBlockError: The network has no block of a given name; the message lists the names.
+    """
+    known = spatial_blocks(network)
+    if unknown := [name for name in names or () if name not in known]:
+        raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
+    return known if names is None else {name: known[name] for name in known if name in names}
+
+
 def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     """``spatial_blocks`` of a network that has some.
 
     Raises:
-        CaptureError: the network makes no spatial maps.
+        CaptureError: The network has no spatial maps.
     """
     if not (blocks := spatial_blocks(network)):
         raise CaptureError(
@@ -52,17 +69,24 @@ def inactive_groups(module: SpatialModule) -> int:
     return int((module.weight == 0).sum()) if isinstance(module, SpatialGroupEnhance) else 0
 
 
+def is_compiled(network: nn.Module) -> bool:
+    """Whether torch.compile compiled the network or a module in it."""
+    return any(
+        hasattr(module, _COMPILED) or module._compiled_call_impl is not None for module in network.modules()
+    )
+
+
 def _shortened(paths: list[str]) -> dict[str, str]:
-    """Short name to path; where one block carries several, each keeps its whole path."""
-    short = {path: _block_of(path) for path in paths}
+    clean = {path: [name for name in path.split(".") if name not in ("", _COMPILED)] for path in paths}
+    short = {path: _block_of(names) for path, names in clean.items()}
     taken = list(short.values())
-    return {path if taken.count(short[path]) > 1 else short[path]: path for path in paths}
+    return {".".join(clean[path]) if taken.count(short[path]) > 1 else short[path]: path for path in paths}
 
 
-def _block_of(path: str) -> str:
-    trimmed = path.split(".")[:-1]
-    while len(trimmed) > 1 and trimmed[0] in _AROUND:
+def _block_of(names: list[str]) -> str:
+    trimmed = names[:-1]
+    while len(trimmed) > 1 and trimmed[0] == _PARALLEL:
         trimmed.pop(0)
     while len(trimmed) > 1 and trimmed[-1] in _WRAPPERS:
         trimmed.pop()
-    return ".".join(trimmed) or path or "sge"
+    return ".".join(trimmed or names) or "sge"

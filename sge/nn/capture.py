@@ -1,10 +1,19 @@
-"""Reads the masks that a forward pass makes, and leaves the network as it was."""
+"""Reads masks, similarity, inputs and outputs of modules during a forward pass; the one reader of hooks.
+
+A capture belongs to the forward passes of the thread that opened it. Several threads may read one network at the
+same time, each with a capture of its own: a pass is recorded only by captures of the thread in which it runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,53 +21,100 @@ from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
-from sge.nn.blocks import SpatialModule, require_spatial_blocks, sge_blocks, spatial_blocks
+from sge.nn.blocks import is_compiled, named_blocks, require_spatial_blocks, spatial_blocks
+from sge.nn.hooks import after_forward, before_forward
 from sge.nn.module import standardize_maps
 
-__all__ = ["MaskCapture", "sge_blocks", "spatial_blocks"]
+_OPEN: ContextVar[tuple[Capture, ...]] = ContextVar("open captures", default=())
+"""Captures that are open in this thread or asyncio task. A thread that copied the context may see those of another."""
+
+Value = TypeVar("Value")
 
 
-class MaskCapture:
-    """Records similarity and mask of SGE blocks while it is open; of CBAM and BAM, their one map a block.
+@dataclass
+class _Records:
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    similarity: dict[str, Tensor] = field(default_factory=dict)
+    energy: dict[str, Tensor] = field(default_factory=dict)
+    channels: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    elsewhere: bool = False
+    """Whether another thread, which has no capture of its own, called a module that is read here."""
 
-    ``with MaskCapture(network) as seen: network(x)`` and then ``seen.masks["layer3.5"]``. Of several forward
-    passes the last is kept. Captures nest; hooks are removed on leaving, also by an exception.
+
+class Capture:
+    """Context manager that records what modules of a network compute in the forward passes inside it.
+
+    ``with Capture(network, outputs=["layer4"]) as seen: network(x)``, then ``seen.masks["layer3.5"]`` and
+    ``seen.outputs["layer4"]``. Of several passes the last one is kept. Captures nest. The hooks are removed on leaving,
+    also after an exception; copies and pickles of the network made inside do not have them.
+
+    A pass that runs partly in other threads (DataParallel, halves of a batch in a thread pool) is never recorded in
+    part: reading its results raises ``CaptureError``.
 
     Args:
-        network: Any network with SGE, CBAM or BAM modules in it. The two have no similarity of their own: their
-            map's logits, normalised as SGE's are, stand for it.
-        blocks: Names of the blocks to record; all by default.
-        energy: Also record each group's share of the block's squared output.
+        network: The network to read.
+        blocks: Names of the SGE, CBAM and BAM blocks whose maps are recorded; None records all that there are, an
+            empty sequence none.
+        energy: Also record each group's fraction of the block's squared output.
+        inputs: Paths of modules whose first positional input is recorded before the module runs.
+        outputs: Paths of modules whose output is recorded.
+        grad: Record the tensors themselves, with their graph. Otherwise they are detached and cloned, because later
+            layers may work in place on the same memory.
+        reduce: Applied at once to each recorded input and output that is a tensor; only its result is kept.
+        rows: Batch size of the passes inside. Maps with another number of rows are then refused when they are read, and
+            passes of other threads through the same network are ignored. Without it, a pass in another thread that has
+            no capture of its own makes the capture unreadable, because it may be a part of the batch.
 
     Raises:
-        CaptureError: the network makes no spatial maps.
-        UnknownBlockError: a name that the network has not; the message lists the names.
+        UnknownBlockError: The network has no block or module of a given name.
     """
 
     def __init__(
-        self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
+        self,
+        network: nn.Module,
+        blocks: Sequence[str] | None = None,
+        *,
+        energy: bool = False,
+        inputs: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+        grad: bool = False,
+        reduce: Callable[[Tensor], Tensor] | None = None,
+        rows: int | None = None,
     ) -> None:
-        blocks = [blocks] if isinstance(blocks, str) else blocks
-        known = require_spatial_blocks(network)
-        if blocks is not None and not blocks:
-            raise UnknownBlockError(f"No block is named; there are: {', '.join(known)}.")
-        if unknown := [name for name in blocks or () if name not in known]:
-            raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
-        self._modules = known if blocks is None else {name: known[name] for name in known if name in blocks}
-        self._compiled = hasattr(network, "_orig_mod")
-        self._energy_wanted = energy
+        self._blocks = named_blocks(network, blocks)
+        self._inputs = {path: _submodule(network, path) for path in inputs}
+        self._outputs = {path: _submodule(network, path) for path in outputs}
+        self._energy = energy
+        self._grad = grad
+        self._reduce = reduce
+        self._rows = rows
+        self._members = frozenset(network.modules())
+        self._compiled = is_compiled(network)
         self._handles: list[RemovableHandle] = []
-        self._masks: dict[str, Tensor] = {}
-        self._similarity: dict[str, Tensor] = {}
-        self._energy: dict[str, Tensor] = {}
-        self._channels: dict[str, int] = {}
+        self._thread = 0
+        self._records = _Records()
 
-    def __enter__(self) -> MaskCapture:
-        for recorded in (self._masks, self._similarity, self._energy, self._channels):
-            recorded.clear()  # Opened again, it must not show what an earlier pass has left.
-        for name, module in self._modules.items():
-            self._handles.append(module.gate.register_forward_hook(self._gate_hook(name)))
-            self._handles.append(module.register_forward_hook(self._module_hook(name)))
+    def __enter__(self) -> Self:
+        if self._handles:
+            raise CaptureError("This capture is open already. Make one capture for each forward pass.")
+        self._records = _Records()
+        self._thread = threading.get_ident()
+        _OPEN.set((*_OPEN.get(), self))
+        for path, module in self._inputs.items():
+            self._handles.append(before_forward(module, self._reader(partial(self._read_input, path))))
+        for name, block in self._blocks.items():
+            is_map = isinstance(block.gate, MapGate)
+            self._handles.append(
+                after_forward(block.gate, self._reader(partial(self._read_gate, name, is_map)))
+            )
+            self._handles.append(
+                after_forward(block, self._reader(partial(self._read_block, name, block.groups)))
+            )
+        for path, module in self._outputs.items():
+            self._handles.append(after_forward(module, self._reader(partial(self._read_output, path))))
         return self
 
     def __exit__(
@@ -67,76 +123,177 @@ class MaskCapture:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        _OPEN.set(tuple(capture for capture in _OPEN.get() if capture is not self))
 
-    def _gate_hook(self, name: str) -> Any:
-        is_map = isinstance(self._modules[name].gate, MapGate)
+    def _reader(self, read: Callable[[tuple[Any, ...], Any], None]) -> Callable[[tuple[Any, ...], Any], None]:
+        def read_own_pass(inputs: tuple[Any, ...], output: Any) -> None:
+            here = [capture for capture in _OPEN.get() if capture._thread == threading.get_ident()]
+            if self in here:
+                read(inputs, output)
+            elif not any(
+                capture._handles and not self._members.isdisjoint(capture._members) for capture in here
+            ):
+                self._records.elsewhere = True
 
-        def read(_gate: nn.Module, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
-            # Clones, because what follows in the network may work in place on the same memory.
-            given = inputs[0].detach()
-            self._similarity[name] = _standardised(given) if is_map else given.clone()
-            self._masks[name] = mask.detach().clone()
+        return read_own_pass
 
-        return read
+    def _read_gate(self, name: str, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
+        given = inputs[0] if self._grad else inputs[0].detach()
+        self._records.similarity[name] = _standardized(given) if is_map else self._kept(given)
+        self._records.masks[name] = self._kept(mask)
 
-    def _module_hook(self, name: str) -> Any:
-        def read(module: SpatialModule, _inputs: Any, out: Tensor) -> None:
-            self._channels[name] = out.shape[1]
-            if self._energy_wanted:
-                power = out.detach().float().square().mean((2, 3))
-                by_group = power.reshape(len(power), module.groups, -1).sum(2)
-                self._energy[name] = by_group / by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
+    def _read_block(self, name: str, groups: int, _inputs: Any, output: Tensor) -> None:
+        self._records.channels[name] = output.shape[1]
+        if self._energy:
+            power = (output if self._grad else output.detach()).float().square().mean((2, 3))
+            by_group = power.reshape(len(power), groups, -1).sum(2)
+            total = by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
+            self._records.energy[name] = by_group / total
 
-        return read
+    def _read_input(self, path: str, inputs: tuple[Tensor, ...], _output: None) -> None:
+        self._records.calls[path] += 1
+        self._records.inputs[path] = self._reduced(inputs[0])
+
+    def _read_output(self, path: str, _inputs: Any, output: Any) -> None:
+        self._records.calls[path] += 1
+        self._records.outputs[path] = self._reduced(output) if isinstance(output, Tensor) else output
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        return tensor if self._grad else tensor.detach().clone()
+
+    def _reduced(self, tensor: Tensor) -> Tensor:
+        if self._reduce is None:
+            return self._kept(tensor)
+        return self._reduce(tensor if self._grad else tensor.detach())
 
     @property
     def masks(self) -> dict[str, Tensor]:
         """Block name to (N, G, h, w), between 0 and 1.
 
         Raises:
-            CaptureError: a recorded block has not fired.
+            CaptureError: No forward pass went through a recorded block, or its rows cannot be told apart.
         """
-        return self._all_of(self._masks)
+        return self._maps(self._records.masks)
 
     @property
     def similarity(self) -> dict[str, Tensor]:
-        """Block name to (N, G, h, w), mean 0 and unbiased deviation 1 in each map.
+        """Block name to (N, G, h, w) with mean 0 and unbiased standard deviation 1 in each map.
+
+        CBAM and BAM compute no similarity; the logits of their map, standardized over space, stand for it.
 
         Raises:
-            CaptureError: a recorded block has not fired.
+            CaptureError: No forward pass went through a recorded block, or its rows cannot be told apart.
         """
-        return self._all_of(self._similarity)
+        return self._maps(self._records.similarity)
 
     @property
     def energy(self) -> dict[str, Tensor]:
-        """Block name to (N, G): each group's share of the block's squared output, summing to 1.
+        """Block name to (N, G): each group's fraction of the block's squared output; a row sums to 1.
 
         Raises:
-            CaptureError: a recorded block has not fired, or the capture was not asked for energy.
+            CaptureError: No forward pass went through a recorded block, its rows cannot be told apart, or the capture
+                was opened without ``energy=True``.
         """
-        if not self._energy_wanted:
+        if not self._energy:
             raise CaptureError("Open the capture with energy=True to read the groups' share of the output.")
-        return self._all_of(self._energy)
+        return self._maps(self._records.energy)
 
     @property
     def channels(self) -> dict[str, int]:
         """Block name to the number of channels that its mask multiplies."""
-        return {name: self._channels[name] for name in self.masks}
+        return {name: self._records.channels[name] for name in self.masks}
 
-    def _all_of(self, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
-        if missing := [name for name in self._modules if name not in recorded]:
-            what_to_do = (
-                "A compiled network does not call what was hooked in later: call the original, network._orig_mod."
-                if self._compiled
-                else "Call the network within the with block, and name only blocks that it uses."
-            )
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """Module path to its first positional input.
+
+        Raises:
+            CaptureError: No forward pass went through a recorded module, or its rows cannot be told apart.
+        """
+        return self._complete(self._records.inputs, self._inputs)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Module path to its output, as a rule a tensor.
+
+        Raises:
+            CaptureError: No forward pass went through a recorded module, or its rows cannot be told apart.
+        """
+        return self._complete(self._records.outputs, self._outputs)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Path of each module of ``inputs`` and ``outputs`` to how often it was called while the capture was open."""
+        return {path: self._records.calls[path] for path in (*self._inputs, *self._outputs)}
+
+    def _maps(self, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
+        maps = self._complete(recorded, self._blocks)
+        for name, tensor in maps.items():
+            if self._rows is not None and len(tensor) != self._rows:
+                raise CaptureError(
+                    f"{name} was called with {len(tensor)} of {self._rows} images. Run each batch as one pass in one thread."
+                )
+        return maps
+
+    def _complete(self, recorded: dict[str, Value], wanted: Iterable[str]) -> dict[str, Value]:
+        if self._records.elsewhere and self._rows is None:
             raise CaptureError(
-                f"No forward pass has gone through {', '.join(missing)} inside this capture. {what_to_do}"
+                "Another thread called the network while this capture was open, so it cannot be told which images the "
+                "maps belong to. Call the network in the thread that opened the capture, and open a capture in each "
+                "thread that calls it."
             )
-        return {name: recorded[name] for name in self._modules}
+        if missing := [name for name in wanted if name not in recorded]:
+            raise CaptureError(
+                f"No forward pass has gone through {', '.join(missing)} inside this capture. {self._what_to_do()}"
+            )
+        return {name: recorded[name] for name in wanted}
+
+    def _what_to_do(self) -> str:
+        if self._compiled:
+            return (
+                "A compiled network does not call hooks that were added later: call it inside "
+                'torch.compiler.set_stance("force_eager"), or call the original, network._orig_mod.'
+            )
+        return (
+            "Call the network within the with block, in the same thread and without replicas (DataParallel), and name "
+            "only blocks that it uses."
+        )
 
 
-def _standardised(logits: Tensor) -> Tensor:
+class MaskCapture(Capture):
+    """Records similarity and mask of each SGE block, or the single map of each CBAM or BAM block, while it is open.
+
+    ``with MaskCapture(network) as seen: network(x)`` and then ``seen.masks["layer3.5"]``. Of several forward passes the
+    last one is kept. Captures nest; hooks are removed on leaving, also after an exception. Each thread that calls the
+    network needs a capture of its own (see ``Capture``).
+
+    Args:
+        network: Any network with SGE, CBAM or BAM modules in it.
+        blocks: Names of the blocks to record; all by default.
+        energy: Also record each group's fraction of the block's squared output.
+
+    Raises:
+        CaptureError: The network has no spatial maps.
+        UnknownBlockError: The network has no block of a given name; the message lists the names.
+    """
+
+    def __init__(
+        self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
+    ) -> None:
+        require_spatial_blocks(network)
+        if blocks is not None and not blocks:
+            raise UnknownBlockError(f"No block is named; there are: {', '.join(spatial_blocks(network))}.")
+        super().__init__(network, [blocks] if isinstance(blocks, str) else blocks, energy=energy)
+
+
+def _submodule(network: nn.Module, path: str) -> nn.Module:
+    try:
+        return network.get_submodule(path)
+    except AttributeError as error:
+        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from error
+
+
+def _standardized(logits: Tensor) -> Tensor:
     # The mean of equal large numbers is off by a rounding as large as eps; of equal zeros it is not.
     logits = logits.float()
     return standardize_maps(logits - logits[..., :1, :1])

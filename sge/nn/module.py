@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sge.errors import GroupsError, ShapeError
+from sge.nn.hooks import CapturableModule
 
 EPS = 1e-5
 INACTIVE_WEIGHT, INACTIVE_BIAS = 0.0, 1.0
@@ -75,7 +76,7 @@ def masked(x: Tensor, mask: Tensor) -> Tensor:
     return out
 
 
-class SpatialGate(nn.Module):
+class SpatialGate(CapturableModule):
     """Turns similarity into the mask (eq. 4-5); a module of its own so that a forward hook reads both.
 
     The parameters belong to the parent, whose state-dict keys are the paper's.
@@ -96,7 +97,7 @@ class SpatialGate(nn.Module):
         return torch.sigmoid(similarity * weight.to(dtype) + bias.to(dtype))
 
 
-class SpatialGroupEnhance(nn.Module):
+class SpatialGroupEnhance(CapturableModule):
     """The SGE module: multiplies each channel group by its own spatial mask.
 
     Two learned numbers a group, ``weight`` and ``bias``, each (1, G, 1, 1); at first 0 and 1, so that every

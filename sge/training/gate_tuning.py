@@ -22,7 +22,7 @@ from sge.errors import CaptureError, CheckpointError, ChoiceError, UnknownBlockE
 from sge.files import write_atomically
 from sge.images.framing import Preprocess
 from sge.models.checkpoint import digest
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 from sge.training.crops import crops
 from sge.training.gate_tuning_config import GateTuningConfig, Report
 from sge.training.mask_losses import (

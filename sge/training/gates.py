@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sge.nn.capture import MaskCapture, sge_blocks
+from sge.nn.blocks import sge_blocks
+from sge.nn.capture import MaskCapture
 from sge.nn.modes import eval_mode
 from sge.training.mask_losses import spread
 

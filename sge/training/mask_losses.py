@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 
 
 @dataclass

@@ -183,7 +183,7 @@ def _exported(path: Path) -> Path:
     """The shipped network as a file of the user's, its gates awake, so that it answers otherwise."""
     from sge.models.checkpoint import write_weights
     from sge.models.registry import load_model
-    from sge.nn.capture import sge_blocks
+    from sge.nn.blocks import sge_blocks
 
     model = load_model("sge_efficientnet_lite0")
     for module in sge_blocks(model.network).values():

@@ -15,11 +15,11 @@ import sge
 from sge.errors import BrokenImageError, CaptureError, ChoiceError, ImageError
 from sge.images.decode import decode
 from sge.images.framing import Preprocess, frame
-from sge.lens.lens import Lens
 from sge.lens import lens as lens_module
+from sge.lens.lens import Lens
 from sge.models.model import Card, Model
 from sge.nn import SpatialGroupEnhance
-from sge.nn.capture import sge_blocks
+from sge.nn.blocks import sge_blocks
 from sge.nn.modes import eval_mode
 from tests.conftest import ROOT
 from tests.drawn_images import encoded, noise, scene, turned

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn import SpatialGroupEnhance, insert_sge
-from sge.nn.capture import MaskCapture, sge_blocks
+from sge.nn.blocks import sge_blocks
+from sge.nn.capture import MaskCapture
 from sge.nn.module import group_similarity
 from tests.conftest import fill
 

@@ -10,7 +10,8 @@ import torch
 
 from sge.errors import CaptureError, CheckpointError, ChoiceError, UnknownBlockError
 from sge.images.framing import Preprocess
-from sge.nn.capture import MaskCapture, sge_blocks
+from sge.nn.blocks import sge_blocks
+from sge.nn.capture import MaskCapture
 from sge.training.crops import crops
 from sge.training.gate_tuning import learned_parameters, tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from sge.nn.attention.gate import MapGate
 from sge.nn.attention.se import REDUCTION
+from sge.nn.hooks import CapturableModule
 
 DILATION = 4
 
 
-class BottleneckAttention(nn.Module):
+class BottleneckAttention(CapturableModule):
     """Adds to the features themselves times a mask over channels and places (eq. 1-5); stands between stages.
 
     Channel and spatial logits are added before one sigmoid. The map that is shown is the sigmoid of the spatial

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from sge.nn.attention.gate import MapGate
 from sge.nn.attention.se import REDUCTION
+from sge.nn.hooks import CapturableModule
 
 KERNEL = 7
 
 
-class ConvolutionalBlockAttention(nn.Module):
+class ConvolutionalBlockAttention(CapturableModule):
     """First each channel by one number (eq. 2), then each place by one (eq. 3).
 
     Args:

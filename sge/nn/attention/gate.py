@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from sge.nn.hooks import CapturableModule
 
 
-class MapGate(nn.Module):
+class MapGate(CapturableModule):
     """Turns a map of logits into a mask; a module of its own so that a forward hook reads both."""
 
     def forward(self, logits: Tensor) -> Tensor:
