@@ -1,41 +1,41 @@
-// The page: its elements, and the sample that is open from the start.
+// Entry point of the page: defines its elements and opens the first sample.
 
-import "./sge-compare.js";
-import "./sge-controls.js";
-import "./sge-credit.js";
-import "./sge-intake.js";
-import "./sge-ladder.js";
-import "./sge-legend.js";
-import "./sge-messages.js";
-import "./sge-models.js";
-import "./sge-nameplate.js";
-import "./sge-picture.js";
-import "./sge-predictions.js";
-import "./sge-ranking.js";
-import "./sge-strip.js";
-import "./sge-takeaway.js";
-import "./sge-wall.js";
-import { followKeys } from "./keys.js";
-import { listSamples, want } from "./pictures.js";
-import { store } from "./store.js";
+import "./elements/sge-block-picker.js";
+import "./elements/sge-compare.js";
+import "./elements/sge-controls.js";
+import "./elements/sge-credit.js";
+import "./elements/sge-export.js";
+import "./elements/sge-filmstrip.js";
+import "./elements/sge-group-grid.js";
+import "./elements/sge-image.js";
+import "./elements/sge-legend.js";
+import "./elements/sge-messages.js";
+import "./elements/sge-model-name.js";
+import "./elements/sge-models.js";
+import "./elements/sge-predictions.js";
+import "./elements/sge-ranking.js";
+import "./elements/sge-upload.js";
+import { listenForKeys } from "./keyboard.js";
+import { listSamples, show } from "./state/images.js";
+import { store } from "./state/store.js";
 
-followKeys();
+listenForKeys();
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
-  if (store.picture && (detail.has("framing") || detail.has("model"))) want(store.state.current);
+  if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.current);
 });
 
-let pinsOwner = null;
+let modelOfPins = null;
 
-/** Blocks and pins belong to a model; another one begins with its own. */
+/** Blocks and pins belong to one model: another model starts with its own pins and opening block. */
 function changeModel() {
-  pinsOwner ??= store.picture?.analysis.model.name ?? null;
-  if (pinsOwner) store.keepPins(pinsOwner, store.state.pins);
-  pinsOwner = store.state.model;
+  modelOfPins ??= store.image?.analysis.model.name ?? null;
+  if (modelOfPins) store.keepPins(modelOfPins, store.state.pins);
+  modelOfPins = store.state.model;
   store.set({ signal: null, block: null, hover: null });
   store.setPins(store.pinsOf(store.state.model));
 }
 
-const samples = JSON.parse(document.querySelector("sge-strip").getAttribute("samples"));
+const samples = JSON.parse(document.querySelector("sge-filmstrip").getAttribute("samples"));
 listSamples(samples);
-want(samples[0].id);
+show(samples[0].id);

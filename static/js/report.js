@@ -1,17 +1,17 @@
-// The stand-alone report: the page's own elements over one analysis that lies in the file.
+// Entry point of the stand-alone report: the page's own elements over the one analysis that the file contains.
 
-import "./sge-controls.js";
-import "./sge-ladder.js";
-import "./sge-legend.js";
-import "./sge-picture.js";
-import "./sge-predictions.js";
-import "./sge-ranking.js";
-import "./sge-wall.js";
-import { followKeys } from "./keys.js";
-import { open } from "./pictures.js";
-import { store } from "./store.js";
+import "./elements/sge-block-picker.js";
+import "./elements/sge-controls.js";
+import "./elements/sge-group-grid.js";
+import "./elements/sge-image.js";
+import "./elements/sge-legend.js";
+import "./elements/sge-predictions.js";
+import "./elements/sge-ranking.js";
+import { listenForKeys } from "./keyboard.js";
+import { open } from "./state/images.js";
+import { store } from "./state/store.js";
 
-followKeys();
+listenForKeys();
 const analysis = JSON.parse(document.getElementById("analysis").textContent);
-const entry = { key: "report", name: analysis.picture.name ?? "picture", ...(await open(analysis, analysis.image)) };
-store.set({ pictures: [entry], current: "report", wanted: "report", framing: analysis.geometry.framing });
+const entry = { key: "report", name: analysis.image.name ?? "image", ...(await open(analysis, analysis.preview)) };
+store.set({ images: [entry], current: "report", requested: "report", framing: analysis.geometry.framing });

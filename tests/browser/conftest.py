@@ -134,7 +134,7 @@ def open_page(browser, service):
         opened.append((context, watched))
         before(watched.page)
         watched.page.goto(service)
-        watched.page.wait_for_selector("sge-wall .tile")
+        watched.page.wait_for_selector("sge-group-grid .tile")
         return watched
 
     yield open_at

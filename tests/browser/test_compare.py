@@ -17,12 +17,12 @@ pytestmark = pytest.mark.browser
 def compare(page):
     page.locator("sge-models > button").click()
     page.locator("[data-compare=twin]").click()
-    expect(page.locator("sge-compare sge-wall .tile").first).to_be_visible()
+    expect(page.locator("sge-compare sge-group-grid .tile").first).to_be_visible()
     return page.locator("sge-compare")
 
 
 def boxes(page):
-    return [canvas.bounding_box() for canvas in page.locator("sge-picture canvas").all()]
+    return [canvas.bounding_box() for canvas in page.locator("sge-image canvas").all()]
 
 
 def test_a_second_model_that_cannot_answer_is_told_and_the_first_stays(open_page):
@@ -54,7 +54,7 @@ def test_both_pictures_have_one_framing(open_page, width, height, scheme):
     assert beside if width >= 1000 else below
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(second.locator(".predictions .label").first).to_have_text("German shepherd")
-    expect(page.locator("sge-nameplate b").last).to_have_text("Twin")
+    expect(page.locator("sge-model-name b").last).to_have_text("Twin")
 
 
 def test_it_is_left_by_one_key_or_click(open_page):
@@ -101,7 +101,7 @@ def test_pins_and_previews_stay_with_their_model(open_page):
     second = compare(page)
     mine, other = page.locator("#picture"), page.locator("#picture-second")
     drawn = mine.evaluate("(canvas) => canvas.toDataURL()")
-    second.locator("sge-wall .tile").nth(4).click()
+    second.locator("sge-group-grid .tile").nth(4).click()
     expect(second.locator(".chip")).to_have_count(1)
     expect(page.locator("main > .stage .chip")).to_have_count(0)
     settled(page)

@@ -26,7 +26,7 @@ def test_how_it_is_shown(open_page):
     assert len(seen) == 4
     choose(page, "signal", "mask")
     expect(page.locator(".flat-note")).to_contain_text("0.73 everywhere")
-    expect(page.locator("sge-wall .tile.flat")).to_have_count(64)
+    expect(page.locator("sge-group-grid .tile.flat")).to_have_count(64)
 
 
 SIZES = [(390, 844), (844, 390), (820, 1180), (1024, 768), (1440, 900), (3840, 2160)]
@@ -43,7 +43,7 @@ def test_nothing_sticks_out(open_page, width, height, scheme):
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     for i in range(6):
-        page.locator("sge-wall .tile").nth(i).click()
+        page.locator("sge-group-grid .tile").nth(i).click()
     page.locator("#picture").click()
     expect(page.get_by_test_id("ranking").locator(".tile").first).to_be_in_viewport()
     expect(page.locator("#picture")).to_be_in_viewport(ratio=0.9)
@@ -56,10 +56,10 @@ def test_a_preview_does_not_move_the_picture(open_page):
         page.mouse.move(5, 5)
         settled(page)
         before = page.locator("#picture").bounding_box()
-        page.locator("sge-wall .tile").nth(10).hover()
+        page.locator("sge-group-grid .tile").nth(10).hover()
         settled(page)
         assert page.locator("#picture").bounding_box() == before
-        page.locator("sge-wall .tile").nth(pins).click()
+        page.locator("sge-group-grid .tile").nth(pins).click()
 
 
 def test_the_colour_bar_says_what_is_under_the_pointer(open_page):

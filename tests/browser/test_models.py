@@ -107,7 +107,7 @@ def test_by_keyboard(open_page):
 def test_pins_wait_for_their_model(open_page):
     page = open_page().page
     page.locator('[data-block="blocks.5.0"]').click()
-    page.locator('sge-wall [data-group="3"]').click()
+    page.locator('sge-group-grid [data-group="3"]').click()
     expect(page.locator(".chip b")).to_have_text(["blocks.5.0/g3"])
     with page.expect_response(re.compile("model=twin")):
         open_menu(page).locator("[data-model=twin]").click()
@@ -128,7 +128,7 @@ def test_a_network_trained_with_sge_opens_with_its_masks(open_page):
     expect(page.get_by_role("radio", name=re.compile("^Mask"))).to_be_checked()
     opening = shipped_entries()[DOGS_MODEL].card.opens_with
     expect(page.get_by_test_id("legend")).to_contain_text(f"{opening['block']}/g{opening['group']}")
-    expect(page.locator("sge-wall [data-group]")).to_have_count(64)
+    expect(page.locator("sge-group-grid [data-group]")).to_have_count(64)
     page.get_by_role("radio", name=re.compile("^Similarity")).check(force=True)
     expect(page.get_by_test_id("legend")).to_contain_text("similarity")
 

@@ -27,7 +27,7 @@ def test_it_opens_with_a_sample_already_analysed(open_page):
     choose(page, "signal", "similarity")
     expect(legend).to_contain_text("blocks.5.3/g15")
     choose(page, "sort", "focus")
-    expect(page.locator("sge-wall .tile")).to_have_count(64)
+    expect(page.locator("sge-group-grid .tile")).to_have_count(64)
 
 
 def test_the_main_job(open_page, tmp_path):
@@ -40,10 +40,10 @@ def test_the_main_job(open_page, tmp_path):
     page.locator('[data-block="blocks.4.1"]').click()
     expect(page.get_by_role("heading", name="56 groups of blocks.4.1")).to_be_visible()
     before = painted(page)
-    page.locator('sge-wall [data-group="17"]').click()
+    page.locator('sge-group-grid [data-group="17"]').click()
     page.mouse.move(5, 5)
     expect(page.get_by_test_id("legend")).to_contain_text("blocks.4.1/g17")
-    expect(page.locator('sge-wall [data-group="17"]')).to_have_attribute("aria-pressed", "true")
+    expect(page.locator('sge-group-grid [data-group="17"]')).to_have_attribute("aria-pressed", "true")
     assert painted(page) != before
 
     box = page.locator("#picture").bounding_box()
@@ -72,10 +72,10 @@ def test_the_report_opens_from_disk_without_a_network(open_page, browser, tmp_pa
     report.page.goto(path.as_uri())
     expect(report.page.get_by_test_id("legend")).to_contain_text("Nose")
     choose(report.page, "sort", "focus")
-    expect(report.page.locator("sge-wall .tile")).to_have_count(64)
+    expect(report.page.locator("sge-group-grid .tile")).to_have_count(64)
     expect(first_label(report.page)).to_have_text("German shepherd")
     before = painted(report.page)
-    report.page.locator('sge-wall [data-group="3"]').click()
+    report.page.locator('sge-group-grid [data-group="3"]').click()
     expect(report.page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g3")
     assert painted(report.page) != before
     report.check()
@@ -108,7 +108,7 @@ def test_by_keyboard_alone(open_page):
 def test_six_groups_and_no_seventh(open_page):
     page = open_page().page
     for i in range(7):
-        page.locator("sge-wall .tile").nth(i).click()
+        page.locator("sge-group-grid .tile").nth(i).click()
     expect(page.locator(".chip")).to_have_count(6)
     expect(page.get_by_role("status")).to_contain_text("Six groups are pinned")
     page.locator(".chip button").first.click()

@@ -40,7 +40,7 @@ def test_without_a_finder_nothing_speaks_of_parts(open_page):
     expect(page.locator("label:has(input[value=parts])")).to_have_count(2)
     for choice in page.locator("label:has(input[value=parts])").all():
         expect(choice).to_be_hidden()
-    expect(page.locator("sge-wall .tile")).to_have_count(64)
+    expect(page.locator("sge-group-grid .tile")).to_have_count(64)
     expect(page.locator(".part-dot")).to_have_count(0)
     expect(page.get_by_test_id("legend")).not_to_contain_text("No face")
 
@@ -50,7 +50,7 @@ def test_no_face_is_said_calmly_and_the_groups_are_shown(open_page):
     expect(page.get_by_test_id("legend")).to_contain_text("No face found here.")
     assert shown(page) == "similarity"
     expect(page.locator("input[name=signal][value=parts]")).to_be_disabled()
-    expect(page.locator("sge-wall .tile")).to_have_count(64)
+    expect(page.locator("sge-group-grid .tile")).to_have_count(64)
     expect(page.get_by_role("alert")).to_be_empty()
 
 
@@ -108,7 +108,7 @@ def test_a_photo_opens_with_its_parts(open_page):
 def test_groups_come_over_the_parts_and_go(open_page):
     page = open_page(before=with_parts()).page
     parts = painted(page)
-    tile = page.locator("sge-wall .tile").first
+    tile = page.locator("sge-group-grid .tile").first
     tile.hover()
     settled(page)
     assert painted(page) != parts
@@ -150,7 +150,7 @@ def test_several_faces(open_page):
 
 def test_the_wall_shows_where_the_parts_come_from(open_page):
     page = open_page(before=with_parts()).page
-    wall = page.locator("sge-wall")
+    wall = page.locator("sge-group-grid")
     expect(wall.get_by_role("heading", level=3)).to_have_text(
         [
             "Nose3 groups of 3 blocks",

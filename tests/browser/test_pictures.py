@@ -34,7 +34,7 @@ def test_a_bad_file_is_told_and_the_last_picture_stays(open_page, name, kind, da
 def test_many_files_and_the_arrow_keys(open_page):
     """The first of them is shown; the arrows walk the strip, samples included, with the same pins on each."""
     page = open_page().page
-    page.locator("sge-wall .tile").nth(2).click()
+    page.locator("sge-group-grid .tile").nth(2).click()
     pinned = page.locator(".chip b").inner_text()
     drop(page, photo("panda", "one.jpg"), photo("koala", "two.jpg"))
     expect(first_label(page)).to_have_text("giant panda")
@@ -47,7 +47,7 @@ def test_many_files_and_the_arrow_keys(open_page):
     page.locator("body").press("ArrowLeft")
     expect(first_label(page)).to_have_text("ram")
     expect(page.locator("sge-credit .badge")).to_be_visible()
-    page.locator("sge-wall .tile").first.focus()
+    page.locator("sge-group-grid .tile").first.focus()
     page.keyboard.press("j")
     expect(first_label(page)).to_have_text("giant panda")
 

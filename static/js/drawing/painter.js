@@ -1,0 +1,71 @@
+// Draws the main view: the photo with an overlay of groups or of parts.
+
+import { colourTable, PIN_COLOURS } from "./colours.js";
+import { blendMap, colourMapTable, darkenOutside, singleColourTable } from "./overlay.js";
+import { paintParts } from "./part-overlay.js";
+import { Photo } from "./photo.js";
+import { levels } from "./resample.js";
+
+/** The pin's colour of a shown group, or null for a single group, which is drawn in the colour map. */
+export function colourOf(store, group) {
+  return store.shown.length === 1 ? null : PIN_COLOURS[store.pinOf(group).slot];
+}
+
+/** The blend table for a pin's colour, or for the colour map if `colour` is null. */
+export function blendTableFor({ state: { colormap, opacity } }, colour) {
+  return colour ? singleColourTable(colour, opacity) : colourMapTable(colourTable(colormap), opacity);
+}
+
+/** How strongly the photo is dimmed; with an overlay strength of 0 it is unchanged. */
+function dimmingFor(opacity) {
+  return Math.min(1, 1.2 * opacity);
+}
+
+/** Draws the view of a store. The photo is kept at the last size, so that a preview only redraws the overlay. */
+export class Painter {
+  constructor(store) {
+    this.store = store;
+  }
+
+  paint(canvas) {
+    const { image } = this.store;
+    const { width, height } = canvas;
+    const { geometry } = image.analysis;
+    const photo = this.photoAt(image, width, height);
+    const box = boxOf(geometry, width, height);
+    const pixels = this.store.view === "parts" ? photo.pixels(0) : this.withGroups(photo, box);
+    if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
+    canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+    if (this.store.view === "parts") paintParts(canvas, image, box, this.store.state.opacity);
+  }
+
+  /** The photo's pixels with the maps of the shown groups blended in. */
+  withGroups(photo, box) {
+    const { store } = this;
+    const drawn = store.shown.filter(({ block, group }) => !store.atlas(block).isFlat(group));
+    const pixels = photo.pixels(drawn.length > 0 ? dimmingFor(store.state.opacity) : 0);
+    for (const shown of drawn) {
+      const atlas = store.atlas(shown.block);
+      const limits = atlas.limits(shown.group, store.state.scale, store.signal);
+      const bytes = levels(atlas, shown.group, limits, box[2], box[3]);
+      blendMap(pixels, photo.luminance, photo.width, bytes, box, blendTableFor(store, colourOf(store, shown)));
+    }
+    return pixels;
+  }
+
+  photoAt(image, width, height) {
+    const key = [image.key, width, height].join();
+    if (key !== this.key) {
+      this.key = key;
+      this.photo = new Photo(image.element, width, height);
+    }
+    return this.photo;
+  }
+}
+
+/** The window that the network saw: left, top, width and height in pixels of the canvas. */
+function boxOf({ image, window: seen }, width, height) {
+  const [left, right] = [seen[0], seen[2]].map((x) => Math.round((x * width) / image[0]));
+  const [top, bottom] = [seen[1], seen[3]].map((y) => Math.round((y * height) / image[1]));
+  return [left, top, Math.max(1, right - left), Math.max(1, bottom - top)];
+}

@@ -1,0 +1,117 @@
+// Draws the parts over the photo: around each part a coloured highlight from its map, and a thin ring.
+
+import { kindOf, partsByKind } from "../state/parts.js";
+import { colourOfKind, rgbOf } from "./colours.js";
+import { enlarged } from "./resample.js";
+
+// Radii and line width of a ring, as fractions of the image's shorter side.
+const [MIN_RADIUS, MAX_RADIUS, LINE_WIDTH] = [0.017, 0.2, 0.0024];
+// A ring's largest radius as a fraction of the distance to the nearest other part.
+const NEIGHBOUR_FRACTION = 0.46;
+// The highlight ends at this many radii.
+const REACH = 2.6;
+// Where the peak is below CLEAR_PEAK times the threshold, the highlight starts at LOW_START times the peak instead.
+const [CLEAR_PEAK, LOW_START] = [1.25, 0.45];
+// Alpha of the two passes at the peak: covering the photo, and brightening it.
+const [COVER, BRIGHTEN] = [0.34, 0.8];
+// How much the photo is darkened away from the parts.
+const DARKENING = 0.2;
+
+/** Draws the parts over the photo in `canvas`; `box` is the window that the network saw, in pixels of the canvas. */
+export function paintParts(canvas, { analysis, atlases }, box, opacity) {
+  const context = canvas.getContext("2d");
+  const ellipses = ellipsesOf(analysis, canvas);
+  darkenAround(context, ellipses, DARKENING * opacity);
+  for (const { kind } of partsByKind(analysis)) {
+    const ofKind = ellipses.filter((ellipse) => ellipse.kind === kind);
+    const highlight = highlightOf(atlases.parts.get(kind), analysis.part_maps[kind].threshold, ofKind, box, canvas);
+    for (const [mode, alpha] of [["source-over", COVER], ["screen", BRIGHTEN]]) {
+      context.globalCompositeOperation = mode;
+      context.globalAlpha = Math.min(1, alpha * (0.35 + 0.75 * opacity));
+      context.drawImage(highlight, 0, 0);
+    }
+    context.globalCompositeOperation = "source-over";
+    context.globalAlpha = 1;
+  }
+  ellipses.forEach((ellipse) => drawRing(context, ellipse, LINE_WIDTH * Math.min(canvas.width, canvas.height)));
+}
+
+/** Every part as an ellipse in pixels of the canvas: its box, limited so that no ring overlaps its neighbour. */
+function ellipsesOf({ parts, geometry }, { width, height }) {
+  const factor = width / geometry.image[0];
+  const short = Math.min(width, height);
+  const centres = parts.map(({ x, y }) => [x * factor, y * factor]);
+  return parts.map((part, i) => {
+    const [left, top, right, bottom] = part.box.map((edge) => edge * factor);
+    const [x, y] = centres[i];
+    const free = Math.min(...centres.map(([x2, y2], k) => (k === i ? Infinity : NEIGHBOUR_FRACTION * Math.hypot(x2 - x, y2 - y))));
+    const limited = (radius) => Math.max(MIN_RADIUS * short, Math.min(MAX_RADIUS * short, free, radius));
+    return { kind: kindOf(part), x, y, rx: limited((right - left) / 2), ry: limited((bottom - top) / 2) };
+  });
+}
+
+/** Darkens the photo with a soft hole around each part. */
+function darkenAround(context, ellipses, alpha) {
+  const { width, height } = context.canvas;
+  const layer = new OffscreenCanvas(width, height);
+  const brush = layer.getContext("2d");
+  brush.fillStyle = "#000";
+  brush.fillRect(0, 0, width, height);
+  brush.globalCompositeOperation = "destination-out";
+  for (const { x, y, rx, ry } of ellipses) {
+    const radius = 6 * Math.max(rx, ry);
+    const hole = brush.createRadialGradient(x, y, 0, x, y, radius);
+    [[0, 1], [0.3, 0.8], [0.6, 0.3], [1, 0]].forEach(([at, strength]) => hole.addColorStop(at, `rgb(0 0 0 / ${strength})`));
+    brush.fillStyle = hole;
+    brush.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
+  }
+  context.globalAlpha = alpha;
+  context.drawImage(layer, 0, 0);
+  context.globalAlpha = 1;
+}
+
+/** The kind's colour on a transparent canvas, with the map's strength near each part and nothing elsewhere. */
+function highlightOf(atlas, threshold, ellipses, [left, top, w, h], { width, height }) {
+  const canvas = new OffscreenCanvas(width, height);
+  const pixels = new ImageData(width, height);
+  const map = enlarged(atlas.cells(0), atlas.width, atlas.height, w, h);
+  const value = (x, y) => atlas.lo + atlas.step * map[Math.min(h - 1, Math.max(0, y - top)) * w + Math.min(w - 1, Math.max(0, x - left))];
+  const rgb = rgbOf(colourOfKind(ellipses[0].kind));
+  for (const { x, y, rx, ry } of ellipses) {
+    const peak = Math.max(value(Math.round(x), Math.round(y)), 1e-3);
+    const floor = peak > CLEAR_PEAK * threshold ? threshold : LOW_START * peak;
+    for (let row = Math.max(0, Math.floor(y - REACH * ry)); row <= Math.min(height - 1, y + REACH * ry); row += 1) {
+      for (let col = Math.max(0, Math.floor(x - REACH * rx)); col <= Math.min(width - 1, x + REACH * rx); col += 1) {
+        const distance = Math.hypot((col - x) / rx, (row - y) / ry);
+        const strength = Math.min(1, Math.max(0, (value(col, row) - floor) / (peak - floor)));
+        const alpha = 255 * falloff(distance) * strength ** 0.75;
+        const p = 4 * (row * width + col);
+        if (alpha > pixels.data[p + 3]) [pixels.data[p], pixels.data[p + 1], pixels.data[p + 2], pixels.data[p + 3]] = [...rgb, alpha];
+      }
+    }
+  }
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+/** 1 at the centre, about a third at the ring (distance 1), 0 from REACH on. */
+function falloff(distance) {
+  return distance < REACH ? Math.exp(-1.1 * distance * distance) * (1 - (distance / REACH) ** 2) : 0;
+}
+
+/** A thin ring in the kind's colour with a dark one under it, so that it is visible on white and on its own colour. */
+function drawRing(context, { kind, x, y, rx, ry }, line) {
+  const width = Math.max(1, line);
+  context.beginPath();
+  context.ellipse(x, y, rx, ry, 0, 0, 2 * Math.PI);
+  context.lineWidth = 2.4 * width;
+  context.strokeStyle = "rgb(0 0 0 / 0.22)";
+  context.stroke();
+  context.save();
+  context.shadowColor = colourOfKind(kind);
+  context.shadowBlur = 5 * width;
+  context.lineWidth = width;
+  context.strokeStyle = colourOfKind(kind);
+  context.stroke();
+  context.restore();
+}

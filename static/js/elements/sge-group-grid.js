@@ -1,0 +1,98 @@
+// The grid of groups: every group of the current block, or the groups of all blocks that find the parts.
+
+import { make } from "../dom.js";
+import { number, percent, shortBlockName, shortGroupName } from "../format.js";
+import { hasFinder, kindName } from "../state/parts.js";
+import { makeTile, markPins, tileShape } from "./group-tile.js";
+import { partDot } from "./part-dot.js";
+import { rovingFocus } from "./roving-focus.js";
+import { segments } from "./segments.js";
+import { StoreElement } from "./store-element.js";
+
+const SORTS = [
+  ["parts", "Parts", "The groups of all blocks that find the parts, by their weight in each readout"],
+  ["focus", "Focus", "Most focused first: near 1 means a single position, 0 means no pattern"],
+  ["energy", "Energy", "Largest share of the block\u2019s squared output first"],
+  ["number", "Number", "By number"],
+];
+// Groups with a smaller weight in a readout are counted but not shown.
+const MIN_SHOWN_WEIGHT = 0.01;
+
+class GroupGrid extends StoreElement {
+  static keys = ["images", "current", "block", "signal", "colormap", "scale", "sort", "pins"];
+
+  build() {
+    const { suffix } = this.store;
+    this.heading = make("h2", { id: `group-grid-heading${suffix}` });
+    this.facts = make("p", { class: "quiet" });
+    this.sorts = segments(`sort${suffix}`, "Sort groups by", SORTS, (sort) => this.store.set({ sort }));
+    this.grid = make("div", { class: "tiles", role: "group", "aria-labelledby": this.heading.id });
+    this.focusGroup = rovingFocus(this.grid, ".tile");
+    this.replaceChildren(make("div", { class: "bar" }, this.heading, this.sorts.root, this.facts), this.grid);
+  }
+
+  draw() {
+    if (!this.store.image) return;
+    const { block, signal, sort, image } = this.store;
+    const { colormap, scale } = this.store.state;
+    const drawn = [image.key, image.version, block, signal, colormap, scale, sort].join();
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.sorts.offer("parts", hasFinder(image.analysis));
+      this.sorts.value = sort;
+      this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
+      this.fill(sort === "parts" ? this.tilesOfParts() : this.tilesOfBlock(block, sort));
+    }
+    markPins(this.grid, this.store);
+  }
+
+  /** Replaces the tiles. A keyboard focus stays on the same group if it is still there. */
+  fill(children) {
+    const active = document.activeElement;
+    const hadFocus = this.grid.contains(active) && active.matches(":focus-visible");
+    const { blockOf, group } = hadFocus ? active.dataset : {};
+    this.grid.replaceChildren(...children);
+    const same = hadFocus && [...this.grid.querySelectorAll(".tile")].find(({ dataset }) => dataset.blockOf === blockOf && dataset.group === group);
+    this.focusGroup.setTabStop(same || undefined);
+    if (same) same.focus();
+  }
+
+  tilesOfBlock(block, sort) {
+    const { analysis } = this.store.image;
+    const { groups, channels, height, width, stride } = analysis.blocks.find(({ name }) => name === block);
+    this.heading.textContent = `${groups} groups of block ${shortBlockName(block)}`;
+    this.facts.textContent = `${channels / groups} channels each, on ${height}\u00d7${width} cells of ${stride} px. Hover to preview; click to pin, up to six.`;
+    const [focus, energy] = [analysis.focus[block], analysis.energy[block]];
+    const measure = sort === "energy" ? energy : focus;
+    const order = [...focus.keys()];
+    if (sort !== "number") order.sort((a, b) => measure[b] - measure[a]);
+    return order.map((group) => {
+      const note = sort === "energy" ? percent(energy[group]) : number(focus[group]);
+      return makeTile(this.store, { block, group }, { note, description: describe(analysis, { block, group }) });
+    });
+  }
+
+  tilesOfParts() {
+    const { analysis } = this.store.image;
+    this.heading.textContent = "Groups that find the parts";
+    this.facts.textContent = "Each part is found by a weighted sum of groups, fitted once on labelled photos; the number is a group\u2019s share of the weights. Hover to preview; click to pin, up to six.";
+    return Object.entries(analysis.part_maps).flatMap(([kind, { terms }]) => {
+      const [shown, small] = [terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT), terms.filter(({ weight }) => weight < MIN_SHOWN_WEIGHT)];
+      const blocks = new Set(terms.map(({ block }) => block)).size;
+      const rest = small.length > 0 ? `; ${small.length} of them below 1 % are not shown` : "";
+      const facts = `${terms.length} groups of ${blocks} ${blocks === 1 ? "block" : "blocks"}${rest}`;
+      return [
+        make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)),
+        ...shown.map(({ weight, ...group }) =>
+          makeTile(this.store, group, { note: percent(weight), description: describe(analysis, group), label: shortGroupName(group) }),
+        ),
+      ];
+    });
+  }
+}
+
+function describe(analysis, { block, group }) {
+  return `focus ${number(analysis.focus[block][group])}, energy ${percent(analysis.energy[block][group])}`;
+}
+
+customElements.define("sge-group-grid", GroupGrid);

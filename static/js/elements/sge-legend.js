@@ -1,0 +1,129 @@
+// The legend: the shown groups or parts, their colours and ranges of values, and the value under the pointer.
+
+import { make } from "../dom.js";
+import { PIN_COLOURS } from "../drawing/colours.js";
+import { paintColourBar } from "../drawing/overlay.js";
+import { blendTableFor } from "../drawing/painter.js";
+import { groupName, number, percent } from "../format.js";
+import { hasFinder, NO_FACE, partsByKind, scores, title } from "../state/parts.js";
+import { cellAt } from "../state/positions.js";
+import { partDot } from "./part-dot.js";
+import { StoreElement } from "./store-element.js";
+
+class Legend extends StoreElement {
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "pointer"];
+
+  build() {
+    this.dataset.testid = "legend";
+    this.bars = [];
+  }
+
+  draw(changed) {
+    if (!this.store.image) return;
+    if (changed.size > 1 || !changed.has("pointer")) this.rebuild();
+    this.bars.forEach((bar) => this.moveNeedle(bar));
+  }
+
+  rebuild() {
+    const { shown } = this.store;
+    const { pins } = this.store.state;
+    this.bars = [];
+    const head = this.store.view === "parts" ? this.partsHead() : shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
+    const chips = pins.length > 0 ? [make("div", { class: "chips" }, ...pins.map((pin) => this.chip(pin)))] : [];
+    this.replaceChildren(make("div", { class: "now" }, ...head), ...chips);
+  }
+
+  /** The parts that were found, with their colours and scores. */
+  partsHead() {
+    const items = partsByKind(this.store.image.analysis).map((found) =>
+      make("li", {}, partDot(found.kind), make("b", {}, title(found)), ` ${scores(found.parts)}`),
+    );
+    return [make("ul", { class: "parts", "aria-label": "Parts that were found, with their scores" }, ...items)];
+  }
+
+  groupHead(group) {
+    const { analysis } = this.store.image;
+    const facts = `focus ${number(analysis.focus[group.block][group.group])}, energy ${percent(analysis.energy[group.block][group.group])}`;
+    const isFaceless = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
+    const text = group.reason && !isFaceless ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
+    const head = isFaceless ? [make("span", { class: "no-face" }, NO_FACE), " "] : [];
+    const caption = make("p", { class: "caption", title: text }, ...head, make("b", {}, groupName(group)), ` ${text}`);
+    const atlas = this.store.atlas(group.block);
+    if (atlas.isFlat(group.group)) {
+      const value = number(atlas.range(group.group)[0]);
+      return [caption, make("p", { class: "flat-note" }, `Flat: ${value} everywhere. This gate is inactive: the mask does not depend on the image.`)];
+    }
+    const [low, high] = atlas.limits(group.group, this.store.state.scale, this.store.signal);
+    const words = `${this.store.signal}, ${this.store.state.scale} scale, from ${number(low)} to ${number(high)}`;
+    const scale = make(
+      "div",
+      { class: "scale", role: "img", "aria-label": words, title: words },
+      make("span", { class: "scale-name" }, this.store.signal),
+      make("span", {}, number(low)),
+      this.bar(group, null, low, high),
+      make("span", {}, number(high)),
+    );
+    return [caption, scale];
+  }
+
+  pinsHead(shown) {
+    const clear = make("button", { type: "button", class: "plain", onclick: () => this.store.setPins([]) }, "Clear");
+    return [make("p", { class: "caption" }, make("b", {}, `${shown.length} groups`), `, ${this.store.signal}, each in its own colour`), clear];
+  }
+
+  chip(pin) {
+    const atlas = this.store.atlas(pin.block);
+    const exists = atlas && pin.group < atlas.groups;
+    const remove = make("button", { type: "button", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
+    const children = [make("b", {}, groupName(pin))];
+    if (!exists) children.push(make("span", { class: "range" }, "not in this model"));
+    else if (atlas.isFlat(pin.group)) children.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
+    else if (this.store.state.pins.length > 1) {
+      // The bar stays while another group is previewed, so that the height below the image does not change.
+      const [low, high] = atlas.limits(pin.group, this.store.state.scale, this.store.signal);
+      const bar = this.bar(pin, PIN_COLOURS[pin.slot], low, high);
+      children.push(make("span", { class: "range" }, number(low)), bar, make("span", { class: "range" }, number(high)));
+    }
+    return make("span", { class: "chip" }, this.pinDot(pin), ...children, remove);
+  }
+
+  /** A dot in the pin's colour, as on its tile, also while the image is drawn in the colour map. */
+  pinDot(pin) {
+    const dot = make("span", { class: "dot", "aria-hidden": "true" });
+    dot.style.background = PIN_COLOURS[pin.slot];
+    return dot;
+  }
+
+  bar(group, colour, low, high) {
+    const canvas = make("canvas", { "aria-hidden": "true" });
+    paintColourBar(canvas, blendTableFor(this.store, colour));
+    const needle = make("i", { class: "needle", hidden: true });
+    this.bars.push({ group, low, high, needle });
+    return make("span", { class: "colour-bar" }, canvas, needle);
+  }
+
+  /** Moves the needle of a colour bar to the value of the cell under the pointer. */
+  moveNeedle({ group, low, high, needle }) {
+    const { pointer } = this.store.state;
+    const atlas = this.store.atlas(group.block);
+    const cell = pointer && atlas && cellAt(this.store.image.analysis.geometry, atlas, pointer);
+    needle.hidden = !cell;
+    if (!cell) return;
+    const value = atlas.value(group.group, cell.row, cell.col);
+    const fraction = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0;
+    needle.style.left = `${100 * fraction}%`;
+    needle.dataset.value = number(value);
+  }
+
+  /** Removes a pin and moves the focus to the next one. */
+  remove(pin) {
+    const index = this.store.state.pins.indexOf(pin);
+    this.store.togglePin(pin);
+    requestAnimationFrame(() => {
+      const buttons = this.querySelectorAll(".chip button");
+      buttons[Math.min(index, buttons.length - 1)]?.focus();
+    });
+  }
+}
+
+customElements.define("sge-legend", Legend);

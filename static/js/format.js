@@ -1,0 +1,27 @@
+// Writes numbers and the names of blocks and groups as the page shows them.
+
+/** A number with two decimals (or `digits`) and a real minus sign. */
+export function number(value, digits = 2) {
+  return value.toFixed(digits).replace("-", "\u2212");
+}
+
+/** A share as a percentage: whole percent from 10 % upwards, one decimal below. */
+export function percent(share) {
+  if (share > 0 && share < 0.0005) return "< 0.1 %";
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+}
+
+/** `blocks.5.3` as `5.3`, `layer3.5` as `3.5`. */
+export function shortBlockName(block) {
+  return block.replace(/^(blocks\.|layer|features\.)/, "");
+}
+
+/** `Block 5.0 · group 55` */
+export function groupName({ block, group }) {
+  return `Block ${shortBlockName(block)} \u00b7 group ${group}`;
+}
+
+/** `5.0 · g55`, for the captions of tiles. */
+export function shortGroupName({ block, group }) {
+  return `${shortBlockName(block)} \u00b7 g${group}`;
+}

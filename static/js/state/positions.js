@@ -1,0 +1,27 @@
+// Maps positions in the image to cells of a block, and ranks groups at a position.
+
+/** The cell of a block at a position in the upright image, or null outside the window that the network saw. */
+export function cellAt({ window: [left, top, right, bottom] }, { height, width }, { x, y }) {
+  if (x < left || x >= right || y < top || y >= bottom) return null;
+  const col = Math.min(width - 1, Math.floor(((x - left) / (right - left)) * width));
+  const row = Math.min(height - 1, Math.floor(((y - top) / (bottom - top)) * height));
+  return { row, col };
+}
+
+/**
+ * The `count` groups of all blocks with the highest similarity at a position: `{block, group, value}`.
+ *
+ * The list is empty outside the window that the network saw.
+ */
+export function rankGroups({ analysis, atlases }, point, count) {
+  const ranked = [];
+  for (const block of analysis.blocks) {
+    const cell = cellAt(analysis.geometry, block, point);
+    if (!cell) return [];
+    const atlas = atlases.similarity.get(block.name);
+    for (let group = 0; group < block.groups; group += 1) {
+      ranked.push({ block: block.name, group, value: atlas.value(group, cell.row, cell.col) });
+    }
+  }
+  return ranked.sort((a, b) => b.value - a.value).slice(0, count);
+}

@@ -1,0 +1,175 @@
+// The state of the page. Elements observe the keys that they draw.
+
+import { groupName } from "../format.js";
+import { hasFinder } from "./parts.js";
+
+const MAX_PINS = 6;
+
+/** Whether two `{block, group}` name the same group. */
+export const isSameGroup = (a, b) => a.block === b.block && a.group === b.group;
+
+/** The state of one model's view. The page has one store, and a second one during a comparison (`sge-compare`). */
+export class Store extends EventTarget {
+  /** @param suffix distinguishes names that must be unique in the document, such as groups of radio buttons */
+  constructor(suffix = "") {
+    super();
+    this.suffix = suffix;
+    this.second = null;
+    this.pinsByModel = new Map();
+    this.state = {
+      // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready", ...} and, once ready, what
+      // `open` in images.js returns. `current` is shown; `requested` is shown as soon as it is ready.
+      images: [],
+      current: null,
+      requested: null,
+      block: null,
+      // The previewed group, a {block, group}.
+      hover: null,
+      pins: [],
+      // Positions {x, y} in pixels of the upright image: of the last click, and of the pointer or keyboard cursor.
+      point: null,
+      pointer: null,
+      // "parts" or "groups". Where the analysis found no parts, "parts" shows the groups.
+      view: "parts",
+      signal: null,
+      colormap: "magma",
+      scale: "relative",
+      opacity: 0.85,
+      sort: null,
+      framing: "whole",
+      model: null,
+      // The name of the second model of a comparison.
+      compare: null,
+      busy: null,
+      note: null,
+      errors: [],
+    };
+  }
+
+  set(patch) {
+    const changed = new Set(Object.keys(patch).filter((key) => this.state[key] !== patch[key]));
+    if (changed.size === 0) return;
+    Object.assign(this.state, patch);
+    this.dispatchEvent(new CustomEvent("change", { detail: changed }));
+  }
+
+  /** The entry of the filmstrip with that key. */
+  entry(key) {
+    return this.state.images.find((entry) => entry.key === key);
+  }
+
+  /** The entry of the current image, or null before the first analysis. */
+  get image() {
+    const entry = this.entry(this.state.current);
+    return entry?.analysis ? entry : null;
+  }
+
+  /** The name of the current block: the visitor's choice, or the default block of the analysis. */
+  get block() {
+    const blocks = this.image?.analysis.blocks ?? [];
+    const chosen = blocks.find((block) => block.name === this.state.block);
+    return chosen ? chosen.name : this.image?.analysis.default_block;
+  }
+
+  /** `mask` or `similarity`: the visitor's choice, or the default of the analysis. */
+  get signal() {
+    return this.state.signal ?? this.image?.analysis.signal ?? "similarity";
+  }
+
+  /** Whether the model has a part finder and it found a part in the current image. */
+  get hasParts() {
+    return this.image !== null && hasFinder(this.image.analysis) && this.image.analysis.parts.length > 0;
+  }
+
+  /** The chosen view, regardless of a previewed group. */
+  get chosenView() {
+    return this.hasParts && this.state.view === "parts" ? "parts" : "groups";
+  }
+
+  /** The view that is drawn: "parts", or "groups" (see `shown`). */
+  get view() {
+    return this.state.hover ? "groups" : this.chosenView;
+  }
+
+  /** The order of the group grid: the visitor's choice, else `parts` where parts were found, else `focus`. */
+  get sort() {
+    const { sort } = this.state;
+    if (sort === null) return this.hasParts ? "parts" : "focus";
+    return sort === "parts" && !hasFinder(this.image.analysis) ? "focus" : sort;
+  }
+
+  atlas(block, signal = this.signal) {
+    return this.image.atlases[signal].get(block);
+  }
+
+  /** The groups that are drawn: the previewed group, else the pinned ones, else the opening one. */
+  get shown() {
+    if (!this.image) return [];
+    const exists = ({ block, group }) => group < (this.atlas(block)?.groups ?? 0);
+    if (this.state.hover && exists(this.state.hover)) return [this.state.hover];
+    const pins = this.state.pins.filter(exists);
+    return pins.length > 0 ? pins : [this.openingGroup];
+  }
+
+  /** The group that is shown first: the model's choice in its opening block, else the most focused group. */
+  get openingGroup() {
+    const { focus, model } = this.image.analysis;
+    const opening = model.opens_with;
+    if (opening && opening.block === this.block) return { block: this.block, group: opening.group, reason: opening.reason };
+    const values = focus[this.block];
+    return { block: this.block, group: values.indexOf(Math.max(...values)), reason: "the block\u2019s most focused group" };
+  }
+
+  /** The pin of a group. Its colour (`slot`) stays the same until it is removed. */
+  pinOf(group) {
+    return this.state.pins.find((pin) => isSameGroup(pin, group));
+  }
+
+  togglePin({ block, group }) {
+    const { pins } = this.state;
+    // The change must be visible at once; the preview returns with the next group.
+    this.set({ hover: null });
+    if (this.pinOf({ block, group })) return this.setPins(pins.filter((pin) => !isSameGroup(pin, { block, group })));
+    const slot = [...Array(MAX_PINS).keys()].find((free) => pins.every((pin) => pin.slot !== free));
+    if (slot === undefined) this.set({ note: `Six groups are pinned. Remove one to pin ${groupName({ block, group })}.` });
+    else this.setPins([...pins, { block, group, slot }]);
+  }
+
+  /** The pins that were kept for a model. Block names are meaningful within one model only. */
+  pinsOf(model) {
+    return this.pinsByModel.get(model) ?? [];
+  }
+
+  keepPins(model, pins) {
+    this.pinsByModel.set(model, pins);
+  }
+
+  /** Adding a pin switches to the groups; removing the last pin restores the earlier view. */
+  setPins(pins) {
+    const { pins: before, view } = this.state;
+    if (before.length === 0 && pins.length > 0) this.viewBefore = view;
+    if (pins.length > before.length) this.set({ pins, view: "groups" });
+    else this.set({ pins, view: before.length > 0 && pins.length === 0 ? this.viewBefore ?? view : view });
+  }
+}
+
+export const store = new Store();
+
+/** Calls `draw` now, and at most once a frame with the changed keys when any of `keys` changes. Returns a stop function. */
+export function observe(keys, draw, from = store) {
+  let pending = null;
+  const listener = ({ detail }) => {
+    const changed = keys.filter((key) => detail.has(key));
+    if (changed.length === 0) return;
+    if (pending) return changed.forEach((key) => pending.add(key));
+    pending = new Set(changed);
+    requestAnimationFrame(() => {
+      const drawn = pending;
+      pending = null;
+      draw(drawn);
+    });
+  };
+  from.addEventListener("change", listener);
+  draw(new Set(keys));
+  return () => from.removeEventListener("change", listener);
+}
