@@ -32,8 +32,10 @@ def samples() -> list[dict[str, str]]:
 
 
 def modules() -> list[str]:
-    """The page's scripts, so that the browser fetches them at once and not import by import."""
-    return sorted(path.name for path in (static_folder() / "js").glob("*.js") if path.name != "report.js")
+    """Paths of the page's scripts below ``static/js``, which the browser preloads instead of import by import."""
+    folder = static_folder() / "js"
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+    return sorted(path for path in paths if path != "report.js")
 
 
 @router.head("/")

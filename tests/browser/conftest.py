@@ -1,14 +1,9 @@
-"""The real service with the real weights, and a browser that fails the test on anything the page should not do."""
+"""The real service with the real weights, and a browser that fails the test on anything the page must not do."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -17,9 +12,9 @@ from playwright.sync_api import sync_playwright
 
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
-from sge.models.names import DEFAULT_MODEL, DOGS_MODEL
-from sge.models.registry import load_model
+from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
 from tests.conftest import ROOT
+from tests.service import running_service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -37,51 +32,33 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
+TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="inactive")
 
-TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="inserted")
 
-
-def register_twin(folder):
-    """The shipped model once more, as a user's own file called ``twin``."""
+def write_twin(folder):
+    """Writes the shipped model once more, as a user's own model file called ``twin``."""
     model = load_model(DEFAULT_MODEL)
-    facts = {
+    metadata = {
         "sge.arch": model.arch,
         "sge.labels": model.labels,
         "sge.preprocess": asdict(model.preprocess),
         "sge.card": TWIN.to_dict(),
     }
-    write_weights(folder / "twin.safetensors", model.network.state_dict(), facts)
+    write_weights(folder / "twin.safetensors", model.network.state_dict(), metadata)
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """``sge serve`` on a free port, with the shipped model, a twin of it, and the one that was trained here; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = "from sge.cli.main import main; main()"
+    """The address of a service with the shipped model, its twin, and the model trained with SGE."""
     folder = tmp_path_factory.mktemp("models")
-    register_twin(folder)
-    environment = os.environ | {
+    write_twin(folder)
+    settings = {
         "SGE_MAX_BYTES": str(4 * 1024 * 1024),
         "SGE_MODEL_DIR": str(folder),
         "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL}",
     }
-    process = subprocess.Popen([sys.executable, "-c", code, "serve", "--port", str(port)], env=environment)
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/ready", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, "sge serve ended"
-                time.sleep(0.25)
-        else:
-            pytest.fail("sge serve was not ready within a minute")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with running_service(os.environ | settings) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +73,7 @@ def browser():
 
 
 class Watched:
-    """A page, and what went wrong on it."""
+    """A page, with its errors, warnings and requests to other hosts."""
 
     def __init__(self, context, home):
         self.wrong: list[str] = []
@@ -114,15 +91,15 @@ class Watched:
             self.wrong.append(f"request to another host: {url}")
 
     def check(self):
-        reports = [one for one in self.wrong if not any(word in one for word in self.expected)]
-        assert reports == []
+        unexpected = [text for text in self.wrong if not any(word in text for word in self.expected)]
+        assert unexpected == []
 
 
 @pytest.fixture
 def open_page(browser, service):
-    """Opens the page at a size; at the end of the test nothing may have gone wrong (CSP reports are errors).
+    """Opens the page at a size. At the end of the test, any error or CSP report on it fails the test.
 
-    ``before`` is given the page before it opens, to route requests.
+    ``before`` is called with the page before it opens, to route requests.
     """
     opened = []
 

@@ -1,4 +1,4 @@
-"""Two models beside each other: one picture, one framing, corresponding blocks, pins of their own."""
+"""Two models beside each other: the same image and framing, corresponding blocks, separate pins."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.acting import choose, drop, first_label, painted, photo, save, settled
-from tests.browser.finding import FACE, change, place, with_parts
+from tests.browser.actions import choose, drop, first_label, painted, photo, save, settled
+from tests.browser.placed_parts import FACE, change, place, with_parts
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ def boxes(page):
     return [canvas.bounding_box() for canvas in page.locator("sge-image canvas").all()]
 
 
-def test_a_second_model_that_cannot_answer_is_told_and_the_first_stays(open_page):
+def test_an_error_of_the_second_model_is_shown_and_the_first_stays(open_page):
     watched = open_page()
     watched.expected = ["Failed to load resource"]
     page = watched.page
@@ -43,7 +43,7 @@ def test_a_second_model_that_cannot_answer_is_told_and_the_first_stays(open_page
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (820, 1180), (390, 844), (844, 390)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_pictures_have_one_framing(open_page, width, height, scheme):
+def test_both_images_have_the_same_size(open_page, width, height, scheme):
     page = open_page(width, height, scheme).page
     second = compare(page)
     first_box, second_box = boxes(page)
@@ -57,7 +57,7 @@ def test_both_pictures_have_one_framing(open_page, width, height, scheme):
     expect(page.locator("sge-model-name b").last).to_have_text("Twin")
 
 
-def test_it_is_left_by_one_key_or_click(open_page):
+def test_it_ends_by_one_key_or_click(open_page):
     page = open_page().page
     before = boxes(page)[0]
     compare(page)
@@ -69,7 +69,7 @@ def test_it_is_left_by_one_key_or_click(open_page):
     expect(page.locator("sge-compare")).to_be_empty()
 
 
-def test_a_block_brings_its_counterpart(open_page):
+def test_a_chosen_block_selects_the_corresponding_block(open_page):
     page = open_page().page
     second = compare(page)
     page.locator('main > .side [data-block="blocks.4.1"]').click()
@@ -78,18 +78,18 @@ def test_a_block_brings_its_counterpart(open_page):
     expect(page.locator('main > .side [data-block="blocks.2.0"]')).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_nearest_in_depth_of_the_same_stride(open_page):
+def test_the_corresponding_block_is_nearest_in_stride_and_depth(open_page):
     page = open_page().page
     found = page.evaluate(
         """async () => {
-          const { corresponding } = await import("/static/js/align.js");
+          const { correspondingBlock } = await import("/static/js/state/corresponding-block.js");
           const blocks = (...strides) => strides.map((stride, i) => ({ name: `${stride}.${i}`, stride }));
           const [few, many] = [blocks(4, 8, 16, 16, 32), blocks(4, 4, 8, 8, 16, 16, 16, 16, 32, 32)];
           return [
-            ...few.map(({ name }) => corresponding(name, few, many)),
-            corresponding("16.6", many, few),
-            corresponding("32.9", many, blocks(4, 8, 16)),
-            corresponding("4.0", many, blocks(2)),
+            ...few.map(({ name }) => correspondingBlock(name, few, many)),
+            correspondingBlock("16.6", many, few),
+            correspondingBlock("32.9", many, blocks(4, 8, 16)),
+            correspondingBlock("4.0", many, blocks(2)),
           ];
         }"""
     )
@@ -99,23 +99,23 @@ def test_the_nearest_in_depth_of_the_same_stride(open_page):
 def test_pins_and_previews_stay_with_their_model(open_page):
     page = open_page().page
     second = compare(page)
-    mine, other = page.locator("#picture"), page.locator("#picture-second")
-    drawn = mine.evaluate("(canvas) => canvas.toDataURL()")
+    first, other = page.locator("#image"), page.locator("#image-second")
+    drawn = first.evaluate("(canvas) => canvas.toDataURL()")
     second.locator("sge-group-grid .tile").nth(4).click()
     expect(second.locator(".chip")).to_have_count(1)
     expect(page.locator("main > .stage .chip")).to_have_count(0)
     settled(page)
-    assert mine.evaluate("(canvas) => canvas.toDataURL()") == drawn
+    assert first.evaluate("(canvas) => canvas.toDataURL()") == drawn
     assert other.evaluate("(canvas) => canvas.toDataURL()") != drawn
     page.keyboard.press("Escape")
     expect(page.locator("sge-compare")).to_be_empty()
     expect(compare(page).locator(".chip")).to_have_count(1)
 
 
-def test_a_point_is_asked_of_both(open_page):
+def test_groups_are_ranked_in_both(open_page):
     page = open_page().page
     second = compare(page)
-    page.locator("#picture").click(position={"x": 120, "y": 90})
+    page.locator("#image").click(position={"x": 120, "y": 90})
     expect(page.get_by_test_id("ranking")).to_have_count(2)
     for ranking in page.get_by_test_id("ranking").all():
         expect(ranking.locator(".tile")).to_have_count(12)
@@ -123,7 +123,7 @@ def test_a_point_is_asked_of_both(open_page):
     expect(page.locator("main > .side sge-ranking")).to_be_hidden()
 
 
-def test_the_second_follows_pictures_and_framing(open_page):
+def test_the_second_follows_images_and_framing(open_page):
     page = open_page().page
     second = compare(page)
     drop(page, photo("panda", "one.jpg"))
@@ -135,7 +135,7 @@ def test_the_second_follows_pictures_and_framing(open_page):
 
 
 def test_parts_of_one_and_groups_of_the_other(open_page, tmp_path):
-    """The second model has no finder: it shows its groups, and the picture that is saved shows both."""
+    """The second model has no part finder: it shows its groups, and the saved image shows both views."""
 
     def edit(record):
         return record if record["model"]["name"] == "twin" else place(record, FACE)
@@ -144,14 +144,14 @@ def test_parts_of_one_and_groups_of_the_other(open_page, tmp_path):
     alone = Image.open(save(page, "png", tmp_path))
     second = compare(page)
     expect(page.locator("main > .stage sge-legend")).to_contain_text("Nose")
-    expect(second.locator("sge-legend")).to_contain_text("/g")
+    expect(second.locator("sge-legend")).to_contain_text(re.compile(r"Block .+ · group \d+"))
     both = Image.open(save(page, "png", tmp_path))
     assert both.size == (2 * alone.width, alone.height)
     choose(page, "signal", "similarity")
     expect(page.locator("main > .stage sge-legend")).not_to_contain_text("Nose")
 
 
-def test_show_holds_for_both(open_page):
+def test_the_shown_signal_applies_to_both(open_page):
     page = open_page(before=with_parts()).page
     second = compare(page)
     expect(second.locator("sge-legend")).to_contain_text("Nose")

@@ -1,4 +1,4 @@
-"""How the maps are drawn: colours, scales, the colour bar, and that it all agrees with the library."""
+"""How the maps are drawn: colours, scales and colour bar, and that they agree with the library."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from sge.analysis.colors import COLOR_MAPS, GROUP_COLORS, color_table
-from tests.browser.acting import choose, painted, settled
-from tests.browser.finding import without_finder
+from tests.browser.actions import choose, painted, settled
+from tests.browser.placed_parts import without_finder
 
 pytestmark = pytest.mark.browser
 
 
-def test_how_it_is_shown(open_page):
+def test_the_controls_change_the_drawing(open_page):
     page = open_page(before=without_finder).page
     seen = {painted(page)}
     for name, value in (("colormap", "viridis"), ("scale", "absolute")):
@@ -34,49 +34,49 @@ SIZES = [(390, 844), (844, 390), (820, 1180), (1024, 768), (1440, 900), (3840, 2
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out(open_page, width, height, scheme):
+def test_nothing_overflows(open_page, width, height, scheme):
     page = open_page(width, height, scheme).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("window.scrollY") == 0
-    box = page.locator("#picture").bounding_box()
+    box = page.locator("#image").bounding_box()
     assert box["width"] >= min(width, height) * 0.45
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     for i in range(6):
         page.locator("sge-group-grid .tile").nth(i).click()
-    page.locator("#picture").click()
+    page.locator("#image").click()
     expect(page.get_by_test_id("ranking").locator(".tile").first).to_be_in_viewport()
-    expect(page.locator("#picture")).to_be_in_viewport(ratio=0.9)
+    expect(page.locator("#image")).to_be_in_viewport(ratio=0.9)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_preview_does_not_move_the_picture(open_page):
+def test_a_preview_does_not_move_the_image(open_page):
     page = open_page().page
     for pins in range(3):
         page.mouse.move(5, 5)
         settled(page)
-        before = page.locator("#picture").bounding_box()
+        before = page.locator("#image").bounding_box()
         page.locator("sge-group-grid .tile").nth(10).hover()
         settled(page)
-        assert page.locator("#picture").bounding_box() == before
+        assert page.locator("#image").bounding_box() == before
         page.locator("sge-group-grid .tile").nth(pins).click()
 
 
-def test_the_colour_bar_says_what_is_under_the_pointer(open_page):
+def test_the_colour_bar_shows_the_value_under_the_pointer(open_page):
     page = open_page(before=without_finder).page
     needle = page.locator(".scale .needle")
     expect(needle).to_be_hidden()
-    page.locator("#picture").hover(position={"x": 420, "y": 220})
+    page.locator("#image").hover(position={"x": 420, "y": 220})
     expect(needle).to_be_visible()
     assert float(needle.get_attribute("data-value").replace("\u2212", "-")) > 1
 
 
 def test_the_page_draws_as_the_library_does(open_page):
-    """Colour tables and enlarging are the page's own code: they agree with ``sge.palette`` and with Pillow."""
+    """The page's colour tables agree with ``sge.analysis.colors``, and its enlarged maps with Pillow."""
     page = open_page().page
     tables = page.evaluate(
         """async () => {
-          const { COLOUR_MAPS, PIN_COLOURS, colourTable } = await import("/static/js/colours.js");
+          const { COLOUR_MAPS, PIN_COLOURS, colourTable } = await import("/static/js/drawing/colours.js");
           return [COLOUR_MAPS.map((name) => [name, [...colourTable(name)]]), PIN_COLOURS];
         }"""
     )
@@ -88,10 +88,10 @@ def test_the_page_draws_as_the_library_does(open_page):
     cells = np.random.default_rng(0).normal(size=(7, 10)).astype(np.float32)
     large = page.evaluate(
         """async (cells) => {
-          const { enlarged } = await import("/static/js/resample.js");
+          const { enlarged } = await import("/static/js/drawing/resample.js");
           return [...enlarged(cells, 10, 7, 90, 65)];
         }""",
         cells.ravel().tolist(),
     )
-    wanted = np.asarray(Image.fromarray(cells).resize((90, 65), Image.Resampling.BICUBIC))
-    np.testing.assert_allclose(np.reshape(large, (65, 90)), wanted, atol=1e-5)
+    expected = np.asarray(Image.fromarray(cells).resize((90, 65), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(np.reshape(large, (65, 90)), expected, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The menu of models: what each knows, which are ready, and using another one."""
+"""The menu of models: descriptions, readiness, and using another model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from sge.models.names import DOGS_MODEL
 from sge.models.registry import shipped_entries
-from tests.browser.acting import settled
-from tests.browser.finding import ANALYSES, change
+from tests.browser.actions import settled
+from tests.browser.placed_parts import ANALYSES, change
 
 pytestmark = pytest.mark.browser
 MODELS = re.compile(r"/api/v1/models$")
@@ -33,7 +33,7 @@ def broken(listed):
     ]
 
 
-def test_what_is_not_ready_is_grey_and_says_why(open_page):
+def test_a_model_that_is_not_ready_is_disabled_with_its_reason(open_page):
     page = open_page(before=lambda page: change(page, broken, MODELS)).page
     menu = open_menu(page)
     entry = menu.locator("li.not-ready")
@@ -43,7 +43,7 @@ def test_what_is_not_ready_is_grey_and_says_why(open_page):
     expect(entry.locator("[data-compare]")).to_have_count(0)
 
 
-def test_a_model_that_loads_becomes_choosable_while_one_waits(open_page):
+def test_a_loading_model_becomes_available_while_the_menu_is_open(open_page):
     answers = []
 
     def edit(listed):
@@ -57,10 +57,10 @@ def test_a_model_that_loads_becomes_choosable_while_one_waits(open_page):
     assert len(answers) >= 2
     count = len(answers)
     page.wait_for_timeout(2000)
-    assert len(answers) == count  # all are ready: nobody is asked any more
+    assert len(answers) == count  # all models are ready, so the page stops polling
 
 
-def test_a_service_that_has_gone_is_told(open_page):
+def test_an_unreachable_service_is_reported(open_page):
     watched = open_page()
     watched.expected = ["Failed to load resource"]
     watched.page.route(MODELS, lambda route: route.abort())
@@ -70,17 +70,17 @@ def test_a_service_that_has_gone_is_told(open_page):
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1440, 900)])
-def test_each_model_in_a_sentence(open_page, width, height):
+def test_each_model_is_described(open_page, width, height):
     page = open_page(width, height).page
     menu = open_menu(page)
     expect(menu.locator(".model")).to_have_count(3)
     first, twin, dogs = menu.locator(".model").all()
     expect(first).to_have_attribute("aria-pressed", "true")
-    expect(first).to_contain_text("Knows ImageNet")
-    expect(first).to_contain_text(re.compile(r"\d\d\.\d % right at first guess on the 500 pictures"))
+    expect(first).to_contain_text("Recognizes the 1000 ImageNet classes")
+    expect(first).to_contain_text(re.compile(r"Top-1 accuracy \d\d\.\d % on the 500 images"))
     expect(first).to_contain_text("SGE inserted, gates")
     expect(twin).to_contain_text("The same weights under another name.")
-    expect(twin).to_contain_text("Nothing was measured here; SGE inserted, gates asleep.")
+    expect(twin).to_contain_text("Accuracy not measured; SGE inserted, gates inactive.")
     expect(first).to_contain_text("The service opens with it:")
     expect(dogs).to_contain_text("trained with SGE.")
     expect(dogs).not_to_contain_text("The service opens")
@@ -104,17 +104,17 @@ def test_by_keyboard(open_page):
     expect(page.locator("sge-models > button")).to_be_focused()
 
 
-def test_pins_wait_for_their_model(open_page):
+def test_pins_are_kept_for_their_model(open_page):
     page = open_page().page
     page.locator('[data-block="blocks.5.0"]').click()
     page.locator('sge-group-grid [data-group="3"]').click()
-    expect(page.locator(".chip b")).to_have_text(["blocks.5.0/g3"])
+    expect(page.locator(".chip b")).to_have_text(["Block 5.0 · group 3"])
     with page.expect_response(re.compile("model=twin")):
         open_menu(page).locator("[data-model=twin]").click()
     expect(page.locator("sge-models > button")).to_have_text("Twin")
     expect(page.locator(".chip")).to_have_count(0)
     open_menu(page).locator("[data-model]").first.click()
-    expect(page.locator(".chip b")).to_have_text(["blocks.5.0/g3"])
+    expect(page.locator(".chip b")).to_have_text(["Block 5.0 · group 3"])
     settled(page)
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
 
@@ -124,17 +124,19 @@ def test_a_network_trained_with_sge_opens_with_its_masks(open_page):
     open_menu(page).locator(f"[data-model={DOGS_MODEL}]").click()
     expect(page.locator("sge-models > button")).to_have_text("SGE-ResNet-18, dogs")
     settled(page)
-    expect(page.get_by_test_id("gates")).to_contain_text("what you see is the mask")
+    expect(page.get_by_test_id("gates")).to_contain_text("the maps show the masks")
     expect(page.get_by_role("radio", name=re.compile("^Mask"))).to_be_checked()
     opening = shipped_entries()[DOGS_MODEL].card.opens_with
-    expect(page.get_by_test_id("legend")).to_contain_text(f"{opening['block']}/g{opening['group']}")
+    expect(page.get_by_test_id("legend")).to_contain_text(
+        f"Block {opening['block'].removeprefix('layer')} · group {opening['group']}"
+    )
     expect(page.locator("sge-group-grid [data-group]")).to_have_count(64)
     page.get_by_role("radio", name=re.compile("^Similarity")).check(force=True)
     expect(page.get_by_test_id("legend")).to_contain_text("similarity")
 
 
-def test_maps_of_another_attention_are_not_called_sges(open_page):
-    """As CBAM's and BAM's are: they act, but there are no SGE gates."""
+def test_maps_of_another_attention_are_not_called_masks_of_sge(open_page):
+    """CBAM and BAM have spatial maps that act on the features, but no SGE gates."""
 
     def watch(page):
         change(
@@ -144,6 +146,6 @@ def test_maps_of_another_attention_are_not_called_sges(open_page):
 
     page = open_page(before=watch).page
     expect(page.get_by_test_id("gates")).to_contain_text(
-        "another attention than SGE: what you see is its spatial map"
+        "another attention module than SGE: the maps show its spatial map"
     )
-    expect(open_menu(page).locator(".model")).to_contain_text("with another attention than SGE.")
+    expect(open_menu(page).locator(".model")).to_contain_text("another attention module than SGE.")

@@ -1,4 +1,4 @@
-"""Nose and eyes at first sight: what shines and what must not, the legend, the wall's marks, what is taken away."""
+"""Parts: where they are drawn and where not, the legend, the marks in the group grid, and the exports."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.acting import choose, drop, painted, photo, save, settled
+from tests.browser.actions import choose, drop, painted, photo, save, settled
 from tests.browser.conftest import Watched
-from tests.browser.finding import FACE, change, place, with_parts, without_finder
+from tests.browser.placed_parts import FACE, change, place, with_parts, without_finder
 
 pytestmark = pytest.mark.browser
 
 PLAIN = """async ([width, height]) => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const { store } = await import("/static/js/store.js");
-  canvas.getContext("2d").drawImage(store.picture.image, 0, 0, width, height);
+  const { store } = await import("/static/js/state/store.js");
+  canvas.getContext("2d").drawImage(store.image.element, 0, 0, width, height);
   return canvas.toDataURL();
 }"""
 
@@ -34,7 +34,7 @@ def shown(page):
     return page.locator("input[name=signal]:checked").get_attribute("value")
 
 
-def test_without_a_finder_nothing_speaks_of_parts(open_page):
+def test_without_a_part_finder_the_page_does_not_mention_parts(open_page):
     page = open_page(before=without_finder).page
     assert shown(page) == "similarity"
     expect(page.locator("label:has(input[value=parts])")).to_have_count(2)
@@ -45,7 +45,7 @@ def test_without_a_finder_nothing_speaks_of_parts(open_page):
     expect(page.get_by_test_id("legend")).not_to_contain_text("No face")
 
 
-def test_no_face_is_said_calmly_and_the_groups_are_shown(open_page):
+def test_without_a_face_the_groups_are_shown(open_page):
     page = open_page(before=with_parts([], stray=[(0.3, 0.3)])).page
     expect(page.get_by_test_id("legend")).to_contain_text("No face found here.")
     assert shown(page) == "similarity"
@@ -54,11 +54,11 @@ def test_no_face_is_said_calmly_and_the_groups_are_shown(open_page):
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_what_is_no_part_does_not_shine(open_page):
-    """A map may answer elsewhere too: only what lies round a found part is drawn."""
+def test_only_parts_are_highlighted(open_page):
+    """A map may have further peaks; only the surroundings of a part that was found are drawn."""
     clean = pixels(painted(open_page(before=with_parts()).page))
     stray = pixels(painted(open_page(before=with_parts(stray=[(0.2, 0.8), (0.1, 0.1)])).page))
-    # The maps come in 8 bits between other ends.
+    # The two maps are quantized to 8 bits between different limits.
     assert np.abs(clean - stray).max() <= 4
 
 
@@ -70,15 +70,15 @@ def test_what_is_no_part_does_not_shine(open_page):
         ([("nose", 0.5, 0.5, 1.0), ("nose", 0.5, 0.5, 0.9)], {"side": 3.0}),
         ([("right_eye", 0.5, 0.5, 0.6)], {"peak": 0.05}),
     ],
-    ids=["at the corners", "no box", "two at one place, box over everything", "map below its threshold"],
+    ids=["at the corners", "no box", "two at one position, box over everything", "map below its threshold"],
 )
-def test_odd_parts_are_drawn_all_the_same(open_page, parts, options):
+def test_unusual_parts_are_drawn(open_page, parts, options):
     page = open_page(before=with_parts(parts, **options)).page
     assert shown(page) == "parts"
-    lit = painted(page)
+    drawn = painted(page)
     page.locator("input[name=opacity]").fill("0")
     settled(page)
-    assert painted(page) != lit
+    assert painted(page) != drawn
 
 
 def test_a_photo_opens_with_its_parts(open_page):
@@ -87,7 +87,7 @@ def test_a_photo_opens_with_its_parts(open_page):
     expect(page.get_by_test_id("legend").get_by_role("listitem")).to_have_text(
         ["Nose 97 %", "Eyes 93 and 90 %"]
     )
-    expect(page.locator("#picture")).to_have_attribute(
+    expect(page.locator("#image")).to_have_attribute(
         "aria-label", re.compile("nose 97 %, left eye 93 %, right eye 90 %")
     )
     image = pixels(painted(page))
@@ -99,20 +99,20 @@ def test_a_photo_opens_with_its_parts(open_page):
         return (image[at] - plain[at]).mean((0, 1))
 
     red, _, blue = gain(0.69, 0.365)
-    assert red > max(40, blue + 30)  # the nose is warm
+    assert red > max(40, blue + 30)  # the nose is orange
     red, green, blue = gain(0.63, 0.275)
-    assert min(green, blue) > max(25, red + 25)  # the eyes are cool
-    assert np.abs(gain(0.2, 0.1)).max() < 40  # and the photo stays itself
+    assert min(green, blue) > max(25, red + 25)  # the eyes are cyan
+    assert np.abs(gain(0.2, 0.1)).max() < 40  # the rest of the photo is unchanged
 
 
-def test_groups_come_over_the_parts_and_go(open_page):
+def test_a_previewed_or_pinned_group_replaces_the_parts(open_page):
     page = open_page(before=with_parts()).page
     parts = painted(page)
     tile = page.locator("sge-group-grid .tile").first
     tile.hover()
     settled(page)
     assert painted(page) != parts
-    expect(page.get_by_test_id("legend")).to_contain_text("blocks.5.3/g47")
+    expect(page.get_by_test_id("legend")).to_contain_text("Block 5.3 · group 47")
     assert shown(page) == "parts"
     page.mouse.move(5, 5)
     settled(page)
@@ -132,8 +132,8 @@ def test_groups_come_over_the_parts_and_go(open_page):
     assert painted(page) == parts
 
 
-def test_a_pair_is_told_as_it_is_seen(open_page):
-    """Left before right, whichever is surer."""
+def test_a_pair_of_eyes_is_listed_left_to_right(open_page):
+    """The left eye comes first, whichever has the higher score."""
     pair = [("right_eye", 0.7, 0.3, 0.9), ("left_eye", 0.6, 0.3, 0.6)]
     legend = open_page(before=with_parts(pair)).page.get_by_test_id("legend")
     expect(legend.get_by_role("listitem")).to_have_text(["Eyes 60 and 90 %"])
@@ -148,35 +148,37 @@ def test_several_faces(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_wall_shows_where_the_parts_come_from(open_page):
+def test_the_group_grid_shows_the_groups_of_each_readout(open_page):
     page = open_page(before=with_parts()).page
-    wall = page.locator("sge-group-grid")
-    expect(wall.get_by_role("heading", level=3)).to_have_text(
+    grid = page.locator("sge-group-grid")
+    expect(grid.get_by_role("heading", level=3)).to_have_text(
         [
             "Nose3 groups of 3 blocks",
             "Eye4 groups of 3 blocks; 2 of them below 1 % are not shown",
         ]
     )
-    captions = ["5.3/g4760 %", "4.2/g339 %", "5.0/g91.5 %", "5.0/g970 %", "5.0/g1129 %"]
-    expect(wall.locator(".tile-caption")).to_have_text(captions)
-    for tile in wall.locator('[data-block-of="blocks.5.0"][data-group="9"]').all():
-        expect(tile).to_have_attribute("aria-label", re.compile("1.5 % of the nose mix, 70 % of the eye mix"))
+    captions = ["5.3 · g4760 %", "4.2 · g339 %", "5.0 · g91.5 %", "5.0 · g970 %", "5.0 · g1129 %"]
+    expect(grid.locator(".tile-caption")).to_have_text(captions)
+    for tile in grid.locator('[data-block-of="blocks.5.0"][data-group="9"]').all():
+        expect(tile).to_have_attribute(
+            "aria-label", re.compile("1.5 % of the nose readout, 70 % of the eye readout")
+        )
     block = page.locator('[data-block="blocks.5.0"]')
-    expect(block).to_have_attribute("aria-label", re.compile("1 in the nose mix, 2 in the eye mix"))
+    expect(block).to_have_attribute("aria-label", re.compile("1 in the nose readout, 2 in the eye readout"))
     expect(block.locator(".counts span")).to_have_text(["1", "2"])
     block.click()
-    expect(wall.locator(".tile")).to_have_count(56)
-    expect(wall.locator(".tile:has(.part-dot)")).to_have_count(2)
-    expect(wall.locator('[data-group="9"] .part-dot')).to_have_count(2)
+    expect(grid.locator(".tile")).to_have_count(56)
+    expect(grid.locator(".tile:has(.part-dot)")).to_have_count(2)
+    expect(grid.locator('[data-group="9"] .part-dot')).to_have_count(2)
     choose(page, "sort", "parts")
-    expect(wall.locator(".tile")).to_have_count(5)
+    expect(grid.locator(".tile")).to_have_count(5)
 
 
-def test_exactly_this_view_is_saved_and_copied(open_page, tmp_path):
+def test_the_current_view_is_saved_and_copied(open_page, tmp_path):
     page = open_page(before=with_parts(), permissions=["clipboard-read", "clipboard-write"]).page
     with_them = Image.open(save(page, "png", tmp_path)).convert("RGB")
     assert with_them.width >= 1200
-    page.locator("[data-copy=picture]").click()
+    page.locator("[data-copy=image]").click()
     expect(page.get_by_role("status")).to_contain_text("The view was copied")
     copied = page.evaluate(
         """async () => {
@@ -197,10 +199,10 @@ def test_exactly_this_view_is_saved_and_copied(open_page, tmp_path):
 
 
 def test_a_dropped_photo_after_one_without_a_face(open_page):
-    """The view goes with the picture; the visitor has chosen nothing."""
+    """Without a choice by the visitor, the view depends on the image."""
 
     def edit(record):
-        return place(record, FACE if record["picture"]["name"] == "dog.jpg" else [])
+        return place(record, FACE if record["image"]["name"] == "dog.jpg" else [])
 
     page = open_page(before=lambda page: change(page, edit)).page
     assert shown(page) == "similarity"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from torchvision import models
 
 from app.settings import Settings
 from tests.conftest import ROOT, fill
+from tests.service import running_service
 
 README = (ROOT / "README.md").read_text("utf-8")
 API = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -50,25 +48,9 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def service(environment):
-    """``sge serve`` on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(["sge", "serve", "--port", str(port)], env=environment, cwd=ROOT)
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/ready", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, "sge serve ended"
-                time.sleep(0.25)
-        else:
-            pytest.fail("sge serve was not ready within a minute")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    """The host and port of a running service."""
+    with running_service(environment) as address:
+        yield address.removeprefix("http://")
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

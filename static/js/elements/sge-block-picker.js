@@ -17,7 +17,7 @@ class BlockPicker extends StoreElement {
   static keys = ["images", "current", "block", "pins", "sort", "view"];
 
   build() {
-    this.focusGroup = rovingFocus(this, "button");
+    this.roving = rovingFocus(this, "button");
   }
 
   draw() {
@@ -31,11 +31,11 @@ class BlockPicker extends StoreElement {
       this.markParts();
     }
     const { pins } = this.store.state;
-    if (this.store.sort === "parts" && !this.contains(document.activeElement)) this.focusGroup.setTabStop();
+    if (this.store.sort === "parts" && !this.contains(document.activeElement)) this.roving.setTabStop();
     for (const button of this.querySelectorAll("button")) {
       const isChosen = this.store.sort !== "parts" && button.dataset.block === this.store.block;
       button.setAttribute("aria-pressed", String(isChosen));
-      if (isChosen) this.focusGroup.setTabStop(button);
+      if (isChosen) this.roving.setTabStop(button);
       button.querySelector(".pins").replaceChildren(...pins.filter((pin) => pin.block === button.dataset.block).map(pinDot));
     }
   }

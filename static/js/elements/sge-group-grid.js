@@ -27,7 +27,7 @@ class GroupGrid extends StoreElement {
     this.facts = make("p", { class: "quiet" });
     this.sorts = segments(`sort${suffix}`, "Sort groups by", SORTS, (sort) => this.store.set({ sort }));
     this.grid = make("div", { class: "tiles", role: "group", "aria-labelledby": this.heading.id });
-    this.focusGroup = rovingFocus(this.grid, ".tile");
+    this.roving = rovingFocus(this.grid, ".tile");
     this.replaceChildren(make("div", { class: "bar" }, this.heading, this.sorts.root, this.facts), this.grid);
   }
 
@@ -53,7 +53,7 @@ class GroupGrid extends StoreElement {
     const { blockOf, group } = hadFocus ? active.dataset : {};
     this.grid.replaceChildren(...children);
     const same = hadFocus && [...this.grid.querySelectorAll(".tile")].find(({ dataset }) => dataset.blockOf === blockOf && dataset.group === group);
-    this.focusGroup.setTabStop(same || undefined);
+    this.roving.setTabStop(same || undefined);
     if (same) same.focus();
   }
 

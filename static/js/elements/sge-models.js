@@ -26,7 +26,7 @@ class Models extends StoreElement {
     this.menu = make("div", { id: "models", class: "models", popover: true, role: "dialog", "aria-label": "Models" }, make("h2", {}, "Models"), this.list);
     this.menu.addEventListener("beforetoggle", ({ newState }) => newState === "open" && this.setPosition());
     this.menu.addEventListener("toggle", ({ newState }) => (newState === "open" ? this.refresh() : clearTimeout(this.timer)));
-    this.focusGroup = rovingFocus(this.list, "button:not(:disabled)");
+    this.roving = rovingFocus(this.list, "button:not(:disabled)");
     this.replaceChildren(this.button, this.menu);
   }
 
@@ -74,7 +74,7 @@ class Models extends StoreElement {
     const buttons = [...this.list.querySelectorAll("button:not(:disabled)")];
     const target = buttons.find(({ dataset }) => dataset.pressed === pressed) ?? buttons.find((button) => button.getAttribute("aria-pressed") === "true") ?? buttons[0];
     if (!target) return;
-    this.focusGroup.setTabStop(target);
+    this.roving.setTabStop(target);
     target.focus();
   }
 

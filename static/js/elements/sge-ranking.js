@@ -15,7 +15,7 @@ class Ranking extends StoreElement {
   build() {
     this.note = make("p", { class: "quiet" });
     this.grid = make("div", { class: "tiles", role: "group", "aria-label": "Groups with the highest similarity at the point", "data-testid": "ranking" });
-    this.focusGroup = rovingFocus(this.grid, ".tile");
+    this.roving = rovingFocus(this.grid, ".tile");
     const close = make("button", { type: "button", class: "plain", onclick: () => this.store.set({ point: null }) }, "Close");
     this.replaceChildren(make("div", { class: "bar" }, make("h2", {}, "Strongest groups here"), close, this.note), this.grid);
   }
@@ -60,7 +60,7 @@ class Ranking extends StoreElement {
         makeTile(this.store, group, { note: number(value, 1), description: `${number(value, 1)} standard deviations`, label: shortGroupName(group), mark }),
       ),
     );
-    this.focusGroup.setTabStop();
+    this.roving.setTabStop();
   }
 }
 

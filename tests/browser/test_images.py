@@ -1,4 +1,4 @@
-"""The pictures of a visit: every way in, many at once, broken ones, a busy service, walking through."""
+"""The images of a visit: all ways to add them, many at once, broken files, a busy service, stepping through."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import drop, first_label, painted, photo
+from tests.browser.actions import drop, first_label, painted, photo
 from tests.browser.conftest import SAMPLES
 
 pytestmark = pytest.mark.browser
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.browser
     ("name", "kind", "data", "sentence"),
     [
         ("broken.jpg", "image/jpeg", (SAMPLES / "panda.jpg").read_bytes()[:5000], "damaged or cut off"),
-        ("notes.txt", "text/plain", b"no picture at all", "not a JPEG, PNG, WebP, GIF or AVIF"),
+        ("notes.txt", "text/plain", b"not an image", "not a JPEG, PNG, WebP, GIF or AVIF"),
         ("huge.jpg", "image/jpeg", b"\xff\xd8\xff" + bytes(4 * 1024 * 1024), "larger than 4 MiB"),
     ],
 )
-def test_a_bad_file_is_told_and_the_last_picture_stays(open_page, name, kind, data, sentence):
+def test_a_bad_file_is_reported_and_the_last_image_stays(open_page, name, kind, data, sentence):
     watched = open_page()
-    watched.expected = ["Failed to load resource"]  # the browser's own line for an answer of 4xx
+    watched.expected = ["Failed to load resource"]  # the browser's own message for a status of 4xx
     before = painted(watched.page)
     drop(watched.page, (name, kind, data))
     expect(watched.page.get_by_role("alert")).to_contain_text(sentence)
@@ -32,7 +32,7 @@ def test_a_bad_file_is_told_and_the_last_picture_stays(open_page, name, kind, da
 
 
 def test_many_files_and_the_arrow_keys(open_page):
-    """The first of them is shown; the arrows walk the strip, samples included, with the same pins on each."""
+    """The first file is shown; arrow keys step through the filmstrip, including the samples, and keep the pins."""
     page = open_page().page
     page.locator("sge-group-grid .tile").nth(2).click()
     pinned = page.locator(".chip b").inner_text()
@@ -52,7 +52,7 @@ def test_many_files_and_the_arrow_keys(open_page):
     expect(first_label(page)).to_have_text("giant panda")
 
 
-def test_a_broken_one_among_many_is_told_and_the_others_come(open_page):
+def test_a_broken_file_among_many_is_reported_and_the_others_are_shown(open_page):
     watched = open_page()
     watched.expected = ["Failed to load resource"]
     page = watched.page
@@ -64,7 +64,7 @@ def test_a_broken_one_among_many_is_told_and_the_others_come(open_page):
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_busy_service_is_asked_again(open_page):
+def test_a_busy_service_is_tried_again(open_page):
     watched = open_page()
     watched.expected = ["Failed to load resource"]
     page = watched.page
@@ -79,13 +79,13 @@ def test_a_busy_service_is_asked_again(open_page):
 
     page.route("**/api/v1/analyze*", refuse_once)
     drop(page, photo("panda", "one.jpg"))
-    expect(page.get_by_role("status")).to_contain_text("asking again in 1 s")
+    expect(page.get_by_role("status")).to_contain_text("trying again in 1 s")
     expect(first_label(page)).to_have_text("giant panda")
     assert len(refused) == 1
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_picture_is_pasted(open_page):
+def test_an_image_is_pasted(open_page):
     page = open_page().page
     packed = base64.b64encode((SAMPLES / "koala.jpg").read_bytes()).decode()
     page.evaluate(
@@ -107,9 +107,9 @@ def test_a_label_is_never_markup(open_page):
     assert page.locator("sge-credit img").count() == 0
 
 
-def test_a_finger_turns_to_the_next_picture(open_page):
+def test_a_swipe_shows_the_next_image(open_page):
     page = open_page(390, 844, has_touch=True).page
-    page.locator("#picture").evaluate(
+    page.locator("#image").evaluate(
         """(canvas) => {
           const touch = (clientX) => new Touch({ identifier: 1, target: canvas, clientX, clientY: 200 });
           canvas.dispatchEvent(new TouchEvent("touchstart", { touches: [touch(300)], changedTouches: [touch(300)] }));

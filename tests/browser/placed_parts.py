@@ -1,4 +1,4 @@
-"""Answers of the service with parts that a test has placed: what a model with a part finder gives."""
+"""Answers of the service with parts at positions that a test chooses, as a model with a part finder gives them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from sge.analysis.record import atlas_record
 
 GRID = 36
-"""Cells of a part's map on each side."""
-MIXES = {
+"""Number of cells of a part map on each side."""
+READOUTS = {
     "nose": [("blocks.5.3", 47, 0.6), ("blocks.4.2", 3, 0.385), ("blocks.5.0", 9, 0.015)],
     "eye": [
         ("blocks.5.0", 9, 0.7),
@@ -21,13 +21,16 @@ MIXES = {
     ],
 }
 FACE = (("nose", 0.69, 0.365, 0.97), ("left_eye", 0.63, 0.275, 0.93), ("right_eye", 0.71, 0.28, 0.9))
-"""The sample's: name, place as shares of width and height, score."""
+"""The parts of the sample: name, position as fractions of width and height, score."""
 ANALYSES = re.compile(r"/api/v1/analyze|/samples/\w+/analysis")
 
 
 def place(record, parts, *, stray=(), side=0.05, peak=None):
-    """Puts parts and their maps into an analysis, as JSON data; ``stray``: places where only the map answers."""
-    width, height = record["geometry"]["picture"]
+    """Puts parts and their maps into the record of an analysis.
+
+    ``stray`` lists positions with a peak in the maps but no part; ``peak`` replaces the height of all peaks.
+    """
+    width, height = record["geometry"]["image"]
     record["parts"] = [
         {
             "name": name,
@@ -39,30 +42,30 @@ def place(record, parts, *, stray=(), side=0.05, peak=None):
         for name, x, y, score in parts
     ]
     record["part_maps"] = {
-        kind: atlas_record(bumps([one for one in parts if one[0].endswith(kind)], stray, peak)[None])
+        kind: atlas_record(part_map([part for part in parts if part[0].endswith(kind)], stray, peak)[None])
         | {
             "threshold": 0.4,
-            "mix": [dict(zip(("block", "group", "weight"), one, strict=True)) for one in mix],
+            "terms": [dict(zip(("block", "group", "weight"), term, strict=True)) for term in terms],
         }
-        for kind, mix in MIXES.items()
+        for kind, terms in READOUTS.items()
     }
     return record
 
 
-def bumps(parts, stray, peak):
-    """A map with a peak at each part, as high as its score; (GRID, GRID), float32."""
+def part_map(parts, stray, peak):
+    """A map with a Gaussian peak at each part, as high as its score; (GRID, GRID), float32."""
     y, x = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
     values = np.zeros((GRID, GRID), np.float32)
     for px, py, top in [
         *((px, py, peak or score) for _, px, py, score in parts),
-        *((*one, 0.9) for one in stray),
+        *((*position, 0.9) for position in stray),
     ]:
         values = np.maximum(values, top * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 0.03**2)))
     return values.astype(np.float32)
 
 
 def change(page, edit, where=ANALYSES):
-    """The service's own answers, each changed by ``edit``."""
+    """Changes each JSON answer of the service by ``edit``."""
 
     def answer(route):
         response = route.fetch()
@@ -75,12 +78,12 @@ def change(page, edit, where=ANALYSES):
 
 
 def with_parts(parts=FACE, **options):
-    """For ``open_page(before=...)``: a model that finds these parts in every picture."""
+    """For ``open_page(before=...)``: a model that finds these parts in every image."""
     return lambda page: change(page, lambda record: place(record, parts, **options))
 
 
 def without_finder(page):
-    """For ``open_page(before=...)``: a model that looks for no parts."""
+    """For ``open_page(before=...)``: a model without a part finder."""
     change(
         page,
         lambda record: {key: value for key, value in record.items() if key != "part_maps"} | {"parts": []},

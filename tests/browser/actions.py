@@ -1,4 +1,4 @@
-"""What a visitor does: drops, chooses, saves; and what the page shows."""
+"""Actions of a visitor (drop, choose, save), and readings of what the page shows."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ def first_label(page):
 
 
 def painted(page):
-    """The picture's pixels, to see whether it has changed."""
-    return page.locator("#picture").evaluate("(canvas) => canvas.toDataURL()")
+    """The drawn image as a data URL, to tell whether it has changed."""
+    return page.locator("#image").evaluate("(canvas) => canvas.toDataURL()")
 
 
 def settled(page):
-    """After the next frame: elements draw once a frame."""
+    """Waits for the next frame, because elements draw once a frame."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def choose(page, name, value):
-    """Presses one of the segments."""
+    """Chooses a value of a segmented control."""
     page.locator(f"label:has(input[name={name}][value={value}])").click()
     settled(page)
 
 
-def save(page, kind, folder):
+def save(page, file_format, folder):
+    """Downloads an export and returns its path."""
     with page.expect_download() as waiting:
-        page.locator(f"[data-download={kind}]").click()
+        page.locator(f"[data-download={file_format}]").click()
     path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
     return path
