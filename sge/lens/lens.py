@@ -17,7 +17,7 @@ from sge.images.decode import DecodedImage, Source, decode
 from sge.images.framing import Frame, frame
 from sge.models.model import Model
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, spatial_blocks
-from sge.nn.capture import MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.modes import eval_mode
 from sge.parts.find import maps_and_parts
 
@@ -107,7 +107,8 @@ class Lens:
             raise ShapeError(
                 f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}."
             )
-        return torch.stack([torch.from_numpy(frame.array) for frame in frames]).to(self.device)
+        batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
+        return batch.to(self.device, next(self.network.parameters()).dtype)
 
     def _probabilities(self, logits: Tensor, frames: Sequence[Frame]) -> Tensor:
         check_labels(self.model.labels, logits.shape[1])
@@ -117,7 +118,7 @@ class Lens:
     def _forward(self, frames: Sequence[Frame]) -> _Forward:
         batch = self._batch(frames)
         with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
-            with MaskCapture(self.network, energy=True) as captured:
+            with Capture(self.network, energy=True, rows=len(batch)) as captured:
                 logits: Tensor = self.network(batch)
             probabilities = self._probabilities(logits, frames)
             masks, similarity, energy = (
