@@ -21,7 +21,7 @@ export function groupName({ block, group }) {
   return `Block ${shortBlockName(block)} \u00b7 group ${group}`;
 }
 
-/** `5.0 · g55`, for the captions of tiles. */
+/** `5.0·g55`, where there is little room: on tiles and chips. */
 export function shortGroupName({ block, group }) {
-  return `${shortBlockName(block)} \u00b7 g${group}`;
+  return `${shortBlockName(block)}\u00b7g${group}`;
 }

@@ -108,13 +108,13 @@ def test_pins_are_kept_for_their_model(open_page):
     page = open_page().page
     page.locator('[data-block="blocks.5.0"]').click()
     page.locator('sge-group-grid [data-group="3"]').click()
-    expect(page.locator(".chip b")).to_have_text(["Block 5.0 · group 3"])
+    expect(page.locator(".chip b")).to_have_text(["5.0·g3"])
     with page.expect_response(re.compile("model=twin")):
         open_menu(page).locator("[data-model=twin]").click()
     expect(page.locator("sge-models > button")).to_have_text("Twin")
     expect(page.locator(".chip")).to_have_count(0)
     open_menu(page).locator("[data-model]").first.click()
-    expect(page.locator(".chip b")).to_have_text(["Block 5.0 · group 3"])
+    expect(page.locator(".chip b")).to_have_text(["5.0·g3"])
     settled(page)
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
 

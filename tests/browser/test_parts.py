@@ -157,7 +157,7 @@ def test_the_group_grid_shows_the_groups_of_each_readout(open_page):
             "Eye4 groups of 3 blocks; 2 of them below 1 % are not shown",
         ]
     )
-    captions = ["5.3 · g4760 %", "4.2 · g339 %", "5.0 · g91.5 %", "5.0 · g970 %", "5.0 · g1129 %"]
+    captions = ["5.3·g4760 %", "4.2·g339 %", "5.0·g91.5 %", "5.0·g970 %", "5.0·g1129 %"]
     expect(grid.locator(".tile-caption")).to_have_text(captions)
     for tile in grid.locator('[data-block-of="blocks.5.0"][data-group="9"]').all():
         expect(tile).to_have_attribute(

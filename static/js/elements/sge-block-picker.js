@@ -65,7 +65,7 @@ function levels(blocks, choose) {
   return sizes.map((size) => {
     const ofSize = blocks.filter((block) => sizeOf(block) === size);
     const [{ height, width, stride }] = ofSize;
-    const head = make("span", { class: "level-head" }, cellGrid(height, width), make("span", {}, make("b", {}, `${height}\u00d7${width}`), make("br"), `stride ${stride}, ${resolution(stride)}`));
+    const head = make("span", { class: "level-head" }, cellGrid(height, width), make("span", {}, make("b", {}, `${height}\u00d7${width}`), make("br"), `stride ${stride}`, make("br"), resolution(stride)));
     return make("div", { class: "level" }, head, make("div", { class: "level-blocks" }, ...ofSize.map((block) => blockButton(block, choose))));
   });
 }

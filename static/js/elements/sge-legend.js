@@ -4,7 +4,7 @@ import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
 import { blendTableFor } from "../drawing/painter.js";
-import { groupName, number, percent } from "../format.js";
+import { groupName, number, percent, shortGroupName } from "../format.js";
 import { hasFinder, NO_FACE, partsByKind, scores, title } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
 import { partDot } from "./part-dot.js";
@@ -75,7 +75,7 @@ class Legend extends StoreElement {
     const atlas = this.store.atlas(pin.block);
     const exists = atlas && pin.group < atlas.groups;
     const remove = make("button", { type: "button", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
-    const children = [make("b", {}, groupName(pin))];
+    const children = [make("b", { title: groupName(pin) }, shortGroupName(pin))];
     if (!exists) children.push(make("span", { class: "range" }, "not in this model"));
     else if (atlas.isFlat(pin.group)) children.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
     else if (this.store.state.pins.length > 1) {
