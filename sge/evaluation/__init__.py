@@ -1,1 +1,1 @@
-"""Accuracy, calibration and gate measurements over labelled images."""
+"""Accuracy, calibration, confusion and gate measurements over sets of images."""

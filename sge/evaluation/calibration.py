@@ -1,4 +1,4 @@
-"""Calibration error and confusion, counted by torchmetrics, which comes with the extra ``train``."""
+"""Calibration error and confusion matrix, computed by torchmetrics, which the extra ``train`` installs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from torch import Tensor
 from sge.errors import MissingPackageError
 
 BINS = 15
+"""Number of equal bins of confidence."""
 OTHER = "another class"
+"""Name of the column that holds predictions of classes without images."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which answers images of each class got."""
+    """How often each class of the images was predicted as which class."""
 
     indices: list[int]
-    """Numbers of the classes in the model: one a row."""
+    """Class number in the model of each row."""
     labels: list[str]
-    """Their labels."""
+    """Label of each row."""
     columns: list[str]
-    """The same labels; then ``another class`` where the model has more classes than the images."""
+    """The labels of the rows, followed by ``OTHER`` if the model has more classes than the images."""
     counts: list[list[int]]
-    """[row of the right class][column of the answer], in images."""
+    """Number of images, by row of the right class and column of the predicted class."""
 
 
 def require_torchmetrics() -> None:
-    """Refuses where torchmetrics is missing.
+    """Checks that torchmetrics is installed.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -42,11 +44,14 @@ def require_torchmetrics() -> None:
 
 
 def calibration_error(confidence: Tensor, right: Tensor) -> float:
-    """Expected calibration error: the mean distance of sureness from accuracy over 15 even bins of sureness.
+    """Expected calibration error (Guo et al., ICML 2017) with 15 equal bins of confidence.
+
+    Within each bin, the mean confidence is compared with the accuracy; the absolute differences are averaged, weighted
+    by the number of images in a bin.
 
     Args:
-        confidence: (N,), probability of the first answer, 0 to 1.
-        right: (N,), whether that answer was right.
+        confidence: (N,), probability of the predicted class, 0 to 1.
+        right: (N,), bool, whether the prediction is right.
 
     Raises:
         MissingPackageError: torchmetrics is not installed.
@@ -54,18 +59,18 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
     require_torchmetrics()
     from torchmetrics.functional.classification import binary_calibration_error
 
-    # torchmetrics gives a confidence of exactly 1 a bin of its own, beside the fifteenth where it belongs.
+    # torchmetrics puts a confidence of exactly 1 into a sixteenth bin.
     below_one = confidence.double().clamp(0, 1 - 1e-9)
     return float(binary_calibration_error(below_one, right.long(), n_bins=BINS, norm="l1"))
 
 
-def confusion(truth: Tensor, first: Tensor, labels: list[str]) -> Confusion:
-    """Counts answers by right class.
+def confusion(truth: Tensor, predicted: Tensor, labels: list[str]) -> Confusion:
+    """Counts predictions by right class.
 
     Args:
-        truth: (N,), numbers of the right classes.
-        first: (N,), numbers of the first answers.
-        labels: Of all classes of the model.
+        truth: (N,), int64, numbers of the right classes.
+        predicted: (N,), int64, numbers of the predicted classes.
+        labels: Labels of all classes of the model.
 
     Raises:
         MissingPackageError: torchmetrics is not installed.
@@ -75,10 +80,12 @@ def confusion(truth: Tensor, first: Tensor, labels: list[str]) -> Confusion:
 
     own = sorted(set(truth.tolist()))
     other = len(own) < len(labels)
-    place = torch.full((len(labels),), len(own))
-    place[torch.tensor(own)] = torch.arange(len(own))
-    # torchmetrics asks for two classes at least.
-    matrix = multiclass_confusion_matrix(place[first], place[truth], num_classes=max(2, len(own) + other))
+    column = torch.full((len(labels),), len(own))
+    column[torch.tensor(own)] = torch.arange(len(own))
+    # torchmetrics requires at least two classes.
+    matrix = multiclass_confusion_matrix(
+        column[predicted], column[truth], num_classes=max(2, len(own) + other)
+    )
     names = [labels[index] for index in own]
     counts = matrix[: len(own), : len(own) + other].tolist()
     return Confusion(own, names, [*names, OTHER] if other else names, counts)

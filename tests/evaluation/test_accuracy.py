@@ -188,7 +188,9 @@ def test_low_precision(colours):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, entry in shipped_entries().items() if isinstance(entry, PretrainedEntry)])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in shipped_entries().items() if isinstance(entry, PretrainedEntry)]
+)
 def test_the_cards_figure_is_the_measured_one(name, shared):
     stated = next(one for one in shipped_entries()[name].card.accuracy if one["images"] == 500)
     result = evaluate(sge.load_model(name), shared / "data" / "imagenet_val_dogs")
