@@ -1,1 +1,4 @@
-"""The service: a page and a REST API over one lens."""
+"""The service: a page and a REST API.
+
+Imports inside this package are relative, because a wheel holds it as ``sge._app``.
+"""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app import responses as answers
-from app.engine import Engine, Slot
-from app.errors import ProblemError
-from app.metrics import CONTENT_TYPE
-from app.openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
-from app.requests import look, working
-from app.schemas import AnalysisOut, HealthOut, MasksOut, ModelOut, PredictionOut
+from sge.analysis.data import Prediction
 from sge.errors import ChoiceError
+
+from . import responses
+from .deps import EngineDep, ModelName
+from .engine import Engine, Slot
+from .errors import ProblemError
+from .map_choice import choose_maps, choose_one_block, choose_overlay
+from .metrics import CONTENT_TYPE
+from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
+from .requests import admitted, analyze_upload, predict_upload
+from .schemas import AnalysisOut, HealthOut, MasksOut, ModelOut
 
 
 def refuse_unknown_names(request: Request) -> None:
-    """A misspelt parameter must not pass for its default.
+    """Refuses a query parameter that the route does not have: a misspelt one would be ignored silently.
 
     Raises:
-        ChoiceError: a query parameter that the route has not; the message lists those that it has.
+        ChoiceError: An unknown parameter; the message lists those of the route.
     """
     known = [field.alias for field in request.scope["route"].dependant.query_params]
     if request.method == "POST" and (unknown := [name for name in request.query_params if name not in known]):
@@ -31,37 +34,22 @@ def refuse_unknown_names(request: Request) -> None:
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
 
-# Long values are refused before they cost anything.
-ModelName = Annotated[
-    str | None, Query(max_length=200, description="one of the service's models; the first is the default")
-]
-TopK = Annotated[int, Query(ge=1, le=1000, description="how many classes")]
-Framing = Annotated[Literal["whole", "center"], Query(description="all of the image, or its centre square")]
+TopK = Annotated[int, Query(ge=1, le=1000, description="number of classes")]
+Framing = Annotated[Literal["whole", "center"], Query(description="the whole image, or its center square")]
 Signal = Annotated[
     Literal["mask", "similarity"] | None,
-    Query(description="by default mask, and similarity where every gate sleeps"),
+    Query(description="by default mask, or similarity if every gate is inactive"),
 ]
 
 
-def engine_of(request: Request) -> Engine:
-    """The application's engine."""
-    engine: Engine = request.app.state.engine
-    return engine
-
-
-EngineDep = Annotated[Engine, Depends(engine_of)]
-
-
-@router.post(
-    "/predict", response_model=list[PredictionOut], responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY
-)
+@router.post("/predict", responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
 async def predict(
     request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
-) -> Response:
-    """The classes that the network sees, best first."""
-    async with working(engine, model):
-        analysis = await look(request, engine, model, framing, top_k)
-    return _json([asdict(one) for one in analysis.predictions])
+) -> list[Prediction]:
+    """The classes that the network predicts, best first."""
+    lens = engine.slot(model).require_lens()
+    async with admitted(engine):
+        return await predict_upload(request, engine, lens, framing, top_k)
 
 
 _MASK_TYPES = {
@@ -79,10 +67,10 @@ async def masks(
     request: Request,
     engine: EngineDep,
     blocks: Annotated[
-        str | None, Query(max_length=2000, description="names separated by commas; all by default")
+        str | None, Query(max_length=2000, description="names separated by commas; by default all")
     ] = None,
     groups: Annotated[
-        str | None, Query(max_length=500, description="numbers or ranges: 0,3,8-15; all by default")
+        str | None, Query(max_length=500, description="numbers or ranges: 0,3,8-15; by default all")
     ] = None,
     signal: Signal = None,
     format: Annotated[
@@ -92,11 +80,14 @@ async def masks(
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
-    """Masks, or similarity, of the blocks and groups that are named."""
-    async with working(engine, model):
-        analysis = await look(request, engine, model, framing)
-        chosen = answers.choose(analysis, blocks, groups, signal, one_block=format == "png")
-        return await engine.run(answers.MASKS[format], analysis, chosen)
+    """Masks, or similarity, of the named blocks and groups."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    choose = choose_one_block if format == "png" else choose_maps
+    chosen = choose(slot, blocks, groups, signal)
+    async with admitted(engine):
+        analysis = await analyze_upload(request, engine, lens, framing)
+        return await engine.run(responses.MASKS[format], analysis, chosen)
 
 
 @router.post(
@@ -109,7 +100,7 @@ async def overlay(
     request: Request,
     engine: EngineDep,
     block: Annotated[
-        str | None, Query(max_length=200, description="a block's name; the default block if none")
+        str | None, Query(max_length=200, description="a block's name; by default the model's default block")
     ] = None,
     group: Annotated[
         str, Query(max_length=500, description="numbers or ranges, up to six: 17 or 3,17")
@@ -122,18 +113,14 @@ async def overlay(
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
-    """The image at its own size with one group's map over it, or several, each in its own colour."""
-    async with working(engine, model):
-        analysis = await look(request, engine, model, framing)
-        chosen = answers.choose(analysis, block, group, signal, one_block=True)
-        options = {
-            "signal": signal,
-            "colormap": colormap,
-            "opacity": opacity,
-            "scale": scale,
-            "legend": legend,
-        }
-        return await engine.run(answers.overlay_png, analysis, chosen, options)
+    """The image at its own size with the map of one group over it, or of several, each in its own color."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    chosen = choose_overlay(slot, block, group, signal)
+    options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend}
+    async with admitted(engine):
+        analysis = await analyze_upload(request, engine, lens, framing)
+        return await engine.run(responses.overlay_png, analysis, chosen, options)
 
 
 @router.post(
@@ -151,14 +138,15 @@ async def analyze(
     framing: Framing = "whole",
 ) -> Response:
     """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass."""
-    async with working(engine, model):
-        analysis = await look(request, engine, model, framing, top_k)
-        return await engine.run(answers.ANALYSES[format], analysis)
+    lens = engine.slot(model).require_lens()
+    async with admitted(engine):
+        analysis = await analyze_upload(request, engine, lens, framing, top_k)
+        return await engine.run(responses.ANALYSES[format], analysis)
 
 
 @router.get("/models", responses=problems(500))
 async def models(engine: EngineDep) -> list[ModelOut]:
-    """Every model of the service: card, blocks, memory, ready or not."""
+    """Every model of the service: card, blocks, memory, whether it is loaded."""
     return [_model_out(engine, slot) for slot in engine.slots.values()]
 
 
@@ -169,32 +157,31 @@ async def model_by_name(name: Annotated[str, Path(max_length=200)], engine: Engi
 
 
 def _model_out(engine: Engine, slot: Slot) -> ModelOut:
+    return ModelOut(
+        name=slot.name,
+        ready=slot.ready,
+        default=slot.name == engine.default,
+        error=slot.error,
+        blocks=slot.blocks,
+        **_loaded_facts(slot),
+    )
+
+
+def _loaded_facts(slot: Slot) -> dict[str, Any]:
     lens = slot.lens
-    about: dict[str, Any] = dict.fromkeys(
-        ("device", "precision", "memory_bytes", "parameters", "classes", "preprocess", "card")
-    )
-    if lens is not None:
-        tensors = [*lens.network.parameters(), *lens.network.buffers()]
-        about = {
-            "device": str(lens.device),
-            "precision": lens.precision,
-            "memory_bytes": sum(t.numel() * t.element_size() for t in tensors),
-            "parameters": lens.model.parameters,
-            "classes": len(lens.model.labels),
-            "preprocess": asdict(lens.model.preprocess),
-            "card": lens.model.card.to_dict(),
-        }
-    blocks = [asdict(block) for block in slot.blocks]
-    return ModelOut.model_validate(
-        about
-        | {
-            "name": slot.name,
-            "ready": slot.ready,
-            "default": slot.name == engine.default,
-            "error": slot.error,
-            "blocks": blocks,
-        }
-    )
+    if lens is None:
+        names = ("device", "precision", "memory_bytes", "parameters", "classes", "preprocess", "card")
+        return dict.fromkeys(names)
+    tensors = [*lens.network.parameters(), *lens.network.buffers()]
+    return {
+        "device": str(lens.device),
+        "precision": lens.precision,
+        "memory_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        "parameters": lens.model.parameters,
+        "classes": len(lens.model.labels),
+        "preprocess": asdict(lens.model.preprocess),
+        "card": lens.model.card.to_dict(),
+    }
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -207,12 +194,12 @@ async def live() -> HealthOut:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(500, 503))
 async def ready(engine: EngineDep) -> HealthOut:
-    """200 when every model answers; 503 before."""
+    """200 once every model is loaded; 503 before."""
     if not engine.ready:
-        waiting = [
+        reasons = [
             slot.error or f"{slot.name} is loading" for slot in engine.slots.values() if not slot.ready
         ]
-        raise ProblemError(503, f"Not ready: {'; '.join(waiting)}.", "loading", 2)
+        raise ProblemError(503, f"Not ready: {'; '.join(reasons)}.", "loading", 2)
     return HealthOut(status="ready")
 
 
@@ -224,7 +211,3 @@ async def ready(engine: EngineDep) -> HealthOut:
 async def metrics(engine: EngineDep) -> Response:
     """Prometheus text."""
     return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
-
-
-def _json(value: object) -> Response:
-    return Response(json.dumps(value), media_type="application/json")

@@ -1,4 +1,4 @@
-"""Between the event loop and the lens: a bounded number of places, a decoding pool, and one model thread."""
+"""The engine between the event loop and the lenses: bounded admission, a decoding pool, and one model thread."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from PIL import Image
 
-from app.errors import ProblemError
-from app.metrics import Metrics
-from app.settings import Settings
 from sge.analysis.analysis import Analysis
-from sge.analysis.data import BlockInfo
+from sge.analysis.data import BlockInfo, Prediction
 from sge.errors import SGEError, UnknownModelError
-from sge.images.decode import decode
+from sge.images.decode import DecodedImage, decode
 from sge.images.framing import Frame, frame
 from sge.lens.lens import Lens
 from sge.models.registry import load_model
+
+from .errors import ProblemError
+from .metrics import Metrics
+from .settings import Settings
 
 log = logging.getLogger("sge.app")
 T = TypeVar("T")
@@ -38,22 +39,28 @@ class Slot:
 
     name: str
     source: str
-    """What ``load_model`` is given: a name or a weights file."""
+    """The argument of ``load_model``: a name or a weights file."""
     lens: Lens | None = None
     error: str | None = None
+    """Why the model cannot be loaded; None while it loads and once it is loaded."""
     seconds: float = 0.0
+    """How long loading took."""
     blocks: list[BlockInfo] = field(default_factory=list)
+    """Blocks that make spatial maps, with the map sizes of a 224 px square image."""
+    default_block: str = ""
+    signal: str = "mask"
+    """The signal that an analysis opens with."""
 
     @property
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Whether the model is loaded."""
         return self.lens is not None
 
     def require_lens(self) -> Lens:
-        """The lens.
+        """The loaded model's lens.
 
         Raises:
-            ProblemError: 503, still loading or not loadable.
+            ProblemError: 503, the model is loading or cannot be loaded.
         """
         if self.error is not None:
             raise ProblemError(503, f"{self.name} could not be loaded: {self.error}", "failed", 60)
@@ -68,22 +75,28 @@ class Slot:
 class Job:
     """A frame that waits for its forward pass."""
 
+    kind: Literal["analyze", "predict"]
     lens: Lens
     frame: Frame
     top_k: int
-    answer: Future[Analysis] = field(default_factory=Future)
+    result: Future[Any] = field(default_factory=Future)
+    """An ``Analysis`` for ``analyze``, ``list[Prediction]`` for ``predict``."""
 
     def goes_with(self, other: Job) -> bool:
-        """Whether both can share a forward pass."""
-        return self.lens is other.lens and self.frame.array.shape == other.frame.array.shape
+        """Whether both jobs can share a forward pass."""
+        return (
+            self.kind == other.kind
+            and self.lens is other.lens
+            and self.frame.array.shape == other.frame.array.shape
+        )
 
 
 class Engine:
-    """Loads the models on the thread that runs them, and answers one analysis an image.
+    """Loads the models on the thread that runs them, and answers one job an image.
 
     Args:
         settings: Limits and models.
-        metrics: Where queue depth and batch sizes go.
+        metrics: Receives the queue depth and the batch sizes.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -91,23 +104,30 @@ class Engine:
         self.metrics = metrics
         self.slots = {name: Slot(name, source) for name, source in settings.sources.items()}
         self.default = next(iter(self.slots))
-        """The model that answers when none is named."""
+        """Name of the model that answers if a request names none."""
         for name in self.slots:
             metrics.ready.labels(name).set(0)
-        self._admitted = 0
-        self._seconds_a_image = 0.2
+        self._depth = 0
+        self._seconds_per_image = 0.2
         self._stopping = threading.Event()
+        self._jobs: queue.Queue[Job | None] = queue.Queue()
+        self._pool, self._thread = self._new_threads()
+
+    def _new_threads(self) -> tuple[ThreadPoolExecutor, threading.Thread]:
+        return (
+            ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="sge-decode"),
+            threading.Thread(target=self._work, name="sge-model", daemon=True),
+        )
 
     def start(self) -> None:
-        """Starts loading; returns at once. A stopped engine may be started again."""
-        self._stopping.clear()
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
-        self._pool = ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="sge-decode")
-        self._thread = threading.Thread(target=self._work, name="sge-model", daemon=True)
+        """Starts loading the models and returns at once. A stopped engine can be started again."""
+        if self._stopping.is_set():
+            self._stopping.clear()
+            self._pool, self._thread = self._new_threads()
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finishes what is running or queued, then ends the threads; models not yet begun are not loaded."""
+        """Finishes the running and the queued jobs, then ends the threads; no further model is loaded."""
         self._stopping.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -115,14 +135,24 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether every model answers."""
+        """Whether every model is loaded."""
         return all(slot.ready for slot in self.slots.values())
+
+    @property
+    def depth(self) -> int:
+        """Number of images admitted and not yet answered."""
+        return self._depth
+
+    @property
+    def waiting(self) -> int:
+        """Number of jobs that the model thread has not yet taken."""
+        return self._jobs.qsize()
 
     def slot(self, name: str | None) -> Slot:
         """A model by name; None is the default.
 
         Raises:
-            UnknownModelError: not one of the service's; the message lists them.
+            UnknownModelError: The service has no such model; the message lists its models.
         """
         try:
             return self.slots[name or self.default]
@@ -130,57 +160,69 @@ class Engine:
             raise UnknownModelError(f"No model {name!r} here; there are: {', '.join(self.slots)}.") from None
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One of the ``max_queue`` places, held from an image's first byte to its answer.
+    def admission(self) -> Iterator[None]:
+        """One of the ``max_queue`` admissions, held from an image's first byte to its answer.
 
-        Whatever an image costs in memory (its bytes, its pixels, its maps) it costs inside a place.
+        It bounds memory: an image's bytes, pixels and maps exist only while its admission is held.
 
         Raises:
-            ProblemError: 503 with the seconds after which a place is likely.
+            ProblemError: 503 with the seconds after which an admission is likely.
         """
-        if self._admitted >= self.settings.max_queue:
-            wait = max(1, round(self._admitted * self._seconds_a_image))
+        if self._depth >= self.settings.max_queue:
+            wait = max(1, round(self._depth * self._seconds_per_image))
             raise ProblemError(
-                503, f"{self._admitted} images are waiting. Try again in {wait} s.", "queue", wait
+                503, f"{self._depth} images are waiting. Try again in {wait} s.", "queue", wait
             )
-        self._admitted += 1
-        self.metrics.queue_depth.set(self._admitted)
+        self._set_depth(self._depth + 1)
         try:
             yield
         finally:
-            self._admitted -= 1
-            self.metrics.queue_depth.set(self._admitted)
+            self._set_depth(self._depth - 1)
 
-    async def analyze(
-        self,
-        data: bytes,
-        *,
-        name: str | None = None,
-        model: str | None = None,
-        framing: str = "whole",
-        top_k: int = 5,
-    ) -> Analysis:
-        """One image's analysis: decoded in the pool, looked at on the model's thread.
+    def _set_depth(self, depth: int) -> None:
+        self._depth = depth
+        self.metrics.queue_depth.set(depth)
 
-        To be called inside a ``place``. Where the caller is cancelled, an image that still waits is not
-        looked at.
+    async def decode(self, data: bytes, name: str | None) -> DecodedImage:
+        """Decodes an image in the pool.
 
         Raises:
-            ProblemError, SGEError: see ``Slot.require_lens`` and ``sge.images.decode``.
+            ImageError: See ``sge.images.decode``.
         """
-        lens = self.slot(model).require_lens()
-        framed = await self.run(self._frame, data, name, lens, framing)
-        if self._stopping.is_set():  # nobody would ever take the job
-            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
-        job = Job(lens, framed, top_k)
-        self._jobs.put(job)
-        return await asyncio.wrap_future(job.answer)
+        return await self.run(decode, data, self.settings.max_pixels, name)
 
-    def _frame(self, data: bytes, name: str | None, lens: Lens, framing: str) -> Frame:
-        return frame(decode(data, self.settings.max_pixels, name), lens.model.preprocess, framing)
+    async def analyze(
+        self, image: DecodedImage, lens: Lens, framing: str = "whole", top_k: int = 5
+    ) -> Analysis:
+        """One image's analysis, made on the model thread while an ``admission`` is held.
+
+        If the caller is cancelled while the job is queued, the image gets no forward pass.
+
+        Raises:
+            ProblemError: 503, the engine is stopping.
+        """
+        analysis: Analysis = await self._answer_of("analyze", image, lens, framing, top_k)
+        return analysis
+
+    async def predict(
+        self, image: DecodedImage, lens: Lens, framing: str = "whole", top_k: int = 5
+    ) -> list[Prediction]:
+        """One image's classes, best first; as ``analyze``, but no maps are read and no parts are found."""
+        predictions: list[Prediction] = await self._answer_of("predict", image, lens, framing, top_k)
+        return predictions
+
+    async def _answer_of(
+        self, kind: Literal["analyze", "predict"], image: DecodedImage, lens: Lens, framing: str, top_k: int
+    ) -> Any:
+        framed = await self.run(frame, image, lens.model.preprocess, framing)
+        if self._stopping.is_set():  # the model thread would never take the job
+            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
+        job = Job(kind, lens, framed, top_k)
+        self._jobs.put(job)
+        return await asyncio.wrap_future(job.result)
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
-        """Decoding or drawing, in the pool: never on the event loop."""
+        """Runs decoding or drawing in the pool, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def _work(self) -> None:
@@ -188,53 +230,50 @@ class Engine:
         for slot in self.slots.values():
             if not (slot.ready or self._stopping.is_set()):
                 self._load(slot)
-        waiting: list[Job] = []
+        pending: list[Job] = []
         more = True
-        while more or waiting:
-            more = self._take_in(waiting, wait=not waiting) and more
-            self._answer(self._next_batch(waiting))
+        while more or pending:
+            more = self._take_jobs(pending, wait=not pending) and more
+            self._run(self._next_batch(pending))
 
-    def _take_in(self, waiting: list[Job], *, wait: bool) -> bool:
-        """Moves every job that has come into ``waiting``; False once the engine is to stop."""
+    def _take_jobs(self, pending: list[Job], *, wait: bool) -> bool:
+        """Moves every queued job into ``pending``; False once the engine is to stop."""
         try:
             while (job := self._jobs.get(block=wait)) is not None:
-                waiting.append(job)
+                pending.append(job)
                 wait = False
         except queue.Empty:
             return True
         return False
 
-    def _next_batch(self, waiting: list[Job]) -> list[Job]:
-        """The oldest job and those after it that fit; the others stay, in their order."""
-        batch = [job for job in waiting if job.goes_with(waiting[0])][: self.settings.max_batch]
-        waiting[:] = [job for job in waiting if job not in batch]
-        # A client that has gone, or a time limit, cancels the answer: its image is not looked at.
-        return [job for job in batch if job.answer.set_running_or_notify_cancel()]
+    def _next_batch(self, pending: list[Job]) -> list[Job]:
+        """The oldest job and later ones that can share its forward pass; the others keep their order."""
+        batch = [job for job in pending if job.goes_with(pending[0])][: self.settings.max_batch]
+        pending[:] = [job for job in pending if job not in batch]
+        # A disconnected client or the time limit has cancelled the result: that image needs no forward pass.
+        return [job for job in batch if job.result.set_running_or_notify_cancel()]
 
-    def _answer(self, batch: list[Job]) -> None:
+    def _run(self, batch: list[Job]) -> None:
         if not batch:
             return
         self.metrics.batch_sizes.observe(len(batch))
         started = time.perf_counter()
         try:
-            analyses = batch[0].lens.analyze_frames(
-                [job.frame for job in batch], max(job.top_k for job in batch)
-            )
+            results = _forward(batch)
         except Exception as error:
             for job in batch:
-                job.answer.set_exception(error)
+                job.result.set_exception(error)
             return
         seconds = (time.perf_counter() - started) / len(batch)
-        self._seconds_a_image = 0.8 * self._seconds_a_image + 0.2 * seconds
-        for job, analysis in zip(batch, analyses, strict=True):
-            analysis = replace(analysis, predictions=analysis.predictions[: job.top_k])
-            job.answer.set_result(analysis)
+        self._seconds_per_image = 0.8 * self._seconds_per_image + 0.2 * seconds
+        for job, result in zip(batch, results, strict=True):
+            job.result.set_result(result)
 
     def _load(self, slot: Slot) -> None:
         started = time.perf_counter()
         try:
             lens = Lens(load_model(slot.source), self.settings.device, self.settings.precision)
-            slot.blocks = lens.analyze(Image.new("RGB", (224, 224), "grey")).blocks
+            probe = lens.analyze(Image.new("RGB", (224, 224), "grey"))
         except SGEError as error:
             slot.error = str(error)
             log.error("model failed", extra={"model": slot.name, "reason": str(error)})
@@ -243,6 +282,7 @@ class Engine:
             slot.error = f"{type(error).__name__}; the server's log says more."
             log.exception("model failed", extra={"model": slot.name})
             return
+        slot.blocks, slot.default_block, slot.signal = probe.blocks, probe.default_block, probe.signal
         slot.seconds = round(time.perf_counter() - started, 2)
         slot.lens = lens
         self.metrics.ready.labels(slot.name).set(1)
@@ -255,3 +295,16 @@ class Engine:
                 "seconds": slot.seconds,
             },
         )
+
+
+def _forward(batch: list[Job]) -> list[Any]:
+    """One forward pass for the batch; each result has as many predictions as its job asks for."""
+    lens, frames = batch[0].lens, [job.frame for job in batch]
+    top_k = max(job.top_k for job in batch)
+    if batch[0].kind == "predict":
+        predicted = lens.predict_frames(frames, top_k)
+        return [predictions[: job.top_k] for job, predictions in zip(batch, predicted, strict=True)]
+    return [
+        replace(analysis, predictions=analysis.predictions[: job.top_k])
+        for job, analysis in zip(batch, lens.analyze_frames(frames, top_k), strict=True)
+    ]

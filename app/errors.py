@@ -48,12 +48,12 @@ _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
 )
 _SENTENCES = {
     404: "Nothing is served under this address; /api/v1/openapi.json lists what is.",
-    405: "This address does not answer {method}; the Allow header lists what it answers.",
+    405: "This address does not accept {method}; the Allow header lists the methods that it accepts.",
 }
 
 
 def as_problem(error: SGEError) -> ProblemError:
-    """The problem that an error of the library is for a client."""
+    """The problem document of a library error, with its status."""
     status, reason = next((status, reason) for kind, status, reason in _STATUS if isinstance(error, kind))
     return ProblemError(status, str(error), reason)
 
@@ -69,13 +69,13 @@ def response(status: int, detail: str, headers: dict[str, str] | None = None, **
     return JSONResponse(body | more, status, headers, MEDIA_TYPE)
 
 
-def fault() -> JSONResponse:
-    """What a client learns of a bug: nothing but whose it is."""
+def server_error() -> JSONResponse:
+    """The response to an unexpected exception; it tells nothing about it."""
     return response(500, "This is a fault of the server, not of your request; its log says more.")
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of the application a problem document; bugs are ``Watch``'s."""
+    """Turns every expected error into a problem document; ``middleware.ServerErrors`` has the unexpected ones."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         request.state.rejected = "parameter"
-        wrong = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+        wrong = [f"{details['loc'][-1]}: {details['msg']}" for details in error.errors()]
         return response(422, f"{'; '.join(wrong)}.", errors=wrong)
 
     @app.exception_handler(HTTPException)

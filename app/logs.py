@@ -1,4 +1,4 @@
-"""Log lines as JSON, one a line; of an image only size, format and hash."""
+"""The log: one JSON object a line. Of an image it holds only size, format and hash."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, event, and whatever ``extra`` a call gives."""
+    """Formats a record as one JSON object: time, level, event, and the fields of the call's ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON object."""
+        """The record as one line of JSON."""
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{int(record.msecs):03d}Z",
@@ -27,10 +27,10 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Sends every log line of the process to stderr in this form."""
+    """Sends every log record of the process to stderr in this format."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("sge.nn").setLevel(logging.WARNING)
-    # It warns with bytes of the body, which may be an image's.
+    # Its warnings quote bytes of the body, which may be an image's.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

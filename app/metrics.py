@@ -1,15 +1,15 @@
-"""What the service counts, as Prometheus text."""
+"""The counters and gauges of the service, in Prometheus' text format."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """One registry an application, so that several can live in one process (tests)."""
+    """Metrics of one application, in a registry of their own: tests run several applications in one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -24,19 +24,19 @@ class Metrics:
             registry=self.registry,
         )
         self.queue_depth = Gauge(
-            "sge_queue_depth", "Images taken in and not yet answered", registry=self.registry
+            "sge_queue_depth", "Images admitted and not yet answered", registry=self.registry
         )
         self.batch_sizes = Histogram(
             "sge_batch_size",
-            "Images in a forward pass",
+            "Images in one forward pass",
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
         )
         self.rejected = Counter(
             "sge_rejected", "Refused requests by reason", ["reason"], registry=self.registry
         )
-        self.ready = Gauge("sge_model_ready", "1 when the model answers", ["model"], registry=self.registry)
+        self.ready = Gauge("sge_model_ready", "1 when the model is loaded", ["model"], registry=self.registry)
 
     def text(self) -> bytes:
-        """Prometheus exposition format."""
+        """All metrics in the Prometheus exposition format, UTF-8."""
         return generate_latest(self.registry)

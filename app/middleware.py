@@ -1,4 +1,4 @@
-"""What holds for every response: security headers, a count, a log line, and a problem document for a bug."""
+"""Three ASGI middlewares, one job each: security headers, metrics with the access log, and server errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import errors
-from app.metrics import Metrics
+from . import errors
+from .metrics import Metrics
 
 log = logging.getLogger("sge.app")
 
@@ -34,16 +34,36 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
-CLIENT_GONE = 499
-"""What logs and metrics call a request whose client hung up; nobody receives it."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status in logs and metrics of a request whose client disconnected; no client receives it."""
+UNLOGGED = ("/live", "/ready", "/metrics")
+"""Routes that a supervisor polls: they would fill the access log."""
 
 
-class Watch:
-    """Counts, times and logs each request, and sets the security headers.
+class SecurityHeaders:
+    """Adds the security headers to every response."""
 
-    Bugs end here, within reach of headers, metrics and log: Starlette's own handler for them lies outside
-    every middleware.
-    """
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class RequestMetrics:
+    """Counts and times every request, and writes the access log of the REST API."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -55,31 +75,21 @@ class Watch:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        status: int | None = None
+        status = CLIENT_CLOSED_REQUEST  # until a response begins
 
-        async def sending(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
-        except ClientDisconnect:
-            pass
-        except Exception as error:
-            log.error("bug", exc_info=error)
-            if status is not None:
-                raise  # half an answer is out; the server must break the connection
-            await errors.fault()(scope, receive, sending)
+            await self.app(scope, receive, send_and_note)
         finally:
-            self._record(scope, CLIENT_GONE if status is None else status, time.perf_counter() - started)
+            self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # The template, not the path: one that nobody serves must not become a label of its own.
+        # The route's template, not the path: an unknown path must not become a label of its own.
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, str(status)).inc()
         self.metrics.latency.labels(route).observe(seconds)
@@ -87,7 +97,40 @@ class Watch:
         reason = state.get("rejected")
         if reason:
             self.metrics.rejected.labels(reason).inc()
-        if route.startswith("/api") and not route.endswith(("/live", "/ready", "/metrics")):
+        if route.startswith("/api") and not route.endswith(UNLOGGED):
             facts = {"method": scope["method"], "route": route, "status": status}
             facts |= {"seconds": round(seconds, 4), **state.get("image", {})}
             log.info("request", extra=facts | ({"rejected": reason} if reason else {}))
+
+
+class ServerErrors:
+    """Turns an unexpected exception into a logged 500, and ends a request whose client disconnected.
+
+    Starlette's own handler of unexpected exceptions is outside of every middleware, so its response would have
+    neither the security headers nor an entry in metrics and log.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        responding = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal responding
+            responding = responding or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            log.error("bug", exc_info=error)
+            if responding:
+                raise  # part of a response is sent, so the server must close the connection
+            await errors.server_error()(scope, receive, send)

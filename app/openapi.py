@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the routes' own types: the problems, and the image in the body."""
+"""Parts of the OpenAPI document that FastAPI cannot derive: the problem documents, and the image in the body."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.errors import MEDIA_TYPE
-from app.schemas import Problem
-from app.uploads import FIELD
 from sge.images.decode import FORMATS, FORMATS_TEXT
+
+from .errors import MEDIA_TYPE
+from .schemas import Problem
+from .uploads import FIELD
 
 Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEMS = {
     400: "malformed request",
-    404: "no such model; the answer lists them",
+    404: "no such model; the answer lists the models",
     413: "too many bytes or pixels",
-    415: "not an image format that is accepted",
+    415: "not an accepted image format",
     422: "a broken image, or an unknown block, group or parameter value; the answer lists the valid ones",
-    500: "a fault of the server",
+    500: "an error of the server",
     503: "the queue is full or the model is loading; see Retry-After",
     504: "past the time limit",
 }
@@ -28,7 +29,7 @@ BINARY = {"type": "string", "format": "binary"}
 
 
 def problems(*codes: int) -> Responses:
-    """The ``responses`` of a route that can refuse with these codes."""
+    """The ``responses`` argument of a route that can answer with these status codes."""
     return {
         code: {
             "description": _PROBLEMS[code],
@@ -55,6 +56,6 @@ IMAGE_BODY = {
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Adds the schema that ``problems`` points to."""
+    """Adds the schema that ``problems`` refers to."""
     document = app.openapi()
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()

@@ -1,4 +1,4 @@
-"""The page, its samples, and their analyses, which are made once."""
+"""The page, its sample images, and the analyses of the samples, which are made once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from app import responses as answers
-from app.api import EngineDep, ModelName
-from app.requests import working
+from sge.analysis.files import to_bytes
 from sge.paths import shipped
+
+from .deps import EngineDep, ModelName
+from .requests import admitted
 
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(shipped("templates"))
 
 
 def static_folder() -> Path:
-    """Where styles, scripts and samples lie."""
+    """The folder of styles, scripts and samples."""
     return shipped("static")
 
 
@@ -57,15 +58,17 @@ async def index(request: Request, engine: EngineDep) -> Response:
 async def sample_analysis(
     sample: str, request: Request, engine: EngineDep, model: ModelName = None
 ) -> Response:
-    """A sample's analysis, as ``POST /api/v1/analyze`` gives it; remembered for each model."""
-    listed = next((one for one in samples() if one["id"] == sample), None)
+    """The analysis of a sample, as ``POST /api/v1/analyze`` gives it; stored for each model."""
+    listed = next((entry for entry in samples() if entry["id"] == sample), None)
     if listed is None:
         raise HTTPException(404, f"No sample {sample!r}.")
-    known: dict[tuple[str, str], bytes] = request.app.state.sample_analyses
-    key = (sample, engine.slot(model).name)
-    if key not in known:
-        async with working(engine, model):
+    slot = engine.slot(model)
+    stored: dict[tuple[str, str], bytes] = request.app.state.sample_analyses
+    key = (sample, slot.name)
+    if key not in stored:
+        lens = slot.require_lens()
+        async with admitted(engine):
             data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
-            analysis = await engine.analyze(data, name=listed["file"], model=model)
-            known[key] = bytes((await engine.run(answers.ANALYSES["json"], analysis)).body)
-    return Response(known[key], media_type="application/json")
+            analysis = await engine.analyze(await engine.decode(data, listed["file"]), lens)
+            stored[key] = await engine.run(to_bytes, analysis, ".json")
+    return Response(stored[key], media_type="application/json")

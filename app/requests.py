@@ -1,34 +1,38 @@
-"""An image's way through a request: a place, a time limit, the upload, the lens; given up when nobody waits."""
+"""An image's request: admission, time limit, upload, analysis; cancelled when the client disconnects."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from app.engine import Engine
-from app.errors import ProblemError
-from app.uploads import read_upload
 from sge.analysis.analysis import Analysis
+from sge.analysis.data import Prediction
+from sge.images.decode import DecodedImage
+from sge.lens.lens import Lens
+
+from .engine import Engine
+from .errors import ProblemError
+from .uploads import read_upload
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def working(engine: Engine, model: str | None) -> AsyncIterator[None]:
-    """Entered before the first byte is read, left when the answer is there.
+async def admitted(engine: Engine) -> AsyncIterator[None]:
+    """One of the engine's ``max_queue`` admissions, under the time limit.
+
+    It is entered before the upload's first byte is read, and left when the answer is ready.
 
     Raises:
-        UnknownModelError: no such model.
-        ProblemError: 503, the model does not answer or every place is taken; 504, past the time limit.
+        ProblemError: 503 if every admission is taken, 504 past the time limit.
     """
-    engine.slot(model).require_lens()
     limit = engine.settings.time_limit_s
-    with engine.place():
+    with engine.admission():
         try:
             async with asyncio.timeout(limit):
                 yield
@@ -38,47 +42,70 @@ async def working(engine: Engine, model: str | None) -> AsyncIterator[None]:
             ) from None
 
 
-async def look(
-    request: Request, engine: Engine, model: str | None, framing: str = "whole", top_k: int = 5
+async def analyze_upload(
+    request: Request, engine: Engine, lens: Lens, framing: str = "whole", top_k: int = 5
 ) -> Analysis:
-    """The request's image, analysed."""
+    """The analysis of the image in the request's body.
+
+    Raises:
+        ProblemError: The body is no upload; see ``read_upload``.
+        ImageError: The image cannot be decoded.
+        ClientDisconnect: The client has disconnected.
+    """
+    return await _from_upload(request, engine, lambda image: engine.analyze(image, lens, framing, top_k))
+
+
+async def predict_upload(
+    request: Request, engine: Engine, lens: Lens, framing: str = "whole", top_k: int = 5
+) -> list[Prediction]:
+    """The predictions of the image in the request's body; no maps are read and no parts are found.
+
+    Raises:
+        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
+    """
+    return await _from_upload(request, engine, lambda image: engine.predict(image, lens, framing, top_k))
+
+
+async def _from_upload(request: Request, engine: Engine, work: Callable[[DecodedImage], Awaitable[T]]) -> T:
     upload = await read_upload(request, engine.settings.max_bytes)
     request.state.image = {"bytes": len(upload.data)}
-    analysis = await unless_gone(
-        request,
-        engine.analyze(upload.data, name=upload.name, model=model, framing=framing, top_k=top_k),
-    )
-    image = analysis.image_info
-    request.state.image |= {
-        "width": image.width,
-        "height": image.height,
-        "format": image.format,
-        "image_sha256": image.sha256,
-    }
-    return analysis
+
+    async def decode_and_work() -> T:
+        image = await engine.decode(upload.data, upload.name)
+        # The access log shows these facts; it never shows the name.
+        request.state.image |= {
+            "width": image.width,
+            "height": image.height,
+            "format": image.format,
+            "image_sha256": image.sha256,
+        }
+        return await work(image)
+
+    return await cancel_on_disconnect(request, decode_and_work())
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; it is cancelled when the client hangs up.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the client disconnects.
 
     Args:
         request: Its body has been read to the end.
         work: What the client waits for.
 
     Raises:
-        ClientDisconnect: nobody waits any more.
+        ClientDisconnect: The client has disconnected.
     """
-    doing, leaving = asyncio.create_task(work), asyncio.create_task(_hung_up(request))
+    result, disconnect = asyncio.create_task(work), asyncio.create_task(wait_for_disconnect(request))
     try:
-        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
+        await asyncio.wait((result, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
             raise ClientDisconnect
-        return doing.result()
+        return result.result()
     finally:
-        doing.cancel()
-        leaving.cancel()
+        result.cancel()
+        disconnect.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def wait_for_disconnect(request: Request) -> None:
+    """Returns when the client has disconnected; the request's body has been read to the end."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,16 +1,16 @@
-"""Analyses as response bodies; runs in the pool, since drawing and packing take time."""
+"""Analyses as response bodies. Drawing and packing take time, so all of this runs in the engine's pool."""
 
 from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from fastapi import Response
+from PIL import Image
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis.analysis import Analysis
@@ -19,97 +19,35 @@ from sge.analysis.files import to_bytes
 from sge.analysis.overlay import overlay
 from sge.analysis.record import atlas_record
 from sge.arrays import Array
-from sge.errors import ChoiceError
+
+from .map_choice import MapChoice
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Which maps a request wants."""
-
-    signal: str
-    blocks: list[str]
-    groups: list[int] | None
-    """None: every group."""
-
-    def numbers(self, maps: Array) -> list[int]:
-        """The wanted groups of a block."""
-        return list(range(len(maps))) if self.groups is None else self.groups
-
-
-def choose(
-    analysis: Analysis, blocks: str | None, groups: str | None, signal: str | None, *, one_block: bool = False
-) -> Chosen:
-    """Checks the names and numbers of a request.
-
-    Args:
-        analysis: What there is.
-        blocks: Names separated by commas.
-        groups: Numbers and ranges: ``0,3,8-15``.
-        signal: ``mask``, ``similarity`` or None.
-        one_block: The answer shows a single block; the default block if none is named.
-
-    Raises:
-        UnknownBlockError, UnknownGroupError, ChoiceError: a value that is not there; the message lists those that are.
-    """
-    names = [name.strip() for name in blocks.split(",")] if blocks else []
-    if one_block:
-        names = names or [analysis.default_block]
-        if len(names) > 1:
-            raise ChoiceError(f"This answer shows one block; name one of: {', '.join(analysis.masks)}.")
-    names = list(dict.fromkeys(names)) or [block.name for block in analysis.blocks]
-    spans = parse_groups(groups) if groups else None
-    for name in names:
-        analysis.maps(name)
-        for span in spans or ():
-            analysis.group_map(name, span[-1])
-    # Only now that every span lies within a block may it be written out.
-    numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
-    return Chosen(signal or analysis.signal, names, numbers)
-
-
-def parse_groups(text: str) -> list[range]:
-    """``0,3,8-15`` as spans, none of them empty.
-
-    Raises:
-        ChoiceError: another form.
-    """
-    spans = []
-    for piece in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", piece)
-        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else None
-        if not span:
-            raise ChoiceError(
-                f"groups is {text[:80]!r}; write numbers and ranges, smaller number first, for example 0,3,8-15."
-            )
-        spans.append(span)
-    return spans
-
-
-def _chosen_maps(analysis: Analysis, chosen: Chosen) -> dict[str, Array]:
+def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
     maps = {name: analysis.maps(name, chosen.signal) for name in chosen.blocks}
-    return {name: np.ascontiguousarray(values[chosen.numbers(values)]) for name, values in maps.items()}
+    return {name: np.ascontiguousarray(values[chosen.numbers(len(values))]) for name, values in maps.items()}
 
 
-def _masks_json(analysis: Analysis, chosen: Chosen) -> Response:
+def _masks_json(analysis: Analysis, chosen: MapChoice) -> Response:
     body = {
         "signal": chosen.signal,
         "model": analysis.model.name,
         "image": asdict(analysis.image_info),
         "blocks": {
-            name: atlas_record(values) | {"numbers": chosen.numbers(analysis.maps(name))}
+            name: atlas_record(values) | {"numbers": chosen.numbers(len(analysis.maps(name)))}
             for name, values in _chosen_maps(analysis, chosen).items()
         },
     }
     return Response(json.dumps(body), media_type="application/json")
 
 
-def _masks_npz(analysis: Analysis, chosen: Chosen) -> Response:
+def _masks_npz(analysis: Analysis, chosen: MapChoice) -> Response:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **_chosen_maps(analysis, chosen))  # type: ignore[arg-type]
     return _file(buffer.getvalue(), "application/zip", f"{chosen.signal}.npz")
 
 
-def _masks_safetensors(analysis: Analysis, chosen: Chosen) -> Response:
+def _masks_safetensors(analysis: Analysis, chosen: MapChoice) -> Response:
     facts = {
         "signal": chosen.signal,
         "model": analysis.model.name,
@@ -122,12 +60,12 @@ def _masks_safetensors(analysis: Analysis, chosen: Chosen) -> Response:
     )
 
 
-def _masks_png(analysis: Analysis, chosen: Chosen) -> Response:
+def _masks_png(analysis: Analysis, chosen: MapChoice) -> Response:
     sheet = contact_sheet(analysis, chosen.blocks[0], signal=chosen.signal, groups=chosen.groups)
     return _png(sheet)
 
 
-MASKS: dict[str, Callable[[Analysis, Chosen], Response]] = {
+MASKS: dict[str, Callable[[Analysis, MapChoice], Response]] = {
     "json": _masks_json,
     "npz": _masks_npz,
     "safetensors": _masks_safetensors,
@@ -135,10 +73,11 @@ MASKS: dict[str, Callable[[Analysis, Chosen], Response]] = {
 }
 
 
-def overlay_png(analysis: Analysis, chosen: Chosen, options: dict[str, Any]) -> Response:
-    """PNG at the original's size."""
-    numbers = chosen.numbers(analysis.maps(chosen.blocks[0]))
-    return _png(overlay(analysis, chosen.blocks[0], numbers, **options))
+def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) -> Response:
+    """PNG of the original's size; ``options`` are those of ``sge.analysis.overlay.overlay``."""
+    (block,) = chosen.blocks
+    numbers = chosen.numbers(len(analysis.maps(block)))
+    return _png(overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
 def _analysis_json(analysis: Analysis) -> Response:
@@ -152,7 +91,7 @@ def _analysis_html(analysis: Analysis) -> Response:
 ANALYSES: dict[str, Callable[[Analysis], Response]] = {"json": _analysis_json, "html": _analysis_html}
 
 
-def _png(image: Any) -> Response:
+def _png(image: Image.Image) -> Response:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=4)
     return Response(buffer.getvalue(), media_type="image/png")

@@ -1,4 +1,8 @@
-"""The JSON that the API speaks, for its OpenAPI document."""
+"""The JSON of the REST API for its OpenAPI document.
+
+What the library already has as a dataclass (``Prediction``, ``BlockInfo``, ...) is used as it is. The classes here are
+for what exists only as JSON. Bodies that are built in the pool are not compared with them at run time; a test does.
+"""
 
 from __future__ import annotations
 
@@ -6,119 +10,59 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.parts.finder import GroupWeight, Part
+
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """An error (RFC 9457)."""
 
     type: str
     title: str
     status: int
-    detail: str = Field(description="says what to do next")
+    detail: str = Field(description="a sentence that says what to do next")
     errors: list[str] | None = None
 
 
-class PredictionOut(BaseModel):
-    """One class."""
-
-    label: str
-    score: float = Field(ge=0, le=1)
-    index: int = Field(ge=0)
-
-
-class BlockOut(BaseModel):
-    """One block that carries SGE."""
-
-    name: str
-    groups: int
-    height: int
-    width: int
-    stride: int
-    channels: int
-    inactive: int = Field(description="how many of its groups have weight 0")
-
-
 class AtlasOut(BaseModel):
-    """Maps of a block as an 8-bit grey image: value = lo + v / 255 * (hi - lo)."""
+    """Maps of a block as an 8-bit gray image: value = lo + v / 255 * (hi - lo)."""
 
     groups: int
     height: int
     width: int
     lo: float
     hi: float
-    png: str = Field(description="base64; the maps one below the other, width x (groups * height)")
+    png: str = Field(
+        description="PNG in base64; the maps are stacked vertically: width x (groups * height) pixels"
+    )
 
 
 class MaskOut(AtlasOut):
-    """With the numbers of the groups that it holds."""
+    """Maps of the chosen groups of a block."""
 
-    numbers: list[int]
-
-
-class ImageOut(BaseModel):
-    """Which image it was."""
-
-    name: str | None
-    width: int
-    height: int
-    format: str
-    sha256: str
+    numbers: list[int] = Field(description="the group that each map belongs to")
 
 
 class MasksOut(BaseModel):
-    """Masks only."""
+    """Maps of one signal."""
 
     signal: Literal["mask", "similarity"]
     model: str
-    image: ImageOut
+    image: ImageInfo
     blocks: dict[str, MaskOut]
 
 
-class OpensWithOut(BaseModel):
-    """The group that a viewer shows first."""
-
-    block: str
-    group: int
-    reason: str
-
-
-class ModelInfoOut(BaseModel):
-    """Which model it was."""
-
-    name: str
-    title: str
-    sentence: str
-    gates: Literal["none", "inactive", "tuned", "trained"]
-    sha256: str | None
-    opens_with: OpensWithOut | None
-
-
-class PartOut(BaseModel):
-    """A named place, in pixels of the upright original."""
-
-    name: str
-    x: float
-    y: float
-    score: float
-    box: list[float]
-
-
-class ShareOut(BaseModel):
-    """One group's part in a mix."""
-
-    block: str
-    group: int = Field(ge=0)
-    weight: float = Field(gt=0, le=1)
-
-
 class PartMapOut(AtlasOut):
-    """Where a part may be, as an atlas of one map from 0 to 1 over the geometry's window."""
+    """Where a part may be: one map from 0 to 1 over the geometry's window."""
 
-    threshold: float = Field(ge=0, le=1, description="from here on a peak is a part")
-    mix: list[ShareOut] = Field(description="which groups it is the sum of; the weights sum to 1")
+    threshold: float = Field(ge=0, le=1, description="a peak of at least this value is a part")
+    terms: list[GroupWeight] = Field(
+        description="the groups whose weighted sum the map is made from; the weights sum to 1"
+    )
 
 
 class GeometryOut(BaseModel):
-    """The window on the image that the network saw; cells divide it evenly."""
+    """The window of the image that the network saw; the cells of a map divide it evenly."""
 
     image: list[int] = Field(description="width, height of the upright original, pixels")
     input: list[int] = Field(description="width, height of the network's input, pixels")
@@ -127,28 +71,34 @@ class GeometryOut(BaseModel):
 
 
 class AnalysisOut(BaseModel):
-    """Everything of one forward pass."""
+    """Everything that one forward pass shows of an image."""
 
     version: int
-    image: ImageOut
-    model: ModelInfoOut
-    signal: Literal["mask", "similarity"] = Field(description="what to look at first")
+    image: ImageInfo
+    model: ModelInfo
+    signal: Literal["mask", "similarity"] = Field(description="the signal that a viewer shows first")
     default_block: str
-    predictions: list[PredictionOut]
-    blocks: list[BlockOut]
-    parts: list[PartOut] = Field(description="nose, left_eye, right_eye as seen in the image")
+    predictions: list[Prediction]
+    blocks: list[BlockInfo]
+    parts: list[Part] = Field(
+        description="nose, left_eye and right_eye, as seen in the image; position and box in pixels of the original"
+    )
     part_maps: dict[str, PartMapOut] = Field(
-        description="nose and eye; empty if the model has no part finder. With maps and no parts, none was found."
+        description="nose and eye; empty if the model has no part finder. Maps without parts: none was found."
     )
     geometry: GeometryOut
-    focus: dict[str, list[float]] = Field(description="by block and group: near 1 answers to a single place")
-    energy: dict[str, list[float]] = Field(description="by block: each group's share of its squared output")
+    focus: dict[str, list[float]] = Field(
+        description="by block and group: near 1 if the group responds to a single cell, 0 if it has no pattern"
+    )
+    energy: dict[str, list[float]] = Field(
+        description="by block: each group's fraction of the block's squared output"
+    )
     masks: dict[str, AtlasOut]
     similarity: dict[str, AtlasOut]
 
 
 class ModelOut(BaseModel):
-    """One of the service's models."""
+    """One of the service's models; what is known only once it is loaded is null before."""
 
     name: str
     ready: bool
@@ -161,10 +111,10 @@ class ModelOut(BaseModel):
     classes: int | None
     preprocess: dict[str, Any] | None
     card: dict[str, Any] | None
-    blocks: list[BlockOut] = Field(description="cells as for a 224 px square image")
+    blocks: list[BlockInfo] = Field(description="map sizes for a 224 px square image")
 
 
 class HealthOut(BaseModel):
-    """Alive, or ready."""
+    """Health of the service."""
 
     status: Literal["live", "ready"]

@@ -1,4 +1,4 @@
-"""Every setting and limit of the service, read from ``SGE_*``."""
+"""Every setting and limit of the service, read from the ``SGE_*`` environment variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = "SGE_"
 
 
 class Settings(BaseSettings):
-    """Limits carry their unit in the description; the README's table is tested against these fields."""
+    """Settings of the service; a limit's description names its unit. A test compares README's table with the fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -40,12 +40,12 @@ class Settings(BaseSettings):
         le=int(Image.MAX_IMAGE_PIXELS or MAX_PIXELS),
         description="largest image, pixels (width x height)",
     )
-    max_batch: int = Field(default=8, ge=1, description="most images in one forward pass")
+    max_batch: int = Field(default=8, ge=1, description="largest number of images in one forward pass")
     max_queue: int = Field(
         default=32,
         ge=1,
-        description="most images taken in at once, from first byte to answer; each may hold max_bytes and "
-        "3 x max_pixels bytes of memory",
+        description="largest number of images admitted at once, from first byte to answer; each may hold "
+        "max_bytes and 3 x max_pixels bytes of memory",
     )
     time_limit_s: float = Field(
         default=30.0,
@@ -76,12 +76,12 @@ class Settings(BaseSettings):
 
     @property
     def sources(self) -> dict[str, str]:
-        """The name by which clients ask for each model, and what it is loaded from."""
+        """Each model's name for clients, and the name or file that it is loaded from."""
         return {public_name(source): source for source in self.models}
 
 
 def public_name(source: str) -> str:
-    """A model's name for clients: of a file its stem, because its folder is nobody's business."""
+    """A model's name for clients: of a file only its stem, so that no path of the server becomes public."""
     is_file = os.sep in source or source.endswith((".safetensors", ".tar", ".pth", ".pt"))
     return Path(source).name.split(".")[0] if is_file else source
 
@@ -89,6 +89,7 @@ def public_name(source: str) -> str:
 def explain(error: ValidationError) -> list[str]:
     """One sentence for each setting that cannot be used."""
     return [
-        f"{PREFIX}{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg'].removeprefix('Value error, ')}."
-        for one in error.errors()
+        f"{PREFIX}{str(wrong['loc'][0]).upper()} is {wrong['input']!r}: "
+        f"{wrong['msg'].removeprefix('Value error, ')}."
+        for wrong in error.errors()
     ]

@@ -1,4 +1,4 @@
-"""The image of a request, read under a cap while it streams in; it never touches the disk."""
+"""The image of a request, read under a cap while it streams in, and never written to disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import ProblemError
-from app.settings import MEBIBYTE
+from .errors import ProblemError
+from .settings import MEBIBYTE
 
 FIELD = "image"
 RAW_TYPES = ("image/", "application/octet-stream")
@@ -26,7 +26,7 @@ MAX_NAME = 200
 
 @dataclass(frozen=True)
 class Upload:
-    """An image's bytes, as they came."""
+    """An image's bytes as received, and the file name that the client gave."""
 
     data: bytes
     name: str | None
@@ -37,11 +37,11 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
 
     Args:
         request: Multipart with a file field ``image``, or the image's bytes as ``image/*``.
-        max_bytes: The cap; enforced while the body streams in, chunked or not, and for the file itself.
+        max_bytes: Largest image, bytes; checked while the body streams in, chunked or not.
 
     Raises:
         ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body.
-        ClientDisconnect: the client hung up.
+        ClientDisconnect: The client has disconnected.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -72,15 +72,15 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
     async with aclosing(_capped(request, max_bytes + MULTIPART_OVERHEAD, max_bytes)) as stream:
         form = await _parse(request, stream)
     try:
-        part = form.get(FIELD)
-        if not isinstance(part, UploadFile):
+        file = form.get(FIELD)
+        if not isinstance(file, UploadFile):
             raise _malformed(
-                f"The form has no file field '{FIELD}', or is cut off. Name the field that holds the image so."
+                f"The form has no file field '{FIELD}', or is cut off. Give this name to the field that holds the image."
             )
-        data = await part.read(max_bytes + 1)
+        data = await file.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise _too_large(max_bytes)
-        return Upload(data, plain_name(part.filename))
+        return Upload(data, plain_name(file.filename))
     finally:
         await form.close()
 
@@ -89,14 +89,14 @@ async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormD
     parser = MultiPartParser(
         request.headers, stream, max_files=1, max_fields=MAX_TEXT_FIELDS, max_part_size=MAX_TEXT_BYTES
     )
-    parser.spool_max_size = 0  # in memory alone: the stream is capped
+    parser.spool_max_size = 0  # stays in memory; the stream is capped
     try:
         return await parser.parse()
     except MultiPartException as error:
         raise _malformed(
             f"The form cannot be read: {error.message} Send one file field '{FIELD}'."
         ) from error
-    except (KeyError, ValueError) as error:  # a charset or part header that is mad
+    except (KeyError, ValueError) as error:  # an unknown charset or a malformed part header
         raise _malformed("The form cannot be read: its headers are malformed.") from error
 
 
@@ -114,7 +114,7 @@ async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[
 
 
 def plain_name(name: str | None) -> str | None:
-    """A file name as a report may carry it: no folders, nothing invisible, not too long."""
+    """A file name that is safe to show: no folders, no invisible characters, at most ``MAX_NAME`` characters."""
     last = re.split(r"[\\/]", name or "")[-1]
     return "".join(letter for letter in last if letter.isprintable()).strip()[:MAX_NAME] or None
 

@@ -63,7 +63,7 @@ def sge_command():
     """Calls ``sge ARGUMENTS`` in this process; the result has exit_code, stdout and stderr."""
     from typer.testing import CliRunner
 
-    from sge.cli.main import app
+    from sge.__main__ import app
 
     runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(one) for one in arguments])
+    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])

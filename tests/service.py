@@ -24,7 +24,7 @@ def running_service(environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", "from sge.cli.main import main; main()", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "sge", "serve", "--port", str(port)]
     process = subprocess.Popen(command, env=environment, cwd=ROOT)
     try:
         address = f"http://127.0.0.1:{port}"

@@ -1,1 +1,1 @@
-"""What a person runs from a terminal."""
+"""The commands that a person runs; ``sge.__main__`` lists them."""

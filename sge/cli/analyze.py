@@ -1,4 +1,4 @@
-"""``sge analyze`` and ``sge predict``: images in, records out."""
+"""``sge analyze`` and ``sge predict``: one record, or one list of classes, for each image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import typer
 
 from sge.cli.console import messages
 from sge.cli.inputs import Input, find, for_each
+from sge.cli.options import AsJson, DeviceOption, FramingChoice, FramingOption, ModelOption, Paths, TopK
 from sge.lens.lens import Lens
 from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import load_model
 
 
 class Format(StrEnum):
-    """How a record is written."""
+    """File format of a record."""
 
     JSON = "json"
     SAFETENSORS = "safetensors"
@@ -27,66 +28,48 @@ class Format(StrEnum):
     PNG = "png"
 
 
-class FramingChoice(StrEnum):
-    """How an image becomes network input."""
-
-    WHOLE = "whole"
-    CENTER = "center"
-
-
-Paths = Annotated[list[str], typer.Argument(help="Images, folders, or quoted globs.")]
-ModelOption = Annotated[str, typer.Option("--model", help="A model's name or weights file.")]
-FramingOption = Annotated[FramingChoice, typer.Option(help="All of the image, or its centre square.")]
-TopK = Annotated[int, typer.Option(min=1, help="How many classes.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
-
-
 def analyze(
     paths: Paths,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the records; made if it is not there.")
-    ],
-    format: Annotated[Format, typer.Option(help="What a record is.")] = Format.JSON,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the records; created if missing.")],
+    format: Annotated[Format, typer.Option(help="File format of the records.")] = Format.JSON,
     model: ModelOption = DEFAULT_MODEL,
     framing: FramingOption = FramingChoice.WHOLE,
     top_k: TopK = 5,
     device: DeviceOption = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Write predictions and masks of every image: one record each, in folders as the images are."""
+    """Write predictions and masks of every image: one record an image, in the same subfolders as the images."""
     inputs = find(paths)
     targets = _targets(inputs, out, format)
     lens = Lens(load_model(model), device)
 
-    def work(one: Input) -> None:
-        analysis = lens.analyze(one.path, framing.value, top_k)
-        analysis.save(targets[one])
+    def analyze_one(image: Input) -> None:
+        analysis = lens.analyze(image.path, framing.value, top_k)
+        target = targets[image]
+        analysis.save(target)
         best = analysis.predictions[0]
         if as_json:
             classes = [asdict(prediction) for prediction in analysis.predictions]
-            typer.echo(
-                json.dumps({"path": str(one.path), "record": str(targets[one]), "predictions": classes})
-            )
+            typer.echo(json.dumps({"path": str(image.path), "record": str(target), "predictions": classes}))
         else:
-            typer.echo(f"{one.path}\t{targets[one]}\t{best.label}\t{best.score:.3f}")
+            typer.echo(f"{image.path}\t{target}\t{best.label}\t{best.score:.3f}")
 
-    for_each(inputs, work)
+    for_each(inputs, analyze_one)
     messages.print(f"{len(inputs)} records in {out}", highlight=False)
 
 
 def _targets(inputs: list[Input], out: Path, format: Format) -> dict[Input, Path]:
-    """A file for each record; never one that is itself an image to look at, and never the same twice."""
-    taken = {one.path.resolve() for one in inputs}
+    """Output file of each image: none is an input image, and no two are the same."""
+    taken = {image.path.resolve() for image in inputs}
     targets = {}
-    for one in inputs:
-        stem, number = one.relative.with_suffix(""), 1
+    for image in inputs:
+        stem, number = image.relative.with_suffix(""), 1
         target = out / f"{stem}.{format.value}"
         while target.resolve() in taken:
             number += 1
             target = out / f"{stem}-{number}.{format.value}"
         taken.add(target.resolve())
-        targets[one] = target
+        targets[image] = target
     return targets
 
 
@@ -102,15 +85,14 @@ def predict(
     inputs = find(paths)
     lens = Lens(load_model(model), device)
 
-    def work(one: Input) -> None:
-        predictions = lens.analyze(one.path, framing.value, top_k).predictions
+    def predict_one(image: Input) -> None:
+        predictions = lens.predict(image.path, framing.value, top_k)
         if as_json:
-            typer.echo(
-                json.dumps({"path": str(one.path), "predictions": [asdict(each) for each in predictions]})
-            )
+            classes = [asdict(prediction) for prediction in predictions]
+            typer.echo(json.dumps({"path": str(image.path), "predictions": classes}))
             return
-        typer.echo(one.path)
-        for each in predictions:
-            typer.echo(f"  {100 * each.score:5.1f} %  {each.label}")
+        typer.echo(image.path)
+        for prediction in predictions:
+            typer.echo(f"  {100 * prediction.score:5.1f} %  {prediction.label}")
 
-    for_each(inputs, work)
+    for_each(inputs, predict_one)

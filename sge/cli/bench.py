@@ -1,4 +1,4 @@
-"""``sge bench``: costs as ratios."""
+"""``sge bench``: the costs of SGE and of each stage, as ratios within one run."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from rich.table import Table
 from sge.bench.contenders import Contenders, networks, stages
 from sge.bench.timing import interleaved
 from sge.cli.console import results
+from sge.cli.options import DeviceOption, ModelOption
 from sge.lens.lens import Lens
 from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import load_model
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
-Rounds = Annotated[int, typer.Option(min=5, help="How often each contender runs.")]
-Threads = Annotated[int, typer.Option(min=0, help="torch's threads; 0 leaves them.")]
+Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads that torch computes with; 0: torch's default.")]
 
 
 @app.command("module")
-def module(rounds: Rounds = 15, threads: Threads = 0, device: str = "cpu") -> None:
-    """What SGE adds to a ResNet-50 (224 px, float32), by memory layout and batch."""
+def module(rounds: Rounds = 15, threads: Threads = 0, device: DeviceOption = "cpu") -> None:
+    """Time a ResNet-50 (224 px, float32) with and without SGE, by memory layout and batch size."""
     _set(threads)
     for channels_last in (False, True):
         for batch in (1, 8):
@@ -31,11 +32,16 @@ def module(rounds: Rounds = 15, threads: Threads = 0, device: str = "cpu") -> No
 
 
 @app.command("lens")
-def lens(rounds: Rounds = 15, threads: Threads = 0, model: str = DEFAULT_MODEL, device: str = "auto") -> None:
-    """What each stage from a 1.4 megapixel JPEG to an analysis costs."""
+def lens(
+    rounds: Rounds = 15,
+    threads: Threads = 0,
+    model: ModelOption = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+) -> None:
+    """Time each stage from a 1.4 megapixel JPEG to an analysis."""
     _set(threads)
-    made = Lens(load_model(model), device)
-    _report(f"{model} on {made.device}", stages(made), rounds)
+    loaded = Lens(load_model(model), device)
+    _report(f"{model} on {loaded.device}", stages(loaded), rounds)
 
 
 def _set(threads: int) -> None:

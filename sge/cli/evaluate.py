@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from sge.cli.analyze import DeviceOption, FramingChoice, FramingOption, ModelOption
 from sge.cli.console import messages, results
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
 from sge.datasets.imagenet import class_indices
 from sge.datasets.labelled import ImageFile
 from sge.errors import MissingPackageError

@@ -14,6 +14,7 @@ from sge.cli.console import messages
 from sge.datasets.labelled import find_images
 from sge.errors import ImageNotFoundError, SGEError
 
+
 @dataclass(frozen=True)
 class Input:
     """One image of the command line."""

@@ -12,9 +12,9 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from sge.cli.analyze import AsJson, DeviceOption, ModelOption, Paths
 from sge.cli.console import messages, results
 from sge.cli.inputs import Input, find, for_each
+from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths
 from sge.datasets.labelled import find_images
 from sge.errors import FinderError
 from sge.lens.lens import Lens

@@ -1,4 +1,4 @@
-"""The real application with the real weights, and smaller ones of it with other limits."""
+"""The real application with the shipped weights, and applications with other settings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import app.engine
 from app.engine import Engine
 from app.main import create_app
 from app.settings import PREFIX, Settings
-from sge import Analysis, Lens, Model, load_model
+from sge import Lens, Model, load_model
 from sge.images.framing import Frame
 
 API = "/api/v1"
 WAIT_S = 60
-"""How long a test waits for what must come; it then fails by itself instead of hanging."""
+"""After this time a test that waits fails instead of hanging."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +33,7 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name in Settings.model_fields:
             patch.delenv(PREFIX + name.upper(), raising=False)
         patch.setenv("SGE_MODEL_DIR", str(tmp_path_factory.mktemp("models")))
-        # Each service has its own engine and thread; only reading 50 MB again is saved.
+        # Each service has its own engine and thread; the cache saves reading the same 50 MB again.
         patch.setattr(app.engine, "load_model", functools.cache(load_model))
         yield
 
@@ -59,7 +59,7 @@ class Service:
 
 @contextmanager
 def running(*, wait: bool = True, **settings: Any) -> Iterator[Service]:
-    """An application with other settings; of the shipped models only the first, unless they say otherwise."""
+    """An application with these settings, and with the first shipped model alone unless ``models`` is given."""
     application = create_app(Settings(**{"models": ["sge_efficientnet_lite0"]} | settings))
     with TestClient(application) as client:
         service = Service(application, client, application.state.engine)
@@ -69,7 +69,7 @@ def running(*, wait: bool = True, **settings: Any) -> Iterator[Service]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Waits for what another thread brings about."""
+    """Waits for a condition that another thread fulfills."""
     end = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -78,8 +78,8 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.fixture(scope="session")
 def service(_no_settings_from_outside: None) -> Iterator[Service]:
-    with running() as one:
-        yield one
+    with running() as started:
+        yield started
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def model(_no_settings_from_outside: None) -> Model:
 
 @pytest.fixture(scope="session")
 def lens(model: Model) -> Lens:
-    """The library itself, to compare the service with."""
+    """The library's own lens, to compare the service with."""
     return Lens(model)
 
 
@@ -105,36 +105,43 @@ def photo() -> bytes:
 
 @dataclass
 class Gate:
-    """A lens that waits at its door until it is let in."""
+    """A barrier in front of a service's forward passes."""
 
     entered: threading.Event = field(default_factory=threading.Event)
+    """Set once a forward pass waits at the barrier."""
     open: threading.Event = field(default_factory=threading.Event)
-    looked: list[list[str]] = field(default_factory=list)
+    """Set by the test to let every forward pass run."""
+    batches: list[list[str]] = field(default_factory=list)
     """The sha256 of each batch's images."""
 
 
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContextManager[Gate]]:
-    """Stops a service's forward passes; afterwards everything that waited goes on."""
+    """Stops a service's forward passes; when the context ends, everything that waited runs."""
 
     @contextmanager
-    def holding(one: Service) -> Iterator[Gate]:
+    def holding(service: Service) -> Iterator[Gate]:
         gate = Gate()
-        slot = one.engine.slots[one.engine.default]
-        real = slot.require_lens().analyze_frames
+        lens = service.engine.slots[service.engine.default].require_lens()
+        real = {name: getattr(lens, name) for name in ("analyze_frames", "predict_frames")}
 
-        def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
-            gate.entered.set()
-            assert gate.open.wait(WAIT_S)
-            gate.looked.append([one.image.sha256 for one in frames])
-            return real(frames, top_k)
+        def held(name: str) -> Callable[[Sequence[Frame], int], Any]:
+            def forward(frames: Sequence[Frame], top_k: int = 5) -> Any:
+                gate.entered.set()
+                assert gate.open.wait(WAIT_S)
+                gate.batches.append([frame.image.sha256 for frame in frames])
+                return real[name](frames, top_k)
 
-        monkeypatch.setattr(slot.lens, "analyze_frames", look)
+            return forward
+
+        for name in real:
+            monkeypatch.setattr(lens, name, held(name))
         try:
             yield gate
         finally:
             gate.open.set()
-            until(lambda: one.engine._admitted == 0)
-            monkeypatch.setattr(slot.lens, "analyze_frames", real)
+            until(lambda: service.engine.depth == 0)
+            for name, method in real.items():
+                monkeypatch.setattr(lens, name, method)
 
     return holding

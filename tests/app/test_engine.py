@@ -35,7 +35,7 @@ def digest(data: bytes) -> str:
 
 
 def queued(one: Service, jobs: int) -> Callable[[], bool]:
-    return lambda: one.engine._jobs.qsize() >= jobs
+    return lambda: one.engine.waiting >= jobs
 
 
 # A forward pass must never stop the event loop.
@@ -109,7 +109,7 @@ def test_waiting_images_of_one_shape_share_a_forward_pass(one: Service, hold: Ho
             until(queued(one, seed))
         gate.open.set()
         answers = [future.result().json() for future in (first, *rest)]
-    assert gate.looked == [[digest(jpeg(0, SQUARE))], [digest(jpeg(seed, SQUARE)) for seed in range(1, 6)]]
+    assert gate.batches == [[digest(jpeg(0, SQUARE))], [digest(jpeg(seed, SQUARE)) for seed in range(1, 6)]]
     assert [len(answer) for answer in answers] == [5, 1, 2, 3, 4, 5]
     for seed, answer in enumerate(answers):
         alone = post(one.client, "predict", jpeg(seed, SQUARE), top_k=5).json()
@@ -126,8 +126,8 @@ def test_a_batch_is_never_larger_than_the_limit(hold: Hold) -> None:
             asking.post("predict", jpeg(seed, SQUARE))
             until(queued(one, seed))
         gate.open.set()
-        until(lambda: one.engine._admitted == 0)
-        assert [len(batch) for batch in gate.looked] == [1, 2, 2, 1]
+        until(lambda: one.engine.depth == 0)
+        assert [len(batch) for batch in gate.batches] == [1, 2, 2, 1]
         assert one.metric("sge_batch_size_bucket", le="1.0") == 2
         assert one.metric("sge_batch_size_count") == 4
         assert one.metric("sge_batch_size_sum") == 6
@@ -142,23 +142,23 @@ def test_shapes_do_not_mix_and_neither_waits_for_ever(one: Service, hold: Hold) 
             asking.post("predict", jpeg(number, size))
             until(queued(one, number))
         gate.open.set()
-        until(lambda: one.engine._admitted == 0)
+        until(lambda: one.engine.depth == 0)
     wide = [digest(jpeg(number, WIDE)) for number in (1, 3)]
     square = [digest(jpeg(number, SQUARE)) for number in (2, 4, 5)]
     # The oldest goes first and takes along what fits; alternating shapes still make full batches.
-    assert gate.looked[1:] == [wide, square]
+    assert gate.batches[1:] == [wide, square]
 
 
 def test_the_oldest_goes_first_whatever_keeps_coming(one: Service, lens: Lens) -> None:
     frames = {size: frame(decode(jpeg(0, size)), lens.model.preprocess) for size in (SQUARE, WIDE)}
-    waiting = [Job(lens, frames[WIDE], 5)]
+    pending = [Job("predict", lens, frames[WIDE], 5)]
     for _ in range(20):
-        waiting.append(Job(lens, frames[SQUARE], 5))
+        pending.append(Job("predict", lens, frames[SQUARE], 5))
     batches = []
-    while waiting:
-        batches.append(one.engine._next_batch(waiting))
+    while pending:
+        batches.append(one.engine._next_batch(pending))
         if len(batches) < 4:
-            waiting.append(Job(lens, frames[SQUARE], 5))
+            pending.append(Job("predict", lens, frames[SQUARE], 5))
     assert [len(batch) for batch in batches] == [1, 8, 8, 7]
 
 
@@ -176,7 +176,7 @@ def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
             gate.open.set()
             names = [future.result().json()["model"]["name"] for future in asked]
     assert names == ["sge_efficientnet_lite0", "second", "sge_efficientnet_lite0"]
-    assert [len(batch) for batch in gate.looked] == [1, 2]
+    assert [len(batch) for batch in gate.batches] == [1, 2]
 
 
 def _exported(path: Path) -> Path:
@@ -190,9 +190,7 @@ def _exported(path: Path) -> Path:
         torch.nn.init.constant_(module.weight, 0.5)
     path.mkdir()
     target = path / "awake.safetensors"
-    write_weights(
-        target, model.network.state_dict(), {"sge.arch": model.arch, "sge.labels": model.labels}
-    )
+    write_weights(target, model.network.state_dict(), {"sge.arch": model.arch, "sge.labels": model.labels})
     return target
 
 
@@ -200,14 +198,14 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
     one: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lens = one.engine.slots[one.engine.default].require_lens()
-    real, entered, release = lens.analyze_frames, threading.Event(), threading.Event()
+    real, entered, release = lens.predict_frames, threading.Event(), threading.Event()
 
     def fail(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
         entered.set()
         assert release.wait(WAIT_S)
         raise RuntimeError("out of memory on cuda:0")
 
-    monkeypatch.setattr(lens, "analyze_frames", fail)
+    monkeypatch.setattr(lens, "predict_frames", fail)
     with Asking(one.client) as asking:
         asked = [asking.post("predict", jpeg(0))]
         assert entered.wait(WAIT_S)
@@ -217,9 +215,9 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
         release.set()
         for future in asked:
             assert "cuda" not in check_problem(future.result(), 500)["detail"]
-    monkeypatch.setattr(lens, "analyze_frames", real)
+    monkeypatch.setattr(lens, "predict_frames", real)
     assert post(one.client, "predict", jpeg()).status_code == 200
-    assert one.engine._admitted == 0
+    assert one.engine.depth == 0
 
 
 # Clients that go.
@@ -235,12 +233,12 @@ def test_a_image_whose_client_has_gone_is_not_looked_at(one: Service, hold: Hold
         leaving.gone.set()
         done.result()
         assert leaving.sent == []
-        until(lambda: one.engine._admitted == 1)
+        until(lambda: one.engine.depth == 1)
         staying = asking.post("predict", jpeg(2))
         until(queued(one, 2))
         gate.open.set()
         assert staying.result().status_code == 200
-    assert gate.looked == [[digest(jpeg(0))], [digest(jpeg(2))]]
+    assert gate.batches == [[digest(jpeg(0))], [digest(jpeg(2))]]
     assert one.metric("sge_requests_total", route=f"{API}/predict", status="499") == 1
 
 
@@ -251,7 +249,7 @@ def test_a_client_that_leaves_under_the_lens_harms_nobody(one: Service, hold: Ho
         assert gate.entered.wait(WAIT_S)
         leaving.gone.set()
         done.result()
-        assert one.engine._admitted == 0
+        assert one.engine.depth == 0
         gate.open.set()
     assert post(one.client, "predict", jpeg(1)).status_code == 200
 
@@ -443,12 +441,12 @@ def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) ->
 def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold) -> None:
     with running(threads=wanted) as one:
         lens = one.engine.slots[one.engine.default].require_lens()
-        real, seen = lens.analyze_frames, []
+        real, seen = lens.predict_frames, []
 
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
             seen.append((threading.current_thread().name, torch.get_num_threads()))
             return real(frames, top_k)
 
-        lens.analyze_frames = look  # type: ignore[method-assign]
+        lens.predict_frames = look  # type: ignore[method-assign]
         assert post(one.client, "predict", jpeg()).status_code == 200
     assert seen == [("sge-model", wanted)]

@@ -153,7 +153,7 @@ def test_a_ladder_of_spans_costs_nothing(client: TestClient) -> None:
 def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold: Hold) -> None:
     with running(max_queue=2) as one, hold(one) as gate, Asking(one.client) as asking:
         waiting = [asking.post("predict", jpeg(seed)) for seed in range(2)]
-        until(lambda: one.engine._admitted == 2)
+        until(lambda: one.engine.depth == 2)
         refused = Exchange(route, [jpeg()], {"Content-Type": "image/jpeg"})
         one.in_loop(refused.run, one)
         assert (refused.status, refused.pulled) == (503, 0)
@@ -183,7 +183,7 @@ def test_past_the_time_limit_is_504_and_the_image_is_not_looked_at(route: str, h
         gate.open.set()
         assert first.result().status_code == 200
         assert post(one.client, route, jpeg(2)).status_code == 200
-        assert gate.looked == [[sha256(jpeg(seed)).hexdigest()] for seed in (0, 2)]
+        assert gate.batches == [[sha256(jpeg(seed)).hexdigest()] for seed in (0, 2)]
 
 
 def test_a_image_under_the_lens_is_given_up_too(hold: Hold) -> None:
@@ -197,7 +197,7 @@ def test_the_time_limit_holds_for_a_slow_upload() -> None:
         exchange = Exchange("predict", [jpeg()[:100]], {"Content-Type": "image/jpeg"}, stalls=True)
         one.in_loop(exchange.run, one)
         assert exchange.status == 504
-        assert one.engine._admitted == 0
+        assert one.engine.depth == 0
 
 
 def test_a_bug_is_500_without_its_details_and_with_every_header(
@@ -216,7 +216,7 @@ def test_a_bug_is_500_without_its_details_and_with_every_header(
     assert problem["detail"].startswith("This is a fault of the server")
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     assert service.metric("sge_requests_total", route=f"{API}/predict", status="500") == before + 1
-    assert service.engine._admitted == 0
+    assert service.engine.depth == 0
     trace = next(record.exc_info for record in caplog.records if record.message == "bug")
     assert trace is not None
     assert "secret" in str(trace[1])

@@ -68,7 +68,7 @@ def test_a_refused_request_leaves_its_reason(service: Service, lines: io.StringI
     post(service.client, "predict", b"this is the content of an image", model="")
     post(service.client, "predict", jpeg(), model="no\r\nsuch model")
     first, second = events(lines, "request")
-    assert (first["status"], first["rejected"], first["bytes"]) == (415, "format", 32)
+    assert (first["status"], first["rejected"], first["bytes"]) == (415, "format", 31)
     assert (second["status"], second["rejected"]) == (404, "model")
     assert "content of an image" not in lines.getvalue()
     assert "such model" not in lines.getvalue()

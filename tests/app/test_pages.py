@@ -92,7 +92,7 @@ def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
 def test_a_sample_of_an_unknown_model_is_404_and_one_in_a_full_queue_503(service: Service) -> None:
     problem = check_problem(service.client.get("/samples/chelsea/analysis?model=nothing"), 404)
     assert "sge_efficientnet_lite0" in problem["detail"]
-    with running(max_queue=1) as one, one.engine.place():
+    with running(max_queue=1) as one, one.engine.admission():
         check_problem(one.client.get("/samples/chelsea/analysis"), 503)
 
 

@@ -7,7 +7,6 @@ from PIL import Image
 from pydantic import ValidationError
 
 from app.engine import Engine
-from app.main import serve
 from app.metrics import Metrics
 from app.settings import PREFIX, Settings, explain, public_name
 from tests.app.asking import check_problem, jpeg, post
@@ -39,23 +38,6 @@ def test_a_wrong_value_is_named_with_its_variable(
     assert sentence.startswith(f"SGE_{name} is ")
     assert sentence.endswith(".")
     assert "Value error" not in sentence
-
-
-def test_every_wrong_value_is_told_at_once_and_the_exit_code_is_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SGE_PORT", "http")
-    monkeypatch.setenv("SGE_MAX_QUEUE", "0")
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    with pytest.raises(SystemExit) as caught:
-        serve()
-    assert caught.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert sorted(line.split(" is ")[0] for line in err.splitlines()) == [
-        "error: SGE_MAX_QUEUE",
-        "error: SGE_PORT",
-    ]
 
 
 def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +110,7 @@ def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.
 
 def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGE_MAX_QUEUE", "1")
-    with running() as one, one.engine.place():
+    with running() as one, one.engine.admission():
         check_problem(post(one.client, "predict", jpeg()), 503)
 
 

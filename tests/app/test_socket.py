@@ -74,7 +74,7 @@ def test_an_endless_chunked_body_is_refused_while_it_comes(wire: socket.socket, 
     for _ in range(11):  # one more than the cap; no end of the body follows
         wire.sendall(chunk)
     assert answer(wire)[0] == 413
-    until(lambda: one.engine._admitted == 0)
+    until(lambda: one.engine.depth == 0)
 
 
 def test_who_asks_first_is_told_before_the_body(wire: socket.socket) -> None:
@@ -106,21 +106,21 @@ def test_who_hangs_up_while_waiting_is_not_looked_at(wire: socket.socket, one: S
         first = asking.post("predict", jpeg(0))
         assert gate.entered.wait(WAIT_S)
         wire.sendall(head("predict", f"Content-Length: {len(jpeg(1))}") + jpeg(1))
-        until(lambda: one.engine._jobs.qsize() == 1)
+        until(lambda: one.engine.waiting == 1)
         wire.close()
-        until(lambda: one.engine._admitted == 1)
+        until(lambda: one.engine.depth == 1)
         gate.open.set()
         assert first.result().status_code == 200
         assert post(one.client, "predict", jpeg(2)).status_code == 200
-    assert gate.looked == [[sha256(jpeg(0)).hexdigest()], [sha256(jpeg(2)).hexdigest()]]
+    assert gate.batches == [[sha256(jpeg(0)).hexdigest()], [sha256(jpeg(2)).hexdigest()]]
 
 
 def test_who_hangs_up_mid_upload_frees_the_place(wire: socket.socket, one: Service) -> None:
     before = one.metric("sge_requests_total", route=f"{API}/predict", status="499")
     wire.sendall(head("predict", "Content-Length: 5000") + bytes(100))
-    until(lambda: one.engine._admitted == 1)
+    until(lambda: one.engine.depth == 1)
     wire.close()
-    until(lambda: one.engine._admitted == 0)
+    until(lambda: one.engine.depth == 0)
     until(lambda: one.metric("sge_requests_total", route=f"{API}/predict", status="499") == before + 1)
 
 

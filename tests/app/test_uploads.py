@@ -157,7 +157,7 @@ def test_a_client_that_leaves_mid_upload_is_no_500_and_frees_its_place(
     gone, faults = count("499"), count("500")
     exchange = send(service, chunks, headers, hang_up=True)
     assert exchange.sent == []
-    assert service.engine._admitted == 0
+    assert service.engine.depth == 0
     assert (count("499"), count("500")) == (gone + 1, faults)
 
 

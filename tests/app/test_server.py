@@ -1,4 +1,4 @@
-"""`sge serve` as a process of its own: what only the outside can see."""
+"""`sge serve` as a process of its own: signals, exit codes and the log."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from app.main import serve
+from app.server import run
+from app.settings import Settings
 from tests.app.asking import jpeg
 from tests.app.conftest import API, WAIT_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from sge.cli.main import main; main()", "serve", "--port", "0"]
+COMMAND = [sys.executable, "-m", "sge", "serve", "--port", "0"]
 
 
 class Process:
@@ -40,7 +41,7 @@ class Process:
         self.reader.start()
 
     def event(self, start: str) -> dict[str, Any] | None:
-        """The log line that begins so."""
+        """The first log line whose event begins with ``start``."""
         read = (json.loads(line) for line in list(self.lines))
         return next((line for line in read if line["event"].startswith(start)), None)
 
@@ -112,30 +113,27 @@ def test_a_wrong_setting_is_a_sentence_and_exit_code_2() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_taken_port_is_told_before_anything_is_loaded(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.logs.configure", lambda: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("app.engine.load_model", lambda _name: pytest.fail("loaded"))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setenv("SGE_PORT", str(taken.getsockname()[1]))
-        with pytest.raises(SystemExit) as caught:
-            serve()
+
+
+@pytest.mark.usefixtures("_in_this_process")
+def test_a_taken_port_is_reported_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as caught:
+        run(Settings(port=taken.getsockname()[1]))
     assert caught.value.code == 1
     sentence = capsys.readouterr().err
     assert "Address already in use. Set SGE_HOST or SGE_PORT" in sentence
     assert len(sentence.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("_in_this_process")
 @pytest.mark.parametrize("host", ["no such host", "256.1.1.1", "::zz"])
-def test_an_address_that_is_none_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
-) -> None:
-    monkeypatch.setattr("app.logs.configure", lambda: None)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setenv("SGE_HOST", host)
+def test_an_address_that_does_not_exist_is_reported(capsys: pytest.CaptureFixture[str], host: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        serve()
+        run(Settings(host=host))
     assert caught.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {host} port 8000: ")

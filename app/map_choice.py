@@ -1,0 +1,112 @@
+"""Which maps a request names, checked against the model's blocks before the upload is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sge.analysis.colors import GROUP_COLORS
+from sge.analysis.data import BlockInfo
+from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
+
+from .engine import Slot
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """Blocks, groups and signal of a request; all of them exist."""
+
+    signal: str
+    blocks: list[str]
+    groups: list[int] | None
+    """None: every group."""
+
+    def numbers(self, groups: int) -> list[int]:
+        """The chosen groups of a block that has ``groups`` of them."""
+        return list(range(groups)) if self.groups is None else self.groups
+
+
+def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str | None) -> MapChoice:
+    """The maps that a request names.
+
+    Args:
+        slot: A loaded model.
+        blocks: Names separated by commas; every block if there is none.
+        groups: Numbers and ranges, ``0,3,8-15``; every group if there is none.
+        signal: ``mask`` or ``similarity``; by default the signal that the model's analyses open with.
+
+    Raises:
+        UnknownBlockError, UnknownGroupError, ChoiceError: A value that does not exist; the message lists the values
+            that do.
+    """
+    names = [name.strip() for name in blocks.split(",")] if blocks else [block.name for block in slot.blocks]
+    names = list(dict.fromkeys(names))
+    spans = parse_groups(groups) if groups else None
+    for name in names:
+        block = _block(slot, name)
+        for span in spans or ():
+            _check_group(block, span[-1])
+    # Only after this check is a span known to be no longer than a block, and may be written out.
+    numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
+    return MapChoice(signal or slot.signal, names, numbers)
+
+
+def choose_one_block(slot: Slot, block: str | None, groups: str | None, signal: str | None) -> MapChoice:
+    """The same for an answer that shows a single block: the default block if none is named.
+
+    Raises:
+        UnknownBlockError, UnknownGroupError, ChoiceError: As for ``choose_maps``, or more than one block.
+    """
+    chosen = choose_maps(slot, block or slot.default_block, groups, signal)
+    if len(chosen.blocks) > 1:
+        raise ChoiceError(f"This answer shows one block; name one of: {_names(slot)}.")
+    return chosen
+
+
+def choose_overlay(slot: Slot, block: str | None, groups: str | None, signal: str | None) -> MapChoice:
+    """The same for an overlay, which draws each group in a color of its own.
+
+    Raises:
+        UnknownBlockError, UnknownGroupError, ChoiceError: As for ``choose_one_block``, or more groups than colors.
+    """
+    chosen = choose_one_block(slot, block, groups, signal)
+    count = len(chosen.numbers(_block(slot, chosen.blocks[0]).groups))
+    if count > len(GROUP_COLORS):
+        raise ChoiceError(f"{count} groups were asked for; choose 1 to {len(GROUP_COLORS)}.")
+    return chosen
+
+
+def parse_groups(text: str) -> list[range]:
+    """``0,3,8-15`` as ranges, none of them empty.
+
+    Raises:
+        ChoiceError: Another form.
+    """
+    spans = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", piece)
+        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else None
+        if not span:
+            raise ChoiceError(
+                f"groups is {text[:80]!r}; write numbers and ranges, smaller number first, for example 0,3,8-15."
+            )
+        spans.append(span)
+    return spans
+
+
+def _block(slot: Slot, name: str) -> BlockInfo:
+    for block in slot.blocks:
+        if block.name == name:
+            return block
+    raise UnknownBlockError(f"No block {name!r}; there are: {_names(slot)}.")
+
+
+def _names(slot: Slot) -> str:
+    return ", ".join(block.name for block in slot.blocks)
+
+
+def _check_group(block: BlockInfo, group: int) -> None:
+    if group >= block.groups:
+        raise UnknownGroupError(
+            f"{block.name} has groups 0 to {block.groups - 1}; there is no group {group}."
+        )

@@ -1,0 +1,25 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class FramingChoice(StrEnum):
+    """How an image becomes network input."""
+
+    WHOLE = "whole"
+    CENTER = "center"
+
+
+Paths = Annotated[list[str], typer.Argument(help="Images, folders, or quoted globs.")]
+ModelOption = Annotated[str, typer.Option("--model", help="A model's name or weights file.")]
+FramingOption = Annotated[
+    FramingChoice, typer.Option("--framing", help="The whole image, or its center square.")
+]
+TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
