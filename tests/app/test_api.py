@@ -272,7 +272,7 @@ def test_an_analysis_holds_everything_of_one_forward_pass(
     assert [part["name"] for part in body["parts"]] == [part.name for part in analysis.parts]
     assert set(body["part_maps"]) == {"nose", "eye"}
     for found in body["part_maps"].values():
-        assert sum(share["weight"] for share in found["mix"]) == pytest.approx(1)
+        assert sum(term["weight"] for term in found["terms"]) == pytest.approx(1)
         assert 0 <= found["lo"] <= found["hi"] <= 1
     for block in analysis.blocks:
         assert body["focus"][block.name] == pytest.approx(analysis.focus(block.name), abs=2e-3)
