@@ -17,12 +17,14 @@ from torch import nn
 from sge import Lens, insert_sge, load_model
 from sge.images.decode import decode
 from sge.images.framing import frame
+from sge.lens.part_fitting import Example, analyze_examples
 from sge.models.efficientnet_lite import base_weights, load_base
 from sge.nn.permutation.permute import permute_channels
 from sge.parts.evaluate import WITHIN, best_group, evaluate_parts, rate
-from sge.parts.find import peaks, resampled
-from sge.parts.fit import Sight, fit_readout, see
-from sge.parts.labels import Labelled, read_labels
+from sge.parts.find import peaks
+from sge.parts.fit import LabelledMaps, fit_readout
+from sge.parts.labels import LabelledImage, read_labels
+from sge.parts.resample import resampled
 
 PARTS = ("nose", "eye")
 
@@ -78,42 +80,42 @@ def say(name: str, part: str, distances: Sequence[float], unsure: Sequence[bool]
         print(f"| {name} | {part} | {images} ({len(kept)}) | {row} |", flush=True)
 
 
-def nearest(sight: Sight, part: str, x: float, y: float) -> float:
+def nearest(image: LabelledMaps, part: str, x: float, y: float) -> float:
     """Distance to the nearest labelled point, as a fraction of the shorter side."""
-    shorter = min(sight.analysis.geometry.image)
-    return min(float(np.hypot(x - a, y - b)) / shorter for a, b in sight.points[part])
+    shorter = min(image.geometry.image)
+    return min(float(np.hypot(x - a, y - b)) / shorter for a, b in image.points[part])
 
 
-def by_peak(name: str, sights: list[Sight], labels: list[Labelled], place) -> None:
+def by_peak(name: str, maps: list[LabelledMaps], labels: list[LabelledImage], place) -> None:
     """Scores one place an image."""
     for part in PARTS:
-        shown = [i for i, one in enumerate(sights) if one.points[part]]
-        distances = [nearest(sights[i], part, *place(i)) for i in shown]
+        shown = [i for i, one in enumerate(maps) if one.points[part]]
+        distances = [nearest(maps[i], part, *place(i)) for i in shown]
         say(name, part, distances, [labels[i].unsure for i in shown])
 
 
-def gradcam(lens: Lens, sights: list[Sight], labels: list[Labelled]) -> None:
+def gradcam(lens: Lens, maps: list[LabelledMaps], labels: list[LabelledImage]) -> None:
     """Where the predicted class comes from."""
     from captum.attr import LayerGradCam
 
     cam = LayerGradCam(lens.network, lens.network.blocks[-1])
     places = []
-    for sight, label in zip(sights, labels, strict=True):
-        tensor = torch.from_numpy(frame(decode(label.example.image), lens.model.preprocess).array)[
+    for image, label in zip(maps, labels, strict=True):
+        tensor = torch.from_numpy(frame(decode(label.path), lens.model.preprocess).array)[
             None
         ].requires_grad_()
         target = int(lens.network(tensor).argmax())
         values = cam.attribute(tensor, target, relu_attributions=True)[0].detach().numpy()
         shape = tuple(8 * side for side in values.shape[1:])
-        top = peaks(sight.analysis, resampled(values, shape)[0])[0]
+        top = peaks(resampled(values, shape)[0], image.geometry)[0]
         places.append((top.x, top.y))
-    by_peak("Grad-CAM of the predicted class, last block", sights, labels, places.__getitem__)
+    by_peak("Grad-CAM of the predicted class, last block", maps, labels, places.__getitem__)
 
 
 def main() -> None:
     """Prints the table's rows."""
     labels = read_labels(sys.argv[1])
-    examples = [one.example for one in labels]
+    examples = [Example.from_label(one) for one in labels]
     unsure = [one.unsure for one in labels]
     wanted = sys.argv[2:] or ["centre", "stored", "random", "regrouped", "channel", "untrained", "gradcam"]
     for kind in wanted:
@@ -123,16 +125,16 @@ def main() -> None:
                 lens.network,
                 [torch.from_numpy(frame(decode(one.image), lens.model.preprocess).array) for one in examples],
             )
-        sights = see(lens, examples)
+        maps = analyze_examples(lens, examples)
         if kind == "gradcam":
-            gradcam(lens, sights, labels)
+            gradcam(lens, maps, labels)
             continue
         if kind == "centre":
-            sizes = [one.analysis.geometry.image for one in sights]
-            by_peak("the image's centre", sights, labels, lambda i, s=sizes: (s[i][0] / 2, s[i][1] / 2))
+            sizes = [one.geometry.image for one in maps]
+            by_peak("the image's centre", maps, labels, lambda i, s=sizes: (s[i][0] / 2, s[i][1] / 2))
             continue
         for fit, name in ((best_group, f"best single group, {kind}"), (fit_readout, f"mix, {kind}")):
-            for row in evaluate_parts(sights, unsure, fit=fit):
+            for row in evaluate_parts(maps, unsure, fit=fit):
                 rates = " | ".join(f"{r.value:.3f} ({r.low:.2f}-{r.high:.2f})" for r in row.hits.values())
                 print(f"| {name} | {row.part} | {row.images} ({row.shown}) | {rates} |", flush=True)
 

@@ -1,1 +1,1 @@
-"""Bytes to a frame, and cells back to pixels."""
+"""Image bytes to network input, and mask cells back to pixels."""

@@ -1,4 +1,4 @@
-"""Bytes to an upright 8-bit RGB image, with limits checked before anything is decoded."""
+"""Decodes bytes to an upright 8-bit RGB image; limits are checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -27,7 +26,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, GIF or AVIF"
 MAX_PIXELS = 50_000_000
 
-_TURNS = {
+_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -40,79 +39,79 @@ _TURNS = {
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AVIF_EXIF = re.compile(rb"(infe\x02.{7})Exif", re.DOTALL)
 
-# The state is global because warnings.catch_warnings is not safe where several threads decode.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An upright image, ready to be framed."""
+    """An upright image."""
 
     rgb: Image.Image
-    """sRGB, 8 bits a channel, turned as its EXIF says, transparency laid on white."""
+    """sRGB, 8 bits a channel, oriented according to its EXIF, transparency on white."""
     format: str
-    """JPEG, PNG, WEBP, GIF, AVIF, or MEMORY for a PIL image that was never a file."""
+    """JPEG, PNG, WEBP, GIF, AVIF, or MEMORY for a PIL image that was not read from a file."""
     sha256: str
-    """Of the file's bytes; of the pixels for a PIL image."""
+    """Hash of the file's bytes; for a PIL image, of its pixels."""
     name: str | None = None
-    """File name without folders, where there is one."""
+    """File name without folders; None if unknown."""
 
     @property
     def width(self) -> int:
-        """Pixels, upright."""
+        """Width of the upright image in pixels."""
         return self.rgb.width
 
     @property
     def height(self) -> int:
-        """Pixels, upright."""
+        """Height of the upright image in pixels."""
         return self.rgb.height
 
 
 def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None) -> DecodedImage:
-    """Reads an image: the first frame, upright, RGB.
+    """Decodes the first frame of an image, upright, as RGB.
+
+    The function holds no state and may run in several threads at once.
 
     Args:
         source: Path, bytes, binary file object, or PIL image.
-        max_pixels: Most pixels (width x height) that are decoded. Pillow's own limit of about 89 million
-            holds beside it.
-        name: A name for reports; a path brings its own.
+        max_pixels: Maximum of width x height. Pillow's own limit, ``PIL.Image.MAX_IMAGE_PIXELS`` (about 89
+            million), applies as well.
+        name: A name for reports; by default a path's file name.
 
     Raises:
         ImageNotFoundError: no such file.
-        UnsupportedFormatError: not JPEG, PNG, WebP, GIF or AVIF, whatever the file name says.
-        TooManyPixelsError: more than ``max_pixels``; nothing was decoded.
+        ImageError: the source cannot be read, or is not an image source.
+        UnsupportedFormatError: the content is not JPEG, PNG, WebP, GIF or AVIF.
+        TooManyPixelsError: more pixels than the limits allow; nothing was decoded.
         BrokenImageError: damaged or cut off.
     """
     if isinstance(source, Image.Image):
         _check_pixels(source.size, max_pixels)
-        upright = _finished(source, source.format or "given")
+        upright = _upright_rgb(source, source.format or "given")
         sha256 = hashlib.sha256(upright.tobytes()).hexdigest()
         return DecodedImage(upright, _format(source) or "MEMORY", sha256, name)
     if isinstance(source, str | os.PathLike):
         name = name or Path(source).name
     data = _read(source)
     try:
-        upright, kind = _decoded(data, max_pixels)
+        upright, format = _decoded(data, max_pixels)
     except BrokenImageError:
-        bare = _bare(data)
-        if bare == data:
+        stripped = _without_metadata(data)
+        if stripped == data:
             raise
-        upright, kind = _decoded(bare, max_pixels)
-    return DecodedImage(upright, kind, hashlib.sha256(data).hexdigest(), name)
+        upright, format = _decoded(stripped, max_pixels)
+    return DecodedImage(upright, format, hashlib.sha256(data).hexdigest(), name)
 
 
 def _decoded(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
     image = _open(data, max_pixels)
-    _scale_transparent_grey(image, data)
-    return _finished(image, _format(image)), _format(image)
+    _scale_transparent_gray(image, data)
+    return _upright_rgb(image, _format(image)), _format(image)
 
 
-def _bare(data: bytes) -> bytes:
-    """The same pixels without what surrounds them, over which Pillow refuses some images.
+def _without_metadata(data: bytes) -> bytes:
+    """The file without the metadata because of which Pillow refuses some images.
 
-    That is a PNG's damaged or large profile and texts, and damaged EXIF of an AVIF.
+    These are damaged or large profiles and texts of a PNG, and the damaged EXIF of an AVIF.
     """
     if data[4:8] == b"ftyp":
         return _AVIF_EXIF.sub(rb"\1free", data, count=1)
@@ -136,7 +135,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
         return Path(source).read_bytes()
     except FileNotFoundError:
         raise ImageNotFoundError(f"There is no file {source}. Check the path.") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+    except (OSError, ValueError) as error:  # A null byte in the path is a ValueError.
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{str(source)!r} cannot be read: {reason}.") from error
 
@@ -144,7 +143,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
 def _read_file(source: IO[bytes]) -> bytes:
     try:
         data = source.read()
-    except (AttributeError, ValueError, OSError):  # no file at all, a text or closed one, or one that fails
+    except (AttributeError, ValueError, OSError):  # Not a file, a text file, a closed one, or a read error.
         data = None
     if not isinstance(data, bytes | bytearray | memoryview):
         raise ImageError(
@@ -159,6 +158,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise BrokenImageError("The image is empty (0 bytes). Choose another file.")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    # Pillow raises the error above twice its limit, and the warning where the caller's filters make it one.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooManyPixelsError(_too_many(max_pixels)) from None
     except UnidentifiedImageError:
@@ -191,48 +191,53 @@ def _looks_accepted(data: bytes) -> bool:
 
 
 def _format(image: Image.Image) -> str:
-    """A JPEG with further frames, as many phones write it, is MPO to Pillow."""
+    """Pillow's name of the format, but JPEG for MPO: a JPEG with further frames, as many phones write it."""
     return "JPEG" if image.format == "MPO" else image.format or ""
 
 
 def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
     if not all(size):
         raise BrokenImageError(f"The image is empty ({size[0]} x {size[1]} pixels). Choose another one.")
-    if size[0] * size[1] > max_pixels:
+    if size[0] * size[1] > _limit(max_pixels):
         raise TooManyPixelsError(f"{size[0]} x {size[1]} pixels. {_too_many(max_pixels)}")
 
 
+def _limit(max_pixels: int) -> int:
+    """The smaller of the caller's limit and Pillow's, above which Pillow would warn or refuse itself."""
+    return min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+
+
 def _too_many(max_pixels: int) -> str:
-    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-    return f"The limit is {limit / 1e6:.3g} million pixels. Make the image smaller and try again."
+    limit = _limit(max_pixels) / 1e6
+    return f"The limit is {limit:.3g} million pixels. Make the image smaller and try again."
 
 
-def _finished(image: Image.Image, kind: str) -> Image.Image:
+def _upright_rgb(image: Image.Image, format: str) -> Image.Image:
     try:
         image.load()
-        upright = to_rgb(_turned(image))
+        upright = to_rgb(_oriented(image))
     except MemoryError:
         raise TooManyPixelsError("There is not enough memory for this image. Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ...
         raise BrokenImageError(
-            f"The {kind} image is damaged or cut off ({error}). Save or download it again."
+            f"The {format} image is damaged or cut off ({error}). Save or download it again."
         ) from error
-    # What is said of the file (its EXIF turn, its profile) is no longer true of the upright sRGB pixels.
+    # The metadata (orientation, profile) describes the file's pixels and not the upright sRGB ones.
     upright.info = {}
     return upright
 
 
-def _turned(image: Image.Image) -> Image.Image:
-    """Upright. ``ImageOps.exif_transpose`` writes the EXIF anew and fails where some of it is damaged."""
+def _oriented(image: Image.Image) -> Image.Image:
+    """The upright image. ``ImageOps.exif_transpose`` rewrites the EXIF and fails if any of it is damaged."""
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Damaged EXIF must not cost the image.
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        method = _TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # An image with damaged EXIF is shown as it is stored.
+        method = None
+    return image if method is None else image.transpose(method)
 
 
-def _scale_transparent_grey(image: Image.Image, data: bytes) -> None:
-    """Pillow widens the greys of a 2- or 4-bit PNG to 8 bits, but not the one that stands for transparent."""
-    grey = image.info.get("transparency")
-    if image.format == "PNG" and image.mode == "L" and isinstance(grey, int) and data[24] in (2, 4):
-        image.info["transparency"] = grey * 255 // (2 ** data[24] - 1)
+def _scale_transparent_gray(image: Image.Image, data: bytes) -> None:
+    """Scales the transparent gray value of a 2- or 4-bit PNG to 8 bits; Pillow scales only the pixels."""
+    gray = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and isinstance(gray, int) and data[24] in (2, 4):
+        image.info["transparency"] = gray * 255 // (2 ** data[24] - 1)

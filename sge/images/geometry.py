@@ -1,4 +1,4 @@
-"""Where a mask's cells lie in the image, and back."""
+"""Maps a mask's cells to pixels of the image, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sge.errors import UnknownBlockError, UnknownCellError
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels; left and top inside, right and bottom outside."""
+    """A rectangle in pixels; it includes left and top, and excludes right and bottom."""
 
     left: float
     top: float
@@ -24,7 +24,7 @@ class Box(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A place in a mask."""
+    """A position in a mask."""
 
     row: int
     col: int
@@ -34,9 +34,9 @@ class Cell(NamedTuple):
 class Geometry:
     """The network's input as a window on the upright image, divided into each block's cells.
 
-    A cell is the window's equal share: of a block with h x w cells, cell (r, c) covers the c-th w-th of the
-    window's width and the r-th h-th of its height. (The centres of receptive fields lie up to half a cell
-    off, by each network's padding.)
+    All cells of a block have the same size: with h x w cells, cell (r, c) covers the c-th of w parts of the
+    window's width and the r-th of h parts of its height. The centers of receptive fields may lie up to half a
+    cell away from a cell's center, depending on the network's padding.
     """
 
     image: tuple[int, int]
@@ -44,17 +44,17 @@ class Geometry:
     input: tuple[int, int]
     """Width and height of the network's input in pixels."""
     window: Box
-    """What the network saw, in pixels of the upright image; may reach past the edges by rounding."""
+    """What the network sees, in pixels of the upright image; rounding may extend it beyond the edges."""
     framing: str
     grids: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Block name to (rows, columns)."""
 
     def with_grids(self, grids: Mapping[str, tuple[int, int]]) -> Geometry:
-        """The same window with the blocks that a forward pass has shown."""
+        """The same window with the grids of the blocks, which are known after a forward pass."""
         return replace(self, grids=dict(grids))
 
     def to_image(self, block: str, row: int, col: int) -> Box:
-        """The part of the upright image that a mask's cell covers.
+        """The rectangle of the upright image that a mask's cell covers.
 
         Raises:
             UnknownBlockError: no block of that name.
@@ -75,7 +75,7 @@ class Geometry:
         )
 
     def to_cell(self, block: str, x: float, y: float) -> Cell | None:
-        """The mask's cell over a point of the upright image; None where the network did not see it.
+        """The mask's cell at a point of the upright image; None where the network does not see the image.
 
         Raises:
             UnknownBlockError: no block of that name.

@@ -147,7 +147,7 @@ def rate(hits: npt.NDArray[np.bool_], seed: int = 0) -> Rate:
     if len(hits) == 1:  # SciPy needs two observations.
         return Rate(share, share, share)
     interval = bootstrap(
-        (hits,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.RandomState(seed)
+        (hits,), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=np.random.RandomState(seed)
     ).confidence_interval
     return Rate(share, float(interval.low), float(interval.high))
 

@@ -38,7 +38,10 @@ def interpolation_matrix(source: int, target: int) -> Array:
     Returns:
         (target, source), float32, each row summing to 1. The array is cached and read-only.
     """
-    position = (np.arange(target) + 0.5) * source / target - 0.5
+    # float32 like torch's positions: rounding errors of a large grid then cancel in a comparison.
+    position = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(
+        source / target
+    ) - np.float32(0.5)
     first = np.floor(position)
     matrix = np.zeros((target, source))
     for offset in range(-1, 3):

@@ -38,7 +38,7 @@ def test_a_folder_without_images(sge_command, labels, tmp_path):
     assert "no images" in str(result.exception)
 
 
-@pytest.mark.parametrize("arguments", [("fit",), ("find",), ("measure",), ("fit", "x.json"), ("dance",)])
+@pytest.mark.parametrize("arguments", [("fit",), ("find",), ("evaluate",), ("fit", "x.json"), ("dance",)])
 def test_usage_errors_exit_2(sge_command, arguments):
     assert sge_command("parts", *arguments).exit_code == 2
 
@@ -60,10 +60,10 @@ def test_fit_then_find(sge_command, labels, tmp_path):
 def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
     out = tmp_path / "mine.parts.json"
     sge_command("parts", "fit", labels, "-o", out)
-    out.write_text(json.dumps(json.loads(out.read_text()) | {"orders": "0" * 64}))
+    out.write_text(json.dumps(json.loads(out.read_text()) | {"permutations": "0" * 64}))
     result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--finder", out)
     assert result.exit_code == 1
-    assert "another order of channels" in str(result.exception)
+    assert "another channel permutation" in str(result.exception)
 
 
 def test_the_shipped_finder(sge_command):
@@ -74,3 +74,18 @@ def test_the_shipped_finder(sge_command):
     assert set(parts) == {"nose", "left_eye", "right_eye"}
     for name, (x, y) in {"nose": (405, 217), "left_eye": (372, 160), "right_eye": (423, 157)}.items():
         assert math.hypot(parts[name][0] - x, parts[name][1] - y) < 584 / 20
+
+
+def test_evaluate_prints_cross_validated_figures(sge_command, labels):
+    entries = json.loads(labels.read_text())["images"]
+    labels.write_text(json.dumps({"images": entries * 5}))
+    result = sge_command("parts", "evaluate", labels, "--json", "--shots", "2")
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(result.stdout)
+    assert [(row["part"], row["images"]) for row in record["measured"]] == [("nose", "all"), ("nose", "sure")]
+    for row in record["measured"]:
+        assert row["shown"] == 10
+        assert row["auc"] is None
+        # Each image is also among those of the fit.
+        assert row["hits"]["0.1"]["value"] == 1
+    assert record["from_2"]["nose"]["0.1"] > 0.5

@@ -1,4 +1,4 @@
-"""Parts planted into made-up analyses."""
+"""Parts planted into made-up similarity maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sge.errors import FinderError
 from sge.images.geometry import Box
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION
-from sge.parts.find import APART, FINER, find_parts, part_maps
+from sge.parts.find import MIN_PEAK_DISTANCE, UPSAMPLING, Peak, maps_and_parts, passes, peaks, weighted_sum
 from sge.parts.finder import Finder, GroupWeight, Readout
 from tests.analyses import COARSE, FINE, made
 
@@ -25,20 +25,28 @@ def planted(noses=(), eyes=(), window=None, height=3.0):
     """Low maps everywhere, with bumps at (x, y) in pixels of the image."""
     analysis = made(SIZE, window=window, grids=GRIDS)
     left, top, right, bottom = analysis.geometry.window
-    for share, points in [*((share, noses) for share in NOSE), (EYE[0], eyes)]:
-        maps = analysis.similarity[share.block]
+    for term, points in [*((term, noses) for term in NOSE), (EYE[0], eyes)]:
+        maps = analysis.similarity[term.block]
         rows, cols = maps.shape[1:]
         x = left + (np.arange(cols) + 0.5) / cols * (right - left)
         y = top + (np.arange(rows) + 0.5) / rows * (bottom - top)
         bumps = np.zeros((rows, cols))
         for px, py in points:
             bumps = np.maximum(bumps, np.exp(-((x[None] - px) ** 2 + (y[:, None] - py) ** 2) / (2 * 14**2)))
-        maps[share.group] = height * bumps
+        maps[term.group] = height * bumps
     return analysis
 
 
 def found(analysis, finder=FINDER):
-    return [(part.name, part.x, part.y) for part in find_parts(analysis, finder)]
+    return [(part.name, part.x, part.y) for part in parts_in(analysis, finder)]
+
+
+def parts_in(analysis, finder=FINDER):
+    return maps_and_parts(analysis.similarity, analysis.geometry, finder)[1]
+
+
+def maps_in(analysis, finder=FINDER):
+    return maps_and_parts(analysis.similarity, analysis.geometry, finder)[0]
 
 
 def near(parts, expected, within=4):
@@ -47,11 +55,11 @@ def near(parts, expected, within=4):
         assert np.hypot(x - wanted_x, y - wanted_y) < within, name
 
 
-def test_no_part_no_list():
+def test_without_a_part_the_list_is_empty():
     assert found(planted()) == []
 
 
-def test_a_weak_answer_is_no_part():
+def test_a_weak_response_is_not_a_part():
     assert found(planted([(200, 150)], [(180, 100)], height=0.9)) == []
 
 
@@ -81,7 +89,7 @@ def test_two_faces_keep_their_own_eyes():
 
 
 def test_a_part_at_the_edge_stays_within_the_image():
-    (part,) = find_parts(planted([(399, 299)]), FINDER)
+    (part,) = parts_in(planted([(399, 299)]))
     assert part.x <= 400
     assert part.y <= 300
     assert part.box.right <= 400
@@ -93,31 +101,31 @@ def test_positions_lie_in_the_window():
     near(found(planted([(100, 80)], window=window)), [("nose", 100, 80)])
 
 
-def test_the_map_covers_the_window_and_says_what_it_is_made_of():
+def test_the_map_covers_the_window_and_names_its_groups():
     analysis = planted([(200, 150)])
-    maps = part_maps(analysis, FINDER)
+    maps = maps_in(analysis)
     assert set(maps) == {"nose", "eye"}
-    one = maps["nose"]
-    assert one.map.shape == (FINER * 24, FINER * 32)
-    assert one.map.dtype == np.float32
-    assert one.map.min() >= 0
-    assert one.map.max() <= 1
-    assert one.mix == list(NOSE)
-    row, col = np.unravel_index(one.map.argmax(), one.map.shape)
+    nose = maps["nose"]
+    assert nose.map.shape == (UPSAMPLING * 24, UPSAMPLING * 32)
+    assert nose.map.dtype == np.float32
+    assert nose.map.min() >= 0
+    assert nose.map.max() <= 1
+    assert nose.terms == list(NOSE)
+    row, col = np.unravel_index(nose.map.argmax(), nose.map.shape)
     assert abs((col + 0.5) / 64 * 400 - 200) < 10
     assert abs((row + 0.5) / 48 * 300 - 150) < 10
-    assert maps["eye"].map.max() < one.threshold
+    assert maps["eye"].map.max() < nose.threshold
 
 
 def test_the_score_is_the_map_at_its_peak_and_the_box_is_around_it():
     analysis = planted([(200, 150)])
-    (part,) = find_parts(analysis, FINDER)
-    assert part.score == pytest.approx(part_maps(analysis, FINDER)["nose"].map.max())
-    assert part.box.right - part.box.left == pytest.approx(2 * APART * 300)
+    (part,) = parts_in(analysis)
+    assert part.score == pytest.approx(maps_in(analysis)["nose"].map.max())
+    assert part.box.right - part.box.left == pytest.approx(2 * MIN_PEAK_DISTANCE * 300)
     assert part.box.center == pytest.approx((part.x, part.y))
 
 
-def test_one_loud_group_does_not_decide_alone():
+def test_an_extreme_group_does_not_decide_alone():
     analysis = planted()
     analysis.similarity[COARSE][5, 3, 3] = 100.0
     assert found(analysis) == []
@@ -133,4 +141,33 @@ def test_a_flat_image_has_no_part_and_no_warning(recwarn):
 
 def test_a_finder_of_another_model_is_refused():
     with pytest.raises(FinderError, match="does not have"):
-        find_parts(made(SIZE, grids=GRIDS, groups=3), FINDER)
+        parts_in(made(SIZE, grids=GRIDS, groups=3))
+
+
+def test_peaks_are_located_between_cells():
+    """A paraboloid whose vertex lies between cells is found exactly."""
+    geometry = planted().geometry
+    y, x = np.mgrid[0:12, 0:16]
+    logits = (5 - 0.1 * (x + 0.5 - 8.3) ** 2 - 0.1 * (y + 0.5 - 5.8) ** 2).astype(np.float32)
+    (peak,) = peaks(logits, geometry)
+    assert (peak.x, peak.y) == (pytest.approx(8.3 * 25, abs=0.01), pytest.approx(5.8 * 25, abs=0.01))
+
+
+def test_of_equal_neighbors_one_is_a_peak():
+    assert len(peaks(np.zeros((4, 4), np.float32), planted().geometry)) <= 12
+    plateau = np.zeros((24, 32), np.float32)
+    plateau[10, 10:12] = 1
+    highest = [peak for peak in peaks(plateau, planted().geometry) if peak.logit == 1]
+    assert len(highest) == 1
+
+
+def test_the_weighted_sum_adds_blocks_of_several_resolutions():
+    maps = {FINE: np.ones((3, 4, 4), np.float32), COARSE: np.full((2, 2, 2), 2, np.float32)}
+    terms = (GroupWeight(FINE, 1, 0.25), GroupWeight(COARSE, 0, 0.5), GroupWeight(FINE, 2, 0.25))
+    assert weighted_sum(maps, terms, (8, 8)) == pytest.approx(np.full((8, 8), 1.5), abs=1e-6)
+
+
+def test_a_peak_passes_from_the_threshold_on():
+    readout = Readout(NOSE, 1.0, 0.0, 0.75)
+    assert passes(Peak(0, 0, np.log(3) + 1e-6), readout)
+    assert not passes(Peak(0, 0, np.log(3) - 1e-6), readout)

@@ -1,4 +1,4 @@
-"""Finder files, hostile ones first."""
+"""Finder files, also damaged ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sge.errors import FinderError
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest
 from sge.parts.finder import Finder, GroupWeight, Readout
 
-MIX = Readout((GroupWeight("layer1.0", 3, 0.75), GroupWeight("layer2.0", 1, 0.25)), 4.0, 6.0, 0.5)
-FINDER = Finder({"nose": MIX, "eye": MIX}, IDENTITY_PERMUTATION, "made up", 320, [{"part": "nose"}])
+READOUT = Readout((GroupWeight("layer1.0", 3, 0.75), GroupWeight("layer2.0", 1, 0.25)), 4.0, 6.0, 0.5)
+FINDER = Finder({"nose": READOUT, "eye": READOUT}, IDENTITY_PERMUTATION, "made up", 320, [{"part": "nose"}])
 
 
 def test_what_is_saved_comes_back(tmp_path):
@@ -21,29 +21,29 @@ def test_what_is_saved_comes_back(tmp_path):
     assert Finder.load(tmp_path / "a.parts.json") == FINDER
 
 
-def _share(**change):
-    return lambda r: r["mixes"]["nose"]["shares"][0].update(change)
+def _term(**change):
+    return lambda r: r["readouts"]["nose"]["terms"][0].update(change)
 
 
 WRONG = {
-    "another version": lambda r: r.update(version=2),
-    "no mixes": lambda r: r.pop("mixes"),
-    "empty mixes": lambda r: r.update(readouts={}),
-    "a list of mixes": lambda r: r.update(readouts=[1]),
-    "an unknown part": lambda r: r["mixes"].update(tail=r["mixes"]["nose"]),
-    "no shares": lambda r: r["mixes"]["nose"].update(terms=[]),
-    "a negative weight": _share(weight=-0.75),
-    "weights that do not sum to 1": _share(weight=0.5),
-    "a weight that is text": _share(weight="0.75"),
-    "an infinite weight": _share(weight=float("inf")),
-    "a weight that is no number": _share(weight=float("nan")),
-    "a negative group": _share(group=-1),
-    "a group and a half": _share(group=1.5),
-    "a group that is true": _share(group=True),
-    "the same group twice": lambda r: r["mixes"]["nose"]["shares"][1].update(block="layer1.0", group=3),
-    "a threshold of 1": lambda r: r["mixes"]["nose"].update(threshold=1),
-    "no scale": lambda r: r["mixes"]["nose"].pop("scale"),
-    "orders that are no text": lambda r: r.update(permutations=5),
+    "another version": lambda r: r.update(version=3),
+    "no readouts": lambda r: r.pop("readouts"),
+    "empty readouts": lambda r: r.update(readouts={}),
+    "a list of readouts": lambda r: r.update(readouts=[1]),
+    "an unknown part": lambda r: r["readouts"].update(tail=r["readouts"]["nose"]),
+    "no terms": lambda r: r["readouts"]["nose"].update(terms=[]),
+    "a negative weight": _term(weight=-0.75),
+    "weights that do not sum to 1": _term(weight=0.5),
+    "a weight that is text": _term(weight="0.75"),
+    "an infinite weight": _term(weight=float("inf")),
+    "a weight that is not a number": _term(weight=float("nan")),
+    "a negative group": _term(group=-1),
+    "a group and a half": _term(group=1.5),
+    "a group that is true": _term(group=True),
+    "the same group twice": lambda r: r["readouts"]["nose"]["terms"][1].update(block="layer1.0", group=3),
+    "a threshold of 1": lambda r: r["readouts"]["nose"].update(threshold=1),
+    "no scale": lambda r: r["readouts"]["nose"].pop("scale"),
+    "permutations that are not text": lambda r: r.update(permutations=5),
     "a size that is text": lambda r: r.update(size="big"),
 }
 
@@ -55,12 +55,12 @@ def test_a_damaged_file_is_refused(tmp_path, change):
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
-    with pytest.raises(FinderError, match=r"a\.parts\.json is no part finder"):
+    with pytest.raises(FinderError, match=r"a\.parts\.json is not a part finder"):
         Finder.load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"[" * 100_000])
-def test_what_is_no_finder_at_all_is_refused(tmp_path, content):
+def test_other_content_is_refused(tmp_path, content):
     path = tmp_path / "a.parts.json"
     path.write_bytes(content)
     with pytest.raises(FinderError):
@@ -75,7 +75,7 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
         FINDER.save(tmp_path / "file" / "a.json")
 
 
-def test_groups_that_a_model_has_not_are_named():
+def test_missing_groups_are_named():
     FINDER.check({"layer1.0": 4, "layer2.0": 2})
     with pytest.raises(FinderError, match=re.escape("layer1.0/g3")):
         FINDER.check({"layer1.0": 3, "layer2.0": 2})
@@ -83,9 +83,9 @@ def test_groups_that_a_model_has_not_are_named():
         FINDER.check({"layer1.0": 4})
 
 
-def test_another_order_of_channels_is_refused():
+def test_another_channel_permutation_is_refused():
     FINDER.check_permutation(IDENTITY_PERMUTATION)
-    with pytest.raises(FinderError, match="another order of channels"):
+    with pytest.raises(FinderError, match="another channel permutation"):
         FINDER.check_permutation(permutation_digest({"layer1.0": np.arange(4)}))
 
 

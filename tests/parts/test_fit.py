@@ -1,203 +1,77 @@
-"""Fitting on a small network whose groups answer to colours."""
+"""Fitting to made-up maps: no network, no images."""
 
 from __future__ import annotations
 
-import json
-import re
-
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch import nn
 
-import sge
 from sge.errors import FinderError
-from sge.images.framing import Preprocess
-from sge.models.model import Card, Model
-from sge.parts.evaluate import evaluate_parts, few_shot_hit_rate, rate
-from sge.parts.labels import read_labels
-from sge.parts.objective import solve, target
+from sge.images.geometry import Box, Geometry
+from sge.parts.fit import fit_finder, fit_readout, labelled_maps, readout_peaks
 
 SIZE = (128, 96)
+GEOMETRY = Geometry(SIZE, SIZE, Box(0.0, 0.0, 128.0, 96.0), "whole")
+STRIDES = {"fine": 8, "middle": 16, "coarse": 32}
 
 
-class Colours(nn.Module):
-    """Four groups at stride 16: red, green, blue, grey, each the higher the more of it is there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool = nn.AvgPool2d(16)
-        self.mix = nn.Conv2d(3, 4, 1)
-        self.sge = sge.SpatialGroupEnhance(4, 4)
-        with torch.no_grad():
-            self.mix.weight.copy_(torch.cat([2 * torch.eye(3) - 1, torch.full((1, 3), 0.3)]).view(4, 3, 1, 1))
-            self.mix.bias.fill_(2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.sge(self.mix(self.pool(x))).mean((2, 3))
-
-
-@pytest.fixture(scope="module")
-def lens():
-    preprocess = Preprocess(mean=(0, 0, 0), std=(1, 1, 1), resize=96, size=96)
-    return sge.Lens(Model("colours", Colours(), list("rgbk"), Card("C", "C."), preprocess, "none"), "cpu")
-
-
-def image(seed, *, nose=True):
-    """Noise with a red square (the nose) and a green one; (image, place of the red one)."""
+def similarity(seed, bumps=(), groups=5):
+    """Noise at three strides; each bump (block, group, x, y) raises one cell."""
     rs = np.random.RandomState(seed)
-    pixels = rs.randint(90, 110, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
-    cells = rs.permutation(8 * 6)[:2]
-    places = [(16 * (cell % 8) + 8, 16 * (cell // 8) + 8) for cell in cells]
-    for (x, y), colour in zip(places, ((230, 20, 20), (20, 230, 20)), strict=True):
-        if colour[0] == 20 or nose:
-            pixels[y - 8 : y + 8, x - 8 : x + 8] = colour
-    return Image.fromarray(pixels), places[0]
+    maps = {
+        block: (0.5 * rs.standard_normal((groups, SIZE[1] // stride, SIZE[0] // stride))).astype(np.float32)
+        for block, stride in STRIDES.items()
+    }
+    for block, group, x, y in bumps:
+        maps[block][group, int(y // STRIDES[block]), int(x // STRIDES[block])] = 6
+    return maps
 
 
-def examples(seeds, **points):
-    made = ((image(seed), seed) for seed in seeds)
-    return [sge.Example(image, {"nose": [place], **points}, f"image {seed}") for (image, place), seed in made]
+def shown(seed, part="nose", group=3):
+    x, y = np.random.RandomState(100 + seed).randint(8, 88, 2)
+    bumps = [("middle", group, x, y)]
+    return labelled_maps(similarity(seed, bumps), STRIDES, GEOMETRY, {part: [(float(x), float(y))]})
 
 
-def nothing(seeds):
-    return [sge.Example(image(seed, nose=False)[0], {"nose": []}) for seed in seeds]
+def absent(seed, part="nose"):
+    return labelled_maps(similarity(seed), STRIDES, GEOMETRY, {part: []})
 
 
-def test_no_examples(lens):
-    with pytest.raises(FinderError, match="no example"):
-        sge.fit_parts(lens, [])
-    with pytest.raises(FinderError, match="no example"):
-        sge.fit_parts(lens, nothing([1]))
+def test_blocks_of_fine_stride_are_left_out():
+    image = shown(0)
+    assert set(image.maps) == {"middle", "coarse"}
+    assert image.grid == (6, 8)
+    assert image.features.shape == (10, 48)
+    assert image.features.max() <= 3.5
+    only_fine = labelled_maps({"fine": np.zeros((2, 12, 16), np.float32)}, {"fine": 8}, GEOMETRY, {})
+    assert set(only_fine.maps) == {"fine"}
 
 
-def test_an_unknown_part(lens):
-    with pytest.raises(FinderError, match="no part 'tail'; label nose or eye"):
-        sge.fit_parts(lens, examples([1], tail=[(3, 3)]))
+@pytest.mark.parametrize("negatives", [0, 1, 8])
+def test_the_responding_group_is_chosen(negatives):
+    images = [*map(shown, range(8)), *map(absent, range(50, 50 + negatives))]
+    readout = fit_readout(images, "nose")
+    assert (readout.terms[0].block, readout.terms[0].group) == ("middle", 3)
+    assert sum(term.weight for term in readout.terms) == pytest.approx(1)
+    for seed in range(20, 25):
+        image = shown(seed)
+        (x, y), top = image.points["nose"][0], readout_peaks(image, readout)[0]
+        assert np.hypot(top.x - x, top.y - y) < 17
 
 
-@pytest.mark.parametrize("point", [(-1, 5), (129, 5), (5, 97), (float("nan"), 5), (5, float("inf"))])
-def test_a_point_outside_its_image(lens, point):
-    with pytest.raises(FinderError, match=re.escape("lies outside the image, which has 128 x 96 pixels")):
-        sge.fit_parts(lens, [sge.Example(image(1)[0], {"nose": [point]})])
+def test_the_threshold_separates_images_with_and_without_the_part():
+    readout = fit_readout([*map(shown, range(8)), *map(absent, range(50, 58))], "nose")
+    assert all(readout_peaks(shown(seed), readout)[0].logit > 0 for seed in range(20, 25))
+    assert all(readout_peaks(absent(seed), readout)[0].logit < 0 for seed in range(70, 75))
 
 
-def test_a_broken_image(lens):
-    with pytest.raises(sge.SGEError):
-        sge.fit_parts(lens, [sge.Example(b"no image", {"nose": [(1, 1)]})])
-
-
-@pytest.mark.parametrize("count", [1, 2, 6])
-def test_a_few_images_are_enough(lens, count):
-    finder = sge.fit_parts(lens, examples(range(count)))
+def test_a_finder_has_the_parts_that_are_shown():
+    finder = fit_finder([*map(shown, range(4)), absent(9, "eye")], "ab" * 32, fitted_on="noise", size=96)
     assert set(finder.readouts) == {"nose"}
-    assert finder.readouts["nose"].terms[0].group == 0
-    for seed in range(100, 110):
-        shown, (x, y) = image(seed)
-        (part, *_) = sge.find_parts(lens.analyze(shown), finder)
-        assert np.hypot(part.x - x, part.y - y) < 8
+    assert (finder.permutations, finder.fitted_on, finder.size) == ("ab" * 32, "noise", 96)
 
 
-def test_weights_are_shares(lens):
-    mix = sge.fit_parts(lens, examples(range(6))).readouts["nose"]
-    assert all(share.weight > 0 for share in mix.terms)
-    assert sum(share.weight for share in mix.terms) == pytest.approx(1)
-    assert mix.scale > 0
-
-
-def test_a_finder_survives_its_file_and_finds_the_same(lens, tmp_path):
-    finder = sge.fit_parts(lens, examples(range(4)), fitted_on="four squares")
-    finder.save(tmp_path / "a.json")
-    again = sge.Finder.load(tmp_path / "a.json")
-    assert again == finder
-    assert again.fitted_on == "four squares"
-
-
-def test_a_model_with_a_finder_fills_its_analyses(lens):
-    shown = image(7)[0]
-    assert lens.analyze(shown).part_maps == {}
-    finder = sge.fit_parts(lens, examples(range(4)))
-    try:
-        lens.model.finder = finder
-        seen = lens.analyze(shown)
-    finally:
-        lens.model.finder = None
-    assert seen.parts == sge.find_parts(seen, finder)
-    assert seen.parts[0].name == "nose"
-    assert set(seen.part_maps) == {"nose"}
-
-
-def test_measuring_holds_images_out(lens):
-    from sge.parts.fit import see
-
-    sights = see(lens, [*examples(range(10)), *nothing(range(20, 30))])
-    unsure = [i == 0 for i in range(20)]
-    every, sure = evaluate_parts(sights, unsure)
-    assert (every.shown, every.absent, sure.shown) == (10, 10, 9)
-    assert every.hits["0.1"].value == 1
-    assert every.auc is not None
-    assert few_shot_hit_rate(sights, 3, draws=2)["nose"]["0.1"] == 1
-
-
-def test_an_interval_is_around_its_value():
-    some = rate(np.array([True] * 30 + [False] * 10))
-    assert some.low < 0.75 == some.value < some.high
-    assert rate(np.ones(5, bool)).low == 1
-
-
-def test_the_problem_picks_the_group_that_tells():
-    rs = np.random.RandomState(0)
-    truth = [rs.randint(40) for _ in range(8)]
-    features = [rs.standard_normal((6, 40)).astype(np.float32) for _ in truth]
-    for one, place in zip(features, truth, strict=True):
-        one[4, place] = 4
-    targets = [np.eye(40, dtype=np.float32)[place] for place in truth]
-    weights = solve(features, targets)
-    assert weights.argmax() == 4
-    assert (weights >= 0).all()
-    assert not solve(features, targets, price=100.0).any()
-
-
-def test_targets_sum_to_one_even_beside_the_grid():
-    for points in ([[5.0, 5.0]], [[0.0, 0.0], [100.0, 50.0]]):
-        goal = target((3, 4), np.array(points), (100.0, 50.0))
-        assert goal.sum() == pytest.approx(1)
-    assert target((5, 10), np.array([[95.0, 5.0]]), (100.0, 50.0)).argmax() == 9
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"images": 3}',
-        '{"images": [{"nose": [1, 2]}]}',
-        '{"images": [{"file": "a.png", "nose": [1]}]}',
-        '{"images": [{"file": "a.png", "nose": [1, NaN]}]}',
-        '{"images": [{"file": "a.png", "nose": "ab"}]}',
-    ],
-)
-def test_files_that_are_no_labels(tmp_path, content):
-    (tmp_path / "a.json").write_text(content)
-    with pytest.raises(FinderError, match="is no labels file"):
-        read_labels(tmp_path / "a.json")
-
-
-def test_labels_of_images_that_are_not_there(tmp_path):
-    (tmp_path / "a.json").write_text('{"images": [{"file": "a.png", "nose": [1, 2]}]}')
-    with pytest.raises(FinderError, match=r"not in .*: a\.png"):
-        read_labels(tmp_path / "a.json")
-    with pytest.raises(FinderError, match="cannot be read"):
-        read_labels(tmp_path / "b.json")
-
-
-def test_null_is_not_there_and_no_key_was_not_looked_for(tmp_path):
-    image(1)[0].save(tmp_path / "a.png")
-    entry = {"file": "a.png", "left_eye": None, "right_eye": [3, 4], "unsure": True}
-    (tmp_path / "a.json").write_text(json.dumps({"images": [entry, entry | {"nose": None}]}))
-    first, second = read_labels(tmp_path / "a.json")
-    assert first.example.points == {"eye": [(3, 4)]}
-    assert second.example.points == {"nose": [], "eye": [(3, 4)]}
-    assert first.unsure
+def test_maps_without_information_are_refused():
+    flat = {block: np.zeros_like(maps) for block, maps in similarity(0).items()}
+    image = labelled_maps(flat, STRIDES, GEOMETRY, {"nose": [(40.0, 40.0)]})
+    with pytest.raises(FinderError, match="No group responds to the nose"):
+        fit_readout([image, image], "nose")

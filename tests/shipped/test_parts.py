@@ -10,8 +10,8 @@ import timm
 import torch
 
 import sge
+from sge.lens.part_fitting import Example, analyze_examples
 from sge.parts.evaluate import WITHIN, evaluate_parts
-from sge.parts.fit import see
 from sge.parts.labels import read_labels, without_parts
 from tests.conftest import ROOT
 
@@ -46,8 +46,9 @@ def test_the_stated_figures_are_the_measured_ones(shared) -> None:
     labelled = read_labels(shared / "data" / "parts_dev.json")
     labelled += [without_parts(path) for path in sorted((shared / "data" / "no_face").iterdir())]
     model = sge.load_model(MODELS[0])
-    sights = see(sge.Lens(replace(model, finder=None), "cpu"), [one.example for one in labelled])
-    rows = evaluate_parts(sights, [one.unsure for one in labelled])
+    examples = [Example.from_label(image) for image in labelled]
+    maps = analyze_examples(sge.Lens(replace(model, finder=None), "cpu"), examples)
+    rows = evaluate_parts(maps, [one.unsure for one in labelled])
     stated = {(one["part"], one["images"]): one for one in model.finder.measured}
     assert len(rows) == len(stated) == 4
     for row in rows:
