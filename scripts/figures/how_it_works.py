@@ -1,27 +1,31 @@
-"""Makes docs/how_it_works.png: one group of one block on a shipped photo, from image to mask."""
+"""Makes docs/how_it_works.png: one group of one block on a shipped photo, from image to mask.
 
-from pathlib import Path
+python -m scripts.figures.how_it_works
+"""
+
+from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.special import expit
 
 import sge
+from scripts.common import INK, ROOT
+from sge.models.names import DEFAULT_MODEL
 
 BLOCK, GROUP = "blocks.4.2", 7
-ROOT = Path(__file__).resolve().parent.parent
-INK = "#16181d"
 
 
 def main() -> None:
-    """Writes the figure beside this file."""
-    lens = sge.Lens(sge.load_model("sge_efficientnet_lite0"))
+    """Writes the figure."""
+    lens = sge.Lens(sge.load_model(DEFAULT_MODEL))
     analysis = lens.analyze(ROOT / "static" / "samples" / "shepherd.jpg")
     similarity = analysis.similarity[BLOCK][GROUP]
-    mask = 1 / (1 + np.exp(-(2 * similarity - 1)))
+    mask = expit(2 * similarity - 1)
     panels = [
-        (analysis.image, "a photo goes in", "EfficientNet-Lite0 with SGE"),
+        (analysis.require_image(), "a photo goes in", "EfficientNet-Lite0 with SGE"),
         (similarity, "similarity of one group", "$t = (c - mean) / std,\\quad c_i = g \\cdot x_i$"),
-        (mask, "its mask, were the gate awake", "$a = sigmoid(2t - 1)$; inactive: 0.73 everywhere"),
+        (mask, "its mask if the gate were active", "$a = sigmoid(2t - 1)$; inactive: 0.73 everywhere"),
         (
             analysis.overlay(BLOCK, GROUP, legend=False),
             "over the photo",
@@ -30,7 +34,7 @@ def main() -> None:
     ]
     figure, axes = plt.subplots(1, 4, figsize=(14, 4.3), dpi=110)
     for axis, (values, title, note) in zip(axes, panels, strict=True):
-        shown = axis.imshow(values, cmap="magma", interpolation="nearest")
+        shown = axis.imshow(np.asarray(values), cmap="magma", interpolation="nearest")
         axis.set_title(title, fontsize=13, color=INK, pad=10)
         axis.set_xlabel(note, fontsize=10.5, color=INK, labelpad=8)
         axis.set_xticks([])
@@ -38,7 +42,7 @@ def main() -> None:
         for side in axis.spines.values():
             side.set_visible(False)
         bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.03)
-        # Beside a photo the bar only keeps the four panels equal in size.
+        # The invisible bar beside a photo keeps the four panels equal in size.
         bar.ax.set_visible(isinstance(values, np.ndarray))
     figure.tight_layout(w_pad=1)
     figure.savefig(ROOT / "docs" / "how_it_works.png", facecolor="white")

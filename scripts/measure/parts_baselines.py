@@ -1,61 +1,62 @@
-"""What a part finder is to be compared with, in the same cross-validation: see docs/parts.md.
+"""Prints what a part finder is compared with, in the same cross-validation; docs/parts.md has the table.
 
-    python docs/parts_baselines.py LABELS.json [centre stored random regrouped channel untrained gradcam]
+    python -m scripts.measure.parts_baselines LABELS.json [center stored random regrouped channel untrained gradcam]
 
 Grad-CAM is Captum's (``pip install --no-deps captum tqdm``); the others need nothing more.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
-from torch import nn
+import typer
+from torch import Tensor, nn
 
 from sge import Lens, insert_sge, load_model
 from sge.images.decode import decode
 from sge.images.framing import frame
 from sge.lens.part_fitting import Example, analyze_examples
 from sge.models.efficientnet_lite import base_weights, load_base
+from sge.models.names import DEFAULT_MODEL
+from sge.nn.blocks import sge_blocks
 from sge.nn.permutation.permute import permute_channels
-from sge.parts.evaluate import WITHIN, best_group, evaluate_parts, rate
+from sge.parts.evaluate import WITHIN, Rate, best_group, evaluate_parts, rate
 from sge.parts.find import peaks
+from sge.parts.finder import PARTS
 from sge.parts.fit import LabelledMaps, fit_readout
 from sge.parts.labels import LabelledImage, read_labels
 from sge.parts.resample import resampled
 
-PARTS = ("nose", "eye")
+KINDS = ("center", "stored", "random", "regrouped", "channel", "untrained", "gradcam")
+Position = Callable[[int], tuple[float, float]]
+"""Number of an image to (x, y), in pixels."""
 
 
-def lens_of(kind: str) -> Lens:
+def make_lens(kind: str) -> Lens:
     """The shipped model, or the same network with other channels in a group."""
-    model = load_model("sge_efficientnet_lite0", finder=False)
+    model = load_model(DEFAULT_MODEL, finder=False)
     if kind == "channel":
         model.network = insert_sge(load_base(base_weights()), groups=10_000).eval()
     elif kind in ("stored", "random", "untrained"):
         model.network = insert_sge(load_base(base_weights())).eval()
     if kind == "random":
-        channels = {name: m.channels for name, m in sge_modules(model.network)}
         generator = torch.Generator().manual_seed(0)
-        permute_channels(
-            model.network, {name: torch.randperm(c, generator=generator) for name, c in channels.items()}
-        )
+        permutations = {}
+        for name, module in sge_blocks(model.network).items():
+            assert module.channels is not None
+            permutations[name] = torch.randperm(module.channels, generator=generator)
+        permute_channels(model.network, permutations)
     return Lens(model, "cpu")
 
 
-def sge_modules(network: nn.Module):
-    """Block name and SGE module of each block."""
-    from sge.nn.blocks import sge_blocks
-
-    return sge_blocks(network).items()
-
-
-def unlearn(network: nn.Module, tensors: Sequence[torch.Tensor]) -> None:
-    """Random weights; batch norms get the statistics that these give on the images."""
+def randomize(network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """Gives the network random weights, and batch norms the statistics of these on the inputs."""
     torch.manual_seed(0)
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -64,80 +65,85 @@ def unlearn(network: nn.Module, tensors: Sequence[torch.Tensor]) -> None:
         norm.momentum = None
         norm.train()
     with torch.inference_mode():
-        for one in tensors:
-            network(one[None])
+        for tensor in inputs:
+            network(tensor)
     network.eval()
 
 
-def say(name: str, part: str, distances: Sequence[float], unsure: Sequence[bool]) -> None:
-    """Prints the rows of one part."""
-    for images in ("all", "sure"):
-        kept = np.array(
-            [d for d, doubt in zip(distances, unsure, strict=True) if images == "all" or not doubt]
-        )
-        rates = [rate(kept <= limit) for limit in WITHIN]
-        row = " | ".join(f"{one.value:.3f} ({one.low:.2f}-{one.high:.2f})" for one in rates)
-        print(f"| {name} | {part} | {images} ({len(kept)}) | {row} |", flush=True)
+def network_input(lens: Lens, label: LabelledImage) -> Tensor:
+    """(1, 3, h, w), framed as ``whole``."""
+    return torch.from_numpy(frame(decode(label.path), lens.model.preprocess).array)[None]
 
 
-def nearest(image: LabelledMaps, part: str, x: float, y: float) -> float:
-    """Distance to the nearest labelled point, as a fraction of the shorter side."""
+def print_row(name: str, part: str, images: str, count: int, rates: Sequence[Rate]) -> None:
+    """Prints one row of the table."""
+    columns = " | ".join(f"{value.value:.3f} ({value.low:.2f}-{value.high:.2f})" for value in rates)
+    print(f"| {name} | {part} | {images} ({count}) | {columns} |", flush=True)
+
+
+def print_positions(
+    name: str, images: Sequence[LabelledMaps], labels: Sequence[LabelledImage], position: Position
+) -> None:
+    """Prints the rows of a method that gives one position in each image."""
+    for part in PARTS:
+        shown = [number for number, image in enumerate(images) if image.points[part]]
+        for choice in ("all", "sure"):
+            distances = np.array(
+                [
+                    distance(images[number], part, *position(number))
+                    for number in shown
+                    if choice == "all" or not labels[number].unsure
+                ]
+            )
+            print_row(name, part, choice, len(distances), [rate(distances <= limit) for limit in WITHIN])
+
+
+def distance(image: LabelledMaps, part: str, x: float, y: float) -> float:
+    """From (x, y) to the nearest labelled point, as a fraction of the shorter side."""
     shorter = min(image.geometry.image)
     return min(float(np.hypot(x - a, y - b)) / shorter for a, b in image.points[part])
 
 
-def by_peak(name: str, maps: list[LabelledMaps], labels: list[LabelledImage], place) -> None:
-    """Scores one place an image."""
-    for part in PARTS:
-        shown = [i for i, one in enumerate(maps) if one.points[part]]
-        distances = [nearest(maps[i], part, *place(i)) for i in shown]
-        say(name, part, distances, [labels[i].unsure for i in shown])
+def print_gradcam(lens: Lens, images: Sequence[LabelledMaps], labels: Sequence[LabelledImage]) -> None:
+    """Prints the rows of the highest peak of Grad-CAM."""
+    from captum.attr import LayerGradCam  # type: ignore[import-not-found]
 
-
-def gradcam(lens: Lens, maps: list[LabelledMaps], labels: list[LabelledImage]) -> None:
-    """Where the predicted class comes from."""
-    from captum.attr import LayerGradCam
-
-    cam = LayerGradCam(lens.network, lens.network.blocks[-1])
-    places = []
-    for image, label in zip(maps, labels, strict=True):
-        tensor = torch.from_numpy(frame(decode(label.path), lens.model.preprocess).array)[
-            None
-        ].requires_grad_()
+    cam = LayerGradCam(lens.network, lens.network.get_submodule("blocks")[-1])  # type: ignore[index]
+    positions = []
+    for image, label in zip(images, labels, strict=True):
+        tensor = network_input(lens, label).requires_grad_()
         target = int(lens.network(tensor).argmax())
         values = cam.attribute(tensor, target, relu_attributions=True)[0].detach().numpy()
-        shape = tuple(8 * side for side in values.shape[1:])
-        top = peaks(resampled(values, shape)[0], image.geometry)[0]
-        places.append((top.x, top.y))
-    by_peak("Grad-CAM of the predicted class, last block", maps, labels, places.__getitem__)
+        top = peaks(resampled(values, (8 * values.shape[1], 8 * values.shape[2]))[0], image.geometry)[0]
+        positions.append((top.x, top.y))
+    print_positions(
+        "Grad-CAM of the predicted class, last block", images, labels, lambda number: positions[number]
+    )
 
 
-def main() -> None:
+def main(
+    labels_file: Annotated[Path, typer.Argument(metavar="LABELS.json")],
+    kinds: Annotated[list[str] | None, typer.Argument()] = None,
+) -> None:
     """Prints the table's rows."""
-    labels = read_labels(sys.argv[1])
-    examples = [Example.from_label(one) for one in labels]
-    unsure = [one.unsure for one in labels]
-    wanted = sys.argv[2:] or ["centre", "stored", "random", "regrouped", "channel", "untrained", "gradcam"]
-    for kind in wanted:
-        lens = lens_of(kind)
+    labels = read_labels(labels_file)
+    examples = [Example.from_label(label) for label in labels]
+    for kind in kinds or KINDS:
+        lens = make_lens(kind)
         if kind == "untrained":
-            unlearn(
-                lens.network,
-                [torch.from_numpy(frame(decode(one.image), lens.model.preprocess).array) for one in examples],
-            )
-        maps = analyze_examples(lens, examples)
+            randomize(lens.network, [network_input(lens, label) for label in labels])
+        images = analyze_examples(lens, examples)
         if kind == "gradcam":
-            gradcam(lens, maps, labels)
-            continue
-        if kind == "centre":
-            sizes = [one.geometry.image for one in maps]
-            by_peak("the image's centre", maps, labels, lambda i, s=sizes: (s[i][0] / 2, s[i][1] / 2))
-            continue
-        for fit, name in ((best_group, f"best single group, {kind}"), (fit_readout, f"mix, {kind}")):
-            for row in evaluate_parts(maps, unsure, fit=fit):
-                rates = " | ".join(f"{r.value:.3f} ({r.low:.2f}-{r.high:.2f})" for r in row.hits.values())
-                print(f"| {name} | {row.part} | {row.images} ({row.shown}) | {rates} |", flush=True)
+            print_gradcam(lens, images, labels)
+        elif kind == "center":
+            sizes = [image.geometry.image for image in images]
+            centers = [(width / 2, height / 2) for width, height in sizes]
+            print_positions("the image's center", images, labels, centers.__getitem__)
+        else:
+            for fit, name in ((best_group, f"best single group, {kind}"), (fit_readout, f"readout, {kind}")):
+                for row in evaluate_parts(images, [label.unsure for label in labels], fit=fit):
+                    print_row(name, row.part, row.images, row.shown, list(row.hits.values()))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

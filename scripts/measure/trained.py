@@ -1,101 +1,97 @@
-"""Prints what a network trained on ``dogs_train.tar`` is worth and what its gates do; docs/models.md has the figures.
+"""Prints the accuracy of a network trained on ``dogs_train.tar`` and what its gates do; docs/models.md has the figures.
 
-Reads ../shared/data (or SGE_SHARED): accuracy on ``dogs_dev.tar``, parts in ``parts_dev``, of which nothing was learned.
+    python -m scripts.measure.trained [MODEL_OR_FILE] [SIZE]
 
-    .venv/bin/python docs/trained_figures.py [MODEL_OR_FILE] [SIZE]
+Reads ../shared/data (or SGE_SHARED): accuracy on ``dogs_dev.tar``, parts in ``parts_dev``; neither was trained on.
 """
 
-import sys
+from __future__ import annotations
+
+from typing import Annotated, Any
 
 import numpy as np
-import torch
-from awake_figures import DATA, REACH, distances, flat_masks, from_parts, left_out, sure_labels
+import numpy.typing as npt
+import typer
 
 import sge
-from sge.datasets.decoded_cache import images_in
+from scripts.common import (
+    DEV,
+    REACH,
+    UNSEEN,
+    dev_images,
+    part_distances,
+    peak_distances,
+    sure_labels,
+)
+from sge.arrays import Array
 from sge.evaluation.accuracy import evaluate
-from sge.images.decode import decode
+from sge.evaluation.gates import best_single_group, flat_masks, mask_std
 from sge.images.framing import frame
 from sge.models.names import DOGS_MODEL
 from sge.nn.blocks import sge_blocks
 
-DEV = DATA / "dogs_dev.tar"
-UNSEEN = "ILSVRC2012_val"
-"""Dev images that the ImageNet-trained teacher has not seen either."""
-FINEST = 4
-EVERY = 16
-"""Masks are looked at in each so-many-th dev image."""
+MIN_STRIDE = 4
+STEP = 16
+"""Masks are measured on every 16th dev image."""
 
 
-def dev_images(every: int) -> list[bytes]:
-    """Files of each so-many-th dev image."""
-    return [data for i, (_, data) in enumerate(images_in(DEV)) if i % every == 0]
-
-
-def answers(model: sge.Model, size: int | None) -> None:
-    """Accuracy with masks as they are, and flat."""
+def print_accuracy(model: sge.Model, size: int | None) -> None:
+    """Accuracy with the masks as they are, and with flat masks."""
     for only in (None, UNSEEN):
-        kind = {"framing": "center", "size": size, "only": only, "batch": 32}
-        acting = evaluate(model, DEV, **kind)
+        options: dict[str, Any] = {"framing": "center", "size": size, "only": only, "batch": 32}
+        acting = evaluate(model, DEV, **options)
         with flat_masks(model.network):
-            flat = evaluate(model, DEV, **kind)
+            flat = evaluate(model, DEV, **options)
         print(
-            f"top-1 {acting.top1:.3f} (masks at their means {flat.top1:.3f}), {acting.images} images {only or ''}"
+            f"top-1 {acting.top1:.3f} (flat masks {flat.top1:.3f}), {acting.images} images {only or ''}".rstrip()
         )
 
 
-@torch.inference_mode()
-def spreads(model: sge.Model, size: int | None) -> dict[str, float]:
-    """By block the median group's mean standard deviation of its mask over space."""
-    seen: dict[str, list] = {}
-    for data in dev_images(EVERY):
-        with sge.MaskCapture(model.network) as capture:
-            model.network(torch.from_numpy(frame(decode(data), model.preprocess, "center", size).array)[None])
-        for name, mask in capture.masks.items():
-            seen.setdefault(name, []).append(mask.std((2, 3))[0])
-    return {name: float(torch.stack(many).mean(0).median()) for name, many in seen.items()}
-
-
-def parts(model: sge.Model, size: int | None, spread: dict[str, float]) -> None:
-    """By block and part: the best single group's hits, chosen on all other images, and a group's at random."""
+def print_parts(model: sge.Model, size: int | None, std: dict[str, Array]) -> None:
+    """By block and part: hits of the best single group, chosen on all other images, and of a random group."""
     lens, labels = sge.Lens(model), sure_labels()
-    centres = [from_parts(np.array([[one["width"] / 2, one["height"] / 2]]), one) for one in labels]
-    for kind in ("nose", "eye"):
-        away = np.concatenate([one[kind] for one in centres])
-        away = away[np.isfinite(away)]
-        print(f"the image's centre: {kind} {hits(away)} of {len(away)}")
-    for signal in ("masks", "similarity"):
-        found = distances(lens, signal, labels, size, FINEST)
-        first = 0
-        groups = {name: module.groups for name, module in sge_blocks(model.network).items()}
-        fine = sum(groups.values()) - found["nose"].shape[1]
+    centers = [
+        part_distances(np.array([[label["width"] / 2, label["height"] / 2]]), label) for label in labels
+    ]
+    for part in ("nose", "eye"):
+        distances = np.concatenate([center[part] for center in centers])
+        distances = distances[np.isfinite(distances)]
+        print(f"the image's center: {part} {hit_rates(distances)} of {len(distances)}")
+    groups = {name: module.groups for name, module in sge_blocks(model.network).items()}
+    for signal in ("mask", "similarity"):
+        found = peak_distances(lens, signal, labels, size, MIN_STRIDE)
+        # Finer blocks come first in the network and are not in ``found``.
+        end = found["nose"].shape[1] - sum(groups.values())
         for name, count in groups.items():
-            first += count
-            if first <= fine:
+            start, end = end, end + count
+            if start < 0:
                 continue
-            here = slice(first - count - fine, first - fine)
-            line = [f"{signal} of {name} (spread {spread[name]:.2f})"]
-            for kind, away in found.items():
-                away = away[np.isfinite(away).all(1), here]
-                chosen, distance = left_out(away)
-                line.append(
-                    f"{kind} g{np.bincount(chosen).argmax()} {hits(distance)}, at random {hits(away)}, of {len(away)}"
+            columns = [f"{signal} of {name} (std {float(np.median(std[name])):.2f})"]
+            for part, all_distances in found.items():
+                distances = all_distances[np.isfinite(all_distances).all(1), start:end]
+                best = best_single_group(distances, REACH)
+                columns.append(
+                    f"{part} g{np.bincount(best.groups).argmax()} {hit_rates(best.distances)}, at random "
+                    f"{hit_rates(distances)}, of {len(distances)}"
                 )
-            print("; ".join(line))
+            print("; ".join(columns))
 
 
-def hits(away: np.ndarray) -> str:
-    """Within the reach and half of it."""
-    return f"{(away < REACH).mean():.2f} / {(away < REACH / 2).mean():.2f}"
+def hit_rates(distances: npt.NDArray[np.floating[Any]]) -> str:
+    """Share of distances within the reach, and within half of it."""
+    return f"{(distances < REACH).mean():.2f} / {(distances < REACH / 2).mean():.2f}"
 
 
-def main(name: str = DOGS_MODEL, size: str | None = None) -> None:
-    """Everything."""
+def main(
+    name: Annotated[str, typer.Argument()] = DOGS_MODEL,
+    size: Annotated[int | None, typer.Argument()] = None,
+) -> None:
+    """Prints all figures."""
     model = sge.load_model(name)
-    side = int(size) if size else None
-    answers(model, side)
-    parts(model, side, spreads(model, side))
+    print_accuracy(model, size)
+    frames = (frame(image, model.preprocess, "center", size) for image in dev_images(STEP))
+    print_parts(model, size, mask_std(model.network, frames))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)

@@ -1,68 +1,56 @@
-"""Which single group's peak lies most often on a dog's face, nose or eye: how the opening groups were chosen.
+"""Prints which groups' peaks lie most often on a dog's face, nose or eye; the groups that viewers open with come from it.
 
-    .venv/bin/python docs/opening_group.py [NAME]
+    python -m scripts.models.opening_group [NAME]
 
-Inactive models are judged by their similarity, awake ones by their masks.
-
-Reads the labelled photos of ../shared/data (or SGE_SHARED); the choice is made and counted on the same photos, so the
-winner's figure flatters it: it says which group to show first, not how well it finds faces elsewhere.
+The similarity of models with inactive gates is used, and the masks of others. The choice is made and counted on the
+same labelled photos of ../shared/data (or SGE_SHARED), so that the figure is optimistic: it tells which group to show
+first, not how well the group finds faces on other photos.
 """
 
-import json
-import os
-import sys
+from __future__ import annotations
+
 from collections import defaultdict
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from PIL import Image
+import typer
 
 import sge
+from scripts.common import REACH, Float64Array, Label, labelled_photo, part_distances, peak, sure_labels
+from sge.models.names import DEFAULT_MODEL
 
-SHARED = Path(os.environ.get("SGE_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
-REACH = 0.1
-"""Of the photo's shorter side."""
-
-
-def main(name: str = "sge_efficientnet_lite0") -> None:
-    """Prints the three best groups for each."""
-    for kind, groups in counted(sge.Lens(sge.load_model(name))).items():
-        best = sorted(groups, key=lambda name: -sum(groups[name]))[:3]
-        print(kind, ", ".join(f"{name} {sum(groups[name])} of {len(groups[name])}" for name in best))
+Hits = dict[str, dict[str, list[bool]]]
+"""By kind (face, nose, eye) and ``block/gN``: photo by photo, whether the peak lay there."""
 
 
-def counted(lens: sge.Lens) -> dict[str, dict[str, list[bool]]]:
-    """By kind and ``block/gN``: photo by photo, whether the peak lay there."""
-    labels = json.loads((SHARED / "data" / "parts_dev.json").read_text("utf-8"))["images"]
-    hits: dict[str, dict[str, list[bool]]] = {kind: defaultdict(list) for kind in ("face", "nose", "eye")}
-    for label in labels:
-        if label["unsure"] or not label["face"]:
+def main(name: Annotated[str, typer.Argument()] = DEFAULT_MODEL) -> None:
+    """Prints the three best groups of each kind."""
+    for kind, groups in count_hits(sge.Lens(sge.load_model(name))).items():
+        best = sorted(groups, key=lambda group: -sum(groups[group]))[:3]
+        print(kind, ", ".join(f"{group} {sum(groups[group])} of {len(groups[group])}" for group in best))
+
+
+def count_hits(lens: sge.Lens) -> Hits:
+    """Hits of every group of stride 16 and more."""
+    hits: Hits = {kind: defaultdict(list) for kind in ("face", "nose", "eye")}
+    for label in sure_labels():
+        if not label["face"]:
             continue
-        analysis = lens.analyze(SHARED / "data" / "parts_dev" / label["file"])
+        analysis = lens.analyze(labelled_photo(label))
         for block in analysis.blocks:
             for group, values in enumerate(analysis.maps(block.name) if block.stride >= 16 else ()):
-                score(hits, f"{block.name}/g{group}", peak(values, label), label)
+                _score(hits, f"{block.name}/g{group}", peak(values, label), label)
     return hits
 
 
-def peak(values: np.ndarray, label: dict) -> np.ndarray:
-    """(x, y) of the map's largest value, in pixels of the photo."""
-    shape = (label["width"] // 4, label["height"] // 4)
-    smooth = np.asarray(Image.fromarray(values).resize(shape, Image.Resampling.BICUBIC))
-    row, col = np.unravel_index(smooth.argmax(), smooth.shape)
-    return (np.array([col, row]) + 0.5) * (label["width"] / shape[0], label["height"] / shape[1])
-
-
-def score(hits: dict, name: str, at: np.ndarray, label: dict) -> None:
-    """Adds one photo's hit or miss."""
+def _score(hits: Hits, name: str, position: Float64Array, label: Label) -> None:
     left, top, right, bottom = label["face"]
-    hits["face"][name].append(left <= at[0] <= right and top <= at[1] <= bottom)
-    reach = REACH * min(label["width"], label["height"])
-    for kind, keys in (("nose", ("nose",)), ("eye", ("left_eye", "right_eye"))):
-        points = [np.array(label[key]) for key in keys if label[key]]
-        if points:
-            hits[kind][name].append(min(np.linalg.norm(at - point) for point in points) < reach)
+    x, y = position
+    hits["face"][name].append(bool(left <= x <= right and top <= y <= bottom))
+    for part, distances in part_distances(position[None], label).items():
+        if np.isfinite(distances[0]):
+            hits[part][name].append(bool(distances[0] < REACH))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)

@@ -1,22 +1,25 @@
-"""Makes the shipped ``sge_resnet18_dogs`` of a training's best weights: half precision, and a card of what is measured.
+"""Makes the shipped ``sge_resnet18_dogs`` from the best weights of a training: half precision, and a measured card.
 
-Reads ../shared/data (or SGE_SHARED). docs/models.md has the training's command.
+    python -m scripts.models.ship_dogs runs/dogs3/best.safetensors
 
-    .venv/bin/python docs/ship_dogs.py runs/dogs3/best.safetensors
+Reads ../shared/data (or SGE_SHARED). docs/models.md has the command of the training.
 """
 
+from __future__ import annotations
+
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from awake_figures import flat_masks
-from opening_group import counted
-from temperature import compared
-from trained_figures import DEV, UNSEEN, dev_images
+import typer
 
 import sge
+from scripts.common import DEV, UNSEEN, dev_images
+from scripts.models.opening_group import count_hits
+from scripts.models.temperature import find_temperature
 from sge.evaluation.accuracy import evaluate
+from sge.evaluation.gates import flat_masks
 from sge.files import sha256_of
 from sge.images.framing import Preprocess
 from sge.models.checkpoint import read_weights, write_weights
@@ -26,64 +29,64 @@ from sge.models.registry import load_model, shipped_entries
 from sge.paths import shipped
 
 WHOLE = 192
-"""Shorter side at which a visitor's image is looked at, in pixels: finer masks than at the crop of the figures."""
-EVERY = 4
-"""The temperature is found on each so-many-th dev image."""
+"""Shorter side with framing ``whole``, in pixels: the masks are finer than those of the evaluation crop."""
+STEP = 4
+"""The temperature is found on every fourth dev image."""
 
 
-def main(trained: str) -> None:
-    """Writes the file, measures what is in it, writes the card."""
+def main(trained: Path) -> None:
+    """Writes the weights, measures them, and writes the card."""
     weights = read_weights(trained)
     metadata = {key: weights.metadata[key] for key in ("sge.arch", "sge.labels")} | {
-        "sge.preprocess": asdict(sized(load_model(trained)))
+        "sge.preprocess": asdict(shipped_preprocess(load_model(trained)))
     }
     state = {
         key: value.half() if value.is_floating_point() else value for key, value in weights.state.items()
     }
     file = shipped("weights") / f"{DOGS_MODEL}.safetensors"
     write_weights(file, state, metadata)
-    card = described(file, weights.metadata["sge.card"])
+    card = make_card(file, weights.metadata["sge.card"])
     file.with_name(f"{DOGS_MODEL}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     assert shipped_entries()[DOGS_MODEL].path == file
     load_model(DOGS_MODEL)
 
 
-def sized(model: sge.Model) -> Preprocess:
-    """What the shipped network is fed with; ``whole`` is as sure as the centre crop."""
+def shipped_preprocess(model: sge.Model) -> Preprocess:
+    """The preprocessing with a size and a temperature for framing ``whole``."""
     preprocess = replace(model.preprocess, whole=WHOLE)
-    center, whole, temperature = compared(replace(model, preprocess=preprocess), dev_images(EVERY))
+    center, whole, temperature = find_temperature(replace(model, preprocess=preprocess), dev_images(STEP))
     print(f"center {center:.3f}, whole {whole:.3f}, temperature {temperature:.3f}")
     return replace(preprocess, whole_temperature=round(temperature, 2))
 
 
-def opening(model: sge.Model) -> dict:
-    """The group whose mask's peak lies most often on a face, a nose or an eye, all added up."""
-    hits = counted(sge.Lens(model))
+def opening_group(model: sge.Model) -> dict[str, Any]:
+    """The group whose mask has its peak most often on a face, a nose or an eye, summed over the three."""
+    hits = count_hits(sge.Lens(model))
     name = max(hits["face"], key=lambda group: sum(sum(hits[kind][group]) for kind in hits))
     block, group = name.split("/g")
     faces = hits["face"][name]
-    reason = f"on {sum(faces)} of {len(faces)} labelled dog photos its mask's peak lay on the face"
+    reason = f"on {sum(faces)} of {len(faces)} labelled dog images the peak of its mask is on the face"
     return {"block": block, "group": int(group), "reason": reason}
 
 
-def described(file: Path, trained: dict) -> dict:
-    """The card."""
+def make_card(file: Path, trained: dict[str, Any]) -> dict[str, Any]:
+    """The card with its measured figures."""
     model = sge.load_model(file)
     dev, unseen = (evaluate(model, DEV, only=only, batch=32) for only in (None, UNSEEN))
     with flat_masks(model.network):
         flat = evaluate(model, DEV, batch=32)
-    protocol = f"shorter side {model.preprocess.resize}, centre crop {model.preprocess.size}, one view"
+    protocol = f"shorter side {model.preprocess.resize}, center crop {model.preprocess.size}, one view"
     command = f"sge eval dogs_dev.tar --model {DOGS_MODEL}"
     return {
         "version": CARD_VERSION,
         "title": "SGE-ResNet-18, dogs",
         "sentence": (
-            "Knows ten dog breeds and nothing else: whatever it is shown, it names one of them. Trained from "
+            "Recognizes ten dog breeds and nothing else: every image is assigned to one of them. Trained from "
             "scratch, with SGE in every block."
         ),
         "gates": "trained",
         "data": (
-            "Imagewoof's 9,025 training images (ten breeds of ImageNet), labels and the answers and similarity maps "
+            "Imagewoof's 9,025 training images (ten breeds of ImageNet): labels, and the logits and similarity maps "
             "of sge_efficientnet_lite0; the epoch was chosen on 2,016 of Imagewoof's validation images"
         ),
         "accuracy": [
@@ -93,7 +96,7 @@ def described(file: Path, trained: dict) -> dict:
                 "top5": round(dev.top5, 3),
                 "set": (
                     "2,016 of Imagewoof's validation images, over its ten breeds; the epoch was chosen on them, and the "
-                    "teacher has seen most of them"
+                    "teacher was trained on most of them"
                 ),
                 "protocol": protocol,
                 "command": command,
@@ -102,15 +105,15 @@ def described(file: Path, trained: dict) -> dict:
                 "images": unseen.images,
                 "top1": round(unseen.top1, 3),
                 "top5": round(unseen.top5, 3),
-                "set": "those 84 of them that the teacher has not seen either",
+                "set": "those 84 of them that the teacher was not trained on",
                 "protocol": protocol,
                 "command": f"{command} --only {UNSEEN}",
             },
         ],
-        "licence": "Apache-2.0; learned from ImageNet images, whose terms are for research and non-commercial use",
+        "licence": "Apache-2.0; trained on ImageNet images, whose terms allow research and non-commercial use",
         "source": "trained with sge train; converted with python -m scripts.models.ship_dogs",
         "sha256": sha256_of(file),
-        "opens_with": opening(model),
+        "opens_with": opening_group(model),
         "made_from": trained["made_from"]
         | {
             "measured": {
@@ -122,4 +125,4 @@ def described(file: Path, trained: dict) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    typer.run(main)

@@ -1,46 +1,53 @@
-"""By what ``whole`` framing must divide the logits to be as sure as the centre crop is, on the whole; no labels.
+"""Prints the temperature at which framing ``whole`` is as confident, on average, as the centre crop; no labels.
+
+    python -m scripts.models.temperature
 
 Reads ../shared/data (or SGE_SHARED).
-
-    .venv/bin/python docs/temperature.py
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
-from opening_group import SHARED
 from scipy.optimize import brentq
 
 import sge
-from sge.images.decode import decode
+from scripts.common import DATA, decoded
+from sge.datasets.labelled import find_images
+from sge.images.decode import DecodedImage
 from sge.images.framing import frame
+from sge.models.names import DEFAULT_MODEL
 
 
-def logits(model: sge.Model, images: list, framing: str) -> torch.Tensor:
-    """(images, classes), as the network gives them; images as ``decode`` takes them."""
-    with torch.inference_mode():
-        tensors = (torch.from_numpy(frame(decode(one), model.preprocess, framing).array) for one in images)
-        return torch.cat([model.network(tensor[None]) for tensor in tensors])
+@torch.inference_mode()
+def compute_logits(model: sge.Model, images: Sequence[DecodedImage], framing: str) -> torch.Tensor:
+    """Logits, (images, classes), without a temperature."""
+    arrays = (frame(image, model.preprocess, framing).array for image in images)
+    return torch.cat([model.network(torch.from_numpy(array)[None]) for array in arrays])
 
 
-def sureness(values: torch.Tensor, temperature: float = 1.0) -> float:
-    """Mean probability of the first class."""
-    return float((values / temperature).softmax(1).amax(1).mean())
+def mean_confidence(logits: torch.Tensor, temperature: float = 1.0) -> float:
+    """Mean probability of the predicted class."""
+    return float((logits / temperature).softmax(1).amax(1).mean())
 
 
-def compared(model: sge.Model, images: list) -> tuple[float, float, float]:
-    """Sureness of the centre crop, of ``whole`` as it is, and the temperature that makes them equal."""
-    center, whole = (logits(model, images, framing) for framing in ("center", "whole"))
-    wanted = sureness(center)
-    return wanted, sureness(whole), brentq(lambda t: sureness(whole, t) - wanted, 0.1, 10)
+def find_temperature(model: sge.Model, images: Sequence[DecodedImage]) -> tuple[float, float, float]:
+    """Confidence of the centre crop, confidence of ``whole``, and the temperature that makes them equal."""
+    center, whole = (compute_logits(model, images, framing) for framing in ("center", "whole"))
+    target = mean_confidence(center)
+    temperature = brentq(lambda t: mean_confidence(whole, t) - target, 0.1, 10)
+    return target, mean_confidence(whole), float(temperature)
 
 
 def main() -> None:
     """Prints the temperature for dogs, for things, and for both."""
-    model = sge.load_model("sge_efficientnet_lite0")
-    dogs = sorted((SHARED / "data" / "imagenet_val_dogs").glob("*/*"))[::3]
-    things = sorted((SHARED / "data" / "no_face").iterdir())
-    for name, paths in (("dogs", dogs), ("things", things), ("both", dogs + things)):
-        center, whole, found = compared(model, paths)
-        print(f"{name}: {len(paths)}, center {center:.3f}, whole {whole:.3f}, temperature {found:.3f}")
+    model = sge.load_model(DEFAULT_MODEL)
+    dogs = decoded(find_images(DATA / "imagenet_val_dogs")[::3])
+    things = decoded(find_images(DATA / "no_face"))
+    for name, images in (("dogs", dogs), ("things", things), ("both", dogs + things)):
+        center, whole, temperature = find_temperature(model, images)
+        print(f"{name}: {len(images)}, center {center:.3f}, whole {whole:.3f}, temperature {temperature:.3f}")
 
 
 if __name__ == "__main__":

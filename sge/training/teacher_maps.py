@@ -26,7 +26,7 @@ from sge.errors import ChoiceError, DataError
 from sge.images.framing import input_size, resize, whole_size
 from sge.models.checkpoint import digest
 from sge.models.model import Model
-from sge.nn.capture import MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.modes import eval_mode
 
 QUANTUM = 1 / 16
@@ -139,23 +139,19 @@ def _outputs(
 ) -> tuple[Tensor, list[Tensor]]:
     """Logits at every position, (N, classes, h, w), and each block's similarity, (N, G, h, w)."""
     pool, linear = _head(network)
-    features: list[Tensor] = []
-    handle = pool.register_forward_pre_hook(lambda _m, inputs: features.append(inputs[0]))
-    try:
-        with eval_mode(network), torch.inference_mode(), MaskCapture(network, blocks=list(blocks)) as seen:
-            network(batch)
-    finally:
-        handle.remove()
+    with eval_mode(network), torch.inference_mode(), Capture(network, blocks, inputs=[pool]) as captured:
+        network(batch)
     chosen = torch.tensor(classes)
     weight, bias = linear.weight[chosen].detach(), linear.bias[chosen].detach()
-    logits = F.conv2d(features[0].float(), weight[:, :, None, None], bias)
-    return logits, [seen.similarity[block].float() for block in blocks]
+    logits = F.conv2d(captured.inputs[pool].float(), weight[:, :, None, None], bias)
+    return logits, [captured.similarity[block].float() for block in blocks]
 
 
-def _head(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
-    pool = getattr(network, "global_pool", getattr(network, "avgpool", None))
+def _head(network: nn.Module) -> tuple[str, nn.Linear]:
+    """Name of the layer that averages the features, and the classifier."""
+    pool = next((name for name in ("global_pool", "avgpool") if hasattr(network, name)), None)
     linear = getattr(network, "classifier", getattr(network, "fc", None))
-    if not isinstance(pool, nn.Module) or not isinstance(linear, nn.Linear):
+    if pool is None or not isinstance(linear, nn.Linear):
         raise ChoiceError(
             f"{type(network).__name__} does not average its features before one linear layer, so it has no logits "
             "at positions. Use it as a teacher of whole crops: leave out the dense blocks."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.actions import choose, drop, first_label, painted, photo, save, settled
+from tests.browser.actions import choose, drop, first_label, painted, photo, save
 from tests.browser.conftest import Watched
 
 pytestmark = pytest.mark.browser
@@ -124,32 +123,3 @@ def test_centre_framing_asks_the_service_again(open_page):
     expect(page.locator("[data-block]").first).to_have_attribute("aria-label", re.compile("56.56 cells"))
     page.locator("#image").click(position={"x": 4, "y": 100})
     expect(page.locator("sge-ranking")).to_contain_text("did not see this position")
-
-
-@pytest.mark.skipif("SGE_SCREENSHOT" not in os.environ, reason="SGE_SCREENSHOT names no file to write")
-def test_screenshot(open_page, tmp_path):
-    page = open_page().page
-    page.screenshot(path=tmp_path / "page.png")
-    Image.open(tmp_path / "page.png").convert("RGB").save(os.environ["SGE_SCREENSHOT"], quality=90)
-
-
-@pytest.mark.skipif("SGE_CONTACT_SHEET" not in os.environ, reason="SGE_CONTACT_SHEET names no file to write")
-def test_contact_sheet(open_page, tmp_path):
-    """Every shipped sample as a visitor first sees it, for the README."""
-    page = open_page(1440, 900).page
-    views = []
-    for thumb in page.locator(".thumb.sample").all():
-        thumb.click()
-        expect(thumb).to_have_attribute("aria-current", "true")
-        settled(page)
-        views.append(Image.open(save(page, "png", tmp_path)).convert("RGB"))
-    side, across = 480, 4
-    sheet = Image.new("RGB", (across * side, -(-len(views) // across) * side), "#161616")
-    for i, view in enumerate(views):
-        view.thumbnail((side - 8, side - 8))
-        left, top = (
-            i % across * side + (side - view.width) // 2,
-            i // across * side + (side - view.height) // 2,
-        )
-        sheet.paste(view, (left, top))
-    sheet.save(os.environ["SGE_CONTACT_SHEET"], quality=86, optimize=True)

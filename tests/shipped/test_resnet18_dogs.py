@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from sge.models.catalogue import shipped_cards, shipped_files
 
 import sge
+from scripts.models.opening_group import count_hits
 from sge.evaluation.accuracy import evaluate
 from sge.models.checkpoint import read_weights
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
@@ -97,11 +97,9 @@ def test_the_cards_figures_are_the_measured_ones(model, shared):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared")
-def test_the_opening_groups_faces_are_counted(model, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    counted = importlib.import_module("opening_group").counted
+def test_the_opening_groups_faces_are_counted(model):
     opening = CARD["opens_with"]
-    hits = counted(sge.Lens(model))["face"][f"{opening['block']}/g{opening['group']}"]
+    hits = count_hits(sge.Lens(model))["face"][f"{opening['block']}/g{opening['group']}"]
     stated = re.search(r"(\d+) of (\d+)", opening["reason"])
     assert stated is not None
     assert len(hits) == int(stated[2])
