@@ -1,3 +1,5 @@
+"""8-bit atlases of maps."""
+
 from __future__ import annotations
 
 import io
@@ -31,7 +33,7 @@ def test_maps_that_are_equal_everywhere_come_back_exactly(value: float) -> None:
     np.testing.assert_array_equal(decode_atlas(encode_atlas(maps)), maps)
 
 
-def test_the_smallest_span_there_is_does_not_overflow() -> None:
+def test_the_smallest_range_does_not_overflow() -> None:
     maps = np.array([[[0.0, np.finfo(np.float32).smallest_subnormal]]], np.float32)
     np.testing.assert_array_equal(decode_atlas(encode_atlas(maps)), maps)
 
@@ -42,9 +44,9 @@ def test_the_ends_are_exact_and_the_layout_is_one_below_the_other() -> None:
     assert (atlas.groups, atlas.height, atlas.width, atlas.lo, atlas.hi) == (4, 2, 3, 0.0, 23.0)
     image = Image.open(io.BytesIO(atlas.png))
     assert (image.format, image.mode, image.size) == ("PNG", "L", (3, 8))
-    grey = np.asarray(image)
-    assert (grey[0, 0], grey[-1, -1]) == (0, 255)
-    assert (np.diff(grey.ravel().astype(int)) > 0).all()
+    gray = np.asarray(image)
+    assert (gray[0, 0], gray[-1, -1]) == (0, 255)
+    assert (np.diff(gray.ravel().astype(int)) > 0).all()
     back = decode_atlas(atlas)
     assert (back[0, 0, 0], back[-1, -1, -1]) == (0.0, 23.0)
 
@@ -67,6 +69,6 @@ def png(size: tuple[int, int], mode: str = "L", kind: str = "PNG") -> bytes:
         png((3, 8), kind="BMP"),
     ],
 )
-def test_what_is_not_such_an_atlas_is_refused(data: bytes) -> None:
+def test_other_data_is_refused(data: bytes) -> None:
     with pytest.raises((OSError, ValueError)):
         decode_atlas(Atlas(4, 2, 3, 0.0, 1.0, data))

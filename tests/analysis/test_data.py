@@ -1,3 +1,5 @@
+"""The data of an analysis, made up."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,13 +23,7 @@ def test_unknown_names_and_numbers_list_the_known() -> None:
             analysis.group_map(FINE, number)
 
 
-def test_without_a_image_nothing_is_drawn_on_one() -> None:
-    analysis = dataclasses.replace(made(), image=None)
-    with pytest.raises(AnalysisFileError, match=r"image=\.\.\."):
-        analysis.overlay(FINE, 0)
-
-
-def test_the_signal_is_the_mask_unless_every_gate_sleeps() -> None:
+def test_the_signal_is_the_mask_unless_every_gate_is_inactive() -> None:
     analysis = made()
     assert analysis.signal == "mask"
     assert analysis.maps(FINE) is analysis.masks[FINE]
@@ -62,7 +58,23 @@ def test_the_default_block_is_coarse_but_not_the_coarsest(strides: list[int], wa
     assert dataclasses.replace(made(), blocks=blocks).default_block == f"b{wanted}"
 
 
-def test_a_made_up_analysis_is_one() -> None:
+def test_it_is_frozen() -> None:
     analysis = made()
-    assert analysis.default_block == COARSE
-    assert analysis.overlay(FINE, 3).size == (80, 60)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        analysis.image = None  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        analysis.blocks[0].groups = 3  # type: ignore[misc]
+
+
+def test_the_image_is_there_or_its_absence_is_explained() -> None:
+    analysis = made()
+    assert analysis.require_image() is analysis.image
+    with pytest.raises(AnalysisFileError, match=r"image=\.\.\."):
+        dataclasses.replace(analysis, image=None).require_image()
+
+
+def test_the_models_card_decides_the_default_block_where_it_exists() -> None:
+    analysis = made()
+    for block, expected in ((FINE, FINE), ("nope", COARSE)):
+        model = dataclasses.replace(analysis.model, opens_with={"block": block, "group": 0, "reason": ""})
+        assert dataclasses.replace(analysis, model=model).default_block == expected

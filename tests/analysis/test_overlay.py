@@ -1,3 +1,5 @@
+"""Group maps over the image: positions, colors, legend."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -8,13 +10,13 @@ import pytest
 from PIL import Image
 
 from sge.analysis.analysis import Analysis
-from sge.analysis.colors import GROUP_COLOURS, colour_table, rgb
-from sge.analysis.overlay import contact_sheet, is_flat, limits, overlay, summary
+from sge.analysis.colors import GROUP_COLORS, color_table, rgb
+from sge.analysis.overlay import overlay
 from sge.errors import AnalysisFileError, ChoiceError, UnknownBlockError, UnknownGroupError
 from sge.images.geometry import Box
 from tests.analyses import COARSE, FINE, made
 
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -39,47 +41,17 @@ def test_a_group_is_a_whole_number(group: Any) -> None:
         overlay(made(), FINE, group)
 
 
-def test_unknown_values_are_refused_and_the_known_listed() -> None:
-    analysis = made()
-    for call in (overlay, lambda a, b, g, **o: contact_sheet(a, b, groups=[g], **o)):
-        with pytest.raises(UnknownBlockError, match=r"layer1\.0, layer2\.0"):
-            call(analysis, "nope", 0)
-        for group in (8, -1):
-            with pytest.raises(UnknownGroupError, match="groups 0 to 7"):
-                call(analysis, FINE, group)
-        with pytest.raises(ChoiceError, match="magma, viridis"):
-            call(analysis, FINE, 0, colormap="jet")
-        with pytest.raises(ChoiceError, match="relative, absolute"):
-            call(analysis, FINE, 0, scale="log")
-        with pytest.raises(ChoiceError, match="mask, similarity"):
-            call(analysis, FINE, 0, signal="weights")
-    for opacity in (-0.01, 1.01, float("nan")):
-        with pytest.raises(ChoiceError, match="0 to 1"):
-            overlay(analysis, FINE, 0, opacity=opacity)
-    for groups in ([], list(range(7))):
-        with pytest.raises(ChoiceError, match="1 to 6"):
-            overlay(analysis, FINE, groups)
-
-
-def test_several_groups_have_their_colours_and_an_unknown_map_is_refused_all_the_same() -> None:
+def test_several_groups_have_their_colors_and_an_unknown_map_is_refused_all_the_same() -> None:
     with pytest.raises(ChoiceError, match="magma"):
         overlay(made(), FINE, [0, 1], colormap="jet")
 
 
-def test_without_a_image_there_is_a_sheet_but_no_overlay() -> None:
-    analysis = dataclasses.replace(made(), image=None)
-    assert contact_sheet(analysis, FINE).width > 0
-    for draw in (lambda: overlay(analysis, FINE, 0), lambda: summary(analysis)):
-        with pytest.raises(AnalysisFileError, match="holds no image"):
-            draw()
-
-
-# Where the colours lie.
+# Where the colors lie.
 
 
 @pytest.mark.parametrize("size", [(80, 60), (800, 600), (83, 61), (60, 80)])
 @pytest.mark.parametrize(("row", "col"), [(0, 0), (2, 5), (5, 7), (5, 0)])
-def test_a_hot_cell_colours_its_part_of_the_image(size: tuple[int, int], row: int, col: int) -> None:
+def test_a_hot_cell_colors_its_part_of_the_image(size: tuple[int, int], row: int, col: int) -> None:
     analysis = hot(row, col, size)
     heat = pixels(overlay(analysis, FINE, 0, legend=False, opacity=1)).sum(2)
     box = analysis.geometry.to_image(FINE, row, col)
@@ -94,7 +66,7 @@ def test_a_hot_cell_colours_its_part_of_the_image(size: tuple[int, int], row: in
         max(0, int(box.top - 2 * height)) : int(box.bottom + 2 * height) + 1,
         max(0, int(box.left - 2 * width)) : int(box.right + 2 * width) + 1,
     ] = False
-    coldest = colour_table("magma")[0].sum()
+    coldest = color_table("magma")[0].sum()
     assert (heat[far] <= coldest + 12).all()  # bicubic ripples stay below a step or two
 
 
@@ -110,8 +82,8 @@ def test_a_hot_cell_of_the_centre_framing_lies_in_the_window_alone(
     drawn = pixels(overlay(analysis, FINE, 0, legend=False, opacity=1))
     outside = np.ones(drawn.shape[:2], bool)
     outside[round(top) : round(top + side), round(left) : round(left + side)] = False
-    assert (drawn[outside] == GREY).all()
-    assert not (drawn[~outside] == GREY).all(1).any()
+    assert (drawn[outside] == GRAY).all()
+    assert not (drawn[~outside] == GRAY).all(1).any()
     box = analysis.geometry.to_image(FINE, row, col)
     heat = np.where(outside, -1, drawn.sum(2))
     y, x = np.unravel_index(heat.argmax(), heat.shape)
@@ -138,57 +110,24 @@ def test_opacity_0_leaves_the_image_and_the_analysis_as_they_are(group: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["magma", "viridis"])
-def test_opacity_1_shows_the_maps_own_colours(name: str) -> None:
+def test_opacity_1_shows_the_maps_own_colors(name: str) -> None:
     analysis = hot(2, 3)
     drawn = pixels(overlay(analysis, FINE, 0, opacity=1, legend=False, colormap=name))
-    table = {tuple(colour) for colour in colour_table(name).tolist()}
-    assert {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()} <= table
+    table = {tuple(color) for color in color_table(name).tolist()}
+    assert {tuple(color) for color in drawn.reshape(-1, 3).tolist()} <= table
     half = pixels(overlay(analysis, FINE, 0, opacity=0.5, legend=False, colormap=name))
     assert np.abs(half - (drawn + 128) / 2).max() <= 1
 
 
-def test_relative_is_of_the_map_and_absolute_of_the_block() -> None:
-    analysis = made()
-    maps = np.zeros_like(analysis.masks[FINE])
-    maps[0, 0, 0], maps[1, 0, 0] = 0.25, 1.0
-    analysis.masks[FINE] = maps
-    assert limits(maps, maps[0], "relative", "mask") == (0, 0.25)
-    assert limits(maps, maps[0], "absolute", "mask") == (0, 1)
-    assert limits(maps - 0.5, maps[0] - 0.5, "absolute", "similarity") == (0, 0.5)
-    assert limits(maps - 0.5, maps[0] - 0.5, "relative", "similarity") == (-0.25, -0.25)
-    brightest = {
-        (scale, group): pixels(overlay(analysis, FINE, group, scale=scale, opacity=1, legend=False))
-        .sum(2)
-        .max()
-        for scale in ("relative", "absolute")
-        for group in (0, 1)
-    }
-    assert brightest["relative", 0] == brightest["relative", 1] == brightest["absolute", 1]
-    assert brightest["absolute", 0] < 0.6 * brightest["absolute", 1]
-
-
-def test_flat_maps_are_marked_and_all_of_one_colour() -> None:
-    analysis = made()
-    assert is_flat(analysis.masks[COARSE][0])
-    assert not is_flat(analysis.masks[FINE][0])
-    drawn = pixels(overlay(analysis, COARSE, 0, signal="mask", opacity=1, legend=False))
-    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) == 1
-    awake = contact_sheet(analysis, COARSE, signal="similarity")
-    inactive = contact_sheet(analysis, COARSE, signal="mask")
-    tile = pixels(inactive)[64:, :][:20, 8:60]
-    assert len(np.unique(tile.reshape(-1, 3), axis=0)) == 2  # one colour, and the line through it
-    assert awake.size == inactive.size
-
-
-def test_several_groups_each_glow_in_their_own_colour() -> None:
+def test_several_groups_each_have_their_own_color() -> None:
     analysis = hot(1, 1, (800, 600))
     analysis.masks[FINE][1, 4, 6] = 1
     drawn = pixels(overlay(analysis, FINE, [0, 1], opacity=1, legend=False))
     for group, cell in ((0, (1, 1)), (1, (4, 6))):
         x, y = (int(side) for side in analysis.geometry.to_image(FINE, *cell).center)
-        assert np.abs(drawn[y, x] - rgb(GROUP_COLOURS[group])).max() < 20
+        assert np.abs(drawn[y, x] - rgb(GROUP_COLORS[group])).max() < 20
     x, y = (int(side) for side in analysis.geometry.to_image(FINE, 5, 3).center)
-    assert np.abs(drawn[y, x] - GREY).max() < 5
+    assert np.abs(drawn[y, x] - GRAY).max() < 5
 
 
 # Legends.
@@ -214,23 +153,23 @@ def test_the_legend_stands_in_the_lower_left_corner(size: tuple[int, int], group
     assert 0.9 * size[1] < bottom < size[1]
 
 
-def test_the_legend_shows_every_groups_colour_and_the_bar_of_a_single_one() -> None:
+def test_the_legend_shows_every_groups_color_and_the_bar_of_a_single_one() -> None:
     analysis = made((800, 600))
     left, top, right, bottom = legend_box(analysis, [0, 1, 2]) or (0, 0, 0, 0)
     corner = pixels(overlay(analysis, FINE, [0, 1, 2]))[top : bottom + 1, left : right + 1].reshape(-1, 3)
-    shown = {tuple(colour) for colour in corner.tolist()}
-    assert {rgb(colour) in shown for colour in GROUP_COLOURS[:3]} == {True}
-    assert rgb(GROUP_COLOURS[3]) not in shown
+    shown = {tuple(color) for color in corner.tolist()}
+    assert {rgb(color) in shown for color in GROUP_COLORS[:3]} == {True}
+    assert rgb(GROUP_COLORS[3]) not in shown
     left, top, right, bottom = legend_box(analysis, 0) or (0, 0, 0, 0)
     corner = pixels(overlay(analysis, FINE, 0))[top : bottom + 1, left : right + 1].reshape(-1, 3)
-    shown = {tuple(colour) for colour in corner.tolist()}
-    table = [tuple(colour) for colour in colour_table("magma").tolist()]
-    assert sum(colour in shown for colour in table) > 150
+    shown = {tuple(color) for color in corner.tolist()}
+    table = [tuple(color) for color in color_table("magma").tolist()]
+    assert sum(color in shown for color in table) > 150
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (40, 40), (200, 30), (2, 3000)])
 @pytest.mark.parametrize("group", [0, [0, 1, 2, 3, 4, 5]])
-def test_tiny_images_keep_their_size_and_get_no_words(size: tuple[int, int], group: Any) -> None:
+def test_tiny_images_keep_their_size_and_get_no_legend(size: tuple[int, int], group: Any) -> None:
     analysis = made(size)
     assert overlay(analysis, FINE, group).size == size
     assert legend_box(analysis, group) is None
@@ -244,62 +183,52 @@ def test_a_long_name_never_leaves_the_legend() -> None:
     drawn = pixels(overlay(analysis, long, 0, signal="mask"))
     ys, xs = np.nonzero((plain != drawn).any(2))
     dark = pixels(overlay(analysis, long, 0, signal="mask"))[ys.min() + 3, : xs.max() + 1].sum(1)
-    assert (dark[xs.min() + 12 : xs.max() - 12] < 3 * 128).all()  # the plate reaches as far as the words
+    assert (dark[xs.min() + 12 : xs.max() - 12] < 3 * 128).all()  # the legend is as wide as its texts
 
 
-# Sheets.
+def test_relative_colors_are_of_the_map_and_absolute_ones_of_the_block() -> None:
+    analysis = made()
+    maps = np.zeros_like(analysis.masks[FINE])
+    maps[0, 0, 0], maps[1, 0, 0] = 0.25, 1.0
+    analysis.masks[FINE] = maps
+    brightest = {
+        (scale, group): pixels(overlay(analysis, FINE, group, scale=scale, opacity=1, legend=False))
+        .sum(2)
+        .max()
+        for scale in ("relative", "absolute")
+        for group in (0, 1)
+    }
+    assert brightest["relative", 0] == brightest["relative", 1] == brightest["absolute", 1]
+    assert brightest["absolute", 0] < 0.6 * brightest["absolute", 1]
 
 
-@pytest.mark.parametrize("grid", [(6, 8), (1, 1), (56, 2), (2, 224), (14, 14)])
-@pytest.mark.parametrize("groups", [None, [0], [7, 3, 5]])
-def test_a_sheet_shows_every_group_that_was_asked_for(
-    grid: tuple[int, int], groups: list[int] | None
-) -> None:
-    analysis = made(grids={FINE: grid, COARSE: (1, 1)})
-    # Each group gets one value of its own on the absolute scale, and so a colour of its own.
-    steps = np.linspace(0, 1, 8, dtype=np.float32)
-    analysis.masks[FINE] = np.broadcast_to(steps[:, None, None], (8, *grid)).copy()
-    sheet = contact_sheet(analysis, FINE, groups=groups, scale="absolute")
-    packed = pixels(sheet)[64:] @ [65536, 256, 1]
-    table = colour_table("magma").astype(np.int64) @ [65536, 256, 1]
-    area = [int((packed == table[round(255 * number / 7)]).sum()) for number in range(8)]
-    areas = [area[number] for number in groups or range(8)]
-    assert min(areas) > 100
-    assert max(areas) < 1.3 * min(areas) + 50
-    assert all(area[number] < 30 for number in set(range(8)) - set(groups or range(8)))
-    assert sheet.width <= 1300
-    assert sheet.height <= 1300
-    assert sheet.width >= 400  # the head is not cut off
+def test_a_flat_map_has_one_color() -> None:
+    drawn = pixels(overlay(made(), COARSE, 0, signal="mask", opacity=1, legend=False))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) == 1
 
 
-def test_a_sheet_of_many_groups_is_bounded() -> None:
-    analysis = made(groups=512)
-    sheet = contact_sheet(analysis, FINE)
-    assert sheet.width <= 1300
-    assert sheet.height <= 3000
+def test_without_an_image_there_is_no_overlay() -> None:
+    with pytest.raises(AnalysisFileError, match="holds no image"):
+        overlay(dataclasses.replace(made(), image=None), FINE, 0)
 
 
-@pytest.mark.parametrize("size", [(80, 60), (1, 1), (1, 500), (3000, 20), (4000, 3000)])
-def test_a_summary_never_distorts_the_image(size: tuple[int, int]) -> None:
-    analysis = made(size)
-    analysis.image = Image.new("RGB", size, (10, 200, 30))
-    analysis.similarity[COARSE] = np.zeros_like(analysis.similarity[COARSE])
-    analysis.masks[COARSE] = np.zeros_like(analysis.masks[COARSE])
-    sheet = pixels(summary(analysis))
-    colour = sheet[8, 8]
-    wide = int((sheet[8, :] == colour).all(1).sum())
-    high = int((sheet[:, 8] == colour).all(1).sum())
-    assert wide <= 1280
-    assert high <= 640
-    factor = min(1280 / size[0], 640 / size[1])
-    assert wide == pytest.approx(max(1, size[0] * factor), abs=1)
-    assert high == pytest.approx(max(1, size[1] * factor), abs=1)
-
-
-def test_words_and_groups_of_a_summary_never_overlap() -> None:
-    analysis = made((1, 500), groups=256)  # a wall higher than the image, beside which the words stand
-    analysis.predictions = [dataclasses.replace(analysis.predictions[0], label="w" * 60)]
-    sheet = pixels(summary(analysis))
-    wall = contact_sheet(analysis, analysis.default_block)
-    assert wall.height > 700
-    np.testing.assert_array_equal(sheet[8 : 8 + wall.height, -wall.width - 8 : -8], pixels(wall))
+def test_unknown_values_are_refused_and_the_known_listed() -> None:
+    analysis = made()
+    with pytest.raises(UnknownBlockError, match=r"layer1\.0, layer2\.0"):
+        overlay(analysis, "nope", 0)
+    for group in (8, -1):
+        with pytest.raises(UnknownGroupError, match="groups 0 to 7"):
+            overlay(analysis, FINE, group)
+    for option, known in (
+        ({"colormap": "jet"}, "magma, viridis"),
+        ({"scale": "log"}, "relative, absolute"),
+        ({"signal": "weights"}, "mask, similarity"),
+    ):
+        with pytest.raises(ChoiceError, match=known):
+            overlay(analysis, FINE, 0, **option)
+    for opacity in (-0.01, 1.01, float("nan")):
+        with pytest.raises(ChoiceError, match="0 to 1"):
+            overlay(analysis, FINE, 0, opacity=opacity)
+    for groups in ([], list(range(7))):
+        with pytest.raises(ChoiceError, match="1 to 6"):
+            overlay(analysis, FINE, groups)

@@ -1,3 +1,5 @@
+"""Analyses as plain data."""
+
 from __future__ import annotations
 
 import copy
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from sge.analysis.analysis import Analysis
-from sge.analysis.record import VERSION, from_record, to_record
+from sge.analysis.record import VERSION, arrays_of, from_header, from_record, to_header, to_record
 from tests.analyses import COARSE, FINE, made
 
 
@@ -30,18 +32,18 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no blocks": lambda r: r.pop("blocks"),
     "no maps": lambda r: r.pop("masks"),
     "a block's map is missing": lambda r: r["similarity"].pop(FINE),
-    "a field too many": lambda r: r["blocks"][0].update(colour="red"),
+    "a field too many": lambda r: r["blocks"][0].update(color="red"),
     "more groups than maps": lambda r: r["blocks"][0].update(groups=9),
     "rows that are not there": lambda r: r["blocks"][1].update(height=4),
-    "a PNG that is none": lambda r: r["masks"][FINE].update(png="aGVsbG8="),
+    "a PNG that is not one": lambda r: r["masks"][FINE].update(png="aGVsbG8="),
     "letters that are not base64": lambda r: r["masks"][FINE].update(png="?" + r["masks"][FINE]["png"]),
     "an atlas of another shape": lambda r: r["masks"][FINE].update(height=8, width=6),
-    "too few energys": lambda r: r["energy"][FINE].pop(),
-    "energys that are no numbers": lambda r: r["energy"].update({FINE: ["a"] * 8}),
+    "too little energy": lambda r: r["energy"][FINE].pop(),
+    "energy that is not a number": lambda r: r["energy"].update({FINE: ["a"] * 8}),
     "a part's map without its threshold": lambda r: r["part_maps"]["nose"].pop("threshold"),
     "a part's map without its PNG": lambda r: r["part_maps"]["nose"].pop("png"),
-    "a mix that is no list": lambda r: r["part_maps"]["nose"].update(mix=3),
-    "a share without its group": lambda r: r["part_maps"]["nose"]["mix"][0].pop("group"),
+    "terms that are not a list": lambda r: r["part_maps"]["nose"].update(terms=3),
+    "a term without its group": lambda r: r["part_maps"]["nose"]["terms"][0].pop("group"),
     "a window with three sides": lambda r: r["geometry"]["window"].pop(),
     "an opening without its group": lambda r: r["model"].update(opens_with={"block": FINE, "reason": "x"}),
     "a list instead of everything": lambda r: r.update(blocks={}, geometry=[]),
@@ -56,31 +58,32 @@ def test_other_data_is_refused(record: dict[str, Any], what: str) -> None:
 
 def test_arrays_of_another_shape_or_kind_are_refused() -> None:
     analysis = made()
-    record = to_record(analysis, maps=False)
-    arrays = {
-        f"{kind}/{name}": values
-        for kind in ("mask", "similarity", "energy")
-        for name, values in {"mask": analysis.masks, "similarity": analysis.similarity}.get(
-            kind, analysis.energy
-        ).items()
-    }
-    arrays["part/nose"] = analysis.part_maps["nose"].map
-    assert from_record(record, arrays).masks[FINE] is arrays[f"mask/{FINE}"]
+    header, arrays = to_header(analysis), arrays_of(analysis)
+    assert from_header(header, arrays).masks[FINE] is arrays[f"mask/{FINE}"]
     for key in arrays:
         for wrong in (
             arrays[key][None] if key.startswith("part/") else arrays[key][:-1],
             arrays[key].astype(np.float64),
         ):
             with pytest.raises(ValueError, match="instead of float32"):
-                from_record(record, arrays | {key: wrong})
+                from_header(header, arrays | {key: wrong})
         with pytest.raises(KeyError):
-            from_record(record, {name: values for name, values in arrays.items() if name != key})
+            from_header(header, {name: values for name, values in arrays.items() if name != key})
 
 
 def test_a_record_is_json_and_comes_back(record: dict[str, Any]) -> None:
     analysis = made()
     back = from_record(json.loads(json.dumps(record, allow_nan=False)))
-    for name in ("image", "model", "predictions", "blocks", "parts", "geometry", "signal", "default_block"):
+    for name in (
+        "image_info",
+        "model",
+        "predictions",
+        "blocks",
+        "parts",
+        "geometry",
+        "signal",
+        "default_block",
+    ):
         assert getattr(back, name) == getattr(analysis, name), name
     assert back.image is None
     for kind in ("masks", "similarity"):
@@ -97,10 +100,10 @@ def test_a_record_never_holds_the_image(record: dict[str, Any]) -> None:
         *("part_maps", "geometry", "focus", "energy", "masks", "similarity"),
     }
     assert set(record["image"]) == {"name", "width", "height", "format", "sha256"}
-    assert set(to_record(made(), maps=False)) == set(record) - {"masks", "similarity"}
+    assert set(to_header(made())) == set(record) - {"masks", "similarity"}
 
 
-def test_the_records_own_figures_are_the_analysis_own(record: dict[str, Any]) -> None:
+def test_the_records_figures_are_those_of_the_analysis(record: dict[str, Any]) -> None:
     analysis: Analysis = made()
     assert record["signal"] == "mask"
     assert record["default_block"] == COARSE
@@ -109,13 +112,13 @@ def test_the_records_own_figures_are_the_analysis_own(record: dict[str, Any]) ->
         assert record["masks"][block]["groups"] == 8
 
 
-def test_part_maps_come_back_and_records_of_before_them_open(record: dict[str, Any]) -> None:
+def test_part_maps_come_back_and_records_without_them_open(record: dict[str, Any]) -> None:
     original, again = made().part_maps["nose"], from_record(record).part_maps["nose"]
     assert np.abs(again.map - original.map).max() < 0.003
-    assert (again.threshold, again.mix) == (original.threshold, original.mix)
+    assert (again.threshold, again.terms) == (original.threshold, original.terms)
     assert set(record["part_maps"]["nose"]) == {
         *("groups", "height", "width", "lo", "hi", "png"),
-        *("threshold", "mix"),
+        *("threshold", "terms"),
     }
     record.pop("part_maps")
     assert from_record(record).part_maps == {}

@@ -25,7 +25,7 @@ RECORD = {
     "orders": "ab" * 32,
     "fitted_on": "two images",
     "size": 320,
-    "measured": [{"part": "nose", "images": "all"}],
+    "measured": [{"part": "nose", "pictures": "all"}],
 }
 FINDER = Finder(
     {
