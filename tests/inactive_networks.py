@@ -1,4 +1,4 @@
-"""A tiny network with inactive gates, and images that move it."""
+"""A small network with inactive gates, and images whose features vary."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sge.nn import SpatialGroupEnhance
 
 
 class Block(nn.Module):
-    """A convolution, a norm with statistics of its own, SGE."""
+    """A convolution, a batch norm, an activation and SGE."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Block(nn.Module):
         return self.sge(self.act(self.bn(self.conv(x))))
 
 
-class Sleeper(nn.Module):
+class InactiveNetwork(nn.Module):
     """Two blocks and a classifier of five classes."""
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class Sleeper(nn.Module):
         return self.fc(self.second(self.first(x)).mean((2, 3)))
 
 
-def sleeper(seed: int = 0) -> Sleeper:
-    """In eval mode, with random weights and norms that are not trivial."""
+def inactive_network(seed: int = 0) -> InactiveNetwork:
+    """Returns the network in eval mode, with random weights and non-trivial norm statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = Sleeper()
+        network = InactiveNetwork()
         with torch.no_grad():
-            network.fc.weight.mul_(8)  # answers that differ from image to image
+            network.fc.weight.mul_(8)  # makes the logits differ between images
             for block in (network.first, network.second):
                 block.bn.running_mean.uniform_(-0.2, 0.2)
                 block.bn.running_var.uniform_(0.3, 1)
@@ -48,7 +48,7 @@ def sleeper(seed: int = 0) -> Sleeper:
 
 
 def blobs(count: int = 12, seed: int = 0) -> list[Tensor]:
-    """(3, 40, 48) uint8: a bright spot on noise, elsewhere in each image."""
+    """Returns images (3, 40, 48) uint8 of noise, each with a bright square at another position."""
     random = torch.Generator().manual_seed(seed)
     images = []
     for i in range(count):

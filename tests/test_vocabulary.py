@@ -46,7 +46,9 @@ def test_no_replaced_word_is_used():
         if not path.is_file() or "version1" in path.name:
             continue
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            if MARKER not in line and (match := WORD.search(line.replace("time.sleep", "").replace("asyncio.sleep", ""))):
+            if MARKER not in line and (
+                match := WORD.search(line.replace("time.sleep", "").replace("asyncio.sleep", ""))
+            ):
                 found.append(f"{name}:{number}: {match[0]}")
     assert found == []
 
@@ -56,6 +58,8 @@ def test_the_words_are_found(text):
     assert WORD.search(text)
 
 
-@pytest.mark.parametrize("text", ["Two images.", "inactive gates", "unpriced", "restored", "class PictureFrame"])
+@pytest.mark.parametrize(
+    "text", ["Two images.", "inactive gates", "unpriced", "restored", "class PictureFrame"]
+)
 def test_other_words_are_not(text):
     assert not WORD.search(text)

@@ -23,8 +23,8 @@ from sge.models.names import DEFAULT_MODEL
 from sge.nn import SGE_RESNETS
 from sge.paths import shipped
 from tests.conftest import fill
-from tests.models.test_checkpoint import save
-from tests.models.test_download import Server
+from tests.drive import Server
+from tests.weights import save
 
 
 @pytest.fixture(autouse=True)

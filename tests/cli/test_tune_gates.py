@@ -15,7 +15,7 @@ from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import load_model, verify_model
 from tests.conftest import fill
 from tests.drawn_images import encoded, noise
-from tests.models.test_checkpoint import save
+from tests.weights import save
 
 
 @pytest.fixture(autouse=True)

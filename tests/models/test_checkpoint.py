@@ -1,4 +1,4 @@
-"""Hostile and damaged weights files first; then what a good one must give."""
+"""Hostile and damaged weights files, and what is read from and written to a good one."""
 
 from __future__ import annotations
 
@@ -14,42 +14,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torchvision import models
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
-from sge.models.architectures import Signature, recognize
 from sge.models.checkpoint import digest, is_web_page, load_state, read_weights, write_weights
-from sge.models.registry import ARCHITECTURES
-from sge.nn import SGE_RESNETS, insert_sge
+from sge.nn.resnet import SGE_RESNETS
+from tests.weights import save
 
 STATE = {"a.weight": torch.arange(1200.0).reshape(30, 40), "a.count": torch.tensor(3)}
+
+
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-
-
-def save(path: Path, content: object, zipped: bool = True) -> Path:
-    torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    return path
-
-
-def authors_checkpoint(path: Path, network: torch.nn.Module, zipped: bool, acc: object) -> Path:
-    """A file as FACTS.md 2 describes the authors' ones, with the momentum of a real optimizer in it."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    for parameter in network.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
-    network.load_state_dict(before)
-    assert all("momentum_buffer" in state for state in optimizer.state_dict()["state"].values())
-    content = {
-        "epoch": 100,
-        "state_dict": torch.nn.DataParallel(network).state_dict(),
-        "acc": acc,
-        "best_acc": acc,
-        "optimizer": optimizer.state_dict(),
-    }
-    assert all(key.startswith("module.") for key in content["state_dict"])
-    return save(path, content, zipped)
 
 
 class RunsCode:
@@ -233,9 +208,6 @@ def test_the_prefix_of_data_parallel_is_taken_off_where_every_key_has_it(tmp_pat
     assert list(read_weights(tmp_path / "c.safetensors").state) == ["a", "b"]
 
 
-# What we write ourselves
-
-
 def test_what_is_written_comes_back(tmp_path):
     metadata = {"sge.labels": ["näse", 'a "b"'], "sge.card": {"x": 0.1, "y": [1, None]}}
     odd = STATE | {"half": torch.randn(3).half(), "wide": torch.randn(3, 4).t(), "none": torch.empty(0, 2)}
@@ -269,7 +241,7 @@ def test_the_digest_tells_every_change_apart():
 
 
 @pytest.mark.parametrize("where", ["numbers", "label", "digest"])
-def test_one_changed_byte_in_a_file_of_ours_is_found(tmp_path, where):
+def test_one_changed_byte_in_a_safetensors_file_is_found(tmp_path, where):
     path = tmp_path / "w.safetensors"
     write_weights(path, STATE, {"sge.labels": ["dog", "cat"]})
     whole = bytearray(path.read_bytes())
@@ -285,7 +257,7 @@ def test_one_changed_byte_in_a_file_of_ours_is_found(tmp_path, where):
 
 
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.6, 0.999])
-def test_a_cut_off_file_of_ours(tmp_path, part):
+def test_a_cut_off_safetensors_file(tmp_path, part):
     path = tmp_path / "w.safetensors"
     write_weights(path, STATE, {"sge.labels": ["dog", "cat"]})
     whole = path.read_bytes()
@@ -329,75 +301,6 @@ def test_a_process_killed_while_it_writes_leaves_no_file_under_the_name(tmp_path
     assert path.read_bytes() == b"whole"
 
 
-# Recognition
-
-
-def shapes_of(name: str, **options: int) -> dict[str, torch.Tensor]:
-    with torch.device("meta"):
-        return ARCHITECTURES[name](**options).state_dict()
-
-
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
-def test_every_architecture_is_recognised(name):
-    assert recognize(shapes_of(name, num_classes=7), plain=True) == Signature(name, 7, 64)
-    assert recognize(shapes_of(name), plain=True) == Signature(name, 1000, 64)
-
-
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name.startswith("sge_")])
-@pytest.mark.parametrize("groups", [1, 16, 32])
-def test_another_number_of_groups_is_recognised(name, groups):
-    state = shapes_of(name, num_classes=3, groups=groups)
-    layout = recognize(state)
-    assert layout == Signature(name, 3, groups)
-    rebuilt = shapes_of(name, num_classes=layout.num_classes, groups=layout.groups)
-    assert {key: t.shape for key, t in rebuilt.items()} == {key: t.shape for key, t in state.items()}
-
-
-@pytest.mark.parametrize("wanted", [50, 60, 100])
-def test_groups_that_do_not_divide_everywhere_are_rebuilt_alike(wanted):
-    state = shapes_of("sge_efficientnet_lite0", groups=wanted)
-    rebuilt = shapes_of("sge_efficientnet_lite0", groups=recognize(state).groups)
-    assert {key: t.shape for key, t in rebuilt.items()} == {key: t.shape for key, t in state.items()}
-
-
-def test_a_resnet_without_sge():
-    with pytest.raises(CheckpointError, match=r"ResNet without SGE\. .*sge\.insert_sge"):
-        recognize(models.resnet18().state_dict())
-
-
-def test_a_width_and_a_depth_that_are_not_known():
-    with torch.device("meta"):
-        wide = insert_sge(models.wide_resnet50_2())
-    with pytest.raises(
-        CheckpointError, match=r"depth or width .*\(3, 4, 6, 3\) .*bottleneck, 128 .*sge_resnet18"
-    ):
-        recognize(wide.state_dict())
-
-
-def test_something_else_entirely():
-    with torch.device("meta"):
-        state = models.squeezenet1_1().state_dict()
-    with pytest.raises(CheckpointError, match=r"no architecture .*features\.0\.weight.*Known: SGE-ResNets"):
-        recognize(state)
-
-
-@pytest.mark.parametrize("name", ["sge_resnet50", "sge_efficientnet_lite0"])
-def test_a_network_of_ours_without_its_classifier(name):
-    state = {key: t for key, t in shapes_of(name).items() if not key.startswith(("fc.", "classifier."))}
-    with pytest.raises(CheckpointError, match=r"(fc|classifier)\.weight' is missing"):
-        recognize(state)
-
-
-@pytest.mark.parametrize("key", ["fc.weight", "layer1.0.sge.weight", "layer1.0.conv2.weight"])
-def test_a_tensor_with_too_few_dimensions(key):
-    state = shapes_of("sge_resnet18") | {key: torch.tensor(1.0)}
-    with pytest.raises(CheckpointError, match="too few dimensions"):
-        recognize(state)
-
-
-# Fitting
-
-
 @pytest.fixture(scope="module")
 def small() -> dict[str, torch.Tensor]:
     return SGE_RESNETS["sge_resnet18"](num_classes=4).state_dict()
@@ -405,7 +308,7 @@ def small() -> dict[str, torch.Tensor]:
 
 def fitted(state: dict[str, torch.Tensor]) -> torch.nn.Module:
     network = SGE_RESNETS["sge_resnet18"](num_classes=4)
-    fit(network, state, "sge_resnet18")
+    load_state(network, state, "sge_resnet18")
     return network
 
 
@@ -429,18 +332,18 @@ def test_long_lists_are_cut(small):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
-def test_numbers_that_are_none_are_refused(small, value):
+def test_nan_and_infinity_are_refused(small, value):
     broken = small["bn1.running_var"].double().clone()
     broken[5] = value
     with pytest.raises(CheckpointError, match=r"1 key is NaN or infinite \(bn1\.running_var\)"):
         fitted(small | {"bn1.running_var": broken})
 
 
-def test_a_network_that_was_refused_is_as_it_was(small):
+def test_a_refused_state_dict_leaves_the_network_unchanged(small):
     network = SGE_RESNETS["sge_resnet18"](num_classes=4)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(CheckpointError):
-        fit(network, small | {"x": torch.ones(1)}, "sge_resnet18")
+        load_state(network, small | {"x": torch.ones(1)}, "sge_resnet18")
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 

