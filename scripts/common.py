@@ -66,7 +66,8 @@ def dev_images(step: int) -> list[DecodedImage]:
 def sure_labels() -> list[Label]:
     """The labelled photos of dogs, without those that the labeller doubted."""
     record = json.loads((DATA / "parts_dev.json").read_text("utf-8"))
-    labels: list[Label] = record["images"] if "images" in record else record["pictures"]
+    key = "images" if "images" in record else "pictures"  # The latter is the key of version 1.
+    labels: list[Label] = record[key]
     return [label for label in labels if not label["unsure"]]
 
 

@@ -1,4 +1,4 @@
-"""Paths, folders and globs."""
+"""Paths, folders and globs of the command line, and the loop over images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def folder(tmp_path):
 
 
 def test_a_folder_gives_every_image_below_it_and_nothing_else(folder):
-    assert [str(one.relative) for one in find([str(folder)])] == ["a.PNG", "b.jpg", "deep/er/c.webp"]
+    assert [str(item.relative) for item in find([str(folder)])] == ["a.PNG", "b.jpg", "deep/er/c.webp"]
 
 
 def test_a_quoted_glob(folder):
-    assert [one.relative.name for one in find([f"{folder}/**/*.webp", f"{folder}/*.jpg"])] == [
+    assert [item.relative.name for item in find([f"{folder}/**/*.webp", f"{folder}/*.jpg"])] == [
         "c.webp",
         "b.jpg",
     ]
@@ -36,7 +36,7 @@ def test_a_file_that_is_named_twice_comes_once(folder):
 
 
 def test_a_named_file_is_tried_whatever_its_suffix_and_even_if_missing(folder):
-    assert [one.path.name for one in find([str(folder / "notes.txt"), str(folder / "gone.jpg")])] == [
+    assert [item.path.name for item in find([str(folder / "notes.txt"), str(folder / "gone.jpg")])] == [
         "notes.txt",
         "gone.jpg",
     ]
@@ -44,7 +44,7 @@ def test_a_named_file_is_tried_whatever_its_suffix_and_even_if_missing(folder):
 
 def test_a_file_whose_name_looks_like_a_glob(folder):
     (folder / "x[1].jpg").write_bytes(b"")
-    assert [one.path.name for one in find([str(folder / "x[1].jpg")])] == ["x[1].jpg"]
+    assert [item.path.name for item in find([str(folder / "x[1].jpg")])] == ["x[1].jpg"]
 
 
 @pytest.mark.parametrize("argument", ["empty", "empty/*.jpg"])
@@ -57,10 +57,10 @@ def test_nothing_found_is_a_usage_error(tmp_path, argument):
 def test_one_bad_image_does_not_end_the_rest(folder, capsys):
     done = []
 
-    def work(one):
-        if one.path.name == "b.jpg":
+    def work(item):
+        if item.path.name == "b.jpg":
             raise BrokenImageError("It is broken.")
-        done.append(one.path.name)
+        done.append(item.path.name)
 
     with pytest.raises(typer.Exit) as exit_info:
         for_each(find([str(folder)]), work)
@@ -70,7 +70,7 @@ def test_one_bad_image_does_not_end_the_rest(folder, capsys):
 
 
 def test_a_bug_is_not_hidden_as_a_bad_image(folder):
-    def work(_one):
+    def work(_item):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -87,14 +87,14 @@ def test_an_argument_without_images_is_told_beside_those_that_have_some(folder, 
     done = []
     with pytest.raises(typer.Exit):
         for_each(
-            find([str(folder / "b.jpg"), str(folder / argument)]), lambda one: done.append(one.path.name)
+            find([str(folder / "b.jpg"), str(folder / argument)]), lambda item: done.append(item.path.name)
         )
     assert done == ["b.jpg"]
     assert f"{argument}: " in capsys.readouterr().err
 
 
-def test_a_reader_who_has_gone_is_no_bad_image(folder):
-    def work(_one):
+def test_a_closed_pipe_is_no_bad_image(folder):
+    def work(_item):
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):

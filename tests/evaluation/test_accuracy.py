@@ -155,11 +155,11 @@ def test_batches_change_nothing(tmp_path, framing):
     ]
     shard = tar(tmp_path / "x.tar", members)
     made = model(network)
-    one, *others = (evaluate(made, shard, framing, batch=batch) for batch in (1, 3, 64))
+    alone, *others = (evaluate(made, shard, framing, batch=batch) for batch in (1, 3, 64))
     for other in others:
-        assert (other.top1, other.top5, other.top1_among) == (one.top1, one.top5, one.top1_among)
-        assert (other.per_class, other.confusion) == (one.per_class, one.confusion)
-        assert other.ece == pytest.approx(one.ece, abs=1e-5)
+        assert (other.top1, other.top5, other.top1_among) == (alone.top1, alone.top5, alone.top1_among)
+        assert (other.per_class, other.confusion) == (alone.per_class, alone.confusion)
+        assert other.ece == pytest.approx(alone.ece, abs=1e-5)
 
 
 def test_shapes_go_together_and_waiting_is_bounded(tmp_path):
@@ -192,8 +192,8 @@ def test_low_precision(colours):
     "name", [name for name, entry in shipped_entries().items() if isinstance(entry, PretrainedEntry)]
 )
 def test_the_cards_figure_is_the_measured_one(name, shared):
-    stated = next(one for one in shipped_entries()[name].card.accuracy if one["images"] == 500)
+    stated = next(row for row in shipped_entries()[name].card.accuracy if row["images"] == 500)
     result = evaluate(sge.load_model(name), shared / "data" / "imagenet_val_dogs")
     assert result.images == 500
-    # One image either way: another processor may round a draw differently.
+    # Within one image: another processor may round two equal logits differently.
     assert abs(result.top1 - stated["top1"]) <= 0.002

@@ -1,3 +1,5 @@
+"""Augmentation: crops of maps and images agree, sizes and dtypes, and mixing by seed."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,16 +11,16 @@ from sge.training.config import TrainConfig
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_crop_of_maps_lies_where_the_crop_of_the_image_does(seed):
-    """An image whose colour is its place: maps of the place, cut by the crop, must say what the pixels say."""
+    """An image whose color is its position: maps of the position, cropped alike, must equal the pixels."""
     across = torch.linspace(0, 250, 96).round()
     down = torch.linspace(0, 250, 64).round()
     image = torch.stack([across.expand(64, 96), down[:, None].expand(64, 96), torch.zeros(64, 96)])
     torch.manual_seed(seed)
     cut, crop = Augment(TrainConfig(crop_scale=(0.3, 0.8)))(image.to(torch.uint8), 32)
     maps = torch.nn.functional.adaptive_avg_pool2d(image[:2], (16, 24))
-    wanted = torch.nn.functional.adaptive_avg_pool2d(cut[:2].float(), (8, 8))
+    expected = torch.nn.functional.adaptive_avg_pool2d(cut[:2].float(), (8, 8))
     inner = (slice(None), slice(1, -1), slice(1, -1))  # at the image's edge cells are cut off
-    assert (crop.of(maps, 8)[inner] - wanted[inner]).abs().max() < 8
+    assert (crop.of(maps, 8)[inner] - expected[inner]).abs().max() < 8
 
 
 def test_crops_are_flipped_half_of_the_time():

@@ -1,3 +1,5 @@
+"""Stored outputs of a teacher: refused teachers and damaged files first, then the stored values."""
+
 from __future__ import annotations
 
 import json
@@ -81,11 +83,11 @@ def test_the_mean_over_positions_is_the_logit_of_the_teacher(written, teacher, s
     maps = TeacherMaps(written, maps_key(teacher, store, BLOCKS, CLASSES))
     assert len(maps) == len(SIZES)
     for i in range(len(SIZES)):
-        with torch.no_grad(), MaskCapture(teacher.network) as seen:
+        with torch.no_grad(), MaskCapture(teacher.network) as captured:
             logits = teacher.network(normalize_batch(store[i][None], teacher.preprocess))[0]
         stored = maps[i].logits.mean((1, 2))
         assert torch.allclose(stored, logits[CLASSES] / 0.5, rtol=2e-2, atol=2e-2)
         for block in BLOCKS:
-            expected = seen.similarity[block][0]
+            expected = captured.similarity[block][0]
             assert maps[i].similarity[block].shape == expected.shape
             assert (maps[i].similarity[block] - expected.clamp(-8, 7.9)).abs().max() < QUANTUM
