@@ -22,7 +22,7 @@ MIN_BOTTLENECK_DEPTH = 50
 
 _ATTENTION_KEYS = {
     "sge": "layer1.0.sge.weight",
-    "se": "layer1.0.se.reduce.weight",
+    "se": "layer1.0.se.fc1.weight",
     "cbam": "layer1.0.cbam.reduce.weight",
     "gc": "layer1.0.gc.attend.weight",
     "bam": "bam1.reduce.weight",

@@ -1,4 +1,4 @@
-"""The SGE modules of a network, and all that make spatial maps, by short names."""
+"""Finds the SGE, CBAM and BAM modules of a network and names them by their blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.nn.module import SpatialGroupEnhance
 
 SpatialModule = SpatialGroupEnhance | BottleneckAttention | ConvolutionalBlockAttention
-"""What has a ``gate`` whose output is a map over space, and a number of ``groups``."""
+"""A module with a ``gate`` that outputs spatial maps, and a number of ``groups``."""
 _WRAPPERS = ("sge", "se", "cbam", "drop_path")
 """Names of the modules inside a block that hold its attention."""
 _COMPILED = "_orig_mod"
@@ -21,10 +21,10 @@ _PARALLEL = "module"
 
 
 def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
-    """Every SGE module by the name of the block that carries it, in the order of the network.
+    """Block name to SGE module, in the order of the network.
 
-    The name is the module path without the trailing module name (``layer3.5.sge`` is ``layer3.5``); where
-    one block carries several, each keeps its whole path.
+    A block's name is the path of its module without the last part: ``layer3.5.sge`` is named ``layer3.5``. If one block
+    has several modules, each is named by its whole path. Prefixes of DataParallel and torch.compile are left out.
     """
     paths = {
         path: module for path, module in network.named_modules() if isinstance(module, SpatialGroupEnhance)
@@ -33,13 +33,13 @@ def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
 
 
 def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
-    """Every module that makes spatial maps: SGE's, and those of CBAM and BAM, which have one map each."""
+    """Block name to each module with spatial maps: SGE, and CBAM and BAM with one map each. Names as ``sge_blocks``."""
     paths = {path: module for path, module in network.named_modules() if isinstance(module, SpatialModule)}
     return {name: paths[path] for name, path in _shortened(list(paths)).items()}
 
 
 def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, SpatialModule]:
-    """The spatial blocks of the given names, in the order of the network; all of them for None.
+    """The blocks of ``spatial_blocks`` with the given names, in the order of the network; all of them for None.
 
     Raises:
         UnknownBlockError: The network has no block of a given name; the message lists the names.
@@ -51,21 +51,21 @@ def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, S
 
 
 def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
-    """``spatial_blocks`` of a network that has some.
+    """``spatial_blocks`` of a network that must have some.
 
     Raises:
         CaptureError: The network has no spatial maps.
     """
     if not (blocks := spatial_blocks(network)):
         raise CaptureError(
-            f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC make no "
-            "maps that are multiplied by). Give it some with sge.insert_sge."
+            f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC have no "
+            "spatial masks). Give it some with sge.insert_sge."
         )
     return blocks
 
 
 def inactive_groups(module: SpatialModule) -> int:
-    """Groups whose weight is 0; the maps of CBAM and BAM have no weight and always act."""
+    """Number of groups whose gate has weight 0. The maps of CBAM and BAM have no such weight: they give 0."""
     return int((module.weight == 0).sum()) if isinstance(module, SpatialGroupEnhance) else 0
 
 

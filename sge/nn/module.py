@@ -1,9 +1,9 @@
 """Spatial Group-wise Enhance: Li, Li, Yang, ACCV 2022, https://arxiv.org/abs/1905.09646.
 
-Each group of consecutive channels gets one spatial mask, from how well every place agrees with the
-group's own mean:
+Each group of consecutive channels gets one spatial mask, computed from how similar the features at each position
+are to the group's mean feature:
 
-    g    = mean of x over the places                     eq. 1
+    g    = mean of x over the positions                  eq. 1
     c_i  = g . x_i                                       eq. 2
     t_i  = (c_i - mean(c)) / (std(c) + eps)              eq. 3   the similarity
     a_i  = sigmoid(weight * t_i + bias)                  eq. 4-5 the mask
@@ -13,6 +13,8 @@ group's own mean:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +23,15 @@ from sge.errors import GroupsError, ShapeError
 from sge.nn.hooks import CapturableModule
 
 EPS = 1e-5
+"""Added to the standard deviation of a map (eq. 3)."""
 INACTIVE_WEIGHT, INACTIVE_BIAS = 0.0, 1.0
+"""Parameters of a gate before training."""
 INACTIVE_MASK = 1 / (1 + math.exp(-INACTIVE_BIAS))
-"""What a gate multiplies by before it has learned anything: sigmoid(1) = 0.7311."""
+"""The constant mask of an inactive gate, sigmoid(1) = 0.7311."""
 
 
 def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
-    """Similarity of every place to its group's mean, normalised over space (eq. 1-3).
+    """Similarity of each position's features to their group's mean, standardized over space (eq. 1-3).
 
     Args:
         x: Features, (N, C, H, W), any floating dtype, contiguous or channels_last.
@@ -35,31 +39,39 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
         eps: Added to the standard deviation (not to the variance).
 
     Returns:
-        (N, groups, H, W) in float32 (float64 for a float64 input), in x's memory format. In each map the
-        mean is 0 and the unbiased deviation 1; a map of equal values, and so every 1x1 map, gives 0.
+        (N, groups, H, W) in float32 (float64 for a float64 input), in the memory format of ``x``. Each map has mean 0
+        and unbiased standard deviation 1. A map of equal values, such as any 1x1 map, gives 0.
     """
     n, channels, height, width = x.shape
-    places = height * width
+    positions = height * width
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     # Autocast would turn the product back to half precision, where sums over a 112x112 map overflow.
     with torch.autocast(x.device.type, enabled=False):
         if _is_channels_last(x):
-            rows = x.permute(0, 2, 3, 1).reshape(n, places, groups, channels // groups)
+            rows = x.permute(0, 2, 3, 1).reshape(n, positions, groups, channels // groups)
             products = (rows * rows.mean(1, keepdim=True)).sum(-1)
             c = products.reshape(n, height, width, groups).permute(0, 3, 1, 2)
         else:
-            rows = x.reshape(n * groups, channels // groups, places)
+            rows = x.reshape(n * groups, channels // groups, positions)
             c = torch.bmm(rows.mean(2).unsqueeze(1), rows).reshape(n, groups, height, width)
         return standardize_maps(c, eps)
 
 
 def standardize_maps(c: Tensor, eps: float = EPS) -> Tensor:
-    """Each map (..., H, W) to mean 0 and unbiased deviation 1 (eq. 3); one of equal values to 0."""
-    places = c.shape[-2] * c.shape[-1]
-    centred = c - c.mean((-2, -1), keepdim=True)
+    """Standardizes each map over space to mean 0 and unbiased standard deviation 1 (eq. 3).
+
+    Args:
+        c: (..., H, W), floating point.
+        eps: Added to the standard deviation.
+
+    Returns:
+        Same shape and dtype; a map of equal values gives 0.
+    """
+    positions = c.shape[-2] * c.shape[-1]
+    centered = c - c.mean((-2, -1), keepdim=True)
     # A norm has a defined gradient (0) on a map of equal values, where the root of a variance has none.
-    deviation = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True) / max(places - 1, 1) ** 0.5
-    similarity: Tensor = centred / (deviation + eps)
+    std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / max(positions - 1, 1) ** 0.5
+    similarity: Tensor = centered / (std + eps)
     return similarity
 
 
@@ -68,22 +80,30 @@ def _is_channels_last(x: Tensor) -> bool:
 
 
 def masked(x: Tensor, mask: Tensor) -> Tensor:
-    """Features (N, C, H, W) times their groups' masks (N, G, H, W), in x's dtype and memory format."""
+    """Multiplies each channel by the mask of its group.
+
+    Args:
+        x: Features, (N, C, H, W).
+        mask: (N, G, H, W), where G divides C.
+
+    Returns:
+        (N, C, H, W) in the dtype and memory format of ``x``.
+    """
     groups = mask.shape[1]
-    # A view by strides, not a reshape: it must never copy, whatever the layout.
+    # view, unlike reshape, never copies, whatever the memory format is.
     grouped = x.view(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
     out: Tensor = (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
     return out
 
 
 class SpatialGate(CapturableModule):
-    """Turns similarity into the mask (eq. 4-5); a module of its own so that a forward hook reads both.
+    """Computes the mask from the similarity (eq. 4-5). It is a module so that a forward hook can read both.
 
-    The parameters belong to the parent, whose state-dict keys are the paper's.
+    The parameters belong to the parent module, so that the state-dict keys are those of the paper's checkpoints.
     """
 
     def forward(self, similarity: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Mask of each group.
+        """Sigmoid of the scaled and shifted similarity.
 
         Args:
             similarity: (N, G, H, W).
@@ -91,27 +111,29 @@ class SpatialGate(CapturableModule):
             bias: (1, G, 1, 1).
 
         Returns:
-            (N, G, H, W), between 0 and 1, in the similarity's dtype.
+            (N, G, H, W), between 0 and 1, in the dtype of the similarity.
         """
         dtype = similarity.dtype
         return torch.sigmoid(similarity * weight.to(dtype) + bias.to(dtype))
 
 
 class SpatialGroupEnhance(CapturableModule):
-    """The SGE module: multiplies each channel group by its own spatial mask.
+    """The SGE module: multiplies each group of channels by its own spatial mask.
 
-    Two learned numbers a group, ``weight`` and ``bias``, each (1, G, 1, 1); at first 0 and 1, so that every
-    mask is sigmoid(1) everywhere. On a 1x1 map, where the paper's formula has no deviation and yields NaN,
-    the similarity is 0 and the mask sigmoid(bias).
+    Each group has two learned numbers, in ``weight`` and ``bias`` of shape (1, G, 1, 1). They start at 0 and 1, which is
+    an inactive gate: the mask is sigmoid(1) at every position. On a 1x1 map the paper's formula divides 0 by 0; here the
+    similarity is 0 and the mask sigmoid(bias).
 
     Args:
-        channels: Channels of the input, if known: a wrong number of groups is then refused at once.
+        channels: Channels of the input, if known, so that a wrong number of groups is refused when the module is made.
         groups: Number of groups; 64 everywhere in the paper.
         eps: Added to the standard deviation of each map.
 
     Raises:
         GroupsError: ``groups`` is not a positive divisor of the channels.
     """
+
+    _compiled = False
 
     def __init__(self, channels: int | None = None, groups: int = 64, eps: float = EPS) -> None:
         super().__init__()
@@ -127,30 +149,47 @@ class SpatialGroupEnhance(CapturableModule):
         self.gate = SpatialGate()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features times their groups' masks.
+        """Features times the masks of their groups.
 
         Args:
-            x: (N, C, H, W), any floating dtype; statistics are taken in float32 at least.
+            x: (N, C, H, W), any floating dtype; the statistics are computed in float32 or float64.
 
         Returns:
             Same shape, dtype and memory format as ``x``.
 
         Raises:
-            ShapeError: ``x`` is not 4-d.
-            GroupsError: the groups do not divide C.
+            ShapeError: ``x`` does not have four dimensions.
+            GroupsError: The number of groups does not divide C.
         """
         if x.dim() != 4:
             raise ShapeError(
-                f"SpatialGroupEnhance needs a feature map (N, C, H, W); it got {x.dim()} dimensions, "
-                f"{tuple(x.shape)}. Put it before the pooling, or add the missing dimensions."
+                f"SpatialGroupEnhance needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
+                "module before the pooling, or add the missing dimensions."
             )
         _check_divides(x.shape[1], self.groups)
-        mask = self.gate(group_similarity(x, self.groups, self.eps), self.weight, self.bias)
-        return masked(x, mask)
+        similarity, multiply = _compiled_functions() if self._compiled else (group_similarity, masked)
+        mask = self.gate(similarity(x, self.groups, self.eps), self.weight, self.bias)
+        return multiply(x, mask)
+
+    def compile_statistics(self) -> None:
+        """Computes similarity and product by compiled functions from now on; needs a C++ compiler.
+
+        Eager code passes over a channels_last tensor once for each operation, compiled code a few times in all. Only
+        this module changes; its copies and pickles keep the choice, its state dict does not.
+        """
+        self._compiled = True
 
     def extra_repr(self) -> str:
-        """Channels and groups, for ``print(network)``."""
+        """Channels and groups, shown by ``print(network)``."""
         return f"channels={self.channels}, groups={self.groups}"
+
+
+@cache
+def _compiled_functions() -> tuple[
+    Callable[[Tensor, int, float], Tensor], Callable[[Tensor, Tensor], Tensor]
+]:
+    # Shared by all modules, because torch compiles once for each shape and not for each module.
+    return torch.compile(group_similarity, dynamic=False), torch.compile(masked, dynamic=False)
 
 
 def _check_divides(channels: int, groups: int) -> None:
@@ -160,5 +199,5 @@ def _check_divides(channels: int, groups: int) -> None:
 
 
 def nearest_divisor(channels: int, groups: int) -> int:
-    """The largest number of groups, at most ``groups``, that divides ``channels``."""
+    """Largest divisor of ``channels`` that is at most ``groups``."""
     return next(g for g in range(min(groups, channels), 0, -1) if channels % g == 0)

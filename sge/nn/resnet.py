@@ -1,7 +1,8 @@
-"""ResNets with attention on torchvision's ResNet (v1.5); SGE's state-dict keys are those of the paper's checkpoints.
+"""ResNets with attention, built on torchvision's ResNet (v1.5).
 
-SGE, like SE, CBAM and GC, stands after the last batch norm of each residual block, before the identity is added
-(paper, sec. 4). BAM stands between stages, SK in place of the 3x3 convolution.
+SGE, SE, CBAM and GC follow the last batch norm of each residual block, before the identity is added (SGE paper, sec. 4).
+BAM is placed between stages; SK replaces the 3x3 convolution. The state-dict keys of SGE-ResNets are those of the paper's
+checkpoints.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from sge.nn.attention import (
     ConvolutionalBlockAttention,
     GlobalContext,
     SelectiveKernel,
-    SqueezeExcitation,
+    squeeze_excitation,
 )
 from sge.nn.module import SpatialGroupEnhance
 
 ATTENTIONS = ("none", "se", "cbam", "bam", "sk", "gc", "sge")
 DEPTHS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
-"""Layers to blocks a stage."""
+"""Number of layers to the number of blocks in each stage."""
 _IN_BLOCKS: dict[str, Callable[[int], nn.Module]] = {
     "sge": SpatialGroupEnhance,
-    "se": SqueezeExcitation,
+    "se": squeeze_excitation,
     "cbam": ConvolutionalBlockAttention,
     "gc": GlobalContext,
 }
 
 
 class SGEBasicBlock(BasicBlock):  # type: ignore[misc]
-    """torchvision's two-convolution block with attention after ``bn2``."""
+    """torchvision's BasicBlock (two convolutions) with attention after ``bn2``."""
 
     attention: ClassVar[str] = "sge"
-    """Which kind, and the name of its module."""
+    """Kind of attention, which is also the name of its module."""
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
         setattr(self, self.attention, _IN_BLOCKS[self.attention](planes * self.expansion))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H', W'), as in torchvision."""
+        """Output of the residual block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = getattr(self, self.attention)(self.bn2(self.conv2(out)))
@@ -54,17 +55,17 @@ class SGEBasicBlock(BasicBlock):  # type: ignore[misc]
 
 
 class SGEBottleneck(Bottleneck):  # type: ignore[misc]
-    """torchvision's three-convolution block with attention after ``bn3``."""
+    """torchvision's Bottleneck (three convolutions) with attention after ``bn3``."""
 
     attention: ClassVar[str] = "sge"
-    """Which kind, and the name of its module."""
+    """Kind of attention, which is also the name of its module."""
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
         setattr(self, self.attention, _IN_BLOCKS[self.attention](planes * self.expansion))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H', W'), as in torchvision."""
+        """Output of the residual block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
         identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
@@ -74,37 +75,40 @@ class SGEBottleneck(Bottleneck):  # type: ignore[misc]
 
 
 class SEBasicBlock(SGEBasicBlock):
-    """With SE; classes of their own, by name, because networks are pickled by their classes' names."""
+    """BasicBlock with SE.
+
+    Each attention has classes of its own because a pickled network refers to its classes by name.
+    """
 
     attention = "se"
 
 
 class SEBottleneck(SGEBottleneck):
-    """With SE."""
+    """Bottleneck with SE."""
 
     attention = "se"
 
 
 class CBAMBasicBlock(SGEBasicBlock):
-    """With CBAM."""
+    """BasicBlock with CBAM."""
 
     attention = "cbam"
 
 
 class CBAMBottleneck(SGEBottleneck):
-    """With CBAM."""
+    """Bottleneck with CBAM."""
 
     attention = "cbam"
 
 
 class GCBasicBlock(SGEBasicBlock):
-    """With GC."""
+    """BasicBlock with GC."""
 
     attention = "gc"
 
 
 class GCBottleneck(SGEBottleneck):
-    """With GC."""
+    """Bottleneck with GC."""
 
     attention = "gc"
 
@@ -115,7 +119,7 @@ _BLOCKS: dict[str, tuple[type[BasicBlock], type[Bottleneck]]] = {
     "cbam": (CBAMBasicBlock, CBAMBottleneck),
     "gc": (GCBasicBlock, GCBottleneck),
 }
-"""Attention inside blocks to the shallow and the deep networks' block."""
+"""Kind of attention inside blocks to the block of ResNet-18 and 34 and that of the deeper networks."""
 
 
 class BAMResNet(ResNet):  # type: ignore[misc]
@@ -136,17 +140,17 @@ class BAMResNet(ResNet):  # type: ignore[misc]
 
 
 def resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: int = 64) -> ResNet:
-    """A ResNet with one kind of attention; random weights.
+    """Builds a ResNet with one kind of attention and random weights.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         attention: One of ``ATTENTIONS``.
-        num_classes: Length of its answers.
-        groups: SGE's; the others have none.
+        num_classes: Number of logits.
+        groups: Number of groups of each SGE module; ignored for other kinds of attention.
 
     Raises:
-        UnsupportedNetworkError: an unknown depth or attention, or SK in a network without 3x3 bottlenecks.
-        GroupsError: ``groups`` does not divide the channels.
+        UnsupportedNetworkError: The depth or the attention is unknown, or SK is asked for at depth 18 or 34.
+        GroupsError: ``groups`` does not divide the channels of a block.
     """
     if depth not in DEPTHS:
         raise UnsupportedNetworkError(f"No ResNet-{depth}; depths are {', '.join(map(str, DEPTHS))}.")
@@ -155,14 +159,14 @@ def resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: 
     deep = depth >= 50
     if attention == "sk" and not deep:
         raise UnsupportedNetworkError(
-            f"SK stands in bottleneck blocks, and ResNet-{depth} has none. Choose depth 50, 101 or 152."
+            f"SK needs bottleneck blocks, which ResNet-{depth} does not have. Choose depth 50, 101 or 152."
         )
     block: type[BasicBlock | Bottleneck] = _BLOCKS.get(attention, (BasicBlock, Bottleneck))[deep]
     network = (BAMResNet if attention == "bam" else ResNet)(block, DEPTHS[depth], num_classes=num_classes)
     if attention == "sk":
         _select_kernels(network)
     if groups != 64:
-        _regrouped(network, groups)
+        _set_groups(network, groups)
     return network
 
 
@@ -170,16 +174,16 @@ def _select_kernels(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, Bottleneck):
             module.conv2 = SelectiveKernel(module.conv2.out_channels, module.stride)
-            module.bn2 = nn.Identity()  # both branches have their own
+            module.bn2 = nn.Identity()  # each branch of SK has a norm of its own
 
 
-def _regrouped(network: nn.Module, groups: int) -> None:
+def _set_groups(network: nn.Module, groups: int) -> None:
     for module in network.modules():
         if isinstance(found := getattr(module, "sge", None), SpatialGroupEnhance):
             module.sge = SpatialGroupEnhance(found.channels, groups)
 
 
-def _of(depth: int, attention: str) -> Callable[..., ResNet]:
+def _builder(depth: int, attention: str) -> Callable[..., ResNet]:
     def build(num_classes: int = 1000, groups: int = 64) -> ResNet:
         return resnet(depth, attention, num_classes, groups)
 
@@ -192,23 +196,23 @@ def _resnext(layers: list[int], width: int, cardinality: int) -> Callable[..., R
             SGEBottleneck, layers, num_classes=num_classes, groups=cardinality, width_per_group=width
         )
         if groups != 64:
-            _regrouped(network, groups)
+            _set_groups(network, groups)
         return network
 
     return build
 
 
 SGE_RESNETS: dict[str, Callable[..., ResNet]] = {
-    **{f"sge_resnet{depth}": _of(depth, "sge") for depth in DEPTHS},
+    **{f"sge_resnet{depth}": _builder(depth, "sge") for depth in DEPTHS},
     "sge_resnext50_32x4d": _resnext([3, 4, 6, 3], 4, 32),
     "sge_resnext101_32x8d": _resnext([3, 4, 23, 3], 8, 32),
 }
-"""Name to ``build(num_classes=1000, groups=64)``: random weights, for training or for loading a checkpoint."""
+"""Name to ``build(num_classes=1000, groups=64)``, which returns a network with random weights."""
 
 NEIGHBOURS: dict[str, Callable[..., ResNet]] = {
-    f"{'' if attention == 'none' else attention + '_'}resnet{depth}": _of(depth, attention)
+    f"{'' if attention == 'none' else attention + '_'}resnet{depth}": _builder(depth, attention)
     for attention in ATTENTIONS
     for depth in DEPTHS
     if attention != "sge" and not (attention == "sk" and depth < 50)
 }
-"""The networks that the paper compares with, by name; built likewise."""
+"""The networks that the paper compares with: name to a function as in ``SGE_RESNETS``."""

@@ -1,4 +1,4 @@
-"""Bottleneck Attention Module: Park, Woo, Lee, Kweon, BMVC 2018, https://arxiv.org/abs/1807.06514."""
+"""Bottleneck Attention Module: Park, Woo, Lee, Kweon, BMVC 2018, https://arxiv.org/abs/1807.06514. timm has none."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from sge.nn.attention.se import REDUCTION
 from sge.nn.hooks import CapturableModule
 
 DILATION = 4
+"""Dilation of the spatial branch's 3x3 convolutions (sec. 3)."""
 
 
 class BottleneckAttention(CapturableModule):
-    """Adds to the features themselves times a mask over channels and places (eq. 1-5); stands between stages.
+    """Residual attention ``x + x * mask`` with one mask over channels and positions (eq. 1-5); placed between stages.
 
-    Channel and spatial logits are added before one sigmoid. The map that is shown is the sigmoid of the spatial
-    logits alone: what the mask would be where the channel branch says nothing. Batch norms stand after the hidden
-    layers, where eq. 3 and 4 have one at the end of each branch; the table's parameters agree with either.
+    The mask is the sigmoid of the sum of channel logits and spatial logits. A capture records the sigmoid of the spatial
+    logits alone, which equals the mask where the channel logits are 0. The batch norms follow the hidden layers, while
+    eq. 3 and 4 have one at the end of each branch; both agree with the parameter counts of the table.
 
     Args:
-        channels: Channels of the input; at least ``reduction``.
-        reduction: How many times fewer the hidden ones are.
+        channels: Channels of the input, at least ``reduction``.
+        reduction: Factor by which the hidden layers have fewer channels.
     """
 
     groups = 1
@@ -43,11 +44,18 @@ class BottleneckAttention(CapturableModule):
         self.gate = MapGate()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same."""
+        """Features plus features times mask.
+
+        Args:
+            x: (N, C, H, W), any floating dtype.
+
+        Returns:
+            Same shape and dtype.
+        """
         channels = self.expand(torch.relu(self.norm(self.reduce(x.mean((2, 3), keepdim=True)))))
-        places = self.spatial(x)
-        self.gate(places)  # only shown: what multiplies is the sum of both branches
-        return x + x * torch.sigmoid(channels + places)
+        positions = self.spatial(x)
+        self.gate(positions)  # for captures only: the features are multiplied by the mask of both branches
+        return x + x * torch.sigmoid(channels + positions)
 
 
 def _layer(channels: int, out: int, kernel: int, dilation: int) -> list[nn.Module]:

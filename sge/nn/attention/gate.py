@@ -1,4 +1,4 @@
-"""One spatial map for all channels, as CBAM and BAM make it."""
+"""The single spatial map that CBAM and BAM compute for all channels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from sge.nn.hooks import CapturableModule
 
 
 class MapGate(CapturableModule):
-    """Turns a map of logits into a mask; a module of its own so that a forward hook reads both."""
+    """Computes a mask from a map of logits. It is a module so that a forward hook can read both."""
 
     def forward(self, logits: Tensor) -> Tensor:
-        """(N, 1, H, W) to the same, between 0 and 1."""
+        """Sigmoid of the logits.
+
+        Args:
+            logits: (N, 1, H, W), any floating dtype.
+
+        Returns:
+            Same shape and dtype, between 0 and 1.
+        """
         return torch.sigmoid(logits)

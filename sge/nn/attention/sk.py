@@ -1,8 +1,10 @@
 """Selective Kernel: Li, Wang, Hu, Yang, CVPR 2019, https://arxiv.org/abs/1903.06586.
 
-The paper's table counts a light variant in a plain ResNet, whose numbers (26.15 M and 45.68 M parameters, 4.185 G
-and 7.978 G multiplications) arise so: the block's 3x3 convolution stays as one branch, the other one is a 3x3
-convolution in 32 groups, dilated by 2; two layers without biases choose between them.
+The SGE paper's table counts a light variant in a plain ResNet (26.15 M parameters and 4.185 G multiplications at depth
+50, 45.68 M and 7.978 G at depth 101). This file reproduces those counts: the block's 3x3 convolution stays as one branch,
+the other branch is a 3x3 convolution in 32 groups with dilation 2, and two layers without biases choose between them.
+timm's SelectiveKernel is another variant: with 256 channels it has 603,168 parameters (two grouped branches over halves
+of the input) or 1,192,992, and this one has 621,600.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ from torch import Tensor, nn
 from sge.nn.attention.se import REDUCTION
 
 GROUPS = 32
+"""Groups of the dilated branch's convolution."""
 DILATION = 2
+"""Dilation of that convolution."""
 
 
 class SelectiveKernel(nn.Module):
-    """Stands for a 3x3 convolution, its norm and its ReLU: each channel chooses between two kernels (eq. 1-6).
+    """Replaces a 3x3 convolution, its norm and its ReLU; each channel weighs two kernels by a softmax (eq. 1-6).
 
     Args:
-        channels: Channels of input and output; a multiple of 32.
-        stride: Of both branches.
+        channels: Channels of input and output, a multiple of 32.
+        stride: Stride of both branches.
     """
 
     def __init__(self, channels: int, stride: int = 1) -> None:
@@ -42,7 +46,14 @@ class SelectiveKernel(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H', W'), not negative."""
+        """Weighted sum of the two branches.
+
+        Args:
+            x: (N, C, H, W), any floating dtype.
+
+        Returns:
+            (N, C, H', W') in the same dtype, not negative; H' and W' are H and W divided by the stride.
+        """
         near, far = self.near(x), self.far(x)
         pooled = (near + far).mean((2, 3), keepdim=True)
         logits = self.choose(torch.relu(self.norm(self.reduce(pooled))))

@@ -1,4 +1,4 @@
-"""Places for SGE at the output of any module that the user names, found by one forward pass."""
+"""Sites for SGE at the output of any module that the user names, found by one forward pass."""
 
 from __future__ import annotations
 
@@ -13,72 +13,69 @@ from torch import Tensor, nn
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn.blocks import sge_blocks
+from sge.nn.capture import Capture
 from sge.nn.insertion.sites import Site, divide
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGroupEnhance
 
 SIDE = 224
-"""Of the image that is sent through, in pixels, where the network does not state its own."""
+"""Side of the image of the forward pass in pixels, unless the network states its own input size."""
 _LINEAR_OUTPUTS = (nn.Conv2d, Conv2dSame, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, LayerNorm2d)
-"""Exactly these end in a product with ``weight`` plus ``bias``; subclasses may do more."""
+"""Layers whose output is linear in ``weight`` and ``bias``. Subclasses are left out, because they may do more."""
 
 
 def named_sites(network: nn.Module, names: Sequence[str]) -> dict[str, Site]:
-    """A place at the output of each named module; the network is left as it is.
+    """A site at the output of each named module; the network is not changed.
+
+    Args:
+        network: Any network with parameters.
+        names: Paths of modules in it.
 
     Raises:
-        UnsupportedNetworkError: the network cannot be run on an image, or a module's output is no feature map
-            (N, C, H, W), or comes more than once or never in a pass, or carries SGE already.
+        UnsupportedNetworkError: The network cannot be run on an image, or a module returns no feature map (N, C, H, W),
+            runs more than once or never in a pass, or has SGE already.
     """
     if not names:
         return {}
     carrying = sge_blocks(network)
     for name in names:
         if name in carrying or isinstance(getattr(network.get_submodule(name), "sge", None), nn.Module):
-            raise UnsupportedNetworkError(f"{name} carries SGE already. Name blocks without it.")
-    outputs = _outputs(network, names)
-    return {name: _site(name, network.get_submodule(name), outputs[name]) for name in names}
+            raise UnsupportedNetworkError(f"{name} has SGE already. Name blocks without it.")
+    seen = _run(network, names)
+    for name in names:
+        if (calls := seen.calls[name]) != 1:
+            raise UnsupportedNetworkError(
+                f"{name} runs {calls} times in a pass; SGE needs a module that runs once. Name another."
+            )
+    return {name: _site(name, network.get_submodule(name), seen.outputs[name]) for name in names}
 
 
-def _outputs(network: nn.Module, names: Sequence[str]) -> dict[str, list[Any]]:
-    seen: dict[str, list[Any]] = {name: [] for name in names}
-    hooks = [network.get_submodule(name).register_forward_hook(partial(_note, seen[name])) for name in names]
+def _run(network: nn.Module, names: Sequence[str]) -> Capture:
     like = next(network.parameters())
     shape = (getattr(network, "default_cfg", None) or {}).get("input_size", (3, SIDE, SIDE))
     try:
-        with eval_mode(network), torch.inference_mode():
+        with eval_mode(network), torch.inference_mode(), Capture(network, (), outputs=names) as seen:
             network(torch.zeros(1, *shape, device=like.device, dtype=like.dtype))
-    except Exception as error:  # Whatever a foreign forward raises, it means the same here.
+    except Exception as error:  # A foreign forward may raise anything, and it means the same here.
         raise UnsupportedNetworkError(
-            f"{type(network).__name__} cannot be run on an image of {shape} ({error}), which must be done once "
-            "to see what the named modules put out."
+            f"{type(network).__name__} cannot be run on an image of {shape} ({error}). One such run is needed to find the "
+            "shapes of the outputs of the named modules."
         ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
     return seen
 
 
-def _note(into: list[Any], _module: nn.Module, _inputs: Any, output: Any) -> None:
-    into.append(tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__)
-
-
-def _site(name: str, module: nn.Module, outputs: list[Any]) -> Site:
-    if len(outputs) != 1:
+def _site(name: str, module: nn.Module, output: Any) -> Site:
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    channels_last = isinstance(module, nn.Linear | nn.LayerNorm) and not isinstance(module, LayerNorm2d)
+    if isinstance(shape, str) or len(shape) != 4 or channels_last:
         raise UnsupportedNetworkError(
-            f"{name} runs {len(outputs)} times in a pass; SGE needs a module that runs once. Name another."
+            f"{name} returns {shape}; SGE needs a feature map (N, C, H, W). Name another module."
         )
-    shape = outputs[0]
-    last = isinstance(module, nn.Linear | nn.LayerNorm) and not isinstance(module, LayerNorm2d)
-    if not isinstance(shape, tuple) or len(shape) != 4 or last:
+    iterates = isinstance(module, nn.ModuleDict | nn.ModuleList | nn.Sequential)
+    if iterates and type(module).forward is not nn.Sequential.forward:
         raise UnsupportedNetworkError(
-            f"{name} puts out {shape}; SGE needs a feature map (N, C, H, W). Name another module."
-        )
-    walks = isinstance(module, nn.ModuleDict | nn.ModuleList | nn.Sequential)
-    if walks and type(module).forward is not nn.Sequential.forward:
-        raise UnsupportedNetworkError(
-            f"{name} ({type(module).__name__}) goes through its parts in its own way, where SGE would be taken for "
-            "one of them. Name the module after it, or one in it."
+            f"{name} ({type(module).__name__}) iterates over its children with a forward of its own, which would call SGE "
+            "as one of them. Name the module after it, or one of its children."
         )
     linear = type(module) in _LINEAR_OUTPUTS and isinstance(module.weight, nn.Parameter)
     return Site(shape[1], partial(_put_after, module, linear), gained=not linear)
@@ -87,7 +84,7 @@ def _site(name: str, module: nn.Module, outputs: list[Any]) -> Site:
 def _put_after(module: nn.Module, divided: bool, sge: SpatialGroupEnhance) -> None:
     if divided:
         divide(module.weight, module.bias)  # type: ignore[arg-type]
-    # Inside the module, not around it: its own keys, and the type that others look for, stay.
+    # SGE becomes a child of the module: the module keeps its class and its keys, which a wrapper would change.
     module.add_module("sge", sge)
     if type(module).forward is not nn.Sequential.forward:
         module.register_forward_hook(_enhance_output)

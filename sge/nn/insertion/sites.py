@@ -1,6 +1,6 @@
-"""Where SGE goes in the blocks of known families, and which layer beside it takes the compensation.
+"""Finds where SGE goes in the blocks of known families, and which neighbouring layer compensates an inactive gate.
 
-A inactive gate multiplies by sigmoid(1) everywhere; the layer beside it is divided by the same number.
+An inactive gate multiplies by sigmoid(1) at every position; the neighbouring layer is divided by the same number.
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ FAMILIES = (
     "ResNet, ResNeXt, Wide-ResNet and RegNet of torchvision and timm, and timm's EfficientNet, "
     "EfficientNet-Lite, MobileNetV2 to V4 and ConvNeXt"
 )
+"""The families whose blocks are known, as messages name them."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place for one SGE module."""
+    """Position in a network where one SGE module can be inserted."""
 
     channels: int
+    """Channels of the features there."""
     put: Callable[[SpatialGroupEnhance], None]
-    """Puts a module there and, unless ``gained``, divides the layer beside it."""
+    """Inserts a module and, unless ``gained``, divides the neighbouring layer."""
     gained: bool = False
-    """No layer can take the compensation: the module must carry it."""
+    """Whether no neighbouring layer can compensate the gate, so that the module itself needs a gain."""
 
 
 class GainedSGE(SpatialGroupEnhance):
-    """SGE with the fixed gain 1 / sigmoid(1), for places where no layer can take the compensation."""
+    """SGE with the constant gain 1 / sigmoid(1), for sites where no neighbouring layer can compensate the gate."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in and out; inactive, it is the identity."""
+        """Features times masks and gain, (N, C, H, W); with inactive gates this is the identity."""
         return super().forward(x).div_(INACTIVE_MASK)
 
 
 class SqueezeThenSpatial(nn.Module):
-    """A block's squeeze-and-excitation, kept, with SGE after it."""
+    """A block's own squeeze-and-excitation, followed by SGE."""
 
     def __init__(self, se: nn.Module, sge: SpatialGroupEnhance) -> None:
         super().__init__()
@@ -56,12 +58,12 @@ class SqueezeThenSpatial(nn.Module):
         self.sge = sge
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in and out."""
+        """Features after both modules, (N, C, H, W)."""
         return self.sge(self.se(x))  # type: ignore[no-any-return]
 
 
 class SpatialThenDrop(nn.Module):
-    """SGE at the end of a residual branch, before the branch is dropped in training."""
+    """SGE at the end of a residual branch, followed by the branch's drop path."""
 
     def __init__(self, sge: SpatialGroupEnhance, drop_path: nn.Module) -> None:
         super().__init__()
@@ -69,29 +71,29 @@ class SpatialThenDrop(nn.Module):
         self.drop_path = drop_path
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in and out."""
+        """Features after both modules, (N, C, H, W)."""
         return self.drop_path(self.sge(x))  # type: ignore[no-any-return]
 
 
-def carries_sge(module: nn.Module) -> bool:
-    """Whether an SGE module is the module or is anywhere in it."""
+def has_sge(module: nn.Module) -> bool:
+    """Whether the module is an SGE module or contains one."""
     return any(isinstance(inner, SpatialGroupEnhance) for inner in module.modules())
 
 
 def divide(*tensors: Tensor | None) -> None:
-    """Compensates a inactive gate in what comes before or after it, in place."""
+    """Divides tensors in place by the mask of an inactive gate; None is skipped."""
     for tensor in tensors:
         if tensor is not None:
             tensor.div_(INACTIVE_MASK)
 
 
 def site_in(block: nn.Module) -> Callable[[], Site] | None:
-    """How to find the place in a block of a known family without SGE; nothing in any other module."""
+    """Function that finds the site in ``block``; None unless the block is of a known family and has no SGE."""
     for kinds, find in _EXPANDED:
-        if isinstance(block, kinds) and not carries_sge(block):
+        if isinstance(block, kinds) and not has_sge(block):
             return lambda: find(block)
     find_exactly = _EXACT.get(type(block))
-    if find_exactly is None or carries_sge(block):
+    if find_exactly is None or has_sge(block):
         return None
     return lambda: find_exactly(block)
 
@@ -102,7 +104,8 @@ def _torchvision_residual(block: Any) -> Site:
     def put(sge: SpatialGroupEnhance) -> None:
         divide(norm.weight, norm.bias)
         block.sge = sge
-        # The block keeps its identity (hooks, references) and its keys; only its forward is now the SGE one.
+        # torchvision's forward never calls a child named sge. A change of class replaces the forward alone: a new block
+        # in place of this one would lose its hooks and break the references that others hold to it.
         block.__class__ = SGEBottleneck if isinstance(block, tv_resnet.Bottleneck) else SGEBasicBlock
 
     return Site(norm.num_features, put)
@@ -118,7 +121,7 @@ def _timm_residual(block: Any) -> Site:
         else:
             block.se = SqueezeThenSpatial(block.se, sge)
 
-    # Between the norm and SGE, an SE would see the divided features and squeeze others.
+    # Dividing the norm would also change the features that an SE after it pools, so the module takes the gain.
     return Site(norm.num_features, put, gained=block.se is not None)
 
 
@@ -133,10 +136,10 @@ def _last_norm(block: Any, name: str) -> nn.BatchNorm2d:
 
 
 def _before(block: Any, projection: Any) -> Site:
-    """In the place of SE, or after it, before a convolution."""
+    """Site in the position of SE or after it, before the convolution ``projection``."""
 
     def put(sge: SpatialGroupEnhance) -> None:
-        # Of several convolutions side by side (MixNet), or of experts (CondConv), all.
+        # There may be several weights: parallel convolutions (MixNet) or experts (CondConv).
         divide(*(tensor for name, tensor in projection.named_parameters() if name.endswith("weight")))
         block.se = sge if isinstance(block.se, nn.Identity) else SqueezeThenSpatial(block.se, sge)
 
@@ -156,18 +159,18 @@ def _torchvision_regnet(transform: Any) -> Site:
 
 
 def _convnext(block: Any) -> Site:
-    """At the end of the residual branch, as in a ResNet; the layer scale takes the compensation."""
-    scaled = block.mlp.fc2
+    """Site at the end of the residual branch, as in a ResNet; the layer scale, if there is one, is divided."""
+    last = block.mlp.fc2
 
     def put(sge: SpatialGroupEnhance) -> None:
         if block.gamma is None:
-            divide(scaled.weight, scaled.bias)
+            divide(last.weight, last.bias)
         else:
             divide(block.gamma)
         drops = not isinstance(block.drop_path, nn.Identity)
         block.drop_path = SpatialThenDrop(sge, block.drop_path) if drops else sge
 
-    return Site(int(scaled.weight.shape[0]), put)
+    return Site(int(last.weight.shape[0]), put)
 
 
 _EXACT: dict[type[nn.Module], Callable[[Any], Site]] = {
@@ -179,8 +182,9 @@ _EXACT: dict[type[nn.Module], Callable[[Any], Site]] = {
     timm_regnet.Bottleneck: lambda block: _before(block, block.conv3.conv),
     ConvNeXtBlock: _convnext,
 }
-"""Subclasses of these have a forward of their own."""
+"""Blocks that are matched by their exact class, because subclasses have a forward of their own."""
 _EXPANDED: tuple[tuple[Any, Callable[[Any], Site]], ...] = (
     ((InvertedResidual, EdgeResidual), lambda block: _before(block, block.conv_pwl)),
     (UniversalInvertedResidual, lambda block: _before(block, block.pw_proj.conv)),
 )
+"""Blocks that are matched together with their subclasses."""

@@ -1,4 +1,8 @@
-"""Clusters of equal size, from correlations."""
+"""k-means with clusters of equal size, on a matrix of correlations.
+
+k-means-constrained is not used: it needs the points and not their correlations, and the shipped channel permutations
+depend on the random numbers that this file draws.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 ROUNDS = 50
-"""Most rounds of one run of k-means; runs nearly always settle in fewer."""
+"""Maximum number of rounds of one run; nearly all runs converge earlier."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -16,21 +20,21 @@ Ints = NDArray[np.int64]
 def balanced_clusters(
     correlation: Floats, clusters: int, seed: int = 0, restarts: int = 4
 ) -> tuple[Ints, float]:
-    """k-means with equal sizes, where each point is a channel's centred, scaled response over all places.
+    """k-means with clusters of equal size, where each point is a channel's standardized response over all positions.
 
-    Inner products of the points are their correlations, so that the points themselves are never needed. Each
-    round gives every point a place in a cluster by solving the assignment problem. Of several restarts the
-    best is kept; equal input and seed give an equal answer.
+    The inner products of the points are their correlations, so the points themselves are not needed. Each round assigns
+    the points to the clusters by solving the linear assignment problem. The best of several runs is kept. Equal input
+    and seed give an equal result.
 
     Args:
         correlation: (C, C), symmetric.
         clusters: Number of clusters; divides C.
-        seed: Of the starting centres.
+        seed: Seed of the starting centers.
         restarts: Number of runs.
 
     Returns:
-        (C,) cluster of each point, numbered by the smallest point in each, and the mean correlation within
-        clusters (a point with itself included), which was maximised.
+        (C,) cluster of each point, int64, where clusters are numbered in the order of their smallest point; and the mean
+        correlation within clusters (each point with itself included), which the runs maximize.
     """
     rng = np.random.default_rng(seed)
     runs = [_run(correlation, clusters, rng) for _ in range(restarts)]
@@ -40,7 +44,13 @@ def balanced_clusters(
 
 
 def cohesion(correlation: Floats, labels: Ints, clusters: int) -> float:
-    """Mean correlation within clusters of equal size."""
+    """Mean correlation within clusters of equal size.
+
+    Args:
+        correlation: (C, C), symmetric.
+        labels: (C,), cluster of each point.
+        clusters: Number of clusters.
+    """
     member = np.eye(clusters)[labels]
     size = len(labels) / clusters
     return float((member * (correlation @ member)).sum() / (len(labels) * size))
@@ -48,33 +58,33 @@ def cohesion(correlation: Floats, labels: Ints, clusters: int) -> float:
 
 def _run(correlation: Floats, clusters: int, rng: np.random.Generator) -> Ints:
     size = len(correlation) // clusters
-    # A single point is the centre of each cluster at first.
-    centres = np.eye(len(correlation))[:, _spread(correlation, clusters, rng)]
+    # Each center starts at a single point.
+    centers = np.eye(len(correlation))[:, _starting_points(correlation, clusters, rng)]
     labels = np.full(len(correlation), -1, np.int64)
     for _ in range(ROUNDS):
-        # Squared distance to a centre, without the point's own norm, which is the same for all centres.
-        products = correlation @ centres
-        cost = (centres * products).sum(0) - 2 * products
-        _, places = linear_sum_assignment(np.repeat(cost, size, axis=1))
-        moved = np.asarray(places, np.int64) // size
+        # Squared distance to a center, without the point's own norm, which is the same for all centers.
+        products = correlation @ centers
+        cost = (centers * products).sum(0) - 2 * products
+        _, slots = linear_sum_assignment(np.repeat(cost, size, axis=1))
+        moved = np.asarray(slots, np.int64) // size
         if np.array_equal(moved, labels):
             break
         labels = moved
-        centres = np.eye(clusters)[labels] / size
+        centers = np.eye(clusters)[labels] / size
     return labels
 
 
-def _spread(correlation: Floats, clusters: int, rng: np.random.Generator) -> list[int]:
-    """Starting points by k-means++: each is drawn with a chance that grows with its distance to the others."""
+def _starting_points(correlation: Floats, clusters: int, rng: np.random.Generator) -> list[int]:
+    """Starting points by k-means++: each is drawn with a probability proportional to its distance to the others."""
     norms = np.diag(correlation)
     chosen = [int(rng.integers(len(correlation)))]
     distance = norms + norms[chosen[0]] - 2 * correlation[chosen[0]]
     while len(chosen) < clusters:
-        chance = distance.clip(0)
-        chance[chosen] = 0
-        if chance.sum() <= 0:  # Only copies of the chosen points are left.
-            chance[np.setdiff1d(np.arange(len(chance)), chosen)] = 1
-        point = int(rng.choice(len(correlation), p=chance / chance.sum()))
+        probability = distance.clip(0)
+        probability[chosen] = 0
+        if probability.sum() <= 0:  # All other points coincide with chosen ones.
+            probability[np.setdiff1d(np.arange(len(probability)), chosen)] = 1
+        point = int(rng.choice(len(correlation), p=probability / probability.sum()))
         chosen.append(point)
         distance = np.minimum(distance, norms + norms[point] - 2 * correlation[point])
     return chosen

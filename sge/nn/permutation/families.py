@@ -1,7 +1,7 @@
-"""Which layers of a network touch the channels that an SGE module groups.
+"""Finds the layers that share the channels of each SGE module, in networks of known families.
 
-A *stream* is a set of channels that must keep one order in every layer it passes: the expansion of one
-inverted residual, or the residual stream of a whole stage (``residual.py``).
+Either one block has the channels for itself, such as the expanded channels of an inverted residual, or a whole stage
+shares them, such as the channels of a ResNet that are added from block to block (``residual.py``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torchvision.models.regnet import BottleneckTransform
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn.blocks import sge_blocks
-from sge.nn.insertion.sites import carries_sge
-from sge.nn.permutation.builder import Stream, StreamBuilder
-from sge.nn.permutation.residual import RESIDUAL, residual_streams
+from sge.nn.insertion.sites import has_sge
+from sge.nn.permutation.builder import SharedChannels, SharedChannelsBuilder
+from sge.nn.permutation.residual import RESIDUAL, residual_channels
 
 _RESIDUAL_BLOCKS = (
     tv_resnet.BasicBlock,
@@ -32,51 +32,55 @@ _RESIDUAL_BLOCKS = (
 )
 
 
-def streams(network: nn.Module, only: Iterable[str] | None = None) -> list[Stream]:
-    """The streams of the blocks that carry SGE, in the order of the network.
+def shared_channels(network: nn.Module, only: Iterable[str] | None = None) -> list[SharedChannels]:
+    """Channels that SGE modules group, each with every tensor that indexes them, in the order of the network.
 
     Args:
         network: A network with SGE.
-        only: Names of the blocks that matter; all by default.
+        only: Names of the blocks to consider; all by default.
 
     Raises:
-        UnsupportedNetworkError: no SGE module is there, or the channels of one cannot be put in another order
-            without changing the outputs; the message says which layer stands against it.
+        UnsupportedNetworkError: The network has no SGE module, or the channels of one cannot be permuted without changing
+            the outputs; the message names the layer that prevents it.
     """
-    carrying = sge_blocks(network)
-    if not carrying:
+    blocks = sge_blocks(network)
+    if not blocks:
         raise UnsupportedNetworkError(
-            f"{type(network).__name__} has no SGE module whose channels could be sorted. "
+            f"{type(network).__name__} has no SGE module whose channels could be permuted. "
             "Give it some with sge.insert_sge."
         )
-    wanted = set(carrying if only is None else only)
-    found = [stream for stream in residual_streams(network) if wanted.intersection(stream.blocks)]
-    done = {name for stream in found for name in stream.blocks}
-    found += [_expansion(network, name) for name in carrying if name in wanted - done]
-    rank = {name: number for number, name in enumerate(carrying)}
-    return [stream.finished() for stream in sorted(found, key=lambda stream: rank[stream.blocks[0]])]
+    names = set(blocks if only is None else only)
+    found = [builder for builder in residual_channels(network) if names.intersection(builder.blocks)]
+    in_stages = {name for builder in found for name in builder.blocks}
+    found += [_channels_inside(network, name) for name in blocks if name in names - in_stages]
+    position = {name: number for number, name in enumerate(blocks)}
+    return [builder.build() for builder in sorted(found, key=lambda builder: position[builder.blocks[0]])]
 
 
-def _expansion(network: nn.Module, name: str) -> StreamBuilder:
+def _channels_inside(network: nn.Module, name: str) -> SharedChannelsBuilder:
     block: Any = _module(network, name)
-    stream = StreamBuilder(name, sge_blocks(network)[name].channels or 0).carries(name)
+    channels = SharedChannelsBuilder(name, sge_blocks(network)[name].channels or 0).add_block(name)
     if isinstance(block, BottleneckTransform) and hasattr(block, "sge"):
-        stream.writes(block.b[0]).keeps(block.b[1])
-        return stream.squeezes(getattr(block, "se", None)).reads(block.c[0])
-    if not hasattr(block, "se") or not carries_sge(block.se):
+        channels.add_producer(block.b[0]).add_per_channel(block.b[1])
+        return channels.add_channel_attention(getattr(block, "se", None)).add_consumer(block.c[0])
+    if not hasattr(block, "se") or not has_sge(block.se):
         raise _refusal(name, block)
     if isinstance(block, InvertedResidual):
-        stream.writes(block.conv_pw).keeps(block.bn1).keeps(block.conv_dw).keeps(block.bn2)
-        return stream.keeps(block.aa).squeezes(block.se).reads(block.conv_pwl)
+        channels.add_producer(block.conv_pw).add_per_channel(block.bn1).add_per_channel(
+            block.conv_dw
+        ).add_per_channel(block.bn2)
+        return channels.add_per_channel(block.aa).add_channel_attention(block.se).add_consumer(block.conv_pwl)
     if isinstance(block, EdgeResidual):
-        stream.writes(block.conv_exp).keeps(block.bn1).keeps(block.aa)
-        return stream.squeezes(block.se).reads(block.conv_pwl)
+        channels.add_producer(block.conv_exp).add_per_channel(block.bn1).add_per_channel(block.aa)
+        return channels.add_channel_attention(block.se).add_consumer(block.conv_pwl)
     if isinstance(block, UniversalInvertedResidual):
-        stream.writes(block.pw_exp.conv).keeps(block.pw_exp.bn).keeps(block.dw_mid)
-        return stream.squeezes(block.se).reads(block.pw_proj.conv)
+        channels.add_producer(block.pw_exp.conv).add_per_channel(block.pw_exp.bn).add_per_channel(
+            block.dw_mid
+        )
+        return channels.add_channel_attention(block.se).add_consumer(block.pw_proj.conv)
     if isinstance(block, timm_regnet.Bottleneck):
-        stream.writes(block.conv2.conv).keeps(block.conv2.bn)
-        return stream.squeezes(block.se).reads(block.conv3.conv)
+        channels.add_producer(block.conv2.conv).add_per_channel(block.conv2.bn)
+        return channels.add_channel_attention(block.se).add_consumer(block.conv3.conv)
     raise _refusal(name, block)
 
 
@@ -90,6 +94,6 @@ def _module(network: nn.Module, name: str) -> nn.Module:
 def _refusal(name: str, block: nn.Module) -> UnsupportedNetworkError:
     where = f"; {RESIDUAL} must be the network itself" if isinstance(block, _RESIDUAL_BLOCKS) else ""
     return UnsupportedNetworkError(
-        f"The channels of {name} ({type(block).__name__}) cannot be sorted: it is not known which other layers "
-        f"use them{where}. Sort the networks whose blocks insert_sge knows, without where=[...]."
+        f"The channels of {name} ({type(block).__name__}) cannot be permuted: it is not known which other layers "
+        f"use them{where}. Regroup networks whose blocks insert_sge knows, without where=[...]."
     )

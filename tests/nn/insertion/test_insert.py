@@ -198,14 +198,14 @@ def test_any_network_by_naming_modules(build, where):
 @pytest.mark.parametrize(
     ("build", "where", "message"),
     [
-        (lambda: models.vgg11_bn(), ["classifier.0"], "puts out"),
-        (lambda: models.densenet121(), ["features.denseblock2"], "goes through its parts"),
+        (lambda: models.vgg11_bn(), ["classifier.0"], "returns"),
+        (lambda: models.densenet121(), ["features.denseblock2"], "iterates over its children"),
         (lambda: models.vgg11_bn(), [""], "No block"),
-        (lambda: timm.create_model("convnext_atto", conv_mlp=False), ["stages.0.blocks.0.norm"], "puts out"),
+        (lambda: timm.create_model("convnext_atto", conv_mlp=False), ["stages.0.blocks.0.norm"], "returns"),
         (lambda: models.resnet50(), ["layer1.0.relu"], "runs 3 times"),
         (lambda: nn.Sequential(nn.Conv2d(4, 8, 3)), ["0"], "cannot be run on an image"),
-        (lambda: insert_sge(models.vgg11_bn(), where=["features.4"]), ["features.4"], "carries SGE already"),
-        (lambda: insert_sge(models.resnet18()), ["layer1.0"], "carries SGE already"),
+        (lambda: insert_sge(models.vgg11_bn(), where=["features.4"]), ["features.4"], "has SGE already"),
+        (lambda: insert_sge(models.resnet18()), ["layer1.0"], "has SGE already"),
     ],
 )
 def test_a_module_that_cannot_carry_sge_is_refused(build, where, message):

@@ -1,4 +1,4 @@
-"""Regrouping finds channels that respond alike, streams its images and leaves the outputs."""
+"""Regrouping finds channels that respond alike, keeps no image and leaves the outputs as they were."""
 
 from __future__ import annotations
 
@@ -25,47 +25,11 @@ from sge.nn import (
     regroup,
 )
 from sge.nn.blocks import sge_blocks
-from sge.nn.permutation.balanced_kmeans import balanced_clusters, cohesion
 from tests.conftest import ROOT, fill
 
 
-def planted(groups: int = 8, size: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Correlations of noisy copies of ``groups`` patterns, shuffled, and the truth."""
-    rng = np.random.default_rng(seed)
-    truth = rng.permutation(np.repeat(np.arange(groups), size))
-    responses = rng.standard_normal((groups, 400))[truth] + 0.7 * rng.standard_normal((groups * size, 400))
-    return np.corrcoef(responses), truth
-
-
-def together(labels: np.ndarray) -> np.ndarray:
-    return labels[:, None] == labels[None]
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_clusters_find_planted_groups(seed):
-    correlation, truth = planted(seed=seed)
-    labels, score = balanced_clusters(correlation, 8, seed)
-    assert np.array_equal(together(labels), together(truth))
-    assert score == pytest.approx(cohesion(correlation, truth, 8))
-
-
-def test_clusters_have_equal_sizes_also_of_nothing():
-    rng = np.random.default_rng(0)
-    for correlation in (np.zeros((24, 24)), np.ones((24, 24)), np.corrcoef(rng.standard_normal((24, 30)))):
-        labels, _ = balanced_clusters(correlation, 8, 0)
-        assert np.bincount(labels, minlength=8).tolist() == [3] * 8
-
-
-def test_clusters_are_deterministic_and_numbered_by_first_member():
-    correlation = np.corrcoef(np.random.default_rng(0).standard_normal((64, 50)))
-    first, second = (balanced_clusters(correlation, 16, 3)[0] for _ in range(2))
-    assert np.array_equal(first, second)
-    assert np.unique(first, return_index=True)[1].tolist() == sorted(np.unique(first, return_index=True)[1])
-    assert not np.array_equal(first, balanced_clusters(correlation, 16, 4)[0])
-
-
 def planted_network(truth: np.ndarray) -> nn.Module:
-    """An inverted residual whose expanded channels are shuffled copies of a few patterns, at many scales."""
+    """A network whose block blocks.1.0 has expanded channels that are shuffled, scaled copies of eight patterns."""
     network = insert_sge(fill(timm.create_model("tf_efficientnet_lite0")), where=["blocks.1.0"], groups=8)
     block = network.get_submodule("blocks.1.0")
     generator = torch.Generator().manual_seed(0)
@@ -93,7 +57,7 @@ def test_regrouping_finds_planted_groups_in_a_network():
     )
 
 
-def test_a_stage_of_a_resnet_gets_one_order_and_outputs_stay():
+def test_a_stage_of_a_resnet_gets_one_permutation_and_outputs_stay():
     network = insert_sge(fill(models.resnet18()))
     images = [torch.randn(3, 64, 64 + 32 * i, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     permutations = channel_permutations(network, images)
@@ -108,7 +72,7 @@ def test_a_stage_of_a_resnet_gets_one_order_and_outputs_stay():
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050"])
-def test_equal_seeds_give_equal_orders_and_the_network_is_left(name):
+def test_equal_seeds_give_equal_permutations_and_the_network_is_unchanged(name):
     network = insert_sge(fill(timm.create_model(name))).train()
     state = copy.deepcopy(network.state_dict())
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
@@ -122,7 +86,7 @@ def test_equal_seeds_give_equal_orders_and_the_network_is_left(name):
 
 
 class Passing:
-    """Images made one at a time, which notices how many of them are still held."""
+    """Images made one at a time; counts how many of them are still referenced."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -136,10 +100,12 @@ class Passing:
         for number in range(self.count):
             gc.collect()
             self.most_alive = max(self.most_alive, sum(ref() is not None for ref in made))
-            one = torch.randn(3, 32, 32 + 32 * (number % 2), generator=torch.Generator().manual_seed(number))
-            made.append(weakref.ref(one))
-            yield one
-            del one
+            image = torch.randn(
+                3, 32, 32 + 32 * (number % 2), generator=torch.Generator().manual_seed(number)
+            )
+            made.append(weakref.ref(image))
+            yield image
+            del image
 
 
 def test_images_are_streamed_and_counted():
@@ -166,24 +132,27 @@ def test_images_are_streamed_and_counted():
 )
 def test_what_is_no_image_is_refused(images):
     network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
-    with pytest.raises(ShapeError, match="icture"):
+    with pytest.raises(ShapeError, match="mage"):
         regroup(network, images)
     assert not any(module._forward_pre_hooks for module in network.modules())
 
 
-def test_channels_that_never_respond_are_borne():
+def test_channels_that_never_respond_are_accepted():
     network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
     permutations = channel_permutations(network, [torch.zeros(3, 32, 32)])
-    assert all(torch.equal(order.sort().values, torch.arange(len(order))) for order in permutations.values())
+    assert all(
+        torch.equal(permutation.sort().values, torch.arange(len(permutation)))
+        for permutation in permutations.values()
+    )
 
 
-def test_awake_gates_are_refused():
+def test_tuned_gates_are_refused():
     network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
     for module in network.modules():
         if isinstance(module, SpatialGroupEnhance):
             with torch.no_grad():
                 module.weight.normal_()
-    with pytest.raises(PermutationError, match="while the gates sleep"):
+    with pytest.raises(PermutationError, match="while the gates are inactive"):
         regroup(network, torch.randn(2, 3, 64, 64))
 
 

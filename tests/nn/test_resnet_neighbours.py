@@ -1,4 +1,4 @@
-"""The paper's neighbours: counted as in its tables (FACTS.md, section 2), and trainable."""
+"""ResNets with the other kinds of attention: counted as in the paper's tables (FACTS.md, section 2), and trainable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from fvcore.nn import FlopCountAnalysis
 
 import sge.nn
 from sge.errors import UnsupportedNetworkError
-from sge.nn.attention import ConvolutionalBlockAttention, GlobalContext
 from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, resnet
 
 TABLE = {
@@ -27,7 +26,7 @@ TABLE = {
     (101, "cbam"): (49.33, 7.879),
     (101, "sge"): (44.553384, 7.858),
 }
-"""Millions of parameters, thousands of millions of multiplications at 224 px by the authors' counter."""
+"""Millions of parameters, and thousands of millions of multiplications at 224 px by the authors' counter."""
 SMALL = [(18, each) for each in ATTENTIONS if each != "sk"] + [(50, "sk")]
 
 
@@ -53,34 +52,6 @@ def test_parameters_and_multiplications_are_the_tables(depth, attention):
     count = FlopCountAnalysis(network, torch.zeros(1, 3, 224, 224))
     count.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     assert count.total() / 1e9 == pytest.approx(giga, rel=0.015)
-
-
-def test_gc_by_its_formula():
-    """C + 1 for the map; C*h + h, 2 h, h*C + C for the transform, h = C / 16."""
-    channels, hidden = 256, 16
-    wanted = channels + 1 + channels * hidden + hidden + 2 * hidden + hidden * channels + channels
-    assert parameters(GlobalContext(channels)) == wanted
-
-
-def test_gc_adds_the_weighted_mean():
-    module = GlobalContext(32)
-    x = torch.randn(2, 32, 5, 7)
-    with torch.no_grad():
-        module.attend.weight.zero_()
-        wanted = x + module.transform(x.mean((2, 3), keepdim=True))
-        assert torch.allclose(module(x), wanted, atol=1e-5)
-
-
-def test_cbam_gates_channels_before_places():
-    module = ConvolutionalBlockAttention(32).eval()
-    x = torch.randn(2, 32, 6, 5)
-    with torch.no_grad():
-        module.spatial.weight.zero_()
-        both = sum(
-            module.expand(torch.relu(module.reduce(pooled)))
-            for pooled in (x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True))
-        )
-        assert torch.allclose(module(x), 0.5 * x * torch.sigmoid(both), atol=1e-5)
 
 
 @pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)

@@ -1,0 +1,50 @@
+"""Networks of every family whose channels can be permuted, and random permutations of them."""
+
+from __future__ import annotations
+
+import timm
+import torch
+from torch import nn
+from torchvision import models
+
+from sge.nn.permutation.families import shared_channels
+from sge.nn.resnet import resnet
+
+FAMILIES = {
+    "resnet18": (lambda: models.resnet18(num_classes=7), 4),
+    "resnet50": (lambda: models.resnet50(num_classes=7), 4),
+    "resnext50_32x4d": (lambda: models.resnext50_32x4d(num_classes=7), 4),
+    "timm resnet18": (lambda: timm.create_model("resnet18", num_classes=7), 4),
+    "timm resnet26d": (lambda: timm.create_model("resnet26d", num_classes=7), 4),
+    "timm seresnet18": (lambda: timm.create_model("seresnet18", num_classes=7), 4),
+    "bam_resnet18": (lambda: resnet(18, "bam", num_classes=7), 4),
+    "sk_resnet50": (lambda: resnet(50, "sk", num_classes=7), 4),
+    "convnext_atto": (lambda: timm.create_model("convnext_atto", num_classes=7), 4),
+    "convnext_atto, linear": (
+        lambda: timm.create_model("convnext_atto", num_classes=7, conv_mlp=False),
+        4,
+    ),
+    "convnextv2_atto": (lambda: timm.create_model("convnextv2_atto", num_classes=7), 4),
+    "tf_efficientnet_lite0": (lambda: timm.create_model("tf_efficientnet_lite0"), 15),
+    "efficientnet_b0": (lambda: timm.create_model("efficientnet_b0"), 15),
+    "efficientnet_es": (lambda: timm.create_model("efficientnet_es"), 18),
+    "mobilenetv2_050": (lambda: timm.create_model("mobilenetv2_050"), 16),
+    "mobilenetv3_small_050": (lambda: timm.create_model("mobilenetv3_small_050"), 10),
+    "mobilenetv4_conv_small": (lambda: timm.create_model("mobilenetv4_conv_small"), 12),
+}
+"""Name to a function that builds the network and its number of sets of shared channels."""
+
+
+def shuffles(network: nn.Module, seed: int = 5) -> dict[str, torch.Tensor]:
+    """A random permutation for every SGE block."""
+    generator = torch.Generator().manual_seed(seed)
+    permutations = {}
+    for channels in shared_channels(network):
+        permutation = torch.randperm(channels.channels, generator=generator)
+        permutations |= dict.fromkeys(channels.blocks, permutation)
+    return permutations
+
+
+def image(height: int = 64, width: int = 96) -> torch.Tensor:
+    """Two images of noise."""
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(3))
