@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ def serve(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
 ) -> None:
     """Serve the page and the REST API. Settings come from SGE_* variables; an option overrides its variable."""
-    options = {"models": models, "host": host, "port": port, "device": device}
+    options: dict[str, Any] = {"models": models, "host": host, "port": port, "device": device}
     try:
         settings = Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes the three locks anew from pyproject.toml (needs uv): what runs, what tests, what builds.
+# Writes the three locks from pyproject.toml (needs uv): run, test, build. Pins in an existing lock are kept if they fit;
+# to move one, add --upgrade-package NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
   uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
     --no-header --no-emit-index-url --no-emit-find-links --quiet "$@"
 }
-lock --output-file requirements/run.lock
+lock --extra app --extra download --output-file requirements/run.lock
 lock --extra test --extra build --output-file requirements/test.lock
 printf 'hatchling==1.33.0\neditables\n' |
   uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header \

@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
-import gdown
-import requests
 
-from sge.errors import CheckpointError, DownloadError, UnknownModelError
+from sge.errors import CheckpointError, DownloadError, MissingPackageError, UnknownModelError
 from sge.models.checkpoint import is_web_page, read_weights
 from sge.models.importing import import_weights
 from sge.models.model import Card
 from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries
 from sge.paths import model_dir
+
+if TYPE_CHECKING:
+    import requests
 
 DRIVE = "https://drive.google.com"
 AUTHORS = "https://github.com/implus/PytorchInsight"
@@ -103,9 +105,11 @@ def download_model(
 
     Raises:
         UnknownModelError: No model of that name can be downloaded; the message lists those that can.
+        MissingPackageError: gdown or requests is not installed.
         DownloadError: The download failed, or the file is not the checkpoint; the sentence says what to do.
     """
     remote, folder = _remote(name), folder or model_dir()
+    _require_packages()
     target = folder / f"{name}{WEIGHTS_SUFFIX}"
     if _is_whole(target):
         return target
@@ -124,6 +128,17 @@ def download_model(
         raise DownloadError(
             f"{folder} cannot be written to ({error.strerror or error}). Free some space there, or name another "
             "folder in SGE_MODEL_DIR."
+        ) from error
+
+
+def _require_packages() -> None:
+    # The extra [download] is optional, so these two are imported only where a download needs them.
+    try:
+        import gdown  # noqa: F401
+        import requests  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(
+            "A download needs gdown and requests. Install them: pip install 'sge-lens[download]'."
         ) from error
 
 
@@ -159,6 +174,8 @@ class _Transfer:
                 file.unlink()
 
     def run(self) -> None:
+        import gdown
+
         gdown.download(
             self.address,
             str(self.path),
@@ -172,6 +189,9 @@ class _Transfer:
 
 
 def _fetch(transfer: _Transfer, by_hand: str) -> None:
+    import gdown
+    import requests
+
     transfer.path.unlink(missing_ok=True)
     transfer.drop(MAX_PARTIAL_AGE_S)
     resumed = bool(transfer.partial_files())

@@ -308,10 +308,10 @@ def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: byte
 def test_all_three_shipped_models_answer(photo: bytes) -> None:
     """As the service starts without settings."""
     with running(models=Settings().models) as one:
-        inactive, awake, dogs = one.client.get(f"{API}/models").json()
+        inactive, tuned, dogs = one.client.get(f"{API}/models").json()
         assert inactive["default"]
         assert inactive["card"]["opens_service"]
-        assert (awake["card"]["gates"], dogs["card"]["gates"]) == ("tuned", "trained")
+        assert (tuned["card"]["gates"], dogs["card"]["gates"]) == ("tuned", "trained")
         assert not any(block["inactive"] for block in dogs["blocks"])
         said = one.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
         assert (said["signal"], said["model"]["gates"]) == ("mask", "trained")

@@ -180,7 +180,7 @@ def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
 
 
 def _exported(path: Path) -> Path:
-    """The shipped network as a file of the user's, its gates awake, so that it answers otherwise."""
+    """A user's file with the shipped network, whose gates get a weight, so that its predictions differ."""
     from sge.models.checkpoint import write_weights
     from sge.models.registry import load_model
     from sge.nn.blocks import sge_blocks
@@ -189,7 +189,7 @@ def _exported(path: Path) -> Path:
     for module in sge_blocks(model.network).values():
         torch.nn.init.constant_(module.weight, 0.5)
     path.mkdir()
-    target = path / "awake.safetensors"
+    target = path / "tuned.safetensors"
     write_weights(target, model.network.state_dict(), {"sge.arch": model.arch, "sge.labels": model.labels})
     return target
 
