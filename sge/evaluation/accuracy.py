@@ -62,7 +62,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class LabelledPrediction:
     """What a network predicts for one labelled image."""
 
     file: ImageFile
@@ -161,7 +161,7 @@ def predict_set(
     device: str = "auto",
     precision: str = "auto",
     broken: dict[str, str] | None = None,
-) -> Iterator[Prediction]:
+) -> Iterator[LabelledPrediction]:
     """Predictions for the images of a labelled set; the other arguments are those of ``evaluate``.
 
     Args:
@@ -220,7 +220,7 @@ class _Classifier:
         self.device, self.precision, self.classes = device, precision, classes
         self.own = torch.tensor(sorted(own))
 
-    def predict(self, framed: list[tuple[ImageFile, Frame]]) -> list[Prediction]:
+    def predict(self, framed: list[tuple[ImageFile, Frame]]) -> list[LabelledPrediction]:
         batch = torch.from_numpy(np.stack([item.array for _, item in framed])).to(self.device)
         with autocast(self.device, self.precision):
             logits: Tensor = self.network(batch)
@@ -237,14 +237,14 @@ class _Classifier:
         among = self.own[logits[:, self.own].argmax(1)]
         truths = [self.classes[file.folder] for file, _ in framed]
         return [
-            Prediction(
+            LabelledPrediction(
                 file, truth, ranked[row][0], int(among[row]), truth in ranked[row], float(confidence[row])
             )
             for row, (truth, (file, _)) in enumerate(zip(truths, framed, strict=True))
         ]
 
 
-def _per_class(predictions: list[Prediction], folders: list[str]) -> dict[str, float]:
+def _per_class(predictions: list[LabelledPrediction], folders: list[str]) -> dict[str, float]:
     hits: dict[str, list[bool]] = {folder: [] for folder in folders}
     for prediction in predictions:
         hits[prediction.file.folder].append(prediction.predicted == prediction.truth)
@@ -252,7 +252,7 @@ def _per_class(predictions: list[Prediction], folders: list[str]) -> dict[str, f
 
 
 def _with_torchmetrics(
-    predictions: list[Prediction], labels: list[str]
+    predictions: list[LabelledPrediction], labels: list[str]
 ) -> tuple[float | None, Confusion | None]:
     truth = torch.tensor([p.truth for p in predictions])
     predicted = torch.tensor([p.predicted for p in predictions])
