@@ -149,6 +149,33 @@ def test_shapes_do_not_mix_and_neither_waits_for_ever(one: Service, hold: Hold) 
     assert gate.batches[1:] == [wide, square]
 
 
+def test_predictions_and_analyses_have_forward_passes_of_their_own(one: Service, hold: Hold) -> None:
+    with hold(one) as gate, Asking(one.client) as asking:
+        asking.post("predict", jpeg(0, SQUARE))
+        assert gate.entered.wait(WAIT_S)
+        for number, route in enumerate(("analyze", "predict", "masks", "predict"), 1):
+            asking.post(route, jpeg(number, SQUARE))
+            until(queued(one, number))
+        gate.open.set()
+        until(lambda: one.engine.depth == 0)
+    analyzed = [digest(jpeg(number, SQUARE)) for number in (1, 3)]
+    predicted = [digest(jpeg(number, SQUARE)) for number in (2, 4)]
+    assert gate.batches[1:] == [analyzed, predicted]
+
+
+def test_analyses_of_one_batch_have_as_many_classes_as_each_asked_for(one: Service, hold: Hold) -> None:
+    with hold(one) as gate, Asking(one.client) as asking:
+        asking.post("predict", jpeg(0, SQUARE))
+        assert gate.entered.wait(WAIT_S)
+        asked = []
+        for number in (1, 2, 3):
+            asked.append(asking.post("analyze", jpeg(number, SQUARE), top_k=number))
+            until(queued(one, number))
+        gate.open.set()
+        assert [len(future.result().json()["predictions"]) for future in asked] == [1, 2, 3]
+    assert len(gate.batches) == 2
+
+
 def test_the_oldest_goes_first_whatever_keeps_coming(one: Service, lens: Lens) -> None:
     frames = {size: frame(decode(jpeg(0, size)), lens.model.preprocess) for size in (SQUARE, WIDE)}
     pending = [Job("predict", lens, frames[WIDE], 5)]

@@ -59,7 +59,7 @@ def test_records_open_again(sge_command, tmp_path, ending):
     assert analysis.overlay(analysis.default_block, 3).size == (584, 584)
 
 
-def test_a_record_never_replaces_a_image(sge_command, tmp_path):
+def test_a_record_never_replaces_an_image(sge_command, tmp_path):
     from PIL import Image
 
     image = tmp_path / "dog.png"
@@ -81,6 +81,11 @@ def test_predict_prints_classes(sge_command):
     assert result.exit_code == 0
     assert "German shepherd" in result.stdout
     assert len(result.stdout.splitlines()) == 3
+
+
+def test_predict_finds_no_parts_and_reads_no_maps(sge_command, monkeypatch):
+    monkeypatch.setattr(sge.Lens, "analyze_frames", lambda *_: pytest.fail("maps were captured"))
+    assert sge_command("predict", SAMPLES / "shepherd.jpg").exit_code == 0
 
 
 def test_predict_for_machines(sge_command):
