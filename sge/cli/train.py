@@ -1,4 +1,4 @@
-"""``sge train``: networks with SGE or its neighbours, from images in folders or shards."""
+"""``sge train``: trains networks with SGE or other attention modules on images in folders or tar shards."""
 
 from __future__ import annotations
 
@@ -7,106 +7,111 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from sge.cli.console import messages, training_bar
 from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
 from sge.training.config import PRESETS
-from sge.training.distributed import team
-from sge.training.events import EpochReport, StepReport
-from sge.training.run import Callbacks, Order, train
-from sge.training.synthetic import draw_set
+from sge.training.distributed import distributed_context
+from sge.training.events import EpochEvent, StepEvent
+from sge.training.request import TrainingRequest
+from sge.training.run import Callbacks, train
+from sge.training.synthetic import make_shapes_dataset
 
-DECODE = {"auto": None, "ahead": True, "each": False}
+DECODE_AHEAD = {"auto": None, "ahead": True, "each": False}
 
 
 def train_network(
-    preset: Annotated[str, typer.Argument(help=f"The recipe: {', '.join(PRESETS)}.")],
+    preset: Annotated[str, typer.Argument(help=f"The configuration: {', '.join(PRESETS)}.")],
     images: Annotated[
         list[Path] | None,
-        typer.Option("--train", help="A folder with a folder a class, or .tar shards of CLASS/NAME.EXT."),
+        typer.Option("--train", help="A folder with one folder for each class, or .tar shards of CLASS/NAME.EXT."),
     ] = None,
     dev: Annotated[
-        list[Path] | None, typer.Option("--dev", help="The same; on these the best epoch is chosen.")
+        list[Path] | None, typer.Option("--dev", help="The same; the best epoch is chosen on these images.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of this training; given again, it goes on there.")
+        Path, typer.Option("--out", "-o", help="Folder of the training; an interrupted one in it is resumed.")
     ] = Path("runs/train"),
     attention: Annotated[str | None, typer.Option(help="none, se, cbam, bam, sk, gc or sge.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Layers: 18, 34, 50, 101, 152.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Layers: 18, 34, 50, 101 or 152.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images a step, over all processes.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images of a step, over all processes.")] = None,
     size: Annotated[
         list[int] | None,
-        typer.Option(help="Side of the crops in pixels; several share the epochs, in order."),
+        typer.Option(help="Side of the crops in pixels; several share the epochs, in this order."),
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides start, order and crops.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Maximum learning rate.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides initial weights, order of the images and crops.")
+    ] = None,
     amp: Annotated[str | None, typer.Option(help="off, bfloat16 or float16.")] = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Fine-tune a model of ours or a weights file.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Learn from a model of ours, timm:NAME, torchvision:NAME or a file.")
+        str | None, typer.Option(help="Distill a model of ours, timm:NAME, torchvision:NAME or a file.")
     ] = None,
     dense: Annotated[
         list[str] | None,
-        typer.Option(help="BLOCK=TEACHER_BLOCK: groups whose similarity follows the teacher's groups."),
+        typer.Option(help="BLOCK=TEACHER_BLOCK: the block's groups follow the similarity of the teacher's groups."),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other number of the recipe, as name=value.")
+        list[str] | None, typer.Option("--set", help="Any other setting of the configuration, as name=value.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Where decoded images are kept; several trainings may share it.")
+        Path | None, typer.Option(help="Folder of decoded images; several trainings may share it.")
     ] = None,
     decode: Annotated[
         str,
-        typer.Option(help="ahead: all images once, into a file. each: when its turn comes. auto: by number."),
+        typer.Option(
+            help="ahead: decode all images once, into a file. each: decode each image when it is used. "
+            "auto: by their number."
+        ),
     ] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare crops.")] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between two saved states.")] = 200,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:
-    """Train a network; the same command again goes on where it broke off."""
+    """Train a network; the same command resumes an interrupted training."""
     check_choice("preset", preset, list(PRESETS))
-    check_choice("decode", decode, list(DECODE))
-    config = (
-        PRESETS[preset]
-        .parsed(settings or [])
-        .changed(
-            attention=attention,
-            depth=depth,
-            epochs=epochs,
-            batch=batch,
-            sizes=tuple(size) if size else None,
-            rate=rate,
-            seed=seed,
-            amp=amp,
-            dense=_pairs(dense),
-        )
+    check_choice("decode", decode, list(DECODE_AHEAD))
+    config = PRESETS[preset].parsed(settings or [])
+    config = config.changed(attention=attention, depth=depth, epochs=epochs, batch=batch)
+    config = config.changed(sizes=tuple(size) if size else None, lr=lr, seed=seed, amp=amp, similarity_blocks=_pairs(dense))
+    train_images, dev_images = _sources(preset, images, dev, out)
+    request = TrainingRequest(
+        train=train_images,
+        dev=dev_images,
+        out=out,
+        config=config,
+        start=start,
+        teacher=teacher,
+        cache=cache,
+        save_every=save_every,
+        workers=workers,
+        decode_ahead=DECODE_AHEAD[decode],
     )
-    sources = _sources(preset, images, dev, out)
-    order = Order(*sources, out, config, start, teacher, cache, save_every, workers, DECODE[decode])
-    with team(find_device(device)) as ours, _heard(ours.first) as listeners:
-        target = train(order, ours, listeners)
+    _run(request, find_device(device))
+
+
+def _run(request: TrainingRequest, device: torch.device) -> None:
+    with distributed_context(device) as distributed, _console(distributed.is_main) as callbacks:
+        target = train(request, distributed, callbacks)
     if target is not None:
         typer.echo(str(target))
 
 
-def _broken(count: int) -> str:
-    return f"; {count} times another image stood for one that cannot be read" if count else ""
-
-
 def _pairs(dense: list[str] | None) -> tuple[tuple[str, str], ...] | None:
-    if not dense:
-        return None
-    pairs = [text.partition("=") for text in dense]
-    if wrong := [
-        text for text, (_, equals, source) in zip(dense, pairs, strict=True) if not equals or not source
-    ]:
-        raise ChoiceError(f"--dense {wrong[0]!r}: write BLOCK=TEACHER_BLOCK, as in layer3.0=blocks.4.2.")
-    return tuple((block, source) for block, _, source in pairs)
+    pairs = []
+    for text in dense or ():
+        block, equals, source = text.partition("=")
+        if not block or not equals or not source:
+            raise ChoiceError(f"--dense {text!r}: write BLOCK=TEACHER_BLOCK, as in layer3.0=blocks.4.2.")
+        pairs.append((block, source))
+    return tuple(pairs) or None
 
 
 def _sources(
@@ -115,41 +120,43 @@ def _sources(
     if images and dev:
         return tuple(images), tuple(dev)
     if preset == "smoke" and not images and not dev:
-        drawn = out / "drawn"
-        train_folder, dev_folder = drawn / "train", drawn / "dev"
+        shapes = out / "shapes"
+        train_folder, dev_folder = shapes / "train", shapes / "dev"
         if not dev_folder.exists():
-            draw_set(drawn)
+            make_shapes_dataset(shapes)
         return (train_folder,), (dev_folder,)
     raise ChoiceError(
-        "Name the images: --train and --dev, each a folder with a folder a class, or .tar shards. "
-        "Only smoke draws its own."
+        "Give the images with --train and --dev, each a folder with one folder for each class, or .tar shards. "
+        "Only the preset smoke makes its own images."
     )
 
 
 @contextmanager
-def _heard(aloud: bool) -> Iterator[Callbacks]:
-    with training_bar(aloud) as bar:
+def _console(is_main: bool) -> Iterator[Callbacks]:
+    """A progress bar and messages on stderr; silent on ranks other than 0."""
+    with training_bar(is_main) as bar:
         task = bar.add_task("images", total=None, rate="")
 
-        def step(report: StepReport) -> None:
+        def on_step(event: StepEvent) -> None:
             bar.update(
                 task,
-                description=f"epoch {report.epoch}, loss {report.loss:.3f}",
-                completed=report.step,
-                total=report.steps,
-                rate=f"{report.images_per_second:.1f} images/s",
+                description=f"epoch {event.epoch}, loss {event.loss:.3f}",
+                completed=event.step,
+                total=event.steps,
+                rate=f"{event.images_per_second:.1f} images/s",
             )
 
-        def epoch(report: EpochReport) -> None:
-            spreads = [facts.spread for facts in report.gates.values()]
-            acting = f", masks spread {min(spreads):.2f} to {max(spreads):.2f}" if spreads else ""
-            say(
-                f"epoch {report.epoch}: dev top-1 {report.top1:.4f} (best {report.best:.4f}), "
-                f"loss {report.loss:.3f}, {report.seconds:.0f} s{acting}{_broken(report.broken)}"
+        def on_epoch(event: EpochEvent) -> None:
+            stds = [facts.mask_std for facts in event.gates.values()]
+            masks = f", mask std {min(stds):.2f} to {max(stds):.2f}" if stds else ""
+            unreadable = f"; {event.unreadable} unreadable images were replaced" if event.unreadable else ""
+            message(
+                f"epoch {event.epoch}: dev top-1 {event.top1:.4f} (best {event.best:.4f}), "
+                f"loss {event.loss:.3f}, {event.seconds:.0f} s{masks}{unreadable}"
             )
 
-        def say(text: str) -> None:
-            if aloud:
+        def message(text: str) -> None:
+            if is_main:
                 messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
-        yield Callbacks(step, epoch, say, lambda done: bar.update(task, completed=done))
+        yield Callbacks(on_step, on_epoch, message, lambda done: bar.update(task, completed=done))

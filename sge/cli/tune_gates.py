@@ -1,4 +1,4 @@
-"""``sge awaken``: gates that act, learned from unlabelled images."""
+"""``sge tune-gates``: trains the inactive gates of a pretrained model on unlabelled images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.progress import Progress
+from torch import Tensor, nn
 
 from sge.cli.console import messages, training_bar
 from sge.datasets.decoded_cache import DecodedCache, write_cache
@@ -25,82 +26,96 @@ from sge.models.names import DEFAULT_MODEL
 from sge.models.pretrained import ARCH, PretrainedModel
 from sge.models.registry import CARD_SUFFIX, check_name, entries, pretrained_model
 from sge.paths import model_dir
+from sge.training.events import StepEvent
 from sge.training.gate_tuning import tune_gates
-from sge.training.gate_tuning_config import GateTuningConfig, Report
+from sge.training.gate_tuning_config import GateTuningConfig
+
+WORK_FOLDER = ".tune-gates"
+"""Folder of decoded images and states, inside the folder of models."""
+LINE_EVERY = 25
+"""Steps between two lines of progress when stderr is not a terminal."""
 
 
 def tune_gates_of_model(
     images: Annotated[
-        list[Path], typer.Argument(help="Folders or .tar files; one that is named twice counts twice.")
+        list[Path], typer.Argument(help="Folders or .tar files; one that is given twice counts twice.")
     ],
-    name: Annotated[str, typer.Option("-o", "--name", help="What the new model is called.")],
+    name: Annotated[str, typer.Option("-o", "--name", help="Name of the new model.")],
     model: Annotated[
-        str, typer.Option(help="The model to begin with; an awake one goes on.")
+        str, typer.Option(help="The model to start from; the tuning of a tuned model is continued.")
     ] = DEFAULT_MODEL,
     steps: Annotated[int, typer.Option(help="Number of steps.")] = GateTuningConfig.steps,
-    seed: Annotated[int, typer.Option(help="Decides which crops are seen.")] = GateTuningConfig.seed,
+    seed: Annotated[int, typer.Option(help="Decides the crops.")] = GateTuningConfig.seed,
     size: Annotated[
-        list[int] | None, typer.Option(help="Side of the crops in pixels; several share the steps, in order.")
+        list[int] | None,
+        typer.Option(help="Side of the crops in pixels; several share the steps, in this order."),
     ] = None,
-    leave_out: Annotated[str | None, typer.Option(help="Leave out images whose file names begin so.")] = None,
+    leave_out: Annotated[
+        str | None, typer.Option(help="Leave out images whose file names start with this text.")
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training of this name.")
+        bool, typer.Option("--resume", help="Resume the interrupted tuning of this name.")
     ] = False,
 ) -> None:
-    """Teach inactive gates to act, without labels, while the network keeps its answers."""
+    """Train inactive gates to act, without labels, while the predictions stay close to the original's."""
     check_name(name)
     if (known := entries().get(name)) is not None and known.origin == "imported":
-        raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another: -o.")
-    recipe = GateTuningConfig(steps=steps, seed=seed, sizes=tuple(size or GateTuningConfig.sizes))
+        raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another one: -o.")
+    config = GateTuningConfig(steps=steps, seed=seed, sizes=tuple(size or GateTuningConfig.sizes))
     start = pretrained_model(model)
-    work = model_dir() / ".awaken"
-    store, state = work / f"{name}.store", work / f"{name}.state"
+    work = model_dir() / WORK_FOLDER
+    state = work / f"{name}.state"
     if not resume:
         state.unlink(missing_ok=True)
-    seen = _decoded(store, images, leave_out)
+    decoded = _decoded(work / f"{name}.images", images, leave_out)
     network, inactive = start.network(), start.network(inactive=True)
-    inactive_state = {key: value.clone() for key, value in inactive.state_dict().items()}
-    with training_bar() as bar:
-        task = bar.add_task("awakening", total=steps, rate="")
+    _tune(network, inactive, decoded, config, state)
+    card = _card(start, images, len(decoded), config)
+    target = _write_model(name, start, difference(network, inactive.state_dict()), card)
+    for path in [*work.glob(f"{name}.images*"), state]:
+        path.unlink(missing_ok=True)
+    typer.echo(f"{name} is ready: {target}")
 
-        def progress(report: Report) -> None:
-            bar.update(task, completed=report.step, rate=_rate(report))
-            if not messages.is_terminal and report.step % 25 == 0:
-                typer.echo(f"step {report.step} of {report.steps}, {_rate(report)}", err=True)
+
+def _tune(
+    network: nn.Module, inactive: nn.Module, images: DecodedCache, config: GateTuningConfig, state: Path
+) -> None:
+    with training_bar() as bar:
+        task = bar.add_task("gate tuning", total=config.steps, rate="")
+
+        def progress(event: StepEvent) -> None:
+            bar.update(task, completed=event.step, rate=_speed(event))
+            if not messages.is_terminal and event.step % LINE_EVERY == 0:
+                typer.echo(f"step {event.step} of {event.steps}, {_speed(event)}", err=True)
 
         tune_gates(
             network,
-            seen,
-            recipe=recipe,
+            images,
+            config,
             teacher=inactive,
             preprocess=LITE0_PREPROCESS,
             state_file=state,
             progress=progress,
         )
-    target = _written(
-        name, start, difference(network, inactive_state), _card(start, images, len(seen), recipe)
-    )
-    for path in work.glob(f"{name}.st*"):
-        path.unlink()
-    typer.echo(f"{name} is ready: {target}")
 
 
 def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> DecodedCache:
+    """Decodes the images of each source once; a source that is given twice is listed twice."""
     numbers = {source: str(i) for i, source in enumerate(dict.fromkeys(sources))}
 
-    def every() -> Iterator[tuple[str, DecodedImage | ImageError]]:
+    def contents() -> Iterator[tuple[str, DecodedImage | ImageError]]:
         for source, number in numbers.items():
-            kept = [
+            files = [
                 file
                 for file in find_images(source)
                 if leave_out is None or not file.path.name.startswith(leave_out)
             ]
-            for file, image in decode_files(kept):
+            for file, image in decode_files(files):
                 yield f"{number}/{file.name}", image
 
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("images", total=None)
-        for line in write_cache(path, every(), lambda done: bar.update(task, completed=done)):
+        for line in write_cache(path, contents(), lambda done: bar.update(task, completed=done)):
             messages.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
     by_source: dict[str, list[int]] = {number: [] for number in numbers.values()}
     for i, name in enumerate(DecodedCache(path).names):
@@ -108,18 +123,18 @@ def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> DecodedC
     return DecodedCache(path, [i for source in sources for i in by_source[numbers[source]]])
 
 
-def _rate(report: Report) -> str:
-    minutes, seconds = divmod(round(report.seconds_left), 60)
-    return f"{report.images_per_second:.1f} images/s, {minutes}:{seconds:02d} left"
+def _speed(event: StepEvent) -> str:
+    minutes, seconds = divmod(round(event.seconds_left), 60)
+    return f"{event.images_per_second:.1f} images/s, {minutes}:{seconds:02d} left"
 
 
 def _card(
-    start: PretrainedModel, sources: list[Path], count: int, recipe: GateTuningConfig
+    start: PretrainedModel, sources: list[Path], count: int, config: GateTuningConfig
 ) -> dict[str, Any]:
     names = ", ".join(source.name for source in dict.fromkeys(sources))
     card = Card(
         title=f"{str(start.facts.get('title', start.name)).removesuffix(', tuned gates')}, tuned gates",
-        sentence=f"Awakened from {start.name} on {count} unlabelled images ({names}); nothing was measured.",
+        sentence=f"Gates tuned from {start.name} on {count} unlabelled images ({names}); nothing was measured.",
         gates="tuned",
         data=f"{start.facts.get('data', 'not stated')}; gates and norms: {count} unlabelled images ({names})",
         licence=str(start.facts.get("licence", "not stated")),
@@ -128,14 +143,16 @@ def _card(
             "model": start.name,
             "sha256": start.sha256,
             "images": {"count": count, "from": [source.name for source in sources]},
-            "config": recipe.to_dict(),
+            "config": config.to_dict(),
             "torch": torch.__version__,
         },
     )
     return card.to_record()
 
 
-def _written(name: str, start: PretrainedModel, state: dict[str, torch.Tensor], card: dict[str, Any]) -> Path:
+def _write_model(
+    name: str, start: PretrainedModel, state: dict[str, Tensor], card: dict[str, Any]
+) -> Path:
     target = model_dir() / f"{name}{SUFFIX}"
     permutations = start.delta.delta.permutations if start.delta else {}
     write_delta(target, Delta(ARCH, start.published, permutations, state, card))

@@ -1,12 +1,14 @@
-"""Every number that decides a training, and the named recipes."""
+"""``TrainConfig``, every number that decides a training, and the named presets."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sge.errors import ChoiceError
 from sge.images.framing import MAX_SIZE, MIN_SIZE
+from sge.training.loop_config import LoopConfig
+from sge.training.losses import LossWeights
 
 AUGMENTS = ("plain", "colour", "strong")
 SCHEDULES = ("cosine", "steps")
@@ -15,83 +17,100 @@ OPTIMIZERS = ("sgd", "adamw")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides what is learned, beside the images and the teacher."""
+    """Everything that decides the result of a training, beside the images, the teacher and the initial weights."""
+
+    version: ClassVar[int] = 2
+    """Version of the settings' names and meanings; 1 had other names."""
 
     depth: int = 18
-    """Layers of the ResNet: 18, 34, 50, 101, 152."""
+    """Layers of the ResNet: 18, 34, 50, 101 or 152."""
     attention: str = "sge"
+    """Attention module of each block: none, se, cbam, bam, sk, gc or sge."""
     groups: int = 64
-    """SGE's groups a block."""
+    """SGE groups in each block."""
     epochs: int = 40
     batch: int = 64
-    """Images a step, over all processes and accumulated parts."""
+    """Images of a step, over all processes and micro-batches."""
     accumulate: int = 1
-    """Parts that each process takes its share of a batch in."""
+    """Micro-batches of a step in each process."""
     sizes: tuple[int, ...] = (128,)
     """Sides of the crops in pixels; each serves an equal share of the epochs, in this order."""
     eval_size: int = 128
-    """Side of the centre crop on which the dev images are classified, in pixels."""
+    """Side of the center crop on which the dev images are classified, in pixels."""
     crop_scale: tuple[float, float] = (0.25, 1.0)
-    """Area of a crop as a fraction of the image's."""
+    """Smallest and largest area of a crop, as fractions of the image's area."""
     augment: str = "plain"
-    """plain: crop and flip. colour: with jitter, grey and erasing. strong: with RandAugment and erasing."""
+    """plain: crop and flip. colour: also color jitter, grayscale and erasing. strong: RandAugment and erasing."""
     mixup: float = 0.0
-    """Alpha of mixup; 0 is off."""
+    """Alpha of mixup; 0: off."""
     cutmix: float = 0.0
-    """Alpha of CutMix; where both are on, each batch takes one of the two."""
+    """Alpha of CutMix; 0: off. When both are on, each batch uses one of the two."""
     label_smoothing: float = 0.0
     optimizer: str = "sgd"
-    rate: float = 0.1
-    """Largest learning rate."""
+    """sgd or adamw."""
+    lr: float = 0.1
+    """Maximum learning rate."""
     momentum: float = 0.9
     weight_decay: float = 1e-4
     gate_lr_scale: float = 1.0
-    """SGE parameters' learning rate as a multiple of the others'."""
+    """Learning rate of SGE's parameters as a multiple of ``lr``."""
     decay_all: bool = False
-    """As the paper trains: decay on norms, biases and SGE too, plain momentum. Else none on these, and Nesterov's."""
+    """Follow the paper: weight decay on all parameters and classical momentum.
+
+    Otherwise norms, biases and SGE are not decayed, and momentum is Nesterov's.
+    """
     schedule: str = "cosine"
-    """cosine, or steps: a tenth at 30, 60 and 90 percent of the epochs."""
+    """cosine, or steps: divided by ten after 30, 60 and 90 percent of the epochs."""
     warmup: float = 0.05
-    """Part of the steps in which the rate rises linearly."""
+    """Fraction of the steps in which the learning rate rises linearly."""
     clip: float = 0.0
-    """Largest norm of the gradient; 0 is off."""
+    """Largest norm of the gradient; 0: not clipped."""
     ema: float = 0.0
-    """Decay a step of the averaged weights, which are then the ones evaluated and kept; 0 is off."""
+    """Decay of the exponential moving average of the weights in each step; 0: no average.
+
+    When weights are averaged, the average is evaluated and kept.
+    """
     zero_init: bool = True
-    """The last batch norm of each block begins at 0, so that blocks begin as identities (Goyal et al., 2017)."""
+    """Initialize the last norm of each block to 0, so that blocks start as identities (Goyal et al., 2017)."""
     gate_weight: float = 0.0
-    """SGE's weight at the first step; the paper's is 0."""
+    """SGE's initial weight; 0 in the paper."""
     positive_gates: bool = False
-    """Hold SGE's weights at 0 or above: a mask then stays open where the group's channels agree."""
+    """Clamp SGE's weights to 0 or above, so that a mask stays open where the group's channels agree."""
     flatness_weight: float = 0.0
-    """Price of masks that miss the wanted spread, when all do so wholly, in nats."""
+    """Weight of the flatness loss: its value when every mask is constant, in nats."""
     target_mask_std: float = 0.12
-    """Standard deviation over space that each mask should reach."""
+    """Standard deviation over space from which a mask adds nothing to the flatness loss."""
     openness_weight: float = 0.0
-    """Price of masks as open everywhere as at their maximum, when all are so, in nats."""
+    """Weight of the openness loss: its value when every mask equals its maximum everywhere, in nats."""
     teacher_weight: float = 0.0
-    """Share of the teacher's answers in the loss; the rest is the labels'."""
+    """Weight of the divergence from the teacher's logits; the labels have one minus this weight."""
     teacher_temperature: float = 1.0
+    """Temperature that softens the logits in the divergence."""
     feature_weight: float = 0.0
-    """Price of last features from which the teacher's cannot be told, by a learned linear map."""
-    dense: tuple[tuple[str, str], ...] = ()
-    """(block, teacher's block): groups whose similarity is pulled towards that of the teacher's groups."""
+    """Weight of the feature-distillation loss.
+
+    It is the cosine distance between the teacher's penultimate features and a learned linear projection of
+    the student's.
+    """
+    similarity_blocks: tuple[tuple[str, str], ...] = ()
+    """Pairs (block, teacher's block): the groups of the first follow the similarity of the second's groups."""
     similarity_weight: float = 0.0
-    """Price of similarity that has nothing to do with the teacher's, in nats."""
+    """Weight of the similarity-distillation loss, ``1 - correlation`` with the matched teacher group."""
     match_after: float = 0.03
-    """Part of the steps after which groups and teacher's groups are matched, once."""
+    """Fraction of the steps after which the groups are matched to the teacher's, once."""
     amp: str = "off"
-    """off, bfloat16 or float16 autocast."""
+    """off, or the dtype of autocast: bfloat16 or float16."""
     compile: bool = False
     """Compile SGE's statistics; needs a C++ compiler."""
     seed: int = 0
+    """Decides initial weights, the order of the images and the crops."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "accumulate", "groups"):
             if getattr(self, name) < 1:
                 raise ChoiceError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         if not self.sizes:
-            raise ChoiceError("sizes is empty; name one side of the crops at least.")
+            raise ChoiceError("sizes is empty; give at least one side of the crops, in pixels.")
         for size in (*self.sizes, self.eval_size):
             if not MIN_SIZE <= size <= MAX_SIZE:
                 raise ChoiceError(f"A size is {size}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
@@ -105,50 +124,78 @@ class TrainConfig:
                 raise ChoiceError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
         if self.batch % self.accumulate:
             raise ChoiceError(
-                f"A batch of {self.batch} cannot be taken in {self.accumulate} equal parts; choose a divisor."
+                f"A batch of {self.batch} cannot be split into {self.accumulate} equal micro-batches; set accumulate "
+                "to a divisor of the batch."
             )
-        if self.dense and (self.augment == "strong" or self.mixup or self.cutmix):
+        if self.similarity_blocks and (self.augment == "strong" or self.mixup or self.cutmix):
             raise ChoiceError(
-                "Dense distillation needs to know where every place of a crop comes from: choose --augment colour "
-                "or plain, without mixup and CutMix."
+                "Dense distillation has to know where each position of a crop comes from: set augment=colour or "
+                "augment=plain, mixup=0 and cutmix=0."
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        """Version and settings as plain data for JSON, tuples as lists."""
+        return {"version": self.version} | {key: _plain(value) for key, value in asdict(self).items()}
 
     @property
     def precision(self) -> str:
-        """``amp`` as ``sge.devices.autocast`` calls it."""
+        """``amp`` under the name that ``sge.devices.autocast`` uses."""
         return "float32" if self.amp == "off" else self.amp
 
+    @property
+    def loop(self) -> LoopConfig:
+        """The numbers that the trainer reads."""
+        losses = LossWeights(
+            labels=1 - self.teacher_weight,
+            label_smoothing=self.label_smoothing,
+            logits=self.teacher_weight,
+            temperature=self.teacher_temperature,
+            features=self.feature_weight,
+            similarity=self.similarity_weight,
+            flatness=self.flatness_weight,
+            target_mask_std=self.target_mask_std,
+            openness=self.openness_weight,
+        )
+        return LoopConfig(
+            self.epochs,
+            self.batch,
+            losses,
+            accumulate=self.accumulate,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            clip=self.clip,
+            ema=self.ema,
+            precision=self.precision,
+            positive_gates=self.positive_gates,
+        )
+
     def size_at(self, epoch: int) -> int:
-        """Side of the crops in an epoch."""
+        """Side of the crops in the given epoch, in pixels."""
         return self.sizes[epoch * len(self.sizes) // self.epochs]
 
     def changed(self, **values: Any) -> TrainConfig:
-        """The same with other values; None leaves one as it is.
+        """A copy with other values; a value of None leaves the setting as it is.
 
         Raises:
-            ChoiceError: an unknown name, or a value out of range.
+            ChoiceError: An unknown name, or a value out of range.
         """
-        known = {one.name for one in fields(self)}
+        known = {setting.name for setting in fields(self)}
         if unknown := sorted(set(values) - known):
             raise ChoiceError(f"No setting {', '.join(unknown)}; there are: {', '.join(sorted(known))}.")
         return replace(self, **{key: value for key, value in values.items() if value is not None})
 
     def parsed(self, texts: list[str]) -> TrainConfig:
-        """The same with settings given as ``name=value``, lists separated by commas.
+        """A copy with settings given as ``name=value``, the elements of a list separated by commas.
 
         Raises:
-            ChoiceError: no such form or name, or a value of another kind.
+            ChoiceError: A text of another form, an unknown name, or a value of another type.
         """
         values: dict[str, Any] = {}
         for text in texts:
             name, equals, value = text.partition("=")
             if not equals:
-                raise ChoiceError(f"{text!r} is no setting; write name=value, as in ema=0.999.")
-            known = {one.name: getattr(self, one.name) for one in fields(self)}
+                raise ChoiceError(f"{text!r} is not a setting; write name=value, as in ema=0.999.")
+            known = {setting.name: getattr(self, setting.name) for setting in fields(self)}
             if name not in known:
                 raise ChoiceError(f"No setting {name!r}; there are: {', '.join(sorted(known))}.")
             try:
@@ -164,13 +211,14 @@ def _parsed(text: str, like: Any) -> Any:
             raise ValueError("write true or false")
         return text.lower() == "true"
     if isinstance(like, tuple):
-        # The list of dense pairs is the only one that may be empty; it is given by an option of its own.
-        return tuple(type(like[0])(one) for one in text.split(","))
+        if not like:
+            raise ValueError("use its own option, --dense")
+        return tuple(type(like[0])(element) for element in text.split(","))
     return type(like)(text)
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+    return [_plain(element) for element in value] if isinstance(value, tuple | list) else value
 
 
 _IMAGEWOOF = TrainConfig(
@@ -183,7 +231,7 @@ _IMAGEWOOF = TrainConfig(
     mixup=0.2,
     cutmix=1.0,
     label_smoothing=0.1,
-    rate=0.1,
+    lr=0.1,
     weight_decay=5e-4,
     gate_lr_scale=2.0,
     ema=0.999,
@@ -199,7 +247,7 @@ PRESETS: dict[str, TrainConfig] = {
         sizes=(224,),
         eval_size=224,
         crop_scale=(0.08, 1.0),
-        rate=0.1,
+        lr=0.1,
         weight_decay=1e-4,
         decay_all=True,
         schedule="steps",
@@ -217,7 +265,7 @@ PRESETS: dict[str, TrainConfig] = {
         mixup=0.0,
         cutmix=0.0,
         optimizer="adamw",
-        rate=0.001,
+        lr=0.001,
         weight_decay=0.05,
         gate_lr_scale=5.0,
         ema=0.998,
@@ -228,10 +276,10 @@ PRESETS: dict[str, TrainConfig] = {
         batch=8,
         sizes=(32,),
         eval_size=32,
-        rate=0.03,
+        lr=0.03,
         ema=0.7,
         gate_lr_scale=2.0,
         crop_scale=(0.6, 1.0),
     ),
 }
-"""``paper-imagenet`` is FACTS of the paper exactly; the others are modern recipes from scratch."""
+"""Named configurations: ``paper-imagenet`` has the paper's numbers, the others those of current practice."""

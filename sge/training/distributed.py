@@ -1,4 +1,4 @@
-"""Several processes, as torchrun starts them; one process when it does not."""
+"""Training in several processes started by torchrun, or in one process without it."""
 
 from __future__ import annotations
 
@@ -18,63 +18,72 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process among all."""
+    """This process's rank, the number of processes and this process's device."""
 
     rank: int
-    world: int
+    world_size: int
     device: torch.device
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes files and speaks."""
+    def is_main(self) -> bool:
+        """Whether this process has rank 0; only that one writes files and messages."""
         return self.rank == 0
 
-    def wrapped(self, student: nn.Module) -> nn.Module:
-        """With gradients averaged over the processes."""
-        if self.world == 1:
+    def wrap(self, student: nn.Module) -> nn.Module:
+        """The module with gradients averaged over the processes; the module itself when there is one process."""
+        if self.world_size == 1:
             return student
         devices = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(student, device_ids=devices, broadcast_buffers=False)
 
     def mean(self, value: Tensor) -> Tensor:
-        """Over all processes."""
-        if self.world > 1:
+        """Mean over the processes; ``value`` is changed in place."""
+        if self.world_size > 1:
             dist.all_reduce(value)
-            value /= self.world
+            value /= self.world_size
         return value
 
     def average_statistics(self, network: nn.Module) -> None:
-        """Batch norms' running statistics, which each process gathers from its own crops."""
-        if self.world > 1:
+        """Averages the running statistics of batch norms, which each process estimates from its own crops."""
+        if self.world_size > 1:
             for buffer in network.buffers():
                 if buffer.is_floating_point():
                     self.mean(buffer)
 
-    def in_turn(self, make: Callable[[], T]) -> T:
-        """The first process makes it, alone; then the others, who find on disk what it has left."""
-        if self.first:
+    def rank_zero_first(self, make: Callable[[], T]) -> T:
+        """Runs ``make`` on rank 0 first; the other ranks then load what it cached on disk."""
+        if self.is_main:
             made = make()
         self.wait()
-        return made if self.first else make()
+        return made if self.is_main else make()
 
     def wait(self) -> None:
-        """Until every process is here."""
-        if self.world > 1:
+        """Blocks until every process has reached this call."""
+        if self.world_size > 1:
             dist.barrier()
 
 
+def single_process(device: torch.device) -> DistributedContext:
+    """The context of a training in one process."""
+    return DistributedContext(0, 1, device)
+
+
 @contextmanager
-def team(device: torch.device) -> Iterator[DistributedContext]:
-    """Joins the processes that torchrun has started: NCCL on GPUs, gloo on CPUs."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        yield DistributedContext(0, 1, device)
+def distributed_context(device: torch.device) -> Iterator[DistributedContext]:
+    """Joins the process group that torchrun describes in the environment: NCCL on GPUs, gloo on CPUs.
+
+    Args:
+        device: Device of this process; with several GPUs, torchrun's local rank chooses the index.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        yield single_process(device)
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield DistributedContext(dist.get_rank(), world, device)
+        yield DistributedContext(dist.get_rank(), world_size, device)
     finally:
         dist.destroy_process_group()

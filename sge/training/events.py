@@ -1,4 +1,4 @@
-"""What a training says on its way."""
+"""Progress of a training, as its callbacks receive it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,42 @@ from sge.training.gates import GateFacts
 
 
 @dataclass(frozen=True)
-class StepReport:
-    """Where the training stands after a step."""
+class StepEvent:
+    """Sent after each optimizer step."""
 
     step: int
+    """Steps done, 1 after the first."""
     steps: int
+    """Steps of the whole training."""
     epoch: int
+    """Index of the current epoch, from 0."""
     loss: float
-    parts: dict[str, float]
-    rate: float
+    """Sum of ``terms``."""
+    terms: dict[str, float]
+    """Weighted loss terms by name: labels, logits, features, similarity, flatness, openness."""
+    lr: float
+    """Learning rate of the first parameter group in the next step."""
     images_per_second: float
+    """Mean since this process started or resumed the training."""
     seconds_left: float
+    """Estimated time until the last step."""
 
 
 @dataclass(frozen=True)
-class EpochReport:
-    """What an epoch came to."""
+class EpochEvent:
+    """Sent after each epoch."""
 
     epoch: int
+    """Index of the epoch that has ended, from 0."""
     top1: float
-    """On the dev images, of the averaged weights where there are some."""
+    """Top-1 accuracy on the dev images, of the averaged weights if weights are averaged."""
     best: float
+    """Highest ``top1`` so far."""
     loss: float
+    """Mean loss over the epoch's steps."""
     seconds: float
+    """Duration of the epoch."""
     gates: dict[str, GateFacts]
-    broken: int = 0
-    """Images that could not be read so far, in this run; others stood for them."""
+    """State of the gates, by block."""
+    unreadable: int = 0
+    """Images of this run that could not be read; the next readable one replaced each."""

@@ -1,41 +1,48 @@
-"""How gates are awakened: every number that decides it, and what is said on the way."""
+"""``GateTuningConfig``: every number that decides a gate tuning."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sge.errors import ChoiceError
 from sge.images.framing import MAX_SIZE, MIN_SIZE
+from sge.training.loop_config import LoopConfig
+from sge.training.losses import LossWeights
 
 
 @dataclass(frozen=True)
 class GateTuningConfig:
-    """All that decides what is learned, beside the network and the images."""
+    """Everything that decides the result of a gate tuning, beside the network, its teacher and the images."""
+
+    version: ClassVar[int] = 2
+    """Version of the settings' names and meanings; 1 had other names."""
 
     steps: int = 800
     seed: int = 0
+    """Decides the crops."""
     batch: int = 16
-    """Crops a step."""
+    """Crops of a step."""
     sizes: tuple[int, ...] = (128, 128, 160, 192)
     """Sides of the crops in pixels; each serves an equal share of the steps, in this order."""
-    weight_rate: float = 0.04
-    bias_rate: float = 0.02
-    norm_rate: float = 0.001
-    """Adam's largest learning rates, for gates' weights and biases and norms."""
+    weight_lr: float = 0.04
+    """Adam's maximum learning rate of the gates' weights."""
+    bias_lr: float = 0.02
+    """Adam's maximum learning rate of the gates' biases."""
+    norm_lr: float = 0.001
+    """Adam's maximum learning rate of the batch norms' weights and biases."""
     warmup: float = 0.05
-    """Part of the steps in which the rates rise to these; then they fall as a half cosine."""
+    """Fraction of the steps in which the learning rates rise linearly; a half cosine follows."""
     target_mask_std: float = 0.14
-    """Standard deviation over space that each mask should reach."""
+    """Standard deviation over space from which a mask adds nothing to the flatness loss."""
     flatness_weight: float = 2.0
-    """Of a mask without any spread, in nats of divergence, when all masks are so."""
+    """Weight of the flatness loss: its value when every mask is constant, in nats."""
     openness_weight: float = 0.4
-    """Of masks that are as open everywhere as at their maximum, in nats, when all are so."""
+    """Weight of the openness loss: its value when every mask equals its maximum everywhere, in nats."""
     feature_weight: float = 1.0
-    """Of block outputs whose error is as large as their variance, in nats."""
-    acting: tuple[str, ...] | None = None
-    """Blocks whose masks have these prices; None: all. In the others the gates are free to sleep."""
+    """Weight of the error of the block outputs: its value when the error equals the variance, in nats."""
+    acting_blocks: tuple[str, ...] | None = None
+    """Blocks whose masks enter the flatness and openness losses; None: all. Other gates may stay inactive."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -48,29 +55,28 @@ class GateTuningConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON; tuples as lists."""
-        return {
+        """Version and settings as plain data for JSON, tuples as lists."""
+        settings = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
+        return {"version": self.version} | settings
 
     def size_at(self, step: int) -> int:
-        """Side of the crops at a step."""
+        """Side of the crops in the given step, in pixels."""
         return self.sizes[step * len(self.sizes) // self.steps]
 
-    def rate_at(self, step: int) -> float:
-        """Fraction of the largest learning rates at a step."""
-        rise = min(1.0, (step + 1) / max(1.0, self.warmup * self.steps))
-        return rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where the training stands after a step."""
-
-    step: int
-    """Steps done."""
-    steps: int
-    images_per_second: float
-    seconds_left: float
-    losses: dict[str, float]
-    """``answers``, ``features``, ``flat``, ``open``: without their prices."""
+    @property
+    def loop(self) -> LoopConfig:
+        """The numbers that the trainer reads: one epoch without labels, in eval mode."""
+        losses = LossWeights(
+            labels=0.0,
+            logits=1.0,
+            features=self.feature_weight,
+            flatness=self.flatness_weight,
+            target_mask_std=self.target_mask_std,
+            openness=self.openness_weight,
+            acting_blocks=self.acting_blocks,
+        )
+        return LoopConfig(
+            1, self.batch, losses, warmup=self.warmup, positive_gates=True, frozen_statistics=True
+        )

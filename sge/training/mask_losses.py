@@ -1,91 +1,59 @@
-"""What a network with acting gates is asked for: its inactive self's answers, with masks that vary over space."""
+"""Losses on SGE masks: they penalize masks that are constant over space, and masks that are open everywhere."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from sge.nn.blocks import sge_blocks
+from torch import Tensor
 
 
-@dataclass
-class Watched:
-    """What one forward pass of a watched network left, with gradients."""
+def mask_std(mask: Tensor) -> Tensor:
+    """Unbiased standard deviation over space of each group's mask, averaged over the batch.
 
-    masks: dict[str, Tensor] = field(default_factory=dict)
-    """By block: (N, G, h, w)."""
-    features: dict[str, Tensor] = field(default_factory=dict)
-    """By block: what the block hands on."""
+    Args:
+        mask: (N, G, h, w), between 0 and 1.
 
-
-@contextmanager
-def watch(network: nn.Module) -> Iterator[Watched]:
-    """Keeps each block's masks and output of every forward pass inside; of several passes, the last one's."""
-    seen = Watched()
-    handles = []
-    for name, module in sge_blocks(network).items():
-
-        def keep_mask(_m: nn.Module, _x: tuple[Tensor, ...], mask: Tensor, name: str = name) -> None:
-            seen.masks[name] = mask
-
-        def keep_output(_m: nn.Module, _x: tuple[Tensor, ...], out: Tensor, name: str = name) -> None:
-            seen.features[name] = out
-
-        handles.append(module.gate.register_forward_hook(keep_mask))
-        handles.append(network.get_submodule(name).register_forward_hook(keep_output))
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def frozen_copy(network: nn.Module) -> nn.Module:
-    """The teacher: the network as it is now, in eval mode, never to change."""
-    return copy.deepcopy(network).eval().requires_grad_(False)
-
-
-def answers_loss(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of the answers from the teacher's, mean over the batch, in nats."""
-    return F.kl_div(logits.log_softmax(1), teacher.log_softmax(1), log_target=True, reduction="batchmean")
-
-
-def features_loss(features: dict[str, Tensor], teacher: dict[str, Tensor]) -> Tensor:
-    """Squared difference of the blocks' outputs over the variance of the teacher's, mean over the blocks."""
-    errors = [(features[name] - teacher[name]).square().mean() / teacher[name].var() for name in features]
-    return torch.stack(errors).mean()
-
-
-def spread(mask: Tensor) -> Tensor:
-    """Standard deviation over space of each group's mask, mean over the batch: (N, G, h, w) to (G,)."""
-    places = mask.shape[2] * mask.shape[3]
-    centred = mask - mask.mean((2, 3), keepdim=True)
-    # A norm has a defined gradient (0) on a flat mask, where the root of a variance has none.
-    deviation: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3)) / max(places - 1, 1) ** 0.5
-    return deviation.mean(0)
+    Returns:
+        (G,), in the mask's dtype.
+    """
+    positions = mask.shape[2] * mask.shape[3]
+    centered = mask - mask.mean((2, 3), keepdim=True)
+    # The gradient of a norm is defined (0) on a constant mask; that of the root of a variance is not.
+    std: Tensor = torch.linalg.vector_norm(centered, dim=(2, 3)) / max(positions - 1, 1) ** 0.5
+    return std.mean(0)
 
 
 def openness(mask: Tensor) -> Tensor:
-    """Mean of each mask over space as a fraction of its largest value, mean over the batch: (G,)."""
+    """Mean of each mask over space divided by its maximum, averaged over the batch.
+
+    Args:
+        mask: (N, G, h, w), between 0 and 1.
+
+    Returns:
+        (G,); 1 for a constant mask.
+    """
     return (mask.mean((2, 3)) / mask.amax((2, 3))).mean(0)
 
 
-def flatness_loss(masks: Sequence[Tensor], wanted: float) -> Tensor:
-    """By how much the masks miss the wanted spread, as a fraction of it; mean over groups and blocks.
+def flatness_loss(masks: Sequence[Tensor], target_std: float) -> Tensor:
+    """Shortfall of each mask's standard deviation from the target, as a fraction of the target.
 
-    A group that reaches it costs nothing more, so that the image alone decides beyond it. Openness alone
-    has a loophole: a large negative bias makes the mean small beside the maximum of a mask that is closed
-    nearly everywhere, and nobody sees it act.
+    The loss of a group is 0 once its mask reaches the target; beyond it the image alone decides. Openness
+    cannot replace this loss: a large negative bias makes the mean of a mask small beside its maximum while
+    the mask is closed nearly everywhere.
+
+    Args:
+        masks: One (N, G, h, w) for each block.
+        target_std: Standard deviation over space that each mask should reach.
+
+    Returns:
+        Scalar, the mean over groups and blocks; 1 when every mask is constant.
     """
-    return torch.stack([F.relu(1 - spread(mask) / wanted).mean() for mask in masks]).mean()
+    return torch.stack([F.relu(1 - mask_std(mask) / target_std).mean() for mask in masks]).mean()
 
 
 def openness_loss(masks: Sequence[Tensor]) -> Tensor:
-    """Mean over blocks and groups of ``openness``."""
+    """Mean of ``openness`` over groups and blocks; a scalar, 1 when every mask is constant."""
     return torch.stack([openness(mask).mean() for mask in masks]).mean()

@@ -1,4 +1,4 @@
-"""Optimizer and learning rates."""
+"""Optimizers and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -9,48 +9,77 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, M
 
 from sge.nn.module import SpatialGroupEnhance
 from sge.training.config import TrainConfig
+from sge.training.gate_tuning_config import GateTuningConfig
 
-DROPS = (0.3, 0.6, 0.9)
-"""Parts of the training after which the paper divides the rate by ten."""
+STEP_MILESTONES = (0.3, 0.6, 0.9)
+"""Fractions of the steps after which the ``steps`` schedule divides the learning rate by ten."""
 
 
 def optimizer_for(student: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weights with decay; norms and biases without; SGE's parameters without and at a rate of their own."""
-    gates, plain, decayed = [], [], []
+    """Optimizer of all parameters, in three groups.
+
+    Weights are decayed. Norm parameters and biases are not, and neither are SGE's parameters, which also have
+    a learning rate of their own. With ``decay_all`` everything is decayed and SGD's momentum is classical
+    instead of Nesterov's.
+
+    Args:
+        student: The module whose parameters are trained.
+        config: Optimizer, learning rates, momentum and decay.
+    """
+    gates, undecayed, decayed = [], [], []
     for module in student.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if isinstance(module, SpatialGroupEnhance):
                 gates.append(parameter)
             elif isinstance(module, _BatchNorm) or name == "bias":
-                plain.append(parameter)
+                undecayed.append(parameter)
             else:
                 decayed.append(parameter)
-    least = config.weight_decay if config.decay_all else 0.0
+    other_decay = config.weight_decay if config.decay_all else 0.0
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": least},
-        {"params": gates, "weight_decay": least, "lr": config.rate * config.gate_lr_scale},
+        {"params": undecayed, "weight_decay": other_decay},
+        {"params": gates, "weight_decay": other_decay, "lr": config.lr * config.gate_lr_scale},
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.rate)
-    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=not config.decay_all)
+        return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=not config.decay_all)
 
 
-def schedule_for(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    """A linear rise, then a half cosine or the paper's steps; one call a step.
+def gate_optimizer(
+    trainable: dict[str, dict[str, nn.Parameter]], config: GateTuningConfig
+) -> torch.optim.Optimizer:
+    """Adam with one learning rate for each kind of parameter.
 
     Args:
-        optimizer: Whose rates are scheduled.
-        config: ``schedule`` and ``warm_up``.
-        steps: Of the whole training.
+        trainable: By kind (``weight``, ``bias``, ``norm``), as ``trainable_parameters`` returns them.
+        config: ``weight_lr``, ``bias_lr`` and ``norm_lr``.
     """
-    rise = round(config.warmup * steps)
-    after: LRScheduler
-    if config.schedule == "steps":
-        after = MultiStepLR(optimizer, [round(part * steps) - rise for part in DROPS])
+    lrs = {"weight": config.weight_lr, "bias": config.bias_lr, "norm": config.norm_lr}
+    return torch.optim.Adam(
+        [{"params": list(trainable[kind].values()), "lr": lr} for kind, lr in lrs.items() if trainable[kind]]
+    )
+
+
+def schedule_for(optimizer: torch.optim.Optimizer, schedule: str, warmup: float, steps: int) -> LRScheduler:
+    """A linear warmup, then a half cosine or steps down to a tenth; advanced once after each optimizer step.
+
+    Args:
+        optimizer: Its groups' learning rates are the maxima.
+        schedule: ``cosine`` or ``steps``.
+        warmup: Fraction of the steps in which the learning rate rises linearly.
+        steps: Number of steps of the whole training.
+    """
+    warmup_steps = round(warmup * steps)
+    main: LRScheduler
+    if schedule == "steps":
+        main = MultiStepLR(
+            optimizer, [round(fraction * steps) - warmup_steps for fraction in STEP_MILESTONES]
+        )
     else:
-        after = CosineAnnealingLR(optimizer, max(1, steps - rise))
-    if not rise:
-        return after
-    return SequentialLR(optimizer, [LinearLR(optimizer, 1 / rise, total_iters=rise), after], [rise])
+        main = CosineAnnealingLR(optimizer, max(1, steps - warmup_steps))
+    if not warmup_steps:
+        return main
+    rise = LinearLR(optimizer, 1 / warmup_steps, total_iters=warmup_steps)
+    return SequentialLR(optimizer, [rise, main], [warmup_steps])

@@ -1,231 +1,189 @@
-"""A whole training: from paths and a recipe to a weights file that every part of SGE Lens takes."""
+"""A whole training: from paths and settings to a weights file that every command accepts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sge.datasets.decoded_cache import Progress
 from sge.datasets.imagenet import class_indices
 from sge.errors import ChoiceError, DataError
 from sge.images.framing import Preprocess
-from sge.models.checkpoint import digest, write_weights
-from sge.models.labels import imagenet_labels
-from sge.models.model import Card, Model
-from sge.nn.blocks import sge_blocks
-from sge.training.config import TrainConfig
+from sge.models.checkpoint import digest
+from sge.models.model import Model
 from sge.training.dataset import TrainingSet, open_set
 from sge.training.distributed import DistributedContext
-from sge.training.events import EpochReport, StepReport
+from sge.training.events import EpochEvent, StepEvent
 from sge.training.gates import block_strides, compile_statistics
-from sge.training.initial_model import Start, from_nothing, from_weights
+from sge.training.initial_model import InitialModel, from_scratch, from_weights
 from sge.training.loader import TargetGrid
-from sge.training.run_log import Record, require_tensorboard
-from sge.training.supervision import Supervision
+from sge.training.optim import optimizer_for
+from sge.training.request import TrainingRequest
+from sge.training.result import write_result
+from sge.training.run_log import RunLog, require_tensorboard
+from sge.training.state import StateFiles
+from sge.training.student import Student
+from sge.training.supervision import LabelledSupervision
 from sge.training.teacher_maps import TeacherMaps, maps_key, write_maps
-from sge.training.teachers import CropTeacher, any_teacher
+from sge.training.teachers import CropTeacher, MapTeacher, any_teacher
 from sge.training.trainer import Trainer
-
-BEST = "best.safetensors"
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for."""
-
-    train: tuple[Path, ...]
-    """ImageFolder trees or tar shards."""
-    dev: tuple[Path, ...]
-    out: Path
-    config: TrainConfig
-    start: str | None = None
-    """A model's name or a weights file to fine-tune; None begins from nothing."""
-    teacher: str | None = None
-    cache: Path | None = None
-    """Where decoded images and a teacher's maps are kept; in ``out`` by default."""
-    save_every: int = 200
-    workers: int = 0
-    ahead: bool | None = None
-    """Decode all images before learning; None decides by their number."""
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Who is told what, while it runs."""
+    """Functions that are called while a training runs."""
 
-    step: Callable[[StepReport], None]
-    epoch: Callable[[EpochReport], None]
-    say: Say
+    step: Callable[[StepEvent], None]
+    epoch: Callable[[EpochEvent], None]
+    message: Callable[[str], None]
+    """Takes a sentence for the user."""
     images: Progress
-    """How many images have been decoded, or looked at by the teacher."""
+    """Takes the number of images that have been decoded, or that the teacher has seen."""
 
 
-def train(order: Order, team: DistributedContext, listeners: Callbacks) -> Path | None:
-    """Trains, or goes on with what was interrupted in ``order.out``.
+def train(request: TrainingRequest, distributed: DistributedContext, callbacks: Callbacks) -> Path | None:
+    """Trains a network, or continues the interrupted training in ``request.out``.
+
+    Args:
+        request: Images, settings and teacher.
+        distributed: The processes.
+        callbacks: Called on rank 0, except ``images``.
 
     Returns:
-        The file with the best weights on the dev images; None in processes that are not the first.
+        The file with the weights that were best on the dev images; None on ranks other than 0.
 
     Raises:
-        SGEError: images, weights, teacher or recipe cannot be used; each with a sentence.
+        SGEError: Images, weights, teacher or settings cannot be used.
     """
-    require_tensorboard()  # before an hour of decoding, not after it
-    config = order.config
-    order.out.mkdir(parents=True, exist_ok=True)
-    cache = order.cache or order.out / "cache"
-    train_set = team.in_turn(lambda: _opened("train", order, cache, listeners))
+    require_tensorboard()  # before the images are decoded, which may take an hour
+    request.out.mkdir(parents=True, exist_ok=True)
+    train_set = distributed.rank_zero_first(lambda: _open_train(request, callbacks))
     classes = train_set.classes
-    start = (
-        from_weights(order.start, config, len(classes)) if order.start else from_nothing(config, len(classes))
+    initial = (
+        from_weights(request.start, request.config, len(classes))
+        if request.start
+        else from_scratch(request.config, len(classes))
     )
-    dev_set = team.in_turn(lambda: _opened("dev", order, cache, listeners, classes, start.preprocess))
-    data = train_set, dev_set
-    if config.compile:
-        compile_statistics()
-    lesson = _lesson(order, start.network, data, cache, team, listeners)
-    trainer = Trainer(
-        start, lesson, config, order.out, team, save_every=order.save_every, workers=order.workers
+    dev_set = distributed.rank_zero_first(
+        lambda: _open_dev(request, callbacks, classes, initial.preprocess)
     )
-    if not team.first:
+    if request.config.compile:
+        compile_statistics(initial.network)
+    teacher = _teacher(request, initial.network, train_set, distributed, callbacks)
+    trainer, supervision = _trainer(request, initial, (train_set, dev_set), teacher, distributed)
+    trainer.restore()
+    if not distributed.is_main:
         trainer.run()
         return None
-    with Record(order.out) as record:
+    with RunLog(request.out) as log:
 
-        def on_step(report: StepReport) -> None:
-            record.step(report)
-            listeners.step(report)
+        def on_step(event: StepEvent) -> None:
+            log.step(event)
+            callbacks.step(event)
 
-        def on_epoch(report: EpochReport) -> None:
-            record.epoch(report)
-            listeners.epoch(report)
+        def on_epoch(event: EpochEvent) -> None:
+            log.epoch(event)
+            callbacks.epoch(event)
 
         trainer.run(on_step, on_epoch)
-    return _written(order, start, trainer, lesson)
+    return write_result(request, initial, trainer, supervision)
 
 
-def _opened(
-    name: str,
-    order: Order,
-    cache: Path,
-    listeners: Callbacks,
-    classes: list[str] | None = None,
-    evaluate_as: Preprocess | None = None,
-) -> TrainingSet:
-    sources = order.dev if name == "dev" else order.train
-    store = cache / f"{name}.images"
-    opened = open_set(sources, store, classes, listeners.images, order.ahead, evaluate_as)
-    if opened.skipped:
-        first = "; ".join(opened.skipped[:3])
-        listeners.say(f"{len(opened.skipped)} {name} images cannot be read and were left out: {first}")
+def _trainer(
+    request: TrainingRequest,
+    initial: InitialModel,
+    data: tuple[TrainingSet, TrainingSet],
+    teacher: CropTeacher | MapTeacher | None,
+    distributed: DistributedContext,
+) -> tuple[Trainer, LabelledSupervision]:
+    config = request.config
+    supervision = LabelledSupervision(
+        *data, config, initial.preprocess, distributed, teacher=teacher, workers=request.workers
+    )
+    projected = isinstance(teacher, CropTeacher) and bool(config.feature_weight)
+    network = initial.network.to(distributed.device).to(memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        student = Student(network, teacher.features if projected else 0).to(distributed.device)
+    trainer = Trainer(
+        student,
+        optimizer_for(student, config),
+        supervision,
+        config.loop,
+        distributed,
+        StateFiles.in_folder(request.out),
+        config.to_dict(),
+        save_every=request.save_every,
+    )
+    return trainer, supervision
+
+
+def _open_train(request: TrainingRequest, callbacks: Callbacks) -> TrainingSet:
+    store = request.cache_folder / "train.images"
+    opened = open_set(request.train, store, None, callbacks.images, request.decode_ahead)
+    _tell_skipped("train", opened, callbacks)
     return opened
 
 
-def _lesson(
-    order: Order,
+def _open_dev(
+    request: TrainingRequest, callbacks: Callbacks, classes: list[str], preprocess: Preprocess
+) -> TrainingSet:
+    """The dev images, as the crops on which a network with this preprocessing is evaluated."""
+    store = request.cache_folder / "dev.images"
+    opened = open_set(request.dev, store, classes, callbacks.images, request.decode_ahead, preprocess)
+    _tell_skipped("dev", opened, callbacks)
+    return opened
+
+
+def _tell_skipped(name: str, images: TrainingSet, callbacks: Callbacks) -> None:
+    if images.skipped:
+        first = "; ".join(images.skipped[:3])
+        callbacks.message(f"{len(images.skipped)} {name} images cannot be read and are left out: {first}")
+
+
+def _teacher(
+    request: TrainingRequest,
     network: nn.Module,
-    data: tuple[TrainingSet, TrainingSet],
-    cache: Path,
-    team: DistributedContext,
-    listeners: Callbacks,
-) -> Supervision:
-    config, (train_set, dev_set) = order.config, data
-    if order.teacher is None:
-        if config.teacher_weight or config.feature_weight or config.dense:
-            raise ChoiceError("The recipe learns from a teacher: name one with --teacher.")
-        return Supervision(train_set, dev_set)
-    teacher = any_teacher(order.teacher)
-    numbers = list(class_indices(train_set.classes, teacher.labels).values())
-    about = {"teacher": digest(teacher.network.state_dict(), {})}
-    if not config.dense:
-        crops = CropTeacher(teacher.network, teacher.preprocess, numbers, team.device)
-        return Supervision(train_set, dev_set, teacher=crops, about=about)
+    train_set: TrainingSet,
+    distributed: DistributedContext,
+    callbacks: Callbacks,
+) -> CropTeacher | MapTeacher | None:
+    config = request.config
+    if request.teacher is None:
+        if config.teacher_weight or config.feature_weight or config.similarity_blocks:
+            raise ChoiceError("These settings need a teacher: name one with --teacher.")
+        return None
+    model = any_teacher(request.teacher)
+    classes = list(class_indices(train_set.classes, model.labels).values())
+    if not config.similarity_blocks:
+        return CropTeacher(model.network, model.preprocess, classes, distributed.device)
     strides = block_strides(network)
-    if unknown := [block for block, _ in config.dense if block not in strides]:
-        raise ChoiceError(f"No SGE block {', '.join(unknown)}; the student has {', '.join(strides)}.")
-    path, sources = cache / "teacher.maps", sorted({source for _, source in config.dense})
-    maps = team.in_turn(lambda: _maps(path, teacher, train_set, sources, numbers, listeners))
-    grids = {block: TargetGrid(source, strides[block]) for block, source in config.dense}
-    return Supervision(train_set, dev_set, maps, grids, about=about)
+    if unknown := [block for block, _ in config.similarity_blocks if block not in strides]:
+        raise ChoiceError(f"There is no SGE block {', '.join(unknown)}; the student has {', '.join(strides)}.")
+    sources = sorted({source for _, source in config.similarity_blocks})
+    path = request.cache_folder / "teacher.maps"
+    maps = distributed.rank_zero_first(
+        lambda: _maps(path, model, train_set, sources, classes, callbacks.images)
+    )
+    grids = {block: TargetGrid(source, strides[block]) for block, source in config.similarity_blocks}
+    return MapTeacher(maps, grids, digest(model.network.state_dict(), {}))
 
 
 def _maps(
     path: Path,
     teacher: Model,
     data: TrainingSet,
-    sources: Sequence[str],
-    numbers: Sequence[int],
-    listeners: Callbacks,
+    blocks: Sequence[str],
+    classes: Sequence[int],
+    progress: Progress,
 ) -> TeacherMaps:
-    key = maps_key(teacher, data.images, sources, numbers)
+    key = maps_key(teacher, data.images, blocks, classes)
     try:
         return TeacherMaps(path, key)
-    except DataError:
-        write_maps(path, teacher, data.images, sources, numbers, listeners.images)
+    except DataError:  # not there, or of other images or another teacher
+        write_maps(path, teacher, data.images, blocks, classes, progress)
         return TeacherMaps(path, key)
-
-
-def _written(order: Order, start: Start, trainer: Trainer, lesson: Supervision) -> Path:
-    classes = lesson.train.classes
-    network = trainer.student.network
-    target = order.out / BEST
-    metadata: dict[str, Any] = {
-        "sge.arch": start.arch,
-        "sge.labels": _labels(classes),
-        "sge.preprocess": asdict(trainer.preprocess),
-        "sge.card": _card(order, start, lesson, trainer.best, bool(sge_blocks(network))),
-    }
-    state: dict[str, Tensor] = trainer.best_state
-    write_weights(target, state, metadata)
-    return target
-
-
-def _protocol(preprocess: Preprocess) -> str:
-    return f"shorter side {preprocess.resize}, centre crop {preprocess.size}, one view"
-
-
-def _labels(classes: list[str]) -> list[str]:
-    """English names where the folders are WordNet ids of ImageNet's classes."""
-    try:
-        numbers = class_indices(classes, imagenet_labels())
-    except ChoiceError:
-        return classes
-    if any(name.isdecimal() for name in classes):
-        return classes
-    return [imagenet_labels()[number] for number in numbers.values()]
-
-
-def _card(order: Order, start: Start, lesson: Supervision, best: float, gated: bool) -> dict[str, Any]:
-    config, data = order.config, lesson.train
-    began = "from scratch" if order.start is None else f"from {Path(order.start).name}"
-    taught = f" with {Path(order.teacher).name} as teacher" if order.teacher else ""
-    sets = {
-        name: ", ".join(path.name for path in paths)
-        for name, paths in (("train", order.train), ("dev", order.dev))
-    }
-    card = Card(
-        title=start.arch,
-        sentence=(
-            f"Trained {began}{taught} on {len(data.targets)} images of {len(data.classes)} classes "
-            f"({sets['train']}), {config.epochs} epochs."
-        ),
-        gates="trained" if gated else "none",
-        data=f"{len(data.targets)} images ({sets['train']}), chosen on {len(lesson.dev.targets)} ({sets['dev']})",
-        accuracy=[
-            {
-                "top1": round(best, 4),
-                "set": f"{len(lesson.dev.targets)} dev images ({sets['dev']}), on which the epoch was chosen",
-                "protocol": _protocol(start.preprocess),
-                "command": "sge train",
-            }
-        ],
-        made_from={"config": config.to_dict(), "torch": torch.__version__}
-        | ({"start": start.about} if start.about else {})
-        | lesson.about,
-    )
-    return card.to_record()

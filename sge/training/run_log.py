@@ -1,4 +1,4 @@
-"""A training's record: a CSV for tables, TensorBoard for curves."""
+"""Log of a training: a CSV file with one row for each epoch, and curves for TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from types import TracebackType
 from typing import Any
 
 from sge.errors import MissingPackageError
-from sge.training.events import EpochReport, StepReport
+from sge.training.events import EpochEvent, StepEvent
 
 CSV = "log.csv"
-COLUMNS = ("epoch", "step", "top1", "best", "loss", "rate", "images_per_second", "seconds")
+COLUMNS = ("epoch", "step", "top1", "best", "loss", "lr", "images_per_second", "seconds")
 
 
 def require_tensorboard() -> None:
-    """Refuses where TensorBoard is missing.
+    """Checks that TensorBoard is installed.
 
     Raises:
-        MissingPackageError: it is not installed.
+        MissingPackageError: It is not.
     """
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
         raise MissingPackageError(
-            "TensorBoard is missing. Install what training needs: pip install 'sge-lens[train]'."
+            "TensorBoard is not installed. Install what training needs: pip install 'sge-lens[train]'."
         ) from error
 
 
-class Record:
-    """Writes a row an epoch; every so many steps a point of each curve.
+class RunLog:
+    """Writes ``log.csv`` and the folder ``tensorboard``; a resumed training appends to both.
 
     Args:
-        folder: Of the training; the files go on where an interrupted one broke off.
-        every: Steps between two points.
+        folder: Folder of the training.
+        every: Steps between two points of a curve.
 
     Raises:
         MissingPackageError: TensorBoard is not installed.
@@ -41,52 +41,52 @@ class Record:
 
     def __init__(self, folder: Path, every: int = 20) -> None:
         self.path, self.every = folder / CSV, every
-        self.last: StepReport | None = None
+        self._last: StepEvent | None = None
         require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer: Any = SummaryWriter(str(folder / "tensorboard"))
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
-    def step(self, report: StepReport) -> None:
-        """After each step."""
-        self.last = report
-        if report.step % self.every:
+    def step(self, event: StepEvent) -> None:
+        """Writes loss terms, learning rate and speed, every ``every`` steps."""
+        self._last = event
+        if event.step % self.every:
             return
-        for name, value in report.parts.items():
-            self.writer.add_scalar(f"loss/{name}", value, report.step)
-        self.writer.add_scalar("rate", report.rate, report.step)
-        self.writer.add_scalar("images_per_second", report.images_per_second, report.step)
+        for name, value in event.terms.items():
+            self._writer.add_scalar(f"loss/{name}", value, event.step)
+        self._writer.add_scalar("lr", event.lr, event.step)
+        self._writer.add_scalar("images_per_second", event.images_per_second, event.step)
 
-    def epoch(self, report: EpochReport) -> None:
-        """After each epoch; gates' weights and the spread of their masks are curves by block."""
-        step = self.last.step if self.last else 0
-        self.writer.add_scalar("top1", report.top1, step)
-        for block, facts in report.gates.items():
-            self.writer.add_scalar(f"gates/weight/{block}", facts.weight, step)
-            self.writer.add_scalar(f"gates/spread/{block}", facts.spread, step)
-        self.writer.flush()
-        blocks = [f"{kind} {block}" for block in report.gates for kind in ("weight", "spread")]
-        new = not self.path.exists()
+    def epoch(self, event: EpochEvent) -> None:
+        """Writes accuracy, and weight and mask standard deviation of each block's gates."""
+        last = self._last
+        step = last.step if last else 0
+        self._writer.add_scalar("top1", event.top1, step)
+        for block, facts in event.gates.items():
+            self._writer.add_scalar(f"gates/weight/{block}", facts.weight, step)
+            self._writer.add_scalar(f"gates/mask_std/{block}", facts.mask_std, step)
+        self._writer.flush()
+        is_new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            if new:
-                rows.writerow([*COLUMNS, *blocks])
-            last = self.last
+            if is_new:
+                gates = [f"{kind} {block}" for block in event.gates for kind in ("weight", "mask_std")]
+                rows.writerow([*COLUMNS, *gates])
             rows.writerow(
                 [
-                    report.epoch,
+                    event.epoch,
                     step,
-                    f"{report.top1:.4f}",
-                    f"{report.best:.4f}",
-                    f"{report.loss:.4f}",
-                    f"{last.rate:.5f}" if last else "",
+                    f"{event.top1:.4f}",
+                    f"{event.best:.4f}",
+                    f"{event.loss:.4f}",
+                    f"{last.lr:.5f}" if last else "",
                     f"{last.images_per_second:.1f}" if last else "",
-                    f"{report.seconds:.1f}",
-                    *(f"{v:.4f}" for facts in report.gates.values() for v in (facts.weight, facts.spread)),
+                    f"{event.seconds:.1f}",
+                    *(f"{v:.4f}" for facts in event.gates.values() for v in (facts.weight, facts.mask_std)),
                 ]
             )
 
-    def __enter__(self) -> Record:
+    def __enter__(self) -> RunLog:
         return self
 
     def __exit__(
@@ -95,4 +95,4 @@ class Record:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.writer.close()
+        self._writer.close()

@@ -1,9 +1,10 @@
-"""A training on disk: written whole or not at all, and the one before it is kept."""
+"""The saved state of a training: written as a whole or not at all, and compared before it is resumed."""
 
 from __future__ import annotations
 
 import io
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +15,101 @@ from sge.files import write_atomically
 
 log = logging.getLogger(__name__)
 
-LAST, BEFORE = "last.pt", "before_last.pt"
+VERSION = 2
+"""Version of the state; states of version 1 carry none."""
+LAST, BEFORE_LAST = "last.pt", "before_last.pt"
 State = dict[str, Any]
 
 
-def save_state(folder: Path, state: State) -> None:
-    """Writes ``last.pt``; what was there becomes ``before_last.pt``."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    last = folder / LAST
-    if last.exists():
-        last.replace(folder / BEFORE)
-    write_atomically(last, file.getvalue())
+@dataclass(frozen=True)
+class StateFiles:
+    """Where the state of a training is kept."""
 
+    last: Path
+    before_last: Path | None = None
+    """Where the state before the last one is kept; None: nowhere."""
 
-def load_state(folder: Path) -> State | None:
-    """The last state that can be read, or None where nothing was ever written.
+    @classmethod
+    def in_folder(cls, folder: Path) -> StateFiles:
+        """``last.pt`` and ``before_last.pt`` in the folder of a training."""
+        return cls(folder / LAST, folder / BEFORE_LAST)
 
-    Raises:
-        CheckpointError: there are files, and none can be read.
-    """
-    files = [path for name in (LAST, BEFORE) if (path := folder / name).exists()]
-    for path in files:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+    @property
+    def existing(self) -> list[Path]:
+        """The files that are there, the newest first."""
+        return [path for path in (self.last, self.before_last) if path is not None and path.exists()]
+
+    def save(self, state: State) -> None:
+        """Writes the state; the one before it is kept as ``before_last``."""
+        file = io.BytesIO()
+        torch.save({"version": VERSION} | state, file)
+        if self.before_last is not None and self.last.exists():
+            self.last.replace(self.before_last)
+        write_atomically(self.last, file.getvalue())
+
+    def load(self) -> State | None:
+        """Reads the newest state that is not damaged; None when no file exists.
+
+        Raises:
+            CheckpointError: All files are damaged, or an older version of SGE Lens wrote them.
+        """
+        for path in self.existing:
+            try:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # which type torch raises depends on the damaged byte
+                log.warning("%s is damaged (%s).", path, type(error).__name__)
+                continue
             if isinstance(state, dict) and "step" in state:
+                self._check_version(path, state)
                 return state
-        except Exception as error:  # torch raises by the byte that is bad
-            log.warning("%s is damaged (%s); the state before it is tried.", path, type(error).__name__)
-    if files:
-        raise CheckpointError(
-            f"The states in {folder} are damaged. Name another folder (--out), or delete them to begin anew."
-        )
-    return None
+        if self.existing:
+            raise CheckpointError(
+                f"{self._names()} is no state of a training, or damaged. {self._start_again()}"
+            )
+        return None
+
+    def check_same(self, state: State, identity: State) -> None:
+        """Compares the training that wrote the state with the one that would resume it.
+
+        Args:
+            state: What ``load`` returned.
+            identity: ``config`` (the settings) and other facts that decide the result, as plain data.
+
+        Raises:
+            CheckpointError: They differ; the message names what differs, and each setting with both values.
+        """
+        saved = state["identity"]
+        differences = [
+            f"{name} ({_shown(saved['config'].get(name))} there, {_shown(identity['config'].get(name))} here)"
+            for name in sorted(saved["config"] | identity["config"])
+            if saved["config"].get(name) != identity["config"].get(name)
+        ]
+        differences += [
+            f"the {name}"
+            for name in sorted(saved | identity)
+            if name != "config" and saved.get(name) != identity.get(name)
+        ]
+        if differences:
+            raise CheckpointError(
+                f"{self.last} holds another training: it differs in {', '.join(differences)}. {self._start_again()}"
+            )
+
+    def _check_version(self, path: Path, state: State) -> None:
+        if state.get("version") != VERSION:
+            raise CheckpointError(
+                f"{path} was written by another version of SGE Lens (version {state.get('version', 1)} of the state, "
+                f"not {VERSION}) and cannot be resumed. {self._start_again()}"
+            )
+
+    def _names(self) -> str:
+        return " and ".join(str(path) for path in self.existing)
+
+    def _start_again(self) -> str:
+        files = " and ".join(path.name for path in (self.last, self.before_last) if path is not None)
+        if self.before_last is None:
+            return f"Name another file, or delete {files} to start again."
+        return f"Name another folder (--out), or delete {files} to start again."
 
 
-def check_same(saved: State, wanted: dict[str, Any], folder: Path) -> None:
-    """Refuses to go on with another training.
-
-    Raises:
-        CheckpointError: recipe, images or start differ; the message names what.
-    """
-    about = saved["about"]
-    if other := sorted(key for key in wanted if about.get(key) != wanted[key]):
-        raise CheckpointError(
-            f"{folder} holds another training: {', '.join(other)} differ. Name another folder (--out), "
-            f"or delete {LAST} and {BEFORE} to begin anew."
-        )
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)

@@ -1,89 +1,182 @@
-"""What a student learns from: images, and teachers if there are any."""
+"""What a network is trained on: batches of images with their targets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sge.datasets.batching import normalize_batch
+from sge.devices import autocast
+from sge.errors import TrainingError
 from sge.images.framing import Preprocess
+from sge.training.augment import mixed
+from sge.training.config import TrainConfig
 from sge.training.dataset import TrainingSet
 from sge.training.distributed import DistributedContext
-from sge.training.loader import Sample, TargetGrid
-from sge.training.losses import Targets, correlations, matched
-from sge.training.student import Seen
-from sge.training.teacher_maps import TeacherMaps
-from sge.training.teachers import CropTeacher
-
-GATHERING_STEPS = 40
-"""Steps over which correlations are gathered before groups are matched."""
+from sge.training.group_matching import GroupMatching
+from sge.training.loader import Crops, Sample, batches, derived_seed
+from sge.training.losses import Targets
+from sge.training.student import StudentOutput
+from sge.training.teachers import CropTeacher, MapTeacher
+from sge.training.validate import accuracy
 
 
-@dataclass
-class Supervision:
-    """What is learned from, and from whom."""
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch on the student's device."""
 
-    train: TrainingSet
-    dev: TrainingSet
-    maps: TeacherMaps | None = None
-    grids: dict[str, TargetGrid] = field(default_factory=dict)
-    teacher: CropTeacher | None = None
-    about: dict[str, Any] = field(default_factory=dict)
-    """What else the training depends on, for the check on resuming."""
+    images: Tensor
+    """(N, 3, s, s), normalized."""
+    targets: Targets
+    unreadable: int = 0
+    """Images that another one replaces because they could not be read."""
 
-    def wanted(self, sample: Sample, target: Tensor, images: Tensor, preprocess: Preprocess) -> Targets:
-        """What one batch should give.
+
+class Supervision(ABC):
+    """The training data and the teachers."""
+
+    steps_per_epoch: int
+    identity: dict[str, Any]
+    """Facts beside the settings and the initial weights that decide the result, as plain data."""
+
+    @abstractmethod
+    def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """This process's micro-batches of an epoch.
 
         Args:
-            sample: The batch as it was loaded.
-            target: Its classes, perhaps mixed; on the student's device.
-            images: Normalised, on the student's device.
-            preprocess: How they were normalised.
+            epoch: Index of the epoch, from 0.
+            skip: Steps of the epoch that are already done.
         """
-        device = images.device
-        if sample.logits is not None:
-            maps = {name: one.to(device) for name, one in (sample.similarity or {}).items()}
-            return Targets(target, sample.logits.to(device), None, maps or None)
-        if self.teacher is None:
-            return Targets(target)
-        answers, features = self.teacher(images, preprocess)
-        return Targets(target, answers, features)
+
+    def observe(self, output: StudentOutput, targets: Targets, step: int) -> Mapping[str, Tensor]:
+        """Sees each forward pass before its loss.
+
+        Args:
+            output: The student's forward pass.
+            targets: Its targets.
+            step: Steps done before this one.
+
+        Returns:
+            By block: for each group the index of the teacher's group it is to follow, or -1; empty if none is.
+        """
+        return {}
+
+    def validate(self, network: nn.Module) -> float | None:
+        """Top-1 accuracy on the dev images as a fraction; None when there are none."""
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What ``observe`` has gathered, for the saved state of the training."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027, most supervisions have no state
+        """Restores what ``state_dict`` returned."""
 
 
-class GroupMatching:
-    """Which of the teacher's groups each group follows: found once, from correlations over some steps.
+class LabelledSupervision(Supervision):
+    """Labelled images, with a teacher or without.
 
     Args:
-        start: The step from which correlations are gathered.
-        team: The processes, whose correlations are averaged.
+        train: Images that are learned.
+        dev: Images on which each epoch is measured.
+        config: The settings.
+        preprocess: Normalization of the student's input.
+        distributed: The processes.
+        teacher: A classifier that runs on each crop, or stored maps.
+        workers: Number of processes that prepare crops.
+
+    Raises:
+        TrainingError: The batch size does not suit the number of images or processes.
     """
 
-    def __init__(self, start: int, team: DistributedContext) -> None:
-        self.start, self.team = start, team
-        self.matches: dict[str, Tensor] = {}
-        """By block: (G,), the teacher's group or -1; empty until they are found."""
-        self._gathered: dict[str, Tensor] = {}
+    def __init__(
+        self,
+        train: TrainingSet,
+        dev: TrainingSet,
+        config: TrainConfig,
+        preprocess: Preprocess,
+        distributed: DistributedContext,
+        *,
+        teacher: CropTeacher | MapTeacher | None = None,
+        workers: int = 0,
+    ) -> None:
+        self.train, self.dev, self.config, self.preprocess = train, dev, config, preprocess
+        self.distributed, self.teacher, self.workers = distributed, teacher, workers
+        self.steps_per_epoch = _steps_per_epoch(config, len(train.targets), distributed.world_size)
+        self.identity = {"number of images": len(train.targets), "classes": train.classes}
+        if teacher is not None:
+            self.identity["teacher"] = teacher.digest
+        self.matching = GroupMatching(
+            round(config.match_after * self.steps_per_epoch * config.epochs), distributed
+        )
+        stored = (teacher.maps, teacher.grids) if isinstance(teacher, MapTeacher) else (None, None)
+        self._crops = Crops(train, config, *stored)
 
-    def see(self, seen: Seen, wanted: Targets, step: int) -> None:
-        """Takes in one batch; does nothing before ``start`` and after the groups are matched."""
-        if wanted.similarity is None or self.matches or step < self.start:
-            return
-        for block, maps in wanted.similarity.items():
-            found = correlations(seen.similarity[block].detach(), maps)
-            self._gathered[block] = self._gathered.get(block, torch.zeros_like(found)) + found
-        if step >= self.start + GATHERING_STEPS:
-            self.matches = {block: matched(self.team.mean(found)) for block, found in self._gathered.items()}
-            self._gathered = {}
+    def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """Random crops in the epoch's random order; both depend on the seed and the epoch alone."""
+        rank, world_size = self.distributed.rank, self.distributed.world_size
+        loader = batches(
+            self._crops, epoch, rank=rank, world=world_size, skip=skip, workers=self.workers
+        )
+        first = (epoch * self.steps_per_epoch + skip) * self.config.accumulate
+        for number, sample in enumerate(loader, first):
+            step, micro = divmod(number, self.config.accumulate)
+            # The same seed whether the micro-batches are those of one process or of several.
+            yield self._batch(sample, derived_seed(self.config.seed, step, rank + micro * world_size))
 
-    def state(self) -> dict[str, dict[str, Tensor]]:
-        """For the training's state on disk."""
-        return {"matches": self.matches, "gathered": self._gathered}
+    def _batch(self, sample: Sample, seed: int) -> Batch:
+        device = self.distributed.device
+        images = normalize_batch(sample.image.to(device), self.preprocess)
+        images, labels = mixed(
+            images, sample.target.to(device), len(self.train.classes), self.config, seed
+        )
+        return Batch(images, self._targets(sample, labels, images), int(sample.broken.sum()))
 
-    def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """What ``state`` gave."""
-        to = self.team.device
-        self.matches = {name: one.to(to) for name, one in state["matches"].items()}
-        self._gathered = {name: one.to(to) for name, one in state["gathered"].items()}
+    def _targets(self, sample: Sample, labels: Tensor, images: Tensor) -> Targets:
+        device = self.distributed.device
+        if isinstance(self.teacher, CropTeacher):
+            with autocast(device, self.config.precision):
+                logits, features = self.teacher(images, self.preprocess)
+            return Targets(labels, logits, features)
+        if isinstance(self.teacher, MapTeacher) and sample.logits is not None:
+            similarity = {block: maps.to(device) for block, maps in (sample.similarity or {}).items()}
+            return Targets(labels, sample.logits.to(device), similarity=similarity or None)
+        return Targets(labels)
+
+    def observe(self, output: StudentOutput, targets: Targets, step: int) -> Mapping[str, Tensor]:
+        """Matches the student's groups with those of stored maps."""
+        if targets.similarity is not None:
+            self.matching.observe(output.similarity, targets.similarity, step)
+        return self.matching.matches
+
+    def validate(self, network: nn.Module) -> float:
+        """Top-1 accuracy on the center crops of the dev images, as a fraction."""
+        return accuracy(
+            network, self.dev, self.preprocess, self.distributed.device, self.config.precision
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of the group matching."""
+        return self.matching.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores the group matching."""
+        self.matching.load_state_dict(state)
+
+
+def _steps_per_epoch(config: TrainConfig, images: int, processes: int) -> int:
+    if images < config.batch:
+        raise TrainingError(
+            f"{images} images are fewer than a batch of {config.batch}. Choose a smaller --batch."
+        )
+    if config.batch % (config.accumulate * processes):
+        raise TrainingError(
+            f"A batch of {config.batch} cannot be split between {processes} processes with {config.accumulate} "
+            f"micro-batches each. Choose a --batch that is divisible by {config.accumulate * processes}."
+        )
+    return images // config.batch

@@ -1,4 +1,4 @@
-"""Drawn images of four classes, so that a training can be tried without any data."""
+"""A synthetic data set of colored shapes in four classes, to try a training without any data."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SIDE = 48
-INKS = {"circle": (230, 60, 60), "cross": (240, 220, 60), "square": (70, 200, 90), "triangle": (90, 120, 240)}
-"""Shape and colour go together, so that a minute is enough to learn them."""
+COLORS = {"circle": (230, 60, 60), "cross": (240, 220, 60), "square": (70, 200, 90), "triangle": (90, 120, 240)}
+"""Each class has one shape and one color, so that a minute of training is enough."""
 IMAGES = {"train": 24, "dev": 6}
-"""Images of each class."""
+"""Number of images in each class."""
 
 
-def draw_set(folder: Path, seed: int = 0) -> tuple[Path, Path]:
-    """Writes ``train`` and ``dev``, each an ImageFolder tree; the same every time.
+def make_shapes_dataset(folder: Path, seed: int = 0) -> tuple[Path, Path]:
+    """Writes the folders ``train`` and ``dev`` in the ImageFolder layout; the same seed gives the same images.
 
     Args:
-        folder: Where to.
-        seed: Decides places, sizes and colours.
+        folder: Parent of the two folders.
+        seed: Decides positions, sizes and color variations.
 
     Returns:
-        The two folders.
+        Paths of ``train`` and ``dev``.
     """
     random = np.random.default_rng(seed)
-    for part, count in IMAGES.items():
-        for shape in INKS:
-            target = folder / part / shape
+    for split, count in IMAGES.items():
+        for shape in COLORS:
+            target = folder / split / shape
             target.mkdir(parents=True, exist_ok=True)
             for i in range(count):
-                _drawn(shape, random).save(target / f"{i:02d}.png")
+                _draw(shape, random).save(target / f"{i:02d}.png")
     return folder / "train", folder / "dev"
 
 
-def _drawn(shape: str, random: np.random.Generator) -> Image.Image:
-    ground = random.integers(0, 100, 3)
-    image = Image.new("RGB", (SIDE, SIDE), tuple(int(v) for v in ground))
+def _draw(shape: str, random: np.random.Generator) -> Image.Image:
+    background = random.integers(0, 100, 3)
+    image = Image.new("RGB", (SIDE, SIDE), tuple(int(v) for v in background))
     pen = ImageDraw.Draw(image)
     radius = int(random.integers(9, 15))
     x, y = (int(v) for v in random.integers(radius, SIDE - radius, 2))
-    fill = tuple(int(v) for v in np.clip(INKS[shape] + random.integers(-25, 26, 3), 0, 255))
+    fill = tuple(int(v) for v in np.clip(COLORS[shape] + random.integers(-25, 26, 3), 0, 255))
     box = (x - radius, y - radius, x + radius, y + radius)
     if shape == "circle":
         pen.ellipse(box, fill)

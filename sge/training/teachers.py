@@ -1,9 +1,11 @@
-"""A teacher that looks at each crop: any classifier of the registry, timm, torchvision or a file."""
+"""Teachers for distillation: a classifier on each crop, stored maps of whole images, or the network itself."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import timm
@@ -14,61 +16,107 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images.framing import Preprocess
 from sge.models.catalogue import model_names
+from sge.models.checkpoint import digest
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
 from sge.models.registry import load_model
-from sge.training.student import classifier
+from sge.nn.blocks import sge_blocks
+from sge.nn.capture import Capture
+from sge.training.loader import TargetGrid
+from sge.training.student import classifier, classifier_path
+from sge.training.teacher_maps import TeacherMaps
 
 
 class CropTeacher:
-    """Logits and features of the student's own crops.
+    """A classifier that runs on the student's own crops.
 
     Args:
-        network: A classifier whose last linear layer makes its logits.
-        preprocess: Its normalisation.
-        classes: Its number of each class that the student learns.
+        network: A classifier whose last linear layer gives its logits.
+        preprocess: Its normalization.
+        classes: For each class of the student, the index of the teacher's class.
         device: Where it runs.
     """
 
     def __init__(
         self, network: nn.Module, preprocess: Preprocess, classes: Sequence[int], device: torch.device
     ) -> None:
+        self.digest = digest(network.state_dict(), {})
+        """Hash of its weights."""
         self.network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
         self.preprocess = preprocess
         self.classes = torch.tensor(classes, device=device)
         self.features = classifier(network).in_features
-        self._features: list[Tensor] = []
-        classifier(network).register_forward_pre_hook(self._keep)
+        """Length of its penultimate features."""
+        self._classifier = classifier_path(network)
 
-    def _keep(self, _linear: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._features = [inputs[0]]
-
-    def __call__(self, images: Tensor, student: Preprocess) -> tuple[Tensor, Tensor]:
-        """Logits over the student's classes (N, K) and features (N, C).
+    def __call__(self, images: Tensor, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
+        """Runs the teacher without gradients.
 
         Args:
-            images: As the student gets them, (N, 3, h, w).
-            student: How they were normalised.
+            images: The student's crops, (N, 3, h, w), normalized.
+            preprocess: Their normalization; the teacher's own replaces it.
+
+        Returns:
+            Logits over the student's classes, (N, classes), and penultimate features, (N, C'); both float32.
         """
 
-        def of(three: tuple[float, float, float]) -> Tensor:
-            return torch.tensor(three, device=images.device).view(3, 1, 1)
+        def channel(values: tuple[float, float, float]) -> Tensor:
+            return torch.tensor(values, device=images.device).view(3, 1, 1)
 
-        values = images * of(student.std) + of(student.mean)
-        values = (values - of(self.preprocess.mean)) / of(self.preprocess.std)
-        with torch.no_grad():
-            logits = self.network(values).float()
-        return logits[:, self.classes], self._features[0].float()
+        pixels = images * channel(preprocess.std) + channel(preprocess.mean)
+        own = (pixels - channel(self.preprocess.mean)) / channel(self.preprocess.std)
+        with torch.no_grad(), Capture(self.network, (), inputs=(self._classifier,)) as capture:
+            logits = self.network(own).float()
+        return logits[:, self.classes], capture.inputs[self._classifier].float()
+
+
+class SelfTeacher:
+    """The network of a gate tuning with inactive gates, frozen.
+
+    Args:
+        network: The network; it is copied.
+        device: Where it runs.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device) -> None:
+        self.digest = digest(network.state_dict(), {})
+        """Hash of its weights."""
+        self.network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
+        self._blocks = tuple(sge_blocks(network))
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Runs the teacher without gradients.
+
+        Args:
+            images: (N, 3, h, w), normalized.
+
+        Returns:
+            Logits (N, classes), and by block the output of the block that carries SGE, (N, C, h, w).
+        """
+        with torch.no_grad(), Capture(self.network, (), outputs=self._blocks) as capture:
+            logits = self.network(images).float()
+        return logits, {name: capture.outputs[name] for name in self._blocks}
+
+
+@dataclass(frozen=True)
+class MapTeacher:
+    """A teacher whose logits and similarity at each position of each image were computed once and stored."""
+
+    maps: TeacherMaps
+    grids: dict[str, TargetGrid]
+    """By the student's block: the teacher's block and the stride of the targets."""
+    digest: str
+    """Hash of the teacher's weights."""
 
 
 def any_teacher(name: str) -> Model:
-    """A classifier by a name of the registry, ``timm:NAME``, ``torchvision:NAME``, or a weights file.
+    """Loads a classifier by a name of the registry, ``timm:NAME``, ``torchvision:NAME``, or a weights file.
 
-    A bare name is looked for in the registry, then in torchvision, then in timm. The latter two download weights.
+    A bare name is looked up in the registry, then in torchvision, then in timm. The last two download weights.
 
     Raises:
-        UnknownModelError: no such name.
-        CheckpointError: the file cannot be used, or the weights cannot be downloaded.
+        UnknownModelError: No model has this name.
+        CheckpointError: The file cannot be used, or the weights cannot be downloaded.
     """
     kind, _, rest = name.rpartition(":")
     if kind not in ("", "timm", "torchvision") or (
@@ -77,20 +125,21 @@ def any_teacher(name: str) -> Model:
         return load_model(name, finder=False)
     try:
         if kind != "timm" and rest in torchvision.models.list_models(torchvision.models):
-            return _of_torchvision(rest)
+            return _from_torchvision(rest)
         if kind != "torchvision" and rest in timm.list_models(pretrained=True):
-            return _of_timm(rest)
+            return _from_timm(rest)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"The weights of {rest} cannot be downloaded ({type(error).__name__}: {error}). Connect, or name a file."
+            f"The weights of {rest} cannot be downloaded ({type(error).__name__}: {error}). Connect to the internet, or "
+            "name a weights file."
         ) from error
     raise UnknownModelError(
-        f"No teacher {name!r}: neither one of {', '.join(model_names())}, nor a file, nor a classifier of torchvision "
-        "or timm."
+        f"There is no teacher {name!r}. Name one of {', '.join(model_names())}, a weights file, or a classifier of "
+        "torchvision or timm."
     )
 
 
-def _of_torchvision(name: str) -> Model:
+def _from_torchvision(name: str) -> Model:
     weights = torchvision.models.get_model_weights(name).DEFAULT
     transforms = weights.transforms()
     preprocess = Preprocess(mean=tuple(transforms.mean), std=tuple(transforms.std))
@@ -98,7 +147,7 @@ def _of_torchvision(name: str) -> Model:
     return Model(name, network, list(weights.meta["categories"]), _card(name), preprocess, name)
 
 
-def _of_timm(name: str) -> Model:
+def _from_timm(name: str) -> Model:
     network = timm.create_model(name, pretrained=True)
     config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     preprocess = Preprocess(mean=tuple(config["mean"]), std=tuple(config["std"]))

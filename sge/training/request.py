@@ -1,0 +1,38 @@
+"""What the user of ``sge train`` asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sge.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """Images, settings, teacher and folders of one training."""
+
+    train: tuple[Path, ...]
+    """Folders in the ImageFolder layout, or tar shards."""
+    dev: tuple[Path, ...]
+    """The same; each epoch is measured on these images."""
+    out: Path
+    """Folder of the training."""
+    config: TrainConfig
+    start: str | None = None
+    """A model's name or a weights file to fine-tune; None: random weights."""
+    teacher: str | None = None
+    """As ``any_teacher`` takes it."""
+    cache: Path | None = None
+    """Folder of decoded images and stored teacher maps; None: inside ``out``."""
+    save_every: int = 200
+    """Steps between two writes of the state."""
+    workers: int = 0
+    """Number of processes that prepare crops."""
+    decode_ahead: bool | None = None
+    """Decode all images before training; None: decided by their number."""
+
+    @property
+    def cache_folder(self) -> Path:
+        """``cache``, or its default."""
+        return self.cache or self.out / "cache"

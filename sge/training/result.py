@@ -1,0 +1,94 @@
+"""The result of a training: its best weights with labels, preprocessing and card in one file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sge.datasets.imagenet import class_indices
+from sge.errors import ChoiceError
+from sge.models.checkpoint import write_weights
+from sge.models.labels import imagenet_labels
+from sge.models.model import Card
+from sge.nn.blocks import sge_blocks
+from sge.training.initial_model import InitialModel
+from sge.training.request import TrainingRequest
+from sge.training.supervision import LabelledSupervision
+from sge.training.trainer import Trainer
+
+BEST = "best.safetensors"
+
+
+def write_result(
+    request: TrainingRequest, initial: InitialModel, trainer: Trainer, supervision: LabelledSupervision
+) -> Path:
+    """Writes ``best.safetensors`` into the folder of the training.
+
+    Args:
+        request: What was asked for.
+        initial: The network with which the training started.
+        trainer: The finished training.
+        supervision: Its images and teacher.
+
+    Returns:
+        Path of the file.
+    """
+    target = request.out / BEST
+    metadata: dict[str, Any] = {
+        "sge.arch": initial.arch,
+        "sge.labels": _labels(supervision.train.classes),
+        "sge.preprocess": asdict(initial.preprocess),
+        "sge.card": _card(request, initial, trainer, supervision),
+    }
+    write_weights(target, trainer.best_state, metadata)
+    return target
+
+
+def _labels(classes: list[str]) -> list[str]:
+    """English labels where the folders are named by WordNet ids of ImageNet's classes, else the folders' names."""
+    try:
+        indices = class_indices(classes, imagenet_labels())
+    except ChoiceError:
+        return classes
+    if any(name.isdecimal() for name in classes):
+        return classes
+    return [imagenet_labels()[index] for index in indices.values()]
+
+
+def _card(
+    request: TrainingRequest, initial: InitialModel, trainer: Trainer, supervision: LabelledSupervision
+) -> dict[str, Any]:
+    size = initial.preprocess
+    config, data, dev = request.config, supervision.train, supervision.dev
+    origin = "from scratch" if request.start is None else f"from {Path(request.start).name}"
+    teacher = f" with {Path(request.teacher).name} as teacher" if request.teacher else ""
+    train_names, dev_names = (
+        ", ".join(path.name for path in paths) for paths in (request.train, request.dev)
+    )
+    made_from: dict[str, Any] = {"config": config.to_dict(), "torch": torch.__version__}
+    if initial.origin:
+        made_from["start"] = initial.origin
+    if supervision.teacher is not None:
+        made_from["teacher"] = supervision.teacher.digest
+    card = Card(
+        title=initial.arch,
+        sentence=(
+            f"Trained {origin}{teacher} on {len(data.targets)} images of {len(data.classes)} classes "
+            f"({train_names}), {config.epochs} epochs."
+        ),
+        gates="trained" if sge_blocks(trainer.student.network) else "none",
+        data=f"{len(data.targets)} images ({train_names}), best epoch chosen on {len(dev.targets)} ({dev_names})",
+        accuracy=[
+            {
+                "top1": round(trainer.best, 4),
+                "set": f"{len(dev.targets)} dev images ({dev_names}), on which the best epoch was chosen",
+                "protocol": f"shorter side {size.resize}, center crop {size.size}, one view",
+                "command": "sge train",
+            }
+        ],
+        made_from=made_from,
+    )
+    return card.to_record()
