@@ -27,7 +27,9 @@ def train_network(
     preset: Annotated[str, typer.Argument(help=f"The configuration: {', '.join(PRESETS)}.")],
     images: Annotated[
         list[Path] | None,
-        typer.Option("--train", help="A folder with one folder for each class, or .tar shards of CLASS/NAME.EXT."),
+        typer.Option(
+            "--train", help="A folder with one folder for each class, or .tar shards of CLASS/NAME.EXT."
+        ),
     ] = None,
     dev: Annotated[
         list[Path] | None, typer.Option("--dev", help="The same; the best epoch is chosen on these images.")
@@ -56,7 +58,9 @@ def train_network(
     ] = None,
     dense: Annotated[
         list[str] | None,
-        typer.Option(help="BLOCK=TEACHER_BLOCK: the block's groups follow the similarity of the teacher's groups."),
+        typer.Option(
+            help="BLOCK=TEACHER_BLOCK: the block's groups follow the similarity of the teacher's groups."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting of the configuration, as name=value.")
@@ -80,7 +84,9 @@ def train_network(
     check_choice("decode", decode, list(DECODE_AHEAD))
     config = PRESETS[preset].parsed(settings or [])
     config = config.changed(attention=attention, depth=depth, epochs=epochs, batch=batch)
-    config = config.changed(sizes=tuple(size) if size else None, lr=lr, seed=seed, amp=amp, similarity_blocks=_pairs(dense))
+    config = config.changed(
+        sizes=tuple(size) if size else None, lr=lr, seed=seed, amp=amp, similarity_blocks=_pairs(dense)
+    )
     train_images, dev_images = _sources(preset, images, dev, out)
     request = TrainingRequest(
         train=train_images,

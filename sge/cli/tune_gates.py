@@ -150,9 +150,7 @@ def _card(
     return card.to_record()
 
 
-def _write_model(
-    name: str, start: PretrainedModel, state: dict[str, Tensor], card: dict[str, Any]
-) -> Path:
+def _write_model(name: str, start: PretrainedModel, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
     target = model_dir() / f"{name}{SUFFIX}"
     permutations = start.delta.delta.permutations if start.delta else {}
     write_delta(target, Delta(ARCH, start.published, permutations, state, card))

@@ -84,7 +84,9 @@ def tune_gates(
     """
     config = config or GateTuningConfig(steps=steps, seed=seed)
     if not len(images):
-        raise ChoiceError("There is no image to learn from. Give some hundred images that the network recognizes.")
+        raise ChoiceError(
+            "There is no image to learn from. Give some hundred images that the network recognizes."
+        )
     trainable = trainable_parameters(network)
     _check_blocks(network, config)
     device = next(network.parameters()).device

@@ -16,9 +16,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images.framing import Preprocess
 from sge.models.architectures import State
-from sge.models.catalogue import model_names
 from sge.models.checkpoint import digest, read_weights
-from sge.models.registry import load_model
+from sge.models.registry import load_model, model_names
 from sge.nn import insert_sge
 from sge.nn.blocks import sge_blocks
 from sge.nn.resnet import resnet

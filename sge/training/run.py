@@ -163,7 +163,9 @@ def _teacher(
         return CropTeacher(model.network, model.preprocess, classes, distributed.device)
     strides = block_strides(network)
     if unknown := [block for block, _ in config.similarity_blocks if block not in strides]:
-        raise ChoiceError(f"There is no SGE block {', '.join(unknown)}; the student has {', '.join(strides)}.")
+        raise ChoiceError(
+            f"There is no SGE block {', '.join(unknown)}; the student has {', '.join(strides)}."
+        )
     sources = sorted({source for _, source in config.similarity_blocks})
     path = request.cache_folder / "teacher.maps"
     maps = distributed.rank_zero_first(

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+<<<<<<< HEAD
 import torch
+=======
+import numpy as np
+>>>>>>> c93af59 (training: tests of gate tuning)
 from torch import Tensor, nn
 
 from sge.datasets.batching import normalize_batch
@@ -120,9 +124,7 @@ class LabelledSupervision(Supervision):
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         """Random crops in the epoch's random order; both depend on the seed and the epoch alone."""
         rank, world_size = self.distributed.rank, self.distributed.world_size
-        loader = batches(
-            self._crops, epoch, rank=rank, world=world_size, skip=skip, workers=self.workers
-        )
+        loader = batches(self._crops, epoch, rank=rank, world=world_size, skip=skip, workers=self.workers)
         first = (epoch * self.steps_per_epoch + skip) * self.config.accumulate
         for number, sample in enumerate(loader, first):
             step, micro = divmod(number, self.config.accumulate)
@@ -131,10 +133,16 @@ class LabelledSupervision(Supervision):
 
     def _batch(self, sample: Sample, seed: int) -> Batch:
         device = self.distributed.device
+<<<<<<< HEAD
         images = normalize_batch(sample.image.to(device), self.preprocess)
         images, labels = mixed(
             images, sample.target.to(device), len(self.train.classes), self.config, seed
         )
+=======
+        images = normalised(sample.image.to(device), self.preprocess)
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        images, labels = mixed(images, sample.target.to(device), len(self.train.classes), self.config, seed)
+>>>>>>> c93af59 (training: tests of gate tuning)
         return Batch(images, self._targets(sample, labels, images), int(sample.broken.sum()))
 
     def _targets(self, sample: Sample, labels: Tensor, images: Tensor) -> Targets:
@@ -156,9 +164,7 @@ class LabelledSupervision(Supervision):
 
     def validate(self, network: nn.Module) -> float:
         """Top-1 accuracy on the center crops of the dev images, as a fraction."""
-        return accuracy(
-            network, self.dev, self.preprocess, self.distributed.device, self.config.precision
-        )
+        return accuracy(network, self.dev, self.preprocess, self.distributed.device, self.config.precision)
 
     def state_dict(self) -> dict[str, Any]:
         """State of the group matching."""

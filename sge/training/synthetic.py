@@ -8,7 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SIDE = 48
-COLORS = {"circle": (230, 60, 60), "cross": (240, 220, 60), "square": (70, 200, 90), "triangle": (90, 120, 240)}
+COLORS = {
+    "circle": (230, 60, 60),
+    "cross": (240, 220, 60),
+    "square": (70, 200, 90),
+    "triangle": (90, 120, 240),
+}
 """Each class has one shape and one color, so that a minute of training is enough."""
 IMAGES = {"train": 24, "dev": 6}
 """Number of images in each class."""

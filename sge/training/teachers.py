@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images.framing import Preprocess
-from sge.models.catalogue import model_names
 from sge.models.checkpoint import digest
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
-from sge.models.registry import load_model
+from sge.models.registry import load_model, model_names
 from sge.nn.blocks import sge_blocks
 from sge.nn.capture import Capture
 from sge.training.loader import TargetGrid
