@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sge.errors import CaptureError, ChoiceError, UnknownBlockError
+from sge.errors import CaptureError, DataError, UnknownBlockError
 from sge.images.framing import Preprocess
 from sge.nn.blocks import sge_blocks
 from sge.training.crops import crops
@@ -78,7 +78,7 @@ def tune_gates(
     Raises:
         CaptureError: The network has no SGE module.
         UnknownBlockError: ``config.acting_blocks`` names a block without SGE.
-        ChoiceError: There are no images, an image has another shape, or a setting is out of range.
+        DataError: There are no images, or an image has another shape.
         CheckpointError: The state file belongs to another training, or is damaged.
         TrainingError: The loss is not finite.
     """

@@ -72,12 +72,7 @@ def clamp_gate_weights(network: nn.Module) -> None:
             module.weight.clamp_(min=0)
 
 
-<<<<<<< HEAD
-=======
 def compile_statistics(network: nn.Module) -> None:
-    """Stub."""
-
-
-def compile_statistics(network: nn.Module) -> None:
-    """Stub."""
->>>>>>> c93af59 (training: tests of gate tuning)
+    """Compiles the statistics of each SGE module of the network; needs a C++ compiler."""
+    for module in sge_blocks(network).values():
+        module.compile_statistics()

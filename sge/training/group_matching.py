@@ -25,7 +25,9 @@ def correlations(similarity: Tensor, teacher: Tensor) -> Tensor:
         (G, G').
     """
     n, _, height, width = similarity.shape
-    return torch.einsum("nghw,nkhw->gk", similarity.float(), teacher) / (n * height * width)
+    products = torch.einsum("nghw,nkhw->gk", similarity.float(), teacher)
+    # Both standard deviations are unbiased, so that the sum is divided by one less than the positions.
+    return products / (n * max(height * width - 1, 1))
 
 
 def assign_groups(correlation: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Sample:
     logits: Tensor | None = None
     """The teacher's logits for the crop, (classes,), float32."""
     similarity: dict[str, Tensor] | None = None
-    """By the student's block: (G, h, w) of the teacher's groups, float32, mean 0 and biased std 1 in each map."""
+    """By the student's block: (G, h, w) of the teacher's groups, float32, mean 0 and unbiased std 1 in each map."""
     broken: Tensor = field(default_factory=lambda: torch.tensor(False))
     """Whether another image had to stand in for one that cannot be read, (), bool."""
 
@@ -85,7 +85,7 @@ class Crops(Dataset[Sample]):
             return Sample(image, target, broken=torch.tensor(broken))
         output = self.maps[number]
         similarity = {
-            block: standardized(crop.of(output.similarity[grid.source], -(-size // grid.stride)))
+            block: standardize_maps(crop.of(output.similarity[grid.source], -(-size // grid.stride)))
             for block, grid in self.grids.items()
         }
         logits = crop.of(output.logits, LOGITS_CELLS).mean((1, 2))
@@ -109,16 +109,6 @@ def derived_seed(*numbers: int) -> int:
     """A 64-bit seed that depends on all of the numbers and on their order."""
     words = np.random.SeedSequence([number % 2**64 for number in numbers]).generate_state(1, np.uint64)
     return int(words[0])
-
-
-def standardized(maps: Tensor) -> Tensor:
-    """Maps (..., h, w) with mean 0 and biased standard deviation 1 over space; a constant map becomes 0.
-
-    The biased deviation makes the mean product of two such maps their correlation.
-    """
-    cells = maps.shape[-2] * maps.shape[-1]
-    scaled: Tensor = standardize_maps(maps) * (cells / max(cells - 1, 1)) ** 0.5
-    return scaled
 
 
 def collate(samples: list[Sample]) -> Sample:

@@ -148,4 +148,6 @@ def agreement(similarity: Tensor, teacher: Tensor, match: Tensor) -> Tensor:
         Scalar: the mean over the batch and the matched groups.
     """
     matched = match >= 0
-    return (similarity[:, matched].float() * teacher[:, match[matched]]).mean()
+    products = (similarity[:, matched].float() * teacher[:, match[matched]]).sum((2, 3))
+    # Both standard deviations are unbiased, so that the sum is divided by one less than the positions.
+    return products.mean() / max(teacher.shape[2] * teacher.shape[3] - 1, 1)

@@ -68,9 +68,7 @@ def train(request: TrainingRequest, distributed: DistributedContext, callbacks: 
         if request.start
         else from_scratch(request.config, len(classes))
     )
-    dev_set = distributed.rank_zero_first(
-        lambda: _open_dev(request, callbacks, classes, initial.preprocess)
-    )
+    dev_set = distributed.rank_zero_first(lambda: _open_dev(request, callbacks, classes, initial.preprocess))
     if request.config.compile:
         compile_statistics(initial.network)
     teacher = _teacher(request, initial.network, train_set, distributed, callbacks)
@@ -104,11 +102,11 @@ def _trainer(
     supervision = LabelledSupervision(
         *data, config, initial.preprocess, distributed, teacher=teacher, workers=request.workers
     )
-    projected = isinstance(teacher, CropTeacher) and bool(config.feature_weight)
+    features = teacher.features if isinstance(teacher, CropTeacher) and config.feature_weight else 0
     network = initial.network.to(distributed.device).to(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        student = Student(network, teacher.features if projected else 0).to(distributed.device)
+        student = Student(network, features).to(distributed.device)
     trainer = Trainer(
         student,
         optimizer_for(student, config),

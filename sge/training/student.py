@@ -72,7 +72,7 @@ def classifier_path(network: nn.Module) -> str:
     Raises:
         ChoiceError: The network has no linear layer.
     """
-    paths = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    paths: list[str] = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not paths:
         raise ChoiceError(
             f"{type(network).__name__} has no linear layer that could be its classifier. Use a classifier that ends "

@@ -7,11 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-<<<<<<< HEAD
-import torch
-=======
-import numpy as np
->>>>>>> c93af59 (training: tests of gate tuning)
 from torch import Tensor, nn
 
 from sge.datasets.batching import normalize_batch
@@ -133,16 +128,8 @@ class LabelledSupervision(Supervision):
 
     def _batch(self, sample: Sample, seed: int) -> Batch:
         device = self.distributed.device
-<<<<<<< HEAD
         images = normalize_batch(sample.image.to(device), self.preprocess)
-        images, labels = mixed(
-            images, sample.target.to(device), len(self.train.classes), self.config, seed
-        )
-=======
-        images = normalised(sample.image.to(device), self.preprocess)
-        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         images, labels = mixed(images, sample.target.to(device), len(self.train.classes), self.config, seed)
->>>>>>> c93af59 (training: tests of gate tuning)
         return Batch(images, self._targets(sample, labels, images), int(sample.broken.sum()))
 
     def _targets(self, sample: Sample, labels: Tensor, images: Tensor) -> Targets:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sge.errors import ChoiceError
@@ -7,39 +9,40 @@ from sge.training.config import PRESETS, TrainConfig
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "message"),
     [
         ({"epochs": 0}, "at least 1"),
-        ({"sizes": ()}, "one side"),
+        ({"sizes": ()}, "at least one side"),
         ({"sizes": (8,)}, "32 to 1024"),
         ({"augment": "wild"}, "plain, colour, strong"),
         ({"optimizer": "lion"}, "sgd, adamw"),
         ({"batch": 10, "accumulate": 3}, "divisor"),
-        ({"dense": (("layer3.0", "blocks.4.2"),), "cutmix": 1.0}, "every place"),
-        ({"dense": (("layer3.0", "blocks.4.2"),), "augment": "strong"}, "every place"),
+        ({"similarity_blocks": (("layer3.0", "blocks.4.2"),), "cutmix": 1.0}, "each position"),
+        ({"similarity_blocks": (("layer3.0", "blocks.4.2"),), "augment": "strong"}, "each position"),
     ],
 )
-def test_what_cannot_be_is_refused(values, says):
-    with pytest.raises(ChoiceError, match=says):
+def test_settings_out_of_range(values, message):
+    with pytest.raises(ChoiceError, match=message):
         TrainConfig(**values)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("ema", "name=value"),
         ("emma=1", "there are: .*ema"),
         ("ema=much", "ema cannot be"),
         ("zero_init=maybe", "true or false"),
         ("sizes=64,big", "sizes cannot be"),
+        ("similarity_blocks=a", "--dense"),
     ],
 )
-def test_a_setting_of_another_form_is_refused(text, says):
-    with pytest.raises(ChoiceError, match=says):
+def test_a_malformed_setting_is_refused(text, message):
+    with pytest.raises(ChoiceError, match=message):
         TrainConfig().parsed([text])
 
 
-def test_settings_become_what_their_kind_is():
+def test_settings_are_parsed_by_their_type():
     config = TrainConfig().parsed(
         ["ema=0.5", "zero_init=false", "sizes=64,96", "crop_scale=0.5,1", "batch=4"]
     )
@@ -52,9 +55,9 @@ def test_settings_become_what_their_kind_is():
     )
 
 
-def test_the_papers_recipe_is_the_papers():
+def test_the_paper_preset_has_the_papers_numbers():
     paper = PRESETS["paper-imagenet"]
-    assert (paper.optimizer, paper.rate, paper.momentum, paper.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
+    assert (paper.optimizer, paper.lr, paper.momentum, paper.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
     assert (paper.batch, paper.epochs, paper.schedule, paper.warmup) == (256, 100, "steps", 0.0)
     assert (paper.sizes, paper.eval_size, paper.augment, paper.crop_scale) == (
         (224,),
@@ -73,7 +76,13 @@ def test_sizes_share_the_epochs_in_order():
     assert [config.size_at(epoch) for epoch in range(7)] == [64, 64, 64, 96, 96, 128, 128]
 
 
-def test_a_recipe_is_plain_data():
-    import json
+def test_a_config_is_plain_data_with_a_version():
+    data = json.loads(json.dumps(PRESETS["imagewoof"].to_dict()))
+    assert (data["version"], data["sizes"]) == (2, [128, 160, 192])
 
-    assert json.loads(json.dumps(PRESETS["imagewoof"].to_dict()))["sizes"] == [128, 160, 192]
+
+def test_the_loop_has_the_weights_of_the_losses():
+    loop = TrainConfig(teacher_weight=0.7, flatness_weight=1.5, amp="bfloat16", accumulate=2).loop
+    assert (loop.losses.labels, loop.losses.logits) == pytest.approx((0.3, 0.7))
+    assert (loop.losses.flatness, loop.precision, loop.accumulate) == (1.5, "bfloat16", 2)
+    assert not loop.frozen_statistics

@@ -16,12 +16,12 @@ from sge.errors import DataError
 from sge.images.decode import decode
 from sge.images.framing import Preprocess, frame, normalize
 from sge.training.dataset import open_set
-from sge.training.synthetic import draw_set
+from sge.training.synthetic import make_shapes_dataset
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return draw_set(tmp_path_factory.mktemp("drawn"))
+    return make_shapes_dataset(tmp_path_factory.mktemp("drawn"))
 
 
 def test_no_such_folder(tmp_path):

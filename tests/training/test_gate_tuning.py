@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sge.errors import CaptureError, CheckpointError, ChoiceError, UnknownBlockError
+from sge.errors import CaptureError, CheckpointError, DataError, UnknownBlockError
 from sge.images.framing import Preprocess
 from sge.nn.blocks import sge_blocks
 from sge.nn.capture import MaskCapture
@@ -73,9 +73,9 @@ def batch(seed: int = 0):
 
 
 def test_no_images_and_images_of_another_shape():
-    with pytest.raises(ChoiceError, match="no image to learn from"):
+    with pytest.raises(DataError, match="no image to learn from"):
         tune_gates(inactive_network(), [], CONFIG)
-    with pytest.raises(ChoiceError, match=r"\(40, 40\)"):
+    with pytest.raises(DataError, match=r"\(40, 40\)"):
         tune_gates(inactive_network(), [torch.zeros(40, 40)], CONFIG)
 
 
@@ -170,9 +170,7 @@ def test_interrupted_and_resumed_equals_undisturbed(tmp_path, stop):
     undisturbed = state(tune_gates(inactive_network(), blobs(), CONFIG))
     file = tmp_path / "state"
     with pytest.raises(StoppedError):
-        tune_gates(
-            inactive_network(), blobs(), CONFIG, state_file=file, save_every=1, progress=stop_at(stop)
-        )
+        tune_gates(inactive_network(), blobs(), CONFIG, state_file=file, save_every=1, progress=stop_at(stop))
     steps = []
     resumed = tune_gates(
         inactive_network(),
@@ -210,7 +208,7 @@ def test_a_state_of_another_tuning_or_a_damaged_one(tmp_path):
 def test_a_state_of_version_1_is_refused(tmp_path):
     file = tmp_path / "state"
     torch.save({"recipe": {}, "teacher": "", "images": 12, "step": 3, "learned": {}, "optimizer": {}}, file)
-    with pytest.raises(CheckpointError, match="another version of SGE Lens.*delete state to start again"):
+    with pytest.raises(CheckpointError, match=r"another version of SGE Lens.*delete state to start again"):
         tune_gates(inactive_network(), blobs(), CONFIG, state_file=file)
 
 

@@ -9,7 +9,7 @@ from sge.models.checkpoint import write_weights
 from sge.models.registry import shipped_entries
 from sge.nn.blocks import sge_blocks
 from sge.training.config import TrainConfig
-from sge.training.initial_model import from_nothing, from_weights
+from sge.training.initial_model import from_scratch, from_weights
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def plain_file(tmp_path):
     return tmp_path / "plain.pth", network.eval()
 
 
-def test_neither_a_name_nor_a_file():
+def test_an_unknown_name():
     with pytest.raises(UnknownModelError, match="neither a model's name"):
         from_weights("nobody", TrainConfig(), 3)
 
@@ -30,13 +30,13 @@ def test_another_depth(plain_file):
         from_weights(str(plain_file[0]), TrainConfig(depth=50), 3)
 
 
-def test_no_resnet_at_all(tmp_path):
+def test_a_file_that_is_no_resnet(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"fc.weight is missing"):
         from_weights(str(tmp_path / "a.pth"), TrainConfig(), 3)
 
 
-def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(plain_file):
+def test_a_torchvision_checkpoint_gets_inactive_gates_and_keeps_its_logits(plain_file):
     path, network = plain_file
     student = from_weights(str(path), TrainConfig(), 7).network.eval()
     assert len(sge_blocks(student)) == 8
@@ -45,12 +45,12 @@ def test_a_torchvision_checkpoint_gains_sleeping_gates_and_keeps_its_answers(pla
         assert torch.allclose(student(x), network(x), rtol=1e-4, atol=1e-4)
 
 
-def test_other_classes_get_a_new_head(plain_file):
+def test_another_number_of_classes_gets_a_new_classifier(plain_file):
     student = from_weights(str(plain_file[0]), TrainConfig(), 3).network
     assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
 
 
-def test_a_model_of_the_registry_goes_on():
+def test_a_model_of_the_registry():
     start = from_weights("sge_efficientnet_lite0", TrainConfig(gate_weight=0.2, eval_size=64), 4)
     student = start.network
     assert start.arch == "sge_efficientnet_lite0"
@@ -65,33 +65,33 @@ def test_a_model_of_the_registry_goes_on():
     )
 
 
-def test_the_card_can_tell_where_a_training_began(plain_file):
-    assert from_nothing(TrainConfig(), 3).about == {}
-    about = from_weights(str(plain_file[0]), TrainConfig(), 3).about
-    assert about["name"] == "plain.pth"
-    assert about["digest"] != from_weights("sge_efficientnet_lite0", TrainConfig(), 3).about["digest"]
-    awake = from_weights("sge_efficientnet_lite0_tuned", TrainConfig(), 3).about
-    assert awake["made_from"] == shipped_entries()["sge_efficientnet_lite0_tuned"].card.made_from
+def test_the_origin_of_the_weights(plain_file):
+    assert from_scratch(TrainConfig(), 3).origin == {}
+    origin = from_weights(str(plain_file[0]), TrainConfig(), 3).origin
+    assert origin["name"] == "plain.pth"
+    assert origin["digest"] != from_weights("sge_efficientnet_lite0", TrainConfig(), 3).origin["digest"]
+    tuned = from_weights("sge_efficientnet_lite0_tuned", TrainConfig(), 3).origin
+    assert tuned["made_from"] == shipped_entries()["sge_efficientnet_lite0_tuned"].card.made_from
 
 
-def test_the_seed_decides_the_start():
-    one, two = (from_nothing(TrainConfig(seed=3), 4).network.state_dict() for _ in range(2))
-    assert all(torch.equal(one[key], two[key]) for key in one)
+def test_the_seed_decides_the_weights():
+    first, second = (from_scratch(TrainConfig(seed=3), 4).network.state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(
-        one["conv1.weight"], from_nothing(TrainConfig(seed=4), 4).network.state_dict()["conv1.weight"]
+        first["conv1.weight"], from_scratch(TrainConfig(seed=4), 4).network.state_dict()["conv1.weight"]
     )
 
 
-def test_blocks_begin_as_identities():
-    network = from_nothing(TrainConfig(depth=50, gate_weight=0.3), 4).network
+def test_blocks_start_as_identities():
+    network = from_scratch(TrainConfig(depth=50, gate_weight=0.3), 4).network
     assert not bool(network.layer2[1].bn3.weight.any())
     assert float(network.layer2[1].sge.weight.detach().mean()) == pytest.approx(0.3)
-    assert bool(from_nothing(TrainConfig(zero_init=False), 4).network.layer2[1].bn2.weight.any())
+    assert bool(from_scratch(TrainConfig(zero_init=False), 4).network.layer2[1].bn2.weight.any())
 
 
 def test_a_network_of_ours_keeps_its_own_attention(tmp_path):
-    """SGE beside CBAM would be a network that nobody asked for, and that no name describes."""
-    started = from_nothing(TrainConfig(attention="cbam"), 3)
+    """SGE beside CBAM would be a network without an architecture name."""
+    started = from_scratch(TrainConfig(attention="cbam"), 3)
     write_weights(tmp_path / "cbam.safetensors", started.network.state_dict(), {"sge.arch": started.arch})
     again = from_weights(str(tmp_path / "cbam.safetensors"), TrainConfig(), 3)
     assert again.arch == "cbam_resnet18"

@@ -11,13 +11,13 @@ import torch
 from sge.errors import TrainingError
 from sge.training.config import TrainConfig
 from sge.training.dataset import open_set
-from sge.training.loader import Crops, batch_keys, collate, derived_seed, standardized
-from sge.training.synthetic import draw_set
+from sge.training.loader import Crops, batch_keys, collate, derived_seed
+from sge.training.synthetic import make_shapes_dataset
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return draw_set(tmp_path_factory.mktemp("drawn"))
+    return make_shapes_dataset(tmp_path_factory.mktemp("drawn"))
 
 
 def test_two_processes_see_the_parts_that_one_sees_in_turn():
@@ -80,11 +80,3 @@ def test_seeds_depend_on_every_number_and_their_order():
     """The values are fixed by NumPy, so that a training resumed under another Python sees the same crops."""
     assert derived_seed(0, 1, 2) == int(np.random.SeedSequence([0, 1, 2]).generate_state(1, np.uint64)[0])
     assert len({derived_seed(*numbers) for numbers in ((0, 1, 2), (0, 2, 1), (1, 1, 2), (-1, 1, 2))}) == 4
-
-
-def test_standardized_maps_have_correlations_as_mean_products():
-    maps = torch.randn(2, 3, 5, 4) * 7 + 2
-    correlation = torch.corrcoef(maps[0].flatten(1))
-    products = torch.einsum("ghw,khw->gk", standardized(maps)[0], standardized(maps)[0]) / 20
-    assert torch.allclose(products, correlation, atol=1e-4)
-    assert not standardized(torch.full((1, 2, 2), 3.0)).any()

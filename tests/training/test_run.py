@@ -15,7 +15,7 @@ import torch
 from sge.errors import MissingPackageError
 from sge.models.checkpoint import read_weights
 from sge.training.state import LAST
-from sge.training.synthetic import draw_set
+from sge.training.synthetic import make_shapes_dataset
 
 SGE = Path(sys.executable).with_name("sge")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -23,7 +23,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return draw_set(tmp_path_factory.mktemp("images"))
+    return make_shapes_dataset(tmp_path_factory.mktemp("images"))
 
 
 def smoke(drawn, out, *more):

@@ -4,39 +4,58 @@ import pytest
 import torch
 
 from sge.errors import CheckpointError
-from sge.training.state import BEFORE, LAST, check_same, load_state, save_state
+from sge.training.state import BEFORE_LAST, LAST, StateFiles
 
 
-def test_nothing_was_written(tmp_path):
-    assert load_state(tmp_path) is None
+@pytest.fixture
+def files(tmp_path):
+    return StateFiles.in_folder(tmp_path)
 
 
-def test_both_damaged(tmp_path):
+def identity(**settings):
+    return {"config": {"version": 2, "lr": 0.1} | settings, "classes": ["a", "b"]}
+
+
+def test_nothing_was_written(files):
+    assert files.load() is None
+
+
+def test_both_files_are_damaged(files, tmp_path):
     (tmp_path / LAST).write_bytes(b"cut")
-    (tmp_path / BEFORE).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_state(tmp_path)
+    (tmp_path / BEFORE_LAST).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"or damaged.*--out.*delete last.pt and before_last.pt"):
+        files.load()
 
 
-def test_a_damaged_state_gives_way_to_the_one_before(tmp_path):
-    save_state(tmp_path, {"step": 1, "w": torch.ones(3)})
-    save_state(tmp_path, {"step": 2, "w": torch.ones(3)})
+def test_the_state_before_replaces_a_damaged_one(files, tmp_path):
+    files.save({"step": 1, "w": torch.ones(3)})
+    files.save({"step": 2, "w": torch.ones(3)})
     last = tmp_path / LAST
     last.write_bytes(last.read_bytes()[:-100])
-    state = load_state(tmp_path)
-    assert state is not None
-    assert state["step"] == 1
+    assert files.load()["step"] == 1
 
 
-def test_killed_between_the_two_renames(tmp_path):
-    save_state(tmp_path, {"step": 1})
-    (tmp_path / LAST).replace(tmp_path / BEFORE)
-    state = load_state(tmp_path)
-    assert state is not None
-    assert state["step"] == 1
+def test_killed_between_the_two_renames(files, tmp_path):
+    files.save({"step": 1})
+    (tmp_path / LAST).replace(tmp_path / BEFORE_LAST)
+    assert files.load()["step"] == 1
 
 
-def test_another_training_is_refused_by_what_differs(tmp_path):
-    with pytest.raises(CheckpointError, match="recipe differ"):
-        check_same({"about": {"recipe": 1, "classes": 2}}, {"recipe": 3, "classes": 2}, tmp_path)
-    check_same({"about": {"recipe": 1}}, {"recipe": 1}, tmp_path)
+def test_the_settings_that_differ_are_named(files):
+    state = {"identity": identity(ema=0.9)}
+    files.check_same(state, identity(ema=0.9))
+    with pytest.raises(
+        CheckpointError, match=r"ema \(0.9 there, not set here\), lr \(0.1 there, 0.2 here\)\."
+    ):
+        files.check_same(state, identity(lr=0.2))
+
+
+def test_other_facts_that_differ_are_named(files):
+    with pytest.raises(CheckpointError, match=r"differs in the classes, the teacher\."):
+        files.check_same({"identity": identity()}, identity() | {"classes": ["a"], "teacher": "d1"})
+
+
+def test_a_state_of_version_1_is_refused(files, tmp_path):
+    torch.save({"about": {"recipe": {"rate": 0.1}}, "step": 5, "student": {}}, tmp_path / LAST)
+    with pytest.raises(CheckpointError, match=r"another version of SGE Lens.*Name another folder \(--out\)"):
+        files.load()

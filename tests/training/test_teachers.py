@@ -6,14 +6,15 @@ import torch
 from sge.errors import UnknownModelError
 from sge.images.framing import Preprocess
 from sge.nn.resnet import SGE_RESNETS
-from sge.training.teachers import CropTeacher, any_teacher
+from sge.training.teachers import CropTeacher, SelfTeacher, any_teacher
 from tests.conftest import fill
+from tests.inactive_networks import inactive_network
 
 
-def test_no_such_teacher():
-    with pytest.raises(UnknownModelError, match="No teacher 'nobody'"):
+def test_an_unknown_teacher():
+    with pytest.raises(UnknownModelError, match="no teacher 'nobody'"):
         any_teacher("nobody")
-    with pytest.raises(UnknownModelError, match="No teacher"):
+    with pytest.raises(UnknownModelError, match="no teacher"):
         any_teacher("timm:nobody")
 
 
@@ -21,19 +22,35 @@ def test_a_teacher_of_the_registry():
     assert any_teacher("sge_efficientnet_lite0").labels[207] == "golden retriever"
 
 
-def test_a_teacher_sees_the_crops_in_its_own_normalisation():
+def test_crops_are_normalized_for_the_teacher():
     network = fill(SGE_RESNETS["sge_resnet18"](5))
     own = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))
     student = Preprocess()
     pixels = torch.rand(2, 3, 64, 64)
 
-    def normalised(preprocess):
-        mean, std = (torch.tensor(three).view(3, 1, 1) for three in (preprocess.mean, preprocess.std))
+    def normalized(preprocess):
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocess.mean, preprocess.std))
         return (pixels - mean) / std
 
     with torch.no_grad():
-        wanted = network(normalised(own))
-    answers, features = CropTeacher(network, own, [4, 0], torch.device("cpu"))(normalised(student), student)
-    assert torch.allclose(answers, wanted[:, [4, 0]], rtol=1e-3, atol=1e-3)
+        expected = network(normalized(own))
+    logits, features = CropTeacher(network, own, [4, 0], torch.device("cpu"))(normalized(student), student)
+    assert torch.allclose(logits, expected[:, [4, 0]], rtol=1e-3, atol=1e-3)
     assert features.shape == (2, 512)
-    assert not answers.requires_grad
+    assert not logits.requires_grad
+    assert not [m for m in network.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+def test_the_network_as_its_own_teacher():
+    network = inactive_network()
+    teacher = SelfTeacher(network, torch.device("cpu"))
+    x = torch.randn(2, 3, 40, 40)
+    with torch.no_grad():
+        expected = network(x)
+        network.fc.weight.zero_()
+    logits, block_outputs = teacher(x)
+    assert torch.equal(logits, expected), "the teacher is a copy"
+    assert {name: output.shape for name, output in block_outputs.items()} == {
+        "first": (2, 8, 40, 40),
+        "second": (2, 16, 40, 40),
+    }
