@@ -84,7 +84,7 @@ def tune_gates(
     """
     config = config or GateTuningConfig(steps=steps, seed=seed)
     if not len(images):
-        raise ChoiceError(
+        raise DataError(
             "There is no image to learn from. Give some hundred images that the network recognizes."
         )
     trainable = trainable_parameters(network)
