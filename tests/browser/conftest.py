@@ -12,7 +12,8 @@ from playwright.sync_api import sync_playwright
 
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
-from sge.models.registry import DEFAULT_MODEL, DOGS_MODEL, load_model
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL
+from sge.models.registry import load_model
 from tests.conftest import ROOT
 from tests.service import running_service
 
