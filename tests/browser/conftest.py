@@ -8,7 +8,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
@@ -27,6 +27,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TIMEOUT_MS = 30_000
+"""Time for an action or an expectation; the analysis of an image takes seconds on a busy machine."""
 SAMPLES = ROOT / "static" / "samples"
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -67,6 +69,7 @@ def browser():
     """Debian's Chromium."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
@@ -81,7 +84,7 @@ class Watched:
         self.expected: list[str] = []
         self.page = context.new_page()
         self.page.add_init_script(REPORT_VIOLATIONS)
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(TIMEOUT_MS)
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.wrong.append(m.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda request: self.judge(request.url, home))

@@ -81,9 +81,9 @@ def test_each_model_is_described(open_page, width, height):
     expect(first).to_contain_text("SGE inserted, gates")
     expect(twin).to_contain_text("The same weights under another name.")
     expect(twin).to_contain_text("Accuracy not measured; SGE inserted, gates inactive.")
-    expect(first).to_contain_text("The service opens with it:")
+    expect(first).to_contain_text("The service uses it by default:")
     expect(dogs).to_contain_text("trained with SGE.")
-    expect(dogs).not_to_contain_text("The service opens")
+    expect(dogs).not_to_contain_text("The service uses it")
     box = menu.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
