@@ -1,4 +1,4 @@
-"""Makers of image bytes, mostly hostile ones: odd modes, damaged files, sizes that lie."""
+"""Makes image bytes: unusual modes, damaged files, headers with wrong sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 REFUSED = ("TIFF", "BMP", "PDF", "ICO", "PPM", "TGA", "SVG", "HTML", "text", "random", "zeros", "ZIP")
 LOSSLESS: dict[str, dict[str, Any]] = {"PNG": {}, "WEBP": {"lossless": True}, "GIF": {}}
 
-# How the upright image is stored where the EXIF says turn 1 to 8.
+# How the upright image is stored for EXIF orientations 1 to 8.
 STORED_AS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,7 +35,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def scene(width: int = 48, height: int = 32) -> Image.Image:
-    """Smooth, and different in every corner: no turn or flip leaves it equal."""
+    """A smooth image with four different corners, so that every rotation or flip changes it."""
     y, x = np.mgrid[0:height, 0:width]
     channels = (
         x * 200 // max(width - 1, 1),
@@ -46,27 +46,27 @@ def scene(width: int = 48, height: int = 32) -> Image.Image:
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Every pixel by chance: the hardest content for a resize."""
+    """Random pixels: the hardest content for a resize."""
     values = np.random.RandomState(seed).randint(0, 256, (height, width, 3))
     return Image.fromarray(values.astype(np.uint8))
 
 
 def turned(upright: Image.Image, turn: int, kind: str = "PNG", **options: Any) -> bytes:
-    """A file whose pixels are turned and whose EXIF says how to put them upright."""
+    """A file with turned pixels and the EXIF orientation that makes them upright."""
     way = STORED_AS[turn]
     stored = upright if way is None else upright.transpose(way)
     return encoded(stored, kind, exif=exif(turn), **options)
 
 
 def exif(turn: int) -> bytes:
-    """An EXIF block with an orientation alone."""
+    """An EXIF block with only an orientation."""
     block = Image.Exif()
     block[0x0112] = turn
     return block.tobytes()
 
 
 def refused(kind: str) -> bytes:
-    """Bytes that are no image of an accepted format."""
+    """Bytes that are not an image of an accepted format."""
     if kind in ("TIFF", "BMP", "PDF", "ICO", "PPM", "TGA"):
         return encoded(scene(), kind)
     return {
@@ -80,22 +80,22 @@ def refused(kind: str) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A PNG chunk with its check sum."""
+    """A PNG chunk with its checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(
-    width: int, height: int, depth: int, colour: int, rows: list[bytes], *extra: bytes, after: bytes = b""
+    width: int, height: int, depth: int, color: int, rows: list[bytes], *extra: bytes, after: bytes = b""
 ) -> bytes:
-    """A PNG written by hand, for the kinds that Pillow reads but does not write."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    """A PNG written byte by byte, for kinds that Pillow reads but does not write."""
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     parts = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", pixels), after, chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def claiming(kind: str, width: int, height: int) -> bytes:
-    """A file of a few hundred bytes whose header claims another size than it holds."""
+    """A file of a few hundred bytes whose header claims another size than its content has."""
     if kind == "PNG":
         return png(width, height, 8, 2, [b"\0\0\0"])
     data = bytearray(encoded(scene(), kind))
@@ -114,6 +114,6 @@ def claiming(kind: str, width: int, height: int) -> bytes:
 
 
 def animation(kind: str, frames: list[Image.Image]) -> bytes:
-    """An animation, without loss where the format can."""
+    """An animation, lossless where the format allows."""
     options = LOSSLESS.get(kind, {"quality": 95})
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)

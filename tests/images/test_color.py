@@ -26,20 +26,20 @@ def swapped() -> bytes:
 RED = Image.new("RGB", (16, 16), (255, 0, 0))
 
 
-def colour(image: Image.Image) -> list[int]:
+def color(image: Image.Image) -> list[int]:
     return np.asarray(image)[8, 8].tolist()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
 def test_a_profile_is_applied(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
-    seen = colour(decode(encoded(RED, kind, icc_profile=swapped(), **options)).rgb)
+    seen = color(decode(encoded(RED, kind, icc_profile=swapped(), **options)).rgb)
     assert np.abs(np.array(seen) - (0, 255, 0)).max() <= 6
 
 
 def test_srgb_and_damaged_profiles_change_nothing() -> None:
     for profile in (srgb(), b"no profile", swapped()[:200]):
-        assert colour(decode(encoded(RED, "PNG", icc_profile=profile)).rgb) == [255, 0, 0]
+        assert color(decode(encoded(RED, "PNG", icc_profile=profile)).rgb) == [255, 0, 0]
 
 
 def test_no_profile_is_left_to_be_applied_twice() -> None:
@@ -56,7 +56,7 @@ def test_a_palette_and_transparency_with_a_profile() -> None:
         assert np.abs(seen[8, 12] - (0, 255, 0)).max() <= 6
 
 
-def test_a_grey_images_profile_is_not_one_of_rgb() -> None:
-    grey = Image.new("L", (4, 4), 90)
-    grey.info["icc_profile"] = swapped()
-    assert colour(to_rgb(grey.resize((16, 16)))) == [90, 90, 90]
+def test_a_gray_images_profile_is_not_one_of_rgb() -> None:
+    gray = Image.new("L", (4, 4), 90)
+    gray.info["icc_profile"] = swapped()
+    assert color(to_rgb(gray.resize((16, 16)))) == [90, 90, 90]

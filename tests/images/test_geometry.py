@@ -1,4 +1,4 @@
-"""Cells of a mask and pixels of the image: light in a cell's box must light that cell alone."""
+"""Cells of a mask and pixels of the image: white pixels in a cell's box must raise only that cell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RAW = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), interpolation="bilin
 
 
 def probed(source: object, framing: str, stride: int, size: int | None = None) -> tuple[np.ndarray, Geometry]:
-    """The light of each cell, 0 to 1, by a strided convolution of ones, and where the cells lie."""
+    """Mean brightness of each cell, 0 to 1, by a strided convolution, and the geometry of the cells."""
     one = frame(decode(source), RAW, framing, size)
     kernel = torch.full((1, 3, stride, stride), 1 / (3 * stride * stride))
     light = F.conv2d(torch.from_numpy(one.array)[None], kernel, stride=stride)[0, 0]
@@ -30,7 +30,7 @@ def probed(source: object, framing: str, stride: int, size: int | None = None) -
 
 
 def painted(size: tuple[int, int], geometry: Geometry, cells: np.ndarray) -> Image.Image:
-    """Black, with the boxes of the cells white, to the nearest pixel."""
+    """A black image with the boxes of the cells white, to the nearest pixel."""
     canvas = np.zeros((size[1], size[0], 3), np.uint8)
     for row, col in np.argwhere(cells):
         box = geometry.to_image("probe", int(row), int(col))

@@ -1,4 +1,4 @@
-"""A JPEG that makes the decoder work for minutes is refused before it does."""
+"""A JPEG with so many scans that decoding would take minutes is refused before it is decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.drawn_images import FORMATS, encoded, scene
 
 
 def with_scans(extra: int) -> bytes:
-    """A valid progressive JPEG whose last scan stands there ``extra`` times more."""
+    """A valid progressive JPEG whose last scan is repeated ``extra`` times."""
     data = encoded(scene(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * extra + data[-2:]
@@ -40,11 +40,11 @@ def test_many_scans_are_refused_and_the_usual_ones_are_not() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", b"\xff\xd8\xff\xda", b"\xff" * 1000, b"\xff\xda\x00\x00" * 50]
 )
-def test_damage_is_no_error_here(data: bytes) -> None:
+def test_damage_raises_no_error(data: bytes) -> None:
     assert count_scans(data) >= 0
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_other_format_is_left_alone(kind: str) -> None:
+def test_other_formats_are_not_counted(kind: str) -> None:
     image = scene().resize((640, 480), Image.Resampling.NEAREST)
     assert decode(encoded(image, kind)).width == 640

@@ -1,4 +1,4 @@
-"""The paper's neighbours in the lens: one map a block for CBAM and BAM, none for the others."""
+"""Other attention modules in the lens: CBAM and BAM have one map a block, the others none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def file_of(tmp_path_factory):
 
 
 @pytest.mark.parametrize("attention", ["none", "se", "gc", "sk"])
-def test_what_has_no_maps_loads_and_cannot_be_looked_at(file_of, attention):
+def test_networks_without_maps_load_but_cannot_be_analyzed(file_of, attention):
     path, arch, network = file_of(attention)
     model = load_model(path)
     assert model.arch == arch
@@ -43,7 +43,7 @@ def test_what_has_no_maps_loads_and_cannot_be_looked_at(file_of, attention):
         Lens(model)
 
 
-def test_a_plain_resnet_that_nobody_trained_here_is_refused(file_of):
+def test_a_plain_resnet_without_metadata_is_refused(file_of):
     with pytest.raises(CheckpointError, match=r"sge\.insert_sge"):
         load_model(file_of("none", stated=False)[0])
 
@@ -73,7 +73,7 @@ def test_one_map_a_block(file_of, tmp_path, attention, blocks):
         assert (tmp_path / f"record.{form}").stat().st_size
 
 
-def test_cbams_mask_is_what_the_features_are_multiplied_by():
+def test_the_features_are_multiplied_by_the_mask_of_cbam():
     network = fill(resnet(18, "cbam", num_classes=3))
     module = network.layer2[1].cbam
     inside = {}
@@ -88,7 +88,7 @@ def test_cbams_mask_is_what_the_features_are_multiplied_by():
 
 
 @pytest.mark.parametrize("attention", ["cbam", "bam"])
-def test_a_network_that_trains_shows_its_maps_too(attention):
+def test_a_network_in_training_shows_its_maps(attention):
     network = fill(resnet(18, attention, num_classes=3)).train()
     with MaskCapture(network) as seen:
         network(torch.randn(2, 3, 64, 64)).sum().backward()
@@ -100,14 +100,14 @@ def test_a_constant_map_has_similarity_0():
     network = fill(resnet(18, "bam", num_classes=3))
     with torch.no_grad():
         network.bam2.spatial[-1].weight.zero_()
-        network.bam2.spatial[-1].bias.fill_(100.3)  # whose mean in float32 is off by a rounding
+        network.bam2.spatial[-1].bias.fill_(100.3)  # The mean of this number in float32 has a rounding error.
         with MaskCapture(network, "bam2") as seen:
             network(torch.randn(1, 3, 64, 64))
     assert float(seen.similarity["bam2"].abs().max()) == 0
     assert float(seen.masks["bam2"].std()) < 1e-6
 
 
-def test_every_neighbour_is_an_architecture():
+def test_every_attention_module_has_an_architecture():
     assert {"resnet50", "se_resnet50", "cbam_resnet50", "bam_resnet50", "sk_resnet50", "gc_resnet50"} <= set(
         ARCHITECTURES
     )

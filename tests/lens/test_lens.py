@@ -1,8 +1,9 @@
-"""One decode, one forward, and everything else as it was."""
+"""Analyses and predictions of a small network, which stays unchanged."""
 
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import sge
-from sge.errors import BrokenImageError, CaptureError, ChoiceError, ImageError
+from sge.errors import BrokenImageError, CaptureError, ChoiceError, ImageError, ShapeError
 from sge.images.decode import decode
 from sge.images.framing import Preprocess, frame
 from sge.lens import lens as lens_module
@@ -21,6 +22,7 @@ from sge.models.model import Card, Model
 from sge.nn import SpatialGroupEnhance
 from sge.nn.blocks import sge_blocks
 from sge.nn.modes import eval_mode
+from sge.parts.finder import Finder
 from tests.conftest import ROOT
 from tests.drawn_images import encoded, noise, scene, turned
 
@@ -30,7 +32,7 @@ def layer(into: int, out: int, stride: int) -> list[nn.Module]:
 
 
 def network(classes: int = 7) -> nn.Module:
-    """Three strides of SGE with gates awake, batch norms with statistics, and dropout that eval switches off."""
+    """Three strides of SGE with active gates, batch norms with statistics, and dropout."""
     torch.manual_seed(3)
     made = nn.Sequential(
         nn.Sequential(*layer(3, 16, 8), SpatialGroupEnhance(16, 4)),
@@ -56,7 +58,7 @@ def network(classes: int = 7) -> nn.Module:
 def model(net: nn.Module | None = None, classes: int = 7) -> Model:
     labels = [f"class {i}" for i in range(classes)]
     return Model(
-        "small", net or network(classes), labels, Card("Small", "Knows nothing."), Preprocess(), "custom"
+        "small", net or network(classes), labels, Card("Small", "Untrained."), Preprocess(), "custom"
     )
 
 
@@ -102,9 +104,9 @@ def test_predictions_are_the_networks_best_first(lens: Lens) -> None:
             torch.from_numpy(frame(decode(scene()), Preprocess(), "center").array)[None]
         ).softmax(1)[0]
     best = scores.argsort(descending=True)[:4]
-    assert [one.index for one in seen.predictions] == best.tolist()
-    assert [one.label for one in seen.predictions] == [f"class {i}" for i in best.tolist()]
-    assert [one.score for one in seen.predictions] == pytest.approx(scores[best].tolist(), abs=1e-6)
+    assert [found.index for found in seen.predictions] == best.tolist()
+    assert [found.label for found in seen.predictions] == [f"class {i}" for i in best.tolist()]
+    assert [found.score for found in seen.predictions] == pytest.approx(scores[best].tolist(), abs=1e-6)
     assert seen.predictions[0].score > seen.predictions[-1].score
 
 
@@ -142,7 +144,7 @@ def test_masks_are_of_the_similarity(lens: Lens, framing: str) -> None:
     assert seen.signal == "mask"
 
 
-def test_sleeping_gates_are_counted(lens: Lens) -> None:
+def test_inactive_gates_are_counted(lens: Lens) -> None:
     gates = sge_blocks(lens.network)
     with torch.no_grad():
         gates["1"].weight[0, :3] = 0
@@ -180,14 +182,15 @@ def test_a_batch_equals_its_images_one_by_one(lens: Lens) -> None:
 def test_frames_of_other_shapes(lens: Lens) -> None:
     frames = [frame(decode(scene()), Preprocess(), "whole", size) for size in (64, 96)]
     for wrong in (frames, []):
-        with pytest.raises(ValueError, match="one shape"):
-            lens.analyze_frames(wrong)
+        for method in (lens.analyze_frames, lens.predict_frames):
+            with pytest.raises(ShapeError, match="one shape"):
+                method(wrong)
     with pytest.raises(ChoiceError):
         lens.analyze_frames(frames[:1], 0)
 
 
 def mixed(net: nn.Module) -> list[bool]:
-    """Training flags that no single train() or eval() would give."""
+    """Sets training flags that no single train() or eval() gives, and returns them."""
     net.train()
     net[1][1].eval()
     net[5].eval()
@@ -214,7 +217,7 @@ def test_the_network_is_left_as_it_was() -> None:
     assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
     assert not any(module._forward_hooks for module in net.modules())
     assert torch.is_grad_enabled()
-    net.train()(torch.randn(2, 3, 64, 64)).sum().backward()  # inference mode must have left nothing behind
+    net.train()(torch.randn(2, 3, 64, 64)).sum().backward()  # Inference mode must leave no inference tensors.
     assert net[0][0].weight.grad is not None
 
 
@@ -306,14 +309,14 @@ def test_half_precision_is_near(precision: str) -> None:
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
 
 
-def test_auto_is_float32_on_what_is_there() -> None:
+def test_auto_is_float32_on_the_available_device() -> None:
     lens = Lens(model())
     assert lens.precision == "float32"
     assert lens.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert {parameter.device.type for parameter in lens.network.parameters()} == {lens.device.type}
 
 
-def test_what_is_said_of_image_and_model(lens: Lens, tmp_path: Path) -> None:
+def test_facts_about_image_and_model(lens: Lens, tmp_path: Path) -> None:
     path = tmp_path / "dog.jpg"
     path.write_bytes(turned(scene(60, 40), 6, "JPEG"))
     seen = lens.analyze(path)
@@ -336,7 +339,7 @@ def test_every_kind_of_source(lens: Lens, tmp_path: Path) -> None:
 
 
 def test_the_shipped_model() -> None:
-    """A shepherd, told as one, in the four ways of looking; the masks lie where the geometry says."""
+    """A shepherd is recognized with both framings; its masks have the size that the strides give."""
     shipped = Lens(sge.load_model("sge_efficientnet_lite0"), "cpu")
     photo = ROOT / "static" / "samples" / "shepherd.jpg"
     for framing in ("whole", "center"):
@@ -350,5 +353,42 @@ def test_the_shipped_model() -> None:
 
 
 def test_a_label_is_needed_for_each_class() -> None:
-    with pytest.raises(ChoiceError, match="tells 7 classes apart, and 3 labels"):
+    with pytest.raises(ChoiceError, match="has 7 classes, and 3 labels"):
         Lens(model(network(7), 3), "cpu").analyze(scene())
+    with pytest.raises(ChoiceError, match="has 7 classes, and 3 labels"):
+        Lens(model(network(7), 3), "cpu").predict(scene())
+
+
+@pytest.mark.parametrize("framing", ["whole", "center"])
+def test_predictions_are_those_of_the_analysis(lens: Lens, framing: str) -> None:
+    for image in (scene(), noise(90, 60)):
+        assert lens.predict(image, framing, 4) == lens.analyze(image, framing, 4).predictions
+    frames = [lens.frame(noise(90, 60, seed), framing) for seed in range(3)]
+    analyses = lens.analyze_frames(frames, 3)
+    assert lens.predict_frames(frames, 3) == [analysis.predictions for analysis in analyses]
+
+
+def test_predicting_captures_nothing_and_searches_no_parts(lens: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise AssertionError("called")
+
+    monkeypatch.setattr(lens_module, "Capture", refuse)
+    monkeypatch.setattr(lens_module, "maps_and_parts", refuse)
+    lens.model.finder = Finder({}, lens.model.permutations)
+    assert len(lens.predict(scene(), top_k=3)) == 3
+    with pytest.raises(AssertionError, match="called"):
+        lens.analyze(scene())
+    for few in (0, -1):
+        with pytest.raises(ChoiceError, match=f"top_k is {few}"):
+            lens.predict(scene(), top_k=few)
+
+
+def test_threads_get_the_masks_of_their_own_image(lens: Lens) -> None:
+    images = [noise(90, 60, seed) for seed in range(12)]
+    alone = [lens.analyze(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lens.analyze, images))
+    for one, other in zip(alone, together, strict=True):
+        assert one.predictions == other.predictions
+        for name in one.masks:
+            np.testing.assert_array_equal(one.masks[name], other.masks[name])
