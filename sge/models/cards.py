@@ -25,6 +25,7 @@ _CONFIG_KEYS = {
     "norm_rate": "norm_lr",
     "warm_up": "warmup",
     "plain_decay": "decay_all",
+    "acting": "acting_blocks",
     "wanted_spread": "target_mask_std",
     "flat_price": "flatness_weight",
     "open_price": "openness_weight",

@@ -1,4 +1,4 @@
-"""``sge models``: answers on stdout, everything else on stderr, and exit codes that a script can trust."""
+"""``sge models``: results on stdout, everything else on stderr, and the exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sge.models.catalogue import shipped_cards
 from typer.testing import CliRunner, Result
 
 from sge.cli.models import app
@@ -20,6 +19,7 @@ from sge.models.download import DOWNLOADS, Remote
 from sge.models.importing import import_weights
 from sge.models.model import Card
 from sge.models.names import DEFAULT_MODEL
+from sge.models.registry import shipped_entries
 from sge.nn import SGE_RESNETS
 from sge.paths import shipped
 from tests.conftest import fill
@@ -42,7 +42,7 @@ def file(tmp_path_factory) -> Path:
 
 
 def sge_models(*arguments: str) -> Result:
-    """What the command does; an error of the user's is left to the main program, which prints it."""
+    """Runs the command; the main program prints errors, so they are left to the test here."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -90,7 +90,7 @@ def test_list_for_machines(file):
     import_weights(file, "my-dogs")
     result = sge_models("list", "--json")
     models = {model["name"]: model for model in json.loads(result.stdout)}
-    assert list(models) == ["my-dogs", *sorted(shipped_cards())]
+    assert list(models) == ["my-dogs", *shipped_entries()]
     assert models[DEFAULT_MODEL] == {
         "name": DEFAULT_MODEL,
         "title": "EfficientNet-Lite0 with SGE",
@@ -218,7 +218,7 @@ def test_verify(file):
 
 @pytest.fixture
 def server(file, monkeypatch) -> Iterator[Server]:
-    """Google Drive, on this machine."""
+    """A server on this machine in place of Google Drive."""
     server = Server(file.read_bytes())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,0 +1,116 @@
+"""The figures beside the two EfficientNet-Lite0 models agree with their cards, their finders and what is measured."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+import sge
+from scripts.common import decoded, held_back
+from scripts.measure.tuned import evaluation_inputs
+from scripts.models.opening_group import count_hits
+from scripts.render_tables import read_figures, row
+from sge.datasets.labelled import find_images, find_labelled
+from sge.evaluation.accuracy import evaluate
+from sge.evaluation.gates import flat_masks
+from sge.models.names import DEFAULT_MODEL, TUNED_MODEL
+from sge.models.registry import pretrained_model, shipped_entries
+
+LITE0, TUNED = read_figures(DEFAULT_MODEL), read_figures(TUNED_MODEL)
+CARDS = {name: shipped_entries()[name].card for name in (DEFAULT_MODEL, TUNED_MODEL)}
+IMAGES = 500
+ONE = 1.01
+"""Tolerance in images, because another processor may round a tie or a peak differently."""
+
+
+def agrees(measured: float, stated: float, images: int) -> bool:
+    return abs(measured - stated) <= ONE / images + 0.0005
+
+
+def test_the_cards_state_the_figures():
+    accuracy, tuned = LITE0["accuracy"], TUNED["accuracy"]
+    for measure in ("top1", "top5"):
+        stated = row(accuracy, measure)["value"]
+        assert CARDS[DEFAULT_MODEL].accuracy[0][measure] == stated == row(tuned, measure)["inactive"]
+        assert CARDS[TUNED_MODEL].accuracy[0][measure] == row(tuned, measure)["tuned"]
+    measured = CARDS[TUNED_MODEL].made_from["measured"]
+    assert measured["agreement_validation_dogs"] == row(tuned, "agreement_validation")["tuned"]
+    assert measured["agreement_held_out"] == row(tuned, "agreement_held_out")["tuned"]
+    assert measured["top1_masks_at_their_means"] == row(tuned, "top1_flat")["tuned"]
+    assert measured["blocks_with_mask_std_of_a_tenth"] == [11, 15]
+    assert row(tuned, "acting_blocks")["tuned"].startswith("11 of 15 ")
+
+
+def test_the_temperature_is_the_models():
+    stated = row(LITE0["confidence"], "temperature")["value"]
+    for name in CARDS:
+        assert sge.load_model(name).preprocess.whole_temperature == stated
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_part_finder_states_the_figures(name):
+    rows = read_figures(name)["cross_validation"]
+    finder = sge.load_model(name).finder
+    assert len(finder.measured) == len(rows["rows"])
+    for measured in finder.measured:
+        stated = row(rows, f"{measured['part']}_{measured['images']}")
+        for key in ("shown", "absent", "auc", "missed", "false_alarms", "groups"):
+            assert stated[key] == measured[key]
+        for within, hits in measured["hits"].items():
+            assert stated[f"within_{within}"] == hits
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_states_the_opening_groups_hits(name):
+    face = row(read_figures(name)["opening_group"], "face")
+    opening = CARDS[name].opens_with
+    assert face["group"] == f"`{opening['block']}/g{opening['group']}`"
+    assert re.search(r"on (\d+) of (\d+)", opening["reason"]).groups() == (
+        str(face["hits"]),
+        str(face["images"]),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.usefixtures("shared")
+def test_the_opening_groups_hits_are_the_measured_ones(name):
+    opening = CARDS[name].opens_with
+    hits = count_hits(sge.Lens(sge.load_model(name)))
+    for stated in read_figures(name)["opening_group"]["rows"]:
+        found = hits[stated["part"]][f"{opening['block']}/g{opening['group']}"]
+        assert len(found) == stated["images"]
+        assert abs(sum(found) - stated["hits"]) <= ONE
+
+
+@pytest.mark.slow
+def test_the_accuracy_in_whole_framing_is_the_measured_one(shared):
+    stated = row(LITE0["accuracy"], "top1_whole")["value"]
+    result = evaluate(
+        sge.load_model(DEFAULT_MODEL), shared / "data" / "imagenet_val_dogs", framing="whole", batch=16
+    )
+    assert result.images == IMAGES
+    assert agrees(result.top1, stated, IMAGES)
+
+
+@pytest.mark.slow
+def test_flat_masks_and_agreement_of_the_tuned_model_are_the_measured_ones(shared):
+    model = sge.load_model(TUNED_MODEL)
+    folder = shared / "data" / "imagenet_val_dogs"
+    with flat_masks(model.network):
+        flat = evaluate(model, folder, batch=25)
+    assert agrees(flat.top1, row(TUNED["accuracy"], "top1_flat")["tuned"], IMAGES)
+    inactive = pretrained_model(TUNED_MODEL).network(inactive=True)
+    names = set(held_back())
+    others = [file for file in find_images(shared / "data" / "one_each.tar") if file.name in names]
+    for identifier, files in (
+        ("agreement_validation", find_labelled([folder]).files),
+        ("agreement_held_out", others),
+    ):
+        inputs = evaluation_inputs(model, decoded(files)).split(25)
+        with torch.inference_mode():
+            same = [model.network(x).argmax(1) == inactive(x).argmax(1) for x in inputs]
+        share = float(torch.cat(same).float().mean())
+        assert agrees(share, row(TUNED["accuracy"], identifier)["tuned"], len(files)), identifier
