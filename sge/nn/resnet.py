@@ -204,8 +204,8 @@ def _resnext(layers: list[int], width: int, cardinality: int) -> Callable[..., R
 
 SGE_RESNETS: dict[str, Callable[..., ResNet]] = {
     **{f"sge_resnet{depth}": _builder(depth, "sge") for depth in DEPTHS},
-    "sge_resnext50_32x4d": _resnext([3, 4, 6, 3], 4, 32),
-    "sge_resnext101_32x8d": _resnext([3, 4, 23, 3], 8, 32),
+    "sge_resnext50_32x4d": _resnext(DEPTHS[50], 4, 32),
+    "sge_resnext101_32x8d": _resnext(DEPTHS[101], 8, 32),
 }
 """Name to ``build(num_classes=1000, groups=64)``, which returns a network with random weights."""
 
