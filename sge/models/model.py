@@ -60,22 +60,35 @@ class Card:
         return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k != "sha256"}
 
 
+_NO_CARD = Card(title="not stated", sentence="not stated")
+
+
 @dataclass
 class Model:
-    """A network with everything that is needed to use it."""
+    """A network with everything that is needed to use it.
+
+    ``Model(name, network, labels)`` is enough for a network of your own. Its card then states the kind of its gates
+    and that nothing was measured, and ``arch`` is the name of the network's class.
+    """
 
     name: str
     network: nn.Module
     labels: list[str]
     """One label for each class, in the order of the logits."""
-    card: Card
-    preprocess: Preprocess
-    arch: str
+    card: Card = _NO_CARD
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    arch: str = ""
     """Name of the architecture in ``sge.models.architectures``."""
     permutations: str = IDENTITY_PERMUTATION
     """``permutation_digest`` of the channel permutations that were applied to the published weights."""
     finder: Finder | None = None
     """Finds noses and eyes in an analysis. None if no finder was fitted for this model."""
+
+    def __post_init__(self) -> None:
+        self.arch = self.arch or type(self.network).__name__
+        if self.card is _NO_CARD:
+            gates = "inactive" if self.inactive else "trained" if sge_blocks(self.network) else "none"
+            self.card = Card(self.name, "A network of your own. Nothing was measured.", gates)
 
     @property
     def inactive(self) -> bool:

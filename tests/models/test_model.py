@@ -27,6 +27,14 @@ def test_a_network_is_inactive_if_it_has_gates_and_all_weights_are_0():
     assert not model_of(fill(inactive_network())).inactive
 
 
+def test_a_network_of_your_own_needs_only_a_name_and_labels():
+    model = Model("mine", inactive_network(), list("abcde"), preprocess=Preprocess(size=64))
+    assert (model.card.title, model.card.gates, model.preprocess.size) == ("mine", "inactive", 64)
+    assert model.arch == type(model.network).__name__
+    assert Model("mine", fill(inactive_network()), list("abcde")).card.gates == "trained"
+    assert Model("mine", nn.Linear(2, 2), list("ab")).card.gates == "none"
+
+
 def test_parameters_are_counted():
     assert model_of(nn.Linear(3, 4)).parameters == 16
 
