@@ -61,8 +61,8 @@ class Capture:
         energy: Also record each group's fraction of the block's squared output.
         inputs: Paths of modules whose first positional input is recorded before the module runs.
         outputs: Paths of modules whose output is recorded.
-        grad: Record the tensors themselves, with their graph. Otherwise they are detached and cloned, because later
-            layers may work in place on the same memory.
+        grad: Record the tensors themselves, with their graph; only energy is detached. Otherwise all are detached and
+            cloned, because later layers may work in place on the same memory.
         reduce: Applied at once to each recorded input and output that is a tensor; only its result is kept.
         rows: Batch size of the passes inside. Maps with another number of rows are then refused when they are read, and
             passes of other threads through the same network are ignored. Without it, a pass in another thread that has
@@ -145,7 +145,7 @@ class Capture:
     def _read_block(self, name: str, groups: int, _inputs: Any, output: Tensor) -> None:
         self._records.channels[name] = output.shape[1]
         if self._energy:
-            power = (output if self._grad else output.detach()).float().square().mean((2, 3))
+            power = output.detach().float().square().mean((2, 3))
             by_group = power.reshape(len(power), groups, -1).sum(2)
             total = by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
             self._records.energy[name] = by_group / total

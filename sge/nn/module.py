@@ -188,8 +188,12 @@ class SpatialGroupEnhance(CapturableModule):
 def _compiled_functions() -> tuple[
     Callable[[Tensor, int, float], Tensor], Callable[[Tensor, Tensor], Tensor]
 ]:
-    # Shared by all modules, because torch compiles once for each shape and not for each module.
-    return torch.compile(group_similarity, dynamic=False), torch.compile(masked, dynamic=False)
+    # All modules share these functions, which are compiled once for each shape: more often than torch allows by default.
+    many_shapes = torch._dynamo.config.patch(recompile_limit=64)
+    return (
+        many_shapes(torch.compile(group_similarity, dynamic=False)),
+        many_shapes(torch.compile(masked, dynamic=False)),
+    )
 
 
 def _check_divides(channels: int, groups: int) -> None:

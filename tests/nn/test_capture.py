@@ -1,114 +1,18 @@
-"""MaskCapture on every kind of network that can carry SGE, and what it leaves behind: nothing."""
+"""What a capture records, and that it leaves nothing behind in the network."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-
 import pytest
-import timm
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn import SpatialGroupEnhance, insert_sge
-from sge.nn.blocks import sge_blocks
 from sge.nn.capture import MaskCapture
 from sge.nn.module import group_similarity
 from tests.conftest import fill
-
-
-def awake(network: nn.Module) -> nn.Module:
-    """Eval mode, and gates that act, each otherwise."""
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, SpatialGroupEnhance):
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
-    return network.eval()
-
-
-def small(*more: nn.Module) -> nn.Sequential:
-    return awake(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), SpatialGroupEnhance(8, 4), *more))
-
-
-class Twice(nn.Module):
-    """One block with two SGE modules, then a plain one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.block = nn.Sequential()
-        self.block.add_module("first", SpatialGroupEnhance(8, 2))
-        self.block.add_module("second", SpatialGroupEnhance(8, 4))
-        self.other = nn.ModuleDict({"sge": SpatialGroupEnhance(8, 8)})
-        self.sge = SpatialGroupEnhance(8, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.sge(self.other["sge"](self.block(x)))
-
-
-def named(**modules: nn.Module) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(modules))
-
-
-NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
-    "the module itself": (lambda: SpatialGroupEnhance(8, 4), ["sge"], 8),
-    "at the root": (lambda: nn.Sequential(SpatialGroupEnhance(8, 4)), ["0"], 8),
-    "twice in one block": (Twice, ["block.first", "block.second", "other", "sge"], 8),
-    "wrappers at the root": (
-        lambda: named(se=named(sge=SpatialGroupEnhance(8, 4)), sge=SpatialGroupEnhance(8, 2)),
-        ["se", "sge"],
-        8,
-    ),
-    "one name for two, deeper": (
-        lambda: named(block=named(se=named(sge=SpatialGroupEnhance(8, 4)), sge=SpatialGroupEnhance(8, 2))),
-        ["block.se.sge", "block.sge"],
-        8,
-    ),
-    "resnet18": (
-        lambda: insert_sge(torchvision.models.resnet18(num_classes=5), 16),
-        [f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1)],
-        3,
-    ),
-    "DataParallel": (lambda: nn.DataParallel(small()), ["module"], 3),
-    "DataParallel resnet18": (
-        lambda: nn.DataParallel(insert_sge(torchvision.models.resnet18(num_classes=5), 16, ["layer2.1"])),
-        ["layer2.1"],
-        3,
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_names_and_masks_of_every_network(kind: str) -> None:
-    make, names, channels = NETWORKS[kind]
-    network = awake(make())
-    assert list(sge_blocks(network)) == names
-    with MaskCapture(network, energy=True) as seen, torch.no_grad():
-        network(torch.randn(2, channels, 32, 32))
-    assert list(seen.masks) == list(seen.similarity) == list(seen.energy) == list(seen.channels) == names
-    for name, module in sge_blocks(network).items():
-        mask, t = seen.masks[name], seen.similarity[name]
-        torch.testing.assert_close(mask, torch.sigmoid(module.weight * t + module.bias))
-        assert mask.shape[:2] == (2, module.groups)
-        assert seen.channels[name] % module.groups == 0
-        if t.shape[2] > 1:
-            torch.testing.assert_close(t.mean((2, 3)), torch.zeros(2, module.groups), atol=1e-4, rtol=0)
-            assert 0.4 < t.std((2, 3)).max() < 1.001  # less than 1 where eps counts
-        torch.testing.assert_close(seen.energy[name].sum(1), torch.ones(2))
-
-
-def test_efficientnet_of_timm() -> None:
-    network = insert_sge(timm.create_model("efficientnet_b0", pretrained=False, num_classes=4), 16)
-    network = awake(network)
-    blocks = sge_blocks(network)
-    assert len(blocks) == 16 - 1  # the first block expands nothing and is of another kind
-    assert all(name.count(".") == 2 and not name.endswith("se") for name in blocks)
-    with MaskCapture(network, energy=True) as seen, torch.no_grad():
-        network(torch.randn(1, 3, 64, 64))
-    assert list(seen.masks) == list(blocks)
-    assert [tuple(mask.shape[1:]) for mask in seen.masks.values()][-1] == (16, 2, 2)
+from tests.nn.networks import Twice, hooks, randomize_gates, small
 
 
 def test_what_is_recorded_is_what_the_formula_gives() -> None:
@@ -127,14 +31,14 @@ def test_what_is_recorded_is_what_the_formula_gives() -> None:
 
 
 class Spoiler(nn.Module):
-    """Works in place on what SGE has given out."""
+    """Overwrites the output of SGE in place."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.zero_().add_(7)
 
 
 class InPlaceGate(SpatialGroupEnhance):
-    """Spoils similarity and mask after the gate has run, as in-place code that follows might."""
+    """Overwrites similarity and mask after the gate has run."""
 
     def forward(self, x: Tensor) -> Tensor:
         t = group_similarity(x, self.groups, self.eps)
@@ -148,7 +52,7 @@ class InPlaceGate(SpatialGroupEnhance):
 def test_masks_are_safe_from_what_follows_in_place() -> None:
     x = torch.randn(1, 3, 8, 8)
     plain, spoilt = small(), small(Spoiler(), nn.ReLU(inplace=True))
-    gated = awake(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), InPlaceGate(8, 4)))
+    gated = randomize_gates(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), InPlaceGate(8, 4)))
     for network in (spoilt, gated):
         network.load_state_dict(plain.state_dict())
     results = []
@@ -169,11 +73,6 @@ def test_the_network_computes_the_same_inside() -> None:
         assert torch.equal(network(x), outside)
     seen.masks["1"].zero_()
     assert torch.equal(network(x), outside)
-
-
-def hooks(network: nn.Module) -> int:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return sum(len(getattr(module, kind)) for module in network.modules() for kind in kinds)
 
 
 def test_nothing_stays_behind() -> None:
@@ -234,7 +133,7 @@ def test_opened_again_it_forgets() -> None:
 
 
 def test_some_blocks_alone() -> None:
-    network = awake(Twice())
+    network = randomize_gates(Twice())
     with MaskCapture(network, ["sge", "block.second"], energy=True) as seen:
         network(torch.randn(1, 8, 4, 4))
     assert list(seen.masks) == ["block.second", "sge"]  # in the order of the network
@@ -253,7 +152,7 @@ def test_unknown_blocks_and_networks_without() -> None:
 
 
 class Skips(nn.Module):
-    """Uses the second of its gates only when asked to."""
+    """Never calls the second of its gates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -295,8 +194,8 @@ def test_gradients_flow_as_without(training: bool) -> None:
         return [parameter.grad for parameter in network.parameters()]
 
     with_it, without = gradients(True), gradients(False)
-    assert all(torch.equal(one, other) for one, other in zip(with_it, without, strict=True))
-    assert any(one.abs().max() > 0 for one in with_it)
+    assert all(torch.equal(first, second) for first, second in zip(with_it, without, strict=True))
+    assert any(gradient.abs().max() > 0 for gradient in with_it)
 
 
 def test_autocast_to_bfloat16() -> None:
@@ -328,7 +227,7 @@ def test_other_layouts_and_precisions() -> None:
 
 def test_a_module_used_twice_keeps_its_last_pass() -> None:
     gate = SpatialGroupEnhance(8, 4)
-    network = awake(nn.Sequential(gate, nn.MaxPool2d(2), gate))
+    network = randomize_gates(nn.Sequential(gate, nn.MaxPool2d(2), gate))
     with MaskCapture(network) as seen:
         network(torch.randn(1, 8, 8, 8))
     assert [tuple(mask.shape) for mask in seen.masks.values()] == [(1, 4, 4, 4)]
@@ -349,23 +248,3 @@ def test_one_name_is_a_name_and_no_name_is_an_error() -> None:
     assert list(seen.masks) == ["layer1.0"]
     with pytest.raises(UnknownBlockError, match=r"No block is named; there are: layer1\.0"):
         MaskCapture(net, [])
-
-
-def test_wrapped_networks_keep_their_blocks_names() -> None:
-    net = insert_sge(torchvision.models.resnet18(), 16).eval()
-    for wrapped in (nn.DataParallel(net), torch.compile(net, backend="eager")):
-        assert list(sge_blocks(wrapped)) == list(sge_blocks(net))
-
-
-def test_a_network_that_was_compiled_before_says_what_to_call() -> None:
-    net = insert_sge(torchvision.models.resnet18(), 16, where="layer1.0").eval()
-    compiled = torch.compile(net, backend="eager")
-    x = torch.randn(1, 3, 32, 32)
-    compiled(x)
-    with MaskCapture(compiled) as seen:
-        compiled(x)
-    with pytest.raises(CaptureError, match=r"network\._orig_mod"):
-        _ = seen.masks
-    with MaskCapture(compiled) as seen:
-        compiled._orig_mod(x)
-    assert seen.masks["layer1.0"].shape == (1, 16, 8, 8)

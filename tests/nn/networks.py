@@ -1,0 +1,46 @@
+"""Small networks with SGE for the tests of sge.nn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sge.nn import SpatialGroupEnhance
+
+
+def randomize_gates(network: nn.Module) -> nn.Module:
+    """The network in eval mode, with gates that act, each in another way."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, SpatialGroupEnhance):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    return network.eval()
+
+
+def small(*more: nn.Module) -> nn.Sequential:
+    """A convolution to 8 channels, SGE with 4 groups, and what else is given."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), SpatialGroupEnhance(8, 4), *more)
+    randomize_gates(network)
+    return network
+
+
+def hooks(network: nn.Module) -> int:
+    """Number of hooks on all modules of the network."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(module, kind)) for module in network.modules() for kind in kinds)
+
+
+class Twice(nn.Module):
+    """One block with two SGE modules, then a plain one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential()
+        self.block.add_module("first", SpatialGroupEnhance(8, 2))
+        self.block.add_module("second", SpatialGroupEnhance(8, 4))
+        self.other = nn.ModuleDict({"sge": SpatialGroupEnhance(8, 8)})
+        self.sge = SpatialGroupEnhance(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.sge(self.other["sge"](self.block(x)))
