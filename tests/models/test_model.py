@@ -41,8 +41,8 @@ def test_parameters_are_counted():
 
 def test_a_card_takes_known_kinds_of_gates_only():
     assert Card("A", "B", gates="none").gates == "none"
-    with pytest.raises(ChoiceError, match="gates is 'awake'; choose one of: none, inactive, tuned, trained"):
-        Card("A", "B", gates="awake")
+    with pytest.raises(ChoiceError, match="gates is 'open'; choose one of: none, inactive, tuned, trained"):
+        Card("A", "B", gates="open")
 
 
 def test_a_record_states_its_version_and_no_hash():
