@@ -71,7 +71,9 @@ def imported_names(module: str, tree: ast.AST, is_package: bool) -> Iterator[str
                 base = ".".join([*parts, base] if base else parts)
             yield from (f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if match := DOTTED.fullmatch(node.value):
+            match = DOTTED.fullmatch(node.value)
+            # "sge.card" names metadata: a string counts when it names a module below the top-level package.
+            if match and module_named(match[1]) not in (None, "sge", "app"):
                 yield match[1]
 
 
