@@ -1,4 +1,4 @@
-"""Ways to ask the application: over threads, and with ASGI messages that no client library would send."""
+"""Requests for tests: in parallel threads, and as ASGI messages that no client library would send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.app.conftest import API, Service
 
 
 def jpeg(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "JPEG") -> bytes:
-    """A small image; each seed another one."""
+    """A small encoded image; each seed gives another one."""
     coarse = np.random.RandomState(seed).randint(0, 256, (4, 6, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(buffer, kind)
@@ -28,12 +28,12 @@ def jpeg(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "JPEG") ->
 
 
 def post(client: TestClient, route: str, data: bytes, **params: object) -> Any:
-    """The image as the whole body."""
+    """Posts the image's bytes as the whole body."""
     return client.post(f"{API}/{route}", content=data, params=params, headers={"Content-Type": "image/jpeg"})
 
 
 class Asking:
-    """Requests that run while the test goes on."""
+    """Sends requests in threads while the test continues."""
 
     def __init__(self, client: TestClient, most: int = 32) -> None:
         self.client = client
@@ -50,7 +50,7 @@ class Asking:
 
 
 def check_problem(response: Any, status: int) -> dict[str, Any]:
-    """RFC 9457, with a sentence; gives the document."""
+    """Checks that a response is a problem document (RFC 9457) with a sentence, and returns the document."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()
@@ -65,20 +65,20 @@ def check_problem(response: Any, status: int) -> dict[str, Any]:
 
 @dataclass
 class Exchange:
-    """One request as bare ASGI messages."""
+    """One request as plain ASGI messages."""
 
     route: str
     chunks: Iterable[bytes]
     headers: dict[str, str] = field(default_factory=dict)
     query: str = ""
     hang_up: bool = False
-    """Instead of an end of the body the client is gone."""
+    """The client disconnects in place of ending the body."""
     stalls: bool = False
-    """After the chunks nothing comes any more."""
+    """No message follows the chunks."""
     gone: threading.Event = field(default_factory=threading.Event)
-    """Set: the client, who has sent everything, does not wait any more."""
+    """Set by the test to disconnect the client after it has sent the whole body."""
     pulled: int = 0
-    """How many messages the application has asked for."""
+    """Number of messages that the application has received."""
     sent: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self, service: Service) -> Exchange:

@@ -27,12 +27,12 @@ from tests.app.conftest import API, Service, running
 
 @pytest.fixture(scope="module")
 def analysis(lens: Lens, photo: bytes) -> Analysis:
-    """What the library says of the photo."""
+    """The library's own analysis of the photo."""
     return lens.analyze(photo)
 
 
 def decoded(block: dict[str, Any]) -> np.ndarray:
-    """A JSON atlas, read as the documentation says, without our own code."""
+    """A JSON atlas, decoded as docs/api.md describes, without the library's code."""
     grey = np.asarray(Image.open(io.BytesIO(base64.b64decode(block["png"]))), np.float64)
     grey = grey.reshape(block["groups"], block["height"], block["width"])
     return np.asarray(block["lo"] + grey / 255 * (block["hi"] - block["lo"]))
@@ -52,11 +52,11 @@ def test_predictions_have_the_form_of_hugging_face_best_first(
     answer = post(client, "predict", photo)
     assert answer.headers["content-type"] == "application/json"
     got = answer.json()
-    assert [set(one) for one in got] == [{"label", "score", "index"}] * 5
-    assert [one["label"] for one in got] == [one.label for one in analysis.predictions]
-    assert [one["score"] for one in got] == sorted((one["score"] for one in got), reverse=True)
-    assert [one["score"] for one in got] == pytest.approx(
-        [one.score for one in analysis.predictions], abs=1e-5
+    assert [set(entry) for entry in got] == [{"label", "score", "index"}] * 5
+    assert [entry["label"] for entry in got] == [entry.label for entry in analysis.predictions]
+    assert [entry["score"] for entry in got] == sorted((entry["score"] for entry in got), reverse=True)
+    assert [entry["score"] for entry in got] == pytest.approx(
+        [entry.score for entry in analysis.predictions], abs=1e-5
     )
     assert got[0]["label"] in ("Egyptian cat", "tabby", "tiger cat")
 
@@ -65,9 +65,9 @@ def test_predictions_have_the_form_of_hugging_face_best_first(
 def test_top_k_is_how_many(client: TestClient, top_k: int) -> None:
     got = post(client, "predict", jpeg(), top_k=top_k).json()
     assert len(got) == top_k
-    assert len({one["index"] for one in got}) == top_k
+    assert len({entry["index"] for entry in got}) == top_k
     if top_k == 1000:
-        assert sum(one["score"] for one in got) == pytest.approx(1, abs=1e-4)
+        assert sum(entry["score"] for entry in got) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -86,7 +86,7 @@ def test_forms_and_raw_bodies_of_every_format_are_the_same_image(client: TestCli
 def test_framing_is_what_the_network_sees(client: TestClient, photo: bytes, lens: Lens) -> None:
     center = lens.analyze(photo, framing="center")
     for answer in (post(client, "predict", photo, framing="center").json(),):
-        assert [one["index"] for one in answer] == [one.index for one in center.predictions]
+        assert [entry["index"] for entry in answer] == [entry.index for entry in center.predictions]
         assert answer[0]["score"] == pytest.approx(center.predictions[0].score, abs=1e-5)
     geometry = post(client, "analyze", photo, framing="center").json()["geometry"]
     assert geometry["framing"] == "center"
@@ -110,13 +110,13 @@ def test_npz_and_safetensors_are_exact(
     assert tensors.headers["content-type"] == "application/octet-stream"
     assert tensors.headers["content-disposition"] == f'attachment; filename="{signal}.safetensors"'
     expected = analysis.masks if signal == "mask" else analysis.similarity
-    one, two = arrays(zipped), from_safetensors(tensors.content)
-    assert list(one) == list(expected)
-    assert set(two) == set(expected)
+    from_npz, from_file = arrays(zipped), from_safetensors(tensors.content)
+    assert list(from_npz) == list(expected)
+    assert set(from_file) == set(expected)
     for name, values in expected.items():
-        assert one[name].dtype == two[name].dtype == np.float32
-        np.testing.assert_array_equal(one[name], two[name])
-        np.testing.assert_allclose(one[name], values, atol=1e-5, rtol=1e-5)
+        assert from_npz[name].dtype == from_file[name].dtype == np.float32
+        np.testing.assert_array_equal(from_npz[name], from_file[name])
+        np.testing.assert_allclose(from_npz[name], values, atol=1e-5, rtol=1e-5)
 
 
 def test_the_service_and_the_library_agree_to_the_last_bit(service: Service, photo: bytes) -> None:
@@ -191,7 +191,7 @@ def test_blocks_are_those_that_were_named_in_that_order(client: TestClient) -> N
     assert list(body["blocks"]) == ["blocks.5.0", "blocks.1.0"]
 
 
-def test_a_network_with_sleeping_gates_shows_similarity_first(client: TestClient) -> None:
+def test_a_network_with_inactive_gates_shows_similarity_first(client: TestClient) -> None:
     assert post(client, "masks", jpeg(), blocks="blocks.1.0").json()["signal"] == "similarity"
     answer = post(client, "masks", jpeg(), blocks="blocks.1.0", format="npz")
     assert 'filename="similarity.npz"' in answer.headers["content-disposition"]
@@ -289,15 +289,17 @@ def test_the_report_stands_alone_and_is_downloaded(client: TestClient, photo: by
 
 
 @pytest.mark.parametrize("attention", ["cbam", "bam"])
-def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: bytes, tmp_path: Path) -> None:
+def test_another_attention_module_that_was_trained_here_is_served(
+    attention: str, photo: bytes, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.safetensors"
     card = {"title": "Mine", "sentence": "Three classes.", "gates": "none"}  # as sge train writes it
     metadata = {"sge.arch": f"{attention}_resnet18", "sge.card": card}
     write_weights(path, resnet(18, attention, num_classes=3).state_dict(), metadata)
-    with running(models=[str(path)]) as one:
-        answer = post(one.client, "analyze", photo)
+    with running(models=[str(path)]) as started:
+        answer = post(started.client, "analyze", photo)
     assert answer.status_code == 200
-    body = AnalysisOut.model_validate(answer.json())  # the service itself does not compare them
+    body = AnalysisOut.model_validate(answer.json())  # the service does not validate its answers
     assert body.model.gates == "none"
     assert {block.groups for block in body.blocks} == {1}
 
@@ -306,32 +308,32 @@ def test_a_neighbour_that_was_trained_here_is_served(attention: str, photo: byte
 
 
 def test_all_three_shipped_models_answer(photo: bytes) -> None:
-    """As the service starts without settings."""
-    with running(models=Settings().models) as one:
-        inactive, tuned, dogs = one.client.get(f"{API}/models").json()
+    """The service as it starts without settings."""
+    with running(models=Settings().models) as started:
+        inactive, tuned, dogs = started.client.get(f"{API}/models").json()
         assert inactive["default"]
         assert inactive["card"]["opens_service"]
         assert (tuned["card"]["gates"], dogs["card"]["gates"]) == ("tuned", "trained")
         assert not any(block["inactive"] for block in dogs["blocks"])
-        said = one.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
+        said = started.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
         assert (said["signal"], said["model"]["gates"]) == ("mask", "trained")
         assert len(said["predictions"]) == 5
-        breeds = one.engine.slots[dogs["name"]].require_lens().model.labels
+        breeds = started.engine.slots[dogs["name"]].require_lens().model.labels
         assert {entry["label"] for entry in said["predictions"]} <= set(breeds)
 
 
 def test_models_are_listed_with_their_cards(client: TestClient) -> None:
-    (one,) = client.get(f"{API}/models").json()
-    assert one == client.get(f"{API}/models/sge_efficientnet_lite0").json()
-    assert one["ready"]
-    assert one["default"]
-    assert one["error"] is None
-    assert one["classes"] == 1000
-    assert one["memory_bytes"] > 4 * one["parameters"] > 10_000_000
-    assert one["card"]["gates"] == "inactive"
-    assert len(one["card"]["sha256"]) == 64
-    assert len(one["blocks"]) == 15
-    assert one["preprocess"]["size"] == 224
+    (listed,) = client.get(f"{API}/models").json()
+    assert listed == client.get(f"{API}/models/sge_efficientnet_lite0").json()
+    assert listed["ready"]
+    assert listed["default"]
+    assert listed["error"] is None
+    assert listed["classes"] == 1000
+    assert listed["memory_bytes"] > 4 * listed["parameters"] > 10_000_000
+    assert listed["card"]["gates"] == "inactive"
+    assert len(listed["card"]["sha256"]) == 64
+    assert len(listed["blocks"]) == 15
+    assert listed["preprocess"]["size"] == 224
 
 
 def test_health_is_short(client: TestClient) -> None:
@@ -346,10 +348,10 @@ def test_probes_may_ask_for_the_head_alone(client: TestClient, path: str) -> Non
 
 
 def test_metrics_count_requests_latency_depth_batches_and_refusals() -> None:
-    with running(max_bytes=5000) as one:
+    with running(max_bytes=5000) as started:
         for _ in range(3):
-            post(one.client, "predict", jpeg())
-        post(one.client, "masks", jpeg())
+            post(started.client, "predict", jpeg())
+        post(started.client, "masks", jpeg())
         refused = {
             "bytes": bytes(5001),
             "format": b"?",
@@ -357,13 +359,13 @@ def test_metrics_count_requests_latency_depth_batches_and_refusals() -> None:
             "malformed": b"",
         }
         for data in refused.values():
-            post(one.client, "predict", data)
-        post(one.client, "predict", jpeg(), model="none")
-        post(one.client, "predict", jpeg(), top_k=0)
+            post(started.client, "predict", data)
+        post(started.client, "predict", jpeg(), model="none")
+        post(started.client, "predict", jpeg(), top_k=0)
         for path in ("/nope", "/a/b/c", "/x" * 50):
-            one.client.get(path)
-        one.in_loop(Exchange("predict", [b"x"], {"Content-Type": "image/png"}, hang_up=True).run, one)
-        answer = one.client.get(f"{API}/metrics")
+            started.client.get(path)
+        started.in_loop(Exchange("predict", [b"x"], {"Content-Type": "image/png"}, hang_up=True).run, started)
+        answer = started.client.get(f"{API}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     samples = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -391,4 +393,4 @@ def test_metrics_count_requests_latency_depth_batches_and_refusals() -> None:
     for reason in (*refused, "model", "parameter"):
         assert value("sge_rejected_total", reason=reason) == 1
     routes = {dict(labels).get("route") for _, labels in samples}
-    assert len(routes) < 10  # no address of a stranger is a label
+    assert len(routes) < 10  # an unknown path is no label

@@ -25,7 +25,7 @@ SQUARE, WIDE = (64, 64), (128, 64)
 
 
 @pytest.fixture
-def one() -> Iterator[Service]:
+def started() -> Iterator[Service]:
     with running() as service:
         yield service
 
@@ -34,27 +34,27 @@ def digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-def queued(one: Service, jobs: int) -> Callable[[], bool]:
-    return lambda: one.engine.waiting >= jobs
+def queued(started: Service, jobs: int) -> Callable[[], bool]:
+    return lambda: started.engine.waiting >= jobs
 
 
-# A forward pass must never stop the event loop.
+# A forward pass must never block the event loop.
 
 
-def test_live_answers_while_the_lens_looks(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_live_answers_during_a_forward_pass(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         slow = asking.post("predict", jpeg())
         assert gate.entered.wait(WAIT_S)
         for path in ("health/live", "health/ready", "metrics", "models", "models/sge_efficientnet_lite0"):
-            assert one.client.get(f"{API}/{path}").status_code == 200
-        assert one.client.get("/").status_code == 200
-        check_problem(post(one.client, "predict", b"no image"), 415)
-        assert not slow.done()  # all of that was answered with the forward pass still under way
+            assert started.client.get(f"{API}/{path}").status_code == 200
+        assert started.client.get("/").status_code == 200
+        check_problem(post(started.client, "predict", b"no image"), 415)
+        assert not slow.done()  # all of these were answered during the forward pass
         gate.open.set()
         assert slow.result().status_code == 200
 
 
-def test_live_answers_while_images_are_decoded(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_answers_while_images_are_decoded(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release = threading.Event(), threading.Event()
 
     def slow(*args: Any) -> DecodedImage:
@@ -63,18 +63,18 @@ def test_live_answers_while_images_are_decoded(one: Service, monkeypatch: pytest
         return decode(*args)
 
     monkeypatch.setattr(app.engine, "decode", slow)
-    with Asking(one.client) as asking:
+    with Asking(started.client) as asking:
         # More than there are decoding threads.
         asked = [asking.post("predict", jpeg(seed)) for seed in range(5)]
         assert entered.wait(WAIT_S)
         for path in ("health/live", "health/ready", "metrics"):
-            assert one.client.get(f"{API}/{path}").status_code == 200
+            assert started.client.get(f"{API}/{path}").status_code == 200
         assert not any(future.done() for future in asked)
         release.set()
         assert [future.result().status_code for future in asked] == [200] * 5
 
 
-def test_live_answers_while_answers_are_drawn(one: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_answers_while_answers_are_drawn(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     import app.responses
 
     entered, release = threading.Event(), threading.Event()
@@ -86,11 +86,11 @@ def test_live_answers_while_answers_are_drawn(one: Service, monkeypatch: pytest.
         return real(*args, **options)
 
     monkeypatch.setattr(app.responses, "overlay", slow)
-    with Asking(one.client) as asking:
+    with Asking(started.client) as asking:
         drawn = asking.post("overlay", jpeg())
         assert entered.wait(WAIT_S)
-        assert one.client.get(f"{API}/health/live").status_code == 200
-        assert one.metric("sge_queue_depth") == 1  # the place is held until the answer is there
+        assert started.client.get(f"{API}/health/live").status_code == 200
+        assert started.metric("sge_queue_depth") == 1  # the admission is held until the answer is ready
         assert not drawn.done()
         release.set()
         assert drawn.result().status_code == 200
@@ -99,91 +99,91 @@ def test_live_answers_while_answers_are_drawn(one: Service, monkeypatch: pytest.
 # Batches.
 
 
-def test_waiting_images_of_one_shape_share_a_forward_pass(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_waiting_images_of_one_shape_share_a_forward_pass(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         first = asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
         rest = []
         for seed in range(1, 6):
             rest.append(asking.post("predict", jpeg(seed, SQUARE), top_k=seed))
-            until(queued(one, seed))
+            until(queued(started, seed))
         gate.open.set()
         answers = [future.result().json() for future in (first, *rest)]
     assert gate.batches == [[digest(jpeg(0, SQUARE))], [digest(jpeg(seed, SQUARE)) for seed in range(1, 6)]]
     assert [len(answer) for answer in answers] == [5, 1, 2, 3, 4, 5]
     for seed, answer in enumerate(answers):
-        alone = post(one.client, "predict", jpeg(seed, SQUARE), top_k=5).json()
+        alone = post(started.client, "predict", jpeg(seed, SQUARE), top_k=5).json()
         assert [each["index"] for each in answer] == [each["index"] for each in alone][: len(answer)]
         for each, other in zip(answer, alone, strict=False):
             assert each["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
 def test_a_batch_is_never_larger_than_the_limit(hold: Hold) -> None:
-    with running(max_batch=2) as one, hold(one) as gate, Asking(one.client) as asking:
+    with running(max_batch=2) as started, hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
         for seed in range(1, 6):
             asking.post("predict", jpeg(seed, SQUARE))
-            until(queued(one, seed))
+            until(queued(started, seed))
         gate.open.set()
-        until(lambda: one.engine.depth == 0)
+        until(lambda: started.engine.depth == 0)
         assert [len(batch) for batch in gate.batches] == [1, 2, 2, 1]
-        assert one.metric("sge_batch_size_bucket", le="1.0") == 2
-        assert one.metric("sge_batch_size_count") == 4
-        assert one.metric("sge_batch_size_sum") == 6
+        assert started.metric("sge_batch_size_bucket", le="1.0") == 2
+        assert started.metric("sge_batch_size_count") == 4
+        assert started.metric("sge_batch_size_sum") == 6
 
 
-def test_shapes_do_not_mix_and_neither_waits_for_ever(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_shapes_do_not_mix_and_neither_waits_for_ever(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
         sizes = [WIDE, SQUARE, WIDE, SQUARE, SQUARE]
         for number, size in enumerate(sizes, 1):
             asking.post("predict", jpeg(number, size))
-            until(queued(one, number))
+            until(queued(started, number))
         gate.open.set()
-        until(lambda: one.engine.depth == 0)
+        until(lambda: started.engine.depth == 0)
     wide = [digest(jpeg(number, WIDE)) for number in (1, 3)]
     square = [digest(jpeg(number, SQUARE)) for number in (2, 4, 5)]
-    # The oldest goes first and takes along what fits; alternating shapes still make full batches.
+    # The oldest job goes first with those that fit; alternating shapes still make full batches.
     assert gate.batches[1:] == [wide, square]
 
 
-def test_predictions_and_analyses_have_forward_passes_of_their_own(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_predictions_and_analyses_have_forward_passes_of_their_own(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
         for number, route in enumerate(("analyze", "predict", "masks", "predict"), 1):
             asking.post(route, jpeg(number, SQUARE))
-            until(queued(one, number))
+            until(queued(started, number))
         gate.open.set()
-        until(lambda: one.engine.depth == 0)
+        until(lambda: started.engine.depth == 0)
     analyzed = [digest(jpeg(number, SQUARE)) for number in (1, 3)]
     predicted = [digest(jpeg(number, SQUARE)) for number in (2, 4)]
     assert gate.batches[1:] == [analyzed, predicted]
 
 
-def test_analyses_of_one_batch_have_as_many_classes_as_each_asked_for(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_analyses_of_one_batch_have_as_many_classes_as_each_asked_for(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
         asked = []
         for number in (1, 2, 3):
             asked.append(asking.post("analyze", jpeg(number, SQUARE), top_k=number))
-            until(queued(one, number))
+            until(queued(started, number))
         gate.open.set()
         assert [len(future.result().json()["predictions"]) for future in asked] == [1, 2, 3]
     assert len(gate.batches) == 2
 
 
-def test_the_oldest_goes_first_whatever_keeps_coming(one: Service, lens: Lens) -> None:
+def test_the_oldest_goes_first_while_others_arrive(started: Service, lens: Lens) -> None:
     frames = {size: frame(decode(jpeg(0, size)), lens.model.preprocess) for size in (SQUARE, WIDE)}
     pending = [Job("predict", lens, frames[WIDE], 5)]
     for _ in range(20):
         pending.append(Job("predict", lens, frames[SQUARE], 5))
     batches = []
     while pending:
-        batches.append(one.engine._next_batch(pending))
+        batches.append(started.engine._next_batch(pending))
         if len(batches) < 4:
             pending.append(Job("predict", lens, frames[SQUARE], 5))
     assert [len(batch) for batch in batches] == [1, 8, 8, 7]
@@ -193,13 +193,13 @@ def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
     from sge.models.importing import import_weights
 
     second = import_weights(_exported(tmp_path / "x"), "second", tmp_path / "y")
-    with running(models=["sge_efficientnet_lite0", str(second)]) as one:
-        assert list(one.engine.slots) == ["sge_efficientnet_lite0", "second"]
-        with hold(one) as gate, Asking(one.client) as asking:
+    with running(models=["sge_efficientnet_lite0", str(second)]) as started:
+        assert list(started.engine.slots) == ["sge_efficientnet_lite0", "second"]
+        with hold(started) as gate, Asking(started.client) as asking:
             asking.post("predict", jpeg(0))
             assert gate.entered.wait(WAIT_S)
-            asked = [asking.post("analyze", jpeg(1), model=name) for name in (*one.engine.slots, "")]
-            until(queued(one, 3))
+            asked = [asking.post("analyze", jpeg(1), model=name) for name in (*started.engine.slots, "")]
+            until(queued(started, 3))
             gate.open.set()
             names = [future.result().json()["model"]["name"] for future in asked]
     assert names == ["sge_efficientnet_lite0", "second", "sge_efficientnet_lite0"]
@@ -221,10 +221,10 @@ def _exported(path: Path) -> Path:
     return target
 
 
-def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
-    one: Service, monkeypatch: pytest.MonkeyPatch
+def test_an_error_of_the_lens_reaches_every_job_and_the_engine_runs_on(
+    started: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lens = one.engine.slots[one.engine.default].require_lens()
+    lens = started.engine.slots[started.engine.default].require_lens()
     real, entered, release = lens.predict_frames, threading.Event(), threading.Event()
 
     def fail(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
@@ -233,64 +233,64 @@ def test_a_fault_of_the_lens_reaches_every_job_and_the_engine_lives_on(
         raise RuntimeError("out of memory on cuda:0")
 
     monkeypatch.setattr(lens, "predict_frames", fail)
-    with Asking(one.client) as asking:
+    with Asking(started.client) as asking:
         asked = [asking.post("predict", jpeg(0))]
         assert entered.wait(WAIT_S)
         for number in (1, 2, 3):
             asked.append(asking.post("predict", jpeg(number)))
-            until(queued(one, number))
+            until(queued(started, number))
         release.set()
         for future in asked:
             assert "cuda" not in check_problem(future.result(), 500)["detail"]
     monkeypatch.setattr(lens, "predict_frames", real)
-    assert post(one.client, "predict", jpeg()).status_code == 200
-    assert one.engine.depth == 0
+    assert post(started.client, "predict", jpeg()).status_code == 200
+    assert started.engine.depth == 0
 
 
-# Clients that go.
+# Clients that disconnect.
 
 
-def test_a_image_whose_client_has_gone_is_not_looked_at(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_an_image_whose_client_has_disconnected_gets_no_forward_pass(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0))
         assert gate.entered.wait(WAIT_S)
         leaving = Exchange("predict", [jpeg(1)], {"Content-Type": "image/jpeg"})
-        done = asking.pool.submit(one.in_loop, leaving.run, one)
-        until(queued(one, 1))
+        done = asking.pool.submit(started.in_loop, leaving.run, started)
+        until(queued(started, 1))
         leaving.gone.set()
         done.result()
         assert leaving.sent == []
-        until(lambda: one.engine.depth == 1)
+        until(lambda: started.engine.depth == 1)
         staying = asking.post("predict", jpeg(2))
-        until(queued(one, 2))
+        until(queued(started, 2))
         gate.open.set()
         assert staying.result().status_code == 200
     assert gate.batches == [[digest(jpeg(0))], [digest(jpeg(2))]]
-    assert one.metric("sge_requests_total", route=f"{API}/predict", status="499") == 1
+    assert started.metric("sge_requests_total", route=f"{API}/predict", status="499") == 1
 
 
-def test_a_client_that_leaves_under_the_lens_harms_nobody(one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_a_disconnect_in_the_forward_pass_harms_no_other_request(started: Service, hold: Hold) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         leaving = Exchange("predict", [jpeg(0)], {"Content-Type": "image/jpeg"})
-        done = asking.pool.submit(one.in_loop, leaving.run, one)
+        done = asking.pool.submit(started.in_loop, leaving.run, started)
         assert gate.entered.wait(WAIT_S)
         leaving.gone.set()
         done.result()
-        assert one.engine.depth == 0
+        assert started.engine.depth == 0
         gate.open.set()
-    assert post(one.client, "predict", jpeg(1)).status_code == 200
+    assert post(started.client, "predict", jpeg(1)).status_code == 200
 
 
-def test_nothing_keeps_listening_for_a_client_that_was_answered(one: Service) -> None:
+def test_no_task_is_left_for_a_client_that_was_answered(started: Service) -> None:
     async def ask() -> list[str]:
         before = asyncio.all_tasks()
         staying = Exchange("predict", [jpeg()], {"Content-Type": "image/jpeg"})
-        await staying.run(one)
+        await staying.run(started)
         assert staying.status == 200
         await asyncio.sleep(0)
         return [repr(task) for task in asyncio.all_tasks() - before]
 
-    assert one.in_loop(ask) == []
+    assert started.in_loop(ask) == []
 
 
 # Start and stop.
@@ -304,29 +304,29 @@ def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch
         return real(name)
 
     monkeypatch.setattr(app.engine, "load_model", slow)
-    with running(wait=False) as one:
-        assert one.client.get(f"{API}/health/live").json() == {"status": "live"}
-        answer = one.client.get(f"{API}/health/ready")
+    with running(wait=False) as started:
+        assert started.client.get(f"{API}/health/live").json() == {"status": "live"}
+        answer = started.client.get(f"{API}/health/ready")
         assert "sge_efficientnet_lite0 is loading" in check_problem(answer, 503)["detail"]
         assert answer.headers["retry-after"] == "2"
         refused = Exchange("predict", [jpeg()], {"Content-Type": "image/jpeg"})
-        one.in_loop(refused.run, one)
+        started.in_loop(refused.run, started)
         assert (refused.status, refused.pulled) == (503, 0)
         for route in ("predict", "masks", "overlay", "analyze"):
-            answer = post(one.client, route, jpeg())
+            answer = post(started.client, route, jpeg())
             assert "still loading" in check_problem(answer, 503)["detail"]
             assert answer.headers["retry-after"] == "2"
-        listed = one.client.get(f"{API}/models").json()
+        listed = started.client.get(f"{API}/models").json()
         assert [(each["name"], each["ready"], each["error"]) for each in listed] == [
             ("sge_efficientnet_lite0", False, None)
         ]
-        assert one.metric("sge_model_ready", model="sge_efficientnet_lite0") == 0
-        check_problem(one.client.get("/samples/chelsea/analysis"), 503)
+        assert started.metric("sge_model_ready", model="sge_efficientnet_lite0") == 0
+        check_problem(started.client.get("/samples/chelsea/analysis"), 503)
         release.set()
-        until(lambda: one.engine.ready)
-        assert one.client.get(f"{API}/health/ready").json() == {"status": "ready"}
-        assert one.metric("sge_model_ready", model="sge_efficientnet_lite0") == 1
-        assert post(one.client, "predict", jpeg()).status_code == 200
+        until(lambda: started.engine.ready)
+        assert started.client.get(f"{API}/health/ready").json() == {"status": "ready"}
+        assert started.metric("sge_model_ready", model="sge_efficientnet_lite0") == 1
+        assert post(started.client, "predict", jpeg()).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -334,24 +334,24 @@ def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch
     [("no_such_model", "there are: sge_efficientnet_lite0"), ("sge_resnet50", "give its weights file too")],
 )
 def test_a_model_that_cannot_be_loaded_says_why_and_the_others_answer(name: str, reason: str) -> None:
-    with running(models=[name, "sge_efficientnet_lite0"]) as one:
-        until(lambda: one.engine.slots["sge_efficientnet_lite0"].ready)
-        assert one.client.get(f"{API}/health/live").status_code == 200
-        assert reason in check_problem(one.client.get(f"{API}/health/ready"), 503)["detail"]
-        answer = post(one.client, "predict", jpeg())
+    with running(models=[name, "sge_efficientnet_lite0"]) as started:
+        until(lambda: started.engine.slots["sge_efficientnet_lite0"].ready)
+        assert started.client.get(f"{API}/health/live").status_code == 200
+        assert reason in check_problem(started.client.get(f"{API}/health/ready"), 503)["detail"]
+        answer = post(started.client, "predict", jpeg())
         assert reason in check_problem(answer, 503)["detail"]
         assert int(answer.headers["retry-after"]) >= 1
-        failed, loaded = one.client.get(f"{API}/models").json()
+        failed, loaded = started.client.get(f"{API}/models").json()
         assert (failed["ready"], loaded["ready"]) == (False, True)
         assert reason in failed["error"]
-        assert post(one.client, "predict", jpeg(), model="sge_efficientnet_lite0").status_code == 200
+        assert post(started.client, "predict", jpeg(), model="sge_efficientnet_lite0").status_code == 200
 
 
 def test_a_damaged_weights_file_says_why_without_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(b"not weights")
-    with running(models=[str(path)]) as one:
-        problem = check_problem(one.client.get(f"{API}/health/ready"), 503)
+    with running(models=[str(path)]) as started:
+        problem = check_problem(started.client.get(f"{API}/health/ready"), 503)
         assert "mine" in problem["detail"]
         assert str(tmp_path) not in problem["detail"]
 
@@ -363,37 +363,37 @@ def test_a_fault_while_loading_keeps_the_process_alive_and_its_details_in_the_lo
         raise ZeroDivisionError("secret")
 
     monkeypatch.setattr(app.engine, "load_model", bug)
-    with running() as one:
-        problem = check_problem(one.client.get(f"{API}/health/ready"), 503)
+    with running() as started:
+        problem = check_problem(started.client.get(f"{API}/health/ready"), 503)
         assert "ZeroDivisionError" in problem["detail"]
         assert "secret" not in problem["detail"]
         assert "secret" in caplog.text
-        assert one.client.get(f"{API}/health/live").status_code == 200
+        assert started.client.get(f"{API}/health/live").status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"device": "cuda:77"}, {"device": "abacus"}])
 def test_a_device_that_is_not_there_says_so(settings: dict[str, Any]) -> None:
-    with running(**settings) as one:
-        assert settings["device"] in check_problem(one.client.get(f"{API}/health/ready"), 503)["detail"]
+    with running(**settings) as started:
+        assert settings["device"] in check_problem(started.client.get(f"{API}/health/ready"), 503)["detail"]
 
 
 def test_stopping_finishes_what_is_running_and_what_waits(hold: Hold) -> None:
-    with running() as one, hold(one) as gate, Asking(one.client) as asking:
+    with running() as started, hold(started) as gate, Asking(started.client) as asking:
         asked = [asking.post("predict", jpeg(0))]
         assert gate.entered.wait(WAIT_S)
         for number, size in enumerate((WIDE, SQUARE), 1):
             asked.append(asking.post("predict", jpeg(number, size)))
-            until(queued(one, number))
-        stopping = asking.pool.submit(one.in_loop, one.engine.stop)
-        until(one.engine._stopping.is_set)
-        assert one.engine._thread.is_alive()
+            until(queued(started, number))
+        stopping = asking.pool.submit(started.in_loop, started.engine.stop)
+        until(started.engine._stopping.is_set)
+        assert started.engine._thread.is_alive()
         gate.open.set()
         stopping.result()
         assert [future.result().status_code for future in asked] == [200] * 3
-        assert not one.engine._thread.is_alive()
+        assert not started.engine._thread.is_alive()
 
 
-def test_who_comes_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release = threading.Event(), threading.Event()
 
     def slow(*args: Any) -> DecodedImage:
@@ -402,10 +402,10 @@ def test_who_comes_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pyte
         return decode(*args)
 
     monkeypatch.setattr(app.engine, "decode", slow)
-    with running() as one, Asking(one.client) as asking:
+    with running() as started, Asking(started.client) as asking:
         late = asking.post("predict", jpeg())
         assert entered.wait(WAIT_S)
-        one.engine._stopping.set()
+        started.engine._stopping.set()
         release.set()
         assert "shutting down" in check_problem(late.result(), 503)["detail"]
 
@@ -419,22 +419,22 @@ def test_models_not_yet_begun_are_not_loaded_any_more(monkeypatch: pytest.Monkey
         return real("sge_efficientnet_lite0")
 
     monkeypatch.setattr(app.engine, "load_model", slow)
-    with running(wait=False, models=["first", "second"]) as one:
+    with running(wait=False, models=["first", "second"]) as started:
         until(lambda: asked)
-        threading.Thread(target=lambda: (until(one.engine._stopping.is_set), release.set())).start()
+        threading.Thread(target=lambda: (until(started.engine._stopping.is_set), release.set())).start()
     assert asked == ["first"]
 
 
 def test_an_application_may_be_started_again() -> None:
-    with running() as one:
-        first = post(one.client, "predict", jpeg()).json()
-    with TestClient(one.app) as client:
-        assert one.engine.ready  # nothing is loaded twice
+    with running() as started:
+        first = post(started.client, "predict", jpeg()).json()
+    with TestClient(started.app) as client:
+        assert started.engine.ready  # nothing is loaded twice
         assert post(client, "predict", jpeg()).json() == first
 
 
-def test_no_thread_is_left(one: Service) -> None:
-    post(one.client, "predict", jpeg())
+def test_no_thread_is_left(started: Service) -> None:
+    post(started.client, "predict", jpeg())
     with running() as other:
         post(other.client, "predict", jpeg())
         mine = [other.engine._thread, *other.engine._pool._threads]
@@ -466,8 +466,8 @@ def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) ->
 
 @pytest.mark.parametrize("wanted", [1, 2])
 def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold) -> None:
-    with running(threads=wanted) as one:
-        lens = one.engine.slots[one.engine.default].require_lens()
+    with running(threads=wanted) as started:
+        lens = started.engine.slots[started.engine.default].require_lens()
         real, seen = lens.predict_frames, []
 
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
@@ -475,5 +475,5 @@ def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold
             return real(frames, top_k)
 
         lens.predict_frames = look  # type: ignore[method-assign]
-        assert post(one.client, "predict", jpeg()).status_code == 200
+        assert post(started.client, "predict", jpeg()).status_code == 200
     assert seen == [("sge-model", wanted)]

@@ -65,10 +65,10 @@ def test_pixels_are_counted_before_they_are_decoded(
     check_problem(post(client, "predict", claiming("PNG", 2**31 - 1, 2**31 - 1)), 413)
 
 
-def test_a_image_of_just_the_limit_is_looked_at() -> None:
-    with running(max_pixels=96 * 64) as one:
-        assert post(one.client, "predict", jpeg(size=(96, 64))).status_code == 200
-        check_problem(post(one.client, "predict", jpeg(size=(97, 64))), 413)
+def test_an_image_of_exactly_the_limit_is_accepted() -> None:
+    with running(max_pixels=96 * 64) as started:
+        assert post(started.client, "predict", jpeg(size=(96, 64))).status_code == 200
+        check_problem(post(started.client, "predict", jpeg(size=(97, 64))), 413)
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -143,61 +143,61 @@ def test_unknown_values_are_422_and_the_valid_ones_are_listed(client: TestClient
     assert UNKNOWN[query] in check_problem(answer, 422)["detail"]
 
 
-def test_a_ladder_of_spans_costs_nothing(client: TestClient) -> None:
-    # Written out before they are checked, these would be eleven million numbers on the event loop.
+def test_many_long_ranges_cost_nothing(client: TestClient) -> None:
+    # If these were written out before the check, they would be eleven million numbers on the event loop.
     spans = ",".join(["0-99999"] * 62)
     assert "has groups 0 to" in check_problem(post(client, "masks", jpeg(), groups=spans), 422)["detail"]
 
 
 @pytest.mark.parametrize("route", POSTS)
 def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold: Hold) -> None:
-    with running(max_queue=2) as one, hold(one) as gate, Asking(one.client) as asking:
+    with running(max_queue=2) as started, hold(started) as gate, Asking(started.client) as asking:
         waiting = [asking.post("predict", jpeg(seed)) for seed in range(2)]
-        until(lambda: one.engine.depth == 2)
+        until(lambda: started.engine.depth == 2)
         refused = Exchange(route, [jpeg()], {"Content-Type": "image/jpeg"})
-        one.in_loop(refused.run, one)
+        started.in_loop(refused.run, started)
         assert (refused.status, refused.pulled) == (503, 0)
-        answer = post(one.client, route, jpeg())
+        answer = post(started.client, route, jpeg())
         assert "2 images are waiting" in check_problem(answer, 503)["detail"]
         assert int(answer.headers["retry-after"]) >= 1
-        assert one.metric("sge_queue_depth") == 2
-        assert one.metric("sge_rejected_total", reason="queue") == 2
+        assert started.metric("sge_queue_depth") == 2
+        assert started.metric("sge_rejected_total", reason="queue") == 2
         for path in ("health/live", "health/ready", "metrics", "models"):
-            assert one.client.get(f"{API}/{path}").status_code == 200
+            assert started.client.get(f"{API}/{path}").status_code == 200
         gate.open.set()
-        assert [one.result().status_code for one in waiting] == [200, 200]
-        assert post(one.client, route, jpeg()).status_code == 200
+        assert [answer.result().status_code for answer in waiting] == [200, 200]
+        assert post(started.client, route, jpeg()).status_code == 200
 
 
 @pytest.mark.parametrize("route", POSTS)
-def test_past_the_time_limit_is_504_and_the_image_is_not_looked_at(route: str, hold: Hold) -> None:
-    with running() as one, hold(one) as gate, Asking(one.client) as asking:
+def test_past_the_time_limit_is_504_and_the_image_gets_no_forward_pass(route: str, hold: Hold) -> None:
+    with running() as started, hold(started) as gate, Asking(started.client) as asking:
         first = asking.post(route, jpeg(0))
         assert gate.entered.wait(WAIT_S)
-        one.engine.settings.time_limit_s = 0.2
-        problem = check_problem(post(one.client, route, jpeg(1)), 504)
+        started.engine.settings.time_limit_s = 0.2
+        problem = check_problem(post(started.client, route, jpeg(1)), 504)
         assert "0.2 s" in problem["detail"]
-        assert one.metric("sge_rejected_total", reason="time") == 1
-        assert one.metric("sge_queue_depth") == 1
-        one.engine.settings.time_limit_s = WAIT_S
+        assert started.metric("sge_rejected_total", reason="time") == 1
+        assert started.metric("sge_queue_depth") == 1
+        started.engine.settings.time_limit_s = WAIT_S
         gate.open.set()
         assert first.result().status_code == 200
-        assert post(one.client, route, jpeg(2)).status_code == 200
+        assert post(started.client, route, jpeg(2)).status_code == 200
         assert gate.batches == [[sha256(jpeg(seed)).hexdigest()] for seed in (0, 2)]
 
 
-def test_a_image_under_the_lens_is_given_up_too(hold: Hold) -> None:
-    with running(time_limit_s=0.5) as one, hold(one):
-        check_problem(post(one.client, "predict", jpeg()), 504)
-        assert one.metric("sge_queue_depth") == 0
+def test_an_image_in_its_forward_pass_is_given_up_too(hold: Hold) -> None:
+    with running(time_limit_s=0.5) as started, hold(started):
+        check_problem(post(started.client, "predict", jpeg()), 504)
+        assert started.metric("sge_queue_depth") == 0
 
 
 def test_the_time_limit_holds_for_a_slow_upload() -> None:
-    with running(time_limit_s=0.2) as one:
+    with running(time_limit_s=0.2) as started:
         exchange = Exchange("predict", [jpeg()[:100]], {"Content-Type": "image/jpeg"}, stalls=True)
-        one.in_loop(exchange.run, one)
+        started.in_loop(exchange.run, started)
         assert exchange.status == 504
-        assert one.engine.depth == 0
+        assert started.engine.depth == 0
 
 
 def test_a_bug_is_500_without_its_details_and_with_every_header(
@@ -226,7 +226,7 @@ def test_an_error_that_nobody_has_mapped_is_still_a_problem(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NewError(SGEError):
-        """Of a module that was written after the service."""
+        """An error that the service does not map."""
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise NewError("Do that.")

@@ -18,7 +18,7 @@ from tests.app.conftest import API, Service, running
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What the process writes to its log, as `sge serve` sets it up."""
+    """The process's log, as `sge serve` configures it."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
@@ -90,8 +90,8 @@ def test_health_and_metrics_fill_no_log(service: Service, lines: io.StringIO) ->
 
 
 def test_one_line_says_that_a_model_is_ready(lines: io.StringIO) -> None:
-    with running(device="cpu") as one:
-        card = one.engine.slots[one.engine.default].require_lens().model.card
+    with running(device="cpu") as started:
+        card = started.engine.slots[started.engine.default].require_lens().model.card
     (line,) = events(lines, "model ready")
     assert (line["device"], line["model"], line["sha256"]) == ("cpu", "sge_efficientnet_lite0", card.sha256)
     assert line["seconds"] > 0

@@ -86,10 +86,10 @@ def test_every_answer_kind_is_stated(document: dict[str, Any]) -> None:
 def test_answers_are_their_schemas_and_hold_nothing_else(
     client: TestClient, document: dict[str, Any], route: str, schema: str
 ) -> None:
-    # Closed: what the document does not name must not be answered.
-    for one in document["components"]["schemas"].values():
-        if one["type"] == "object":
-            one["additionalProperties"] = one.get("additionalProperties", False)
+    # Closed schemas: a key that the document does not name must not be in the answer.
+    for component in document["components"]["schemas"].values():
+        if component["type"] == "object":
+            component["additionalProperties"] = component.get("additionalProperties", False)
     validator = jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{schema}", **document})
     answer = (
         client.get(f"{API}/models").json()[0] if route == "models" else post(client, route, jpeg()).json()
@@ -99,7 +99,7 @@ def test_answers_are_their_schemas_and_hold_nothing_else(
     assert not validator.is_valid(answer)
 
 
-# Fuzzing: the document is the list of what may happen.
+# Fuzzing: the document lists everything that may happen.
 
 _SAMPLE = (Path(__file__).resolve().parents[2] / "static/samples/chelsea.jpg").read_bytes()
 
@@ -110,7 +110,7 @@ def whole(kind: str) -> list[bytes]:
 
 
 def bodies(kind: str) -> st.SearchStrategy[bytes]:
-    """Whole images, cut ones, and noise."""
+    """Valid images, truncated ones, and noise."""
     images = st.sampled_from(whole(kind))
     cut = st.tuples(images, st.integers(0, 2000)).map(lambda pair: pair[0][: pair[1]])
     return st.one_of(images, images, cut, st.binary(max_size=200))
@@ -121,7 +121,7 @@ for _kind in FORMATS:
 schemathesis.openapi.format("binary", bodies("JPEG"))
 
 
-# Made when the tests are collected, started by the fixture.
+# Created when the tests are collected, and started by the fixture.
 _application = create_app(Settings())
 fuzzed = schemathesis.openapi.from_dict(_application.openapi())
 fuzzed.app = _application
@@ -139,7 +139,7 @@ RIGHT = {"blocks": "blocks.1.0,blocks.4.2", "block": "blocks.4.2", "groups": "3,
 
 
 def made_right(case: schemathesis.Case) -> bool:
-    """Gives a case that fits the schemas blocks and groups that exist; whether its image is whole too."""
+    """Puts existing blocks and groups into a case that fits the schemas; returns whether its image is valid too."""
     body = case.body.get("image") if isinstance(case.body, dict) else case.body
     data = getattr(body, "data", body)
     if case.meta is None or case.meta.generation.mode is not schemathesis.GenerationMode.POSITIVE:
@@ -158,7 +158,7 @@ def made_right(case: schemathesis.Case) -> bool:
 )
 @pytest.mark.usefixtures("_started")
 def test_nothing_happens_that_the_document_does_not_state(case: schemathesis.Case) -> None:
-    # Every check holds for every case, but one: that whatever fits the schemas is accepted. No schema can say
-    # which bytes are a whole image and which blocks a network has, so that one is asked where both are right.
+    # Every check holds for every case, except that whatever fits the schemas is accepted: no schema can state which
+    # bytes are a valid image and which blocks a network has. That check is made where both are right.
     right = made_right(case)
     case.call_and_validate(excluded_checks=[] if right else [positive_data_acceptance])

@@ -47,8 +47,8 @@ def test_a_link_in_the_static_folder_does_not_lead_out_of_it(
     folder.mkdir()
     (folder / "link.txt").symlink_to(secret)
     monkeypatch.setattr("app.pages.static_folder", lambda: folder)
-    with running() as one:
-        check_problem(one.client.get("/static/link.txt"), 404)
+    with running() as started:
+        check_problem(started.client.get("/static/link.txt"), 404)
 
 
 def test_static_files_are_for_reading(client: TestClient) -> None:
@@ -67,33 +67,33 @@ def test_the_page_opens_with_every_header(client: TestClient) -> None:
 
 def test_every_sample_is_there_with_its_credit(client: TestClient) -> None:
     assert len(samples()) >= 4
-    assert len({one["id"] for one in samples()}) == len(samples())
-    for one in samples():
-        assert all(one[key] for key in ("id", "file", "thumb", "title", "credit", "licence", "source"))
+    assert len({sample["id"] for sample in samples()}) == len(samples())
+    for sample in samples():
+        assert all(sample[key] for key in ("id", "file", "thumb", "title", "credit", "licence", "source"))
         for key in ("file", "thumb"):
-            answer = client.get(f"/static/samples/{one[key]}")
+            answer = client.get(f"/static/samples/{sample[key]}")
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "image/jpeg"
 
 
 def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
-    with running() as one:
-        first = one.client.get("/samples/chelsea/analysis")
-        passes = one.metric("sge_batch_size_count")
-        again = one.client.get("/samples/chelsea/analysis?model=sge_efficientnet_lite0")
+    with running() as started:
+        first = started.client.get("/samples/chelsea/analysis")
+        passes = started.metric("sge_batch_size_count")
+        again = started.client.get("/samples/chelsea/analysis?model=sge_efficientnet_lite0")
         assert first.content == again.content
         assert first.headers["content-type"] == "application/json"
-        assert one.metric("sge_batch_size_count") == passes == 1
+        assert started.metric("sge_batch_size_count") == passes == 1
         data = (static_folder() / "samples" / "chelsea.jpg").read_bytes()
-        posted = post(one.client, "analyze", data).json()
+        posted = post(started.client, "analyze", data).json()
         assert json.loads(first.content) == posted | {"image": posted["image"] | {"name": "chelsea.jpg"}}
 
 
 def test_a_sample_of_an_unknown_model_is_404_and_one_in_a_full_queue_503(service: Service) -> None:
     problem = check_problem(service.client.get("/samples/chelsea/analysis?model=nothing"), 404)
     assert "sge_efficientnet_lite0" in problem["detail"]
-    with running(max_queue=1) as one, one.engine.admission():
-        check_problem(one.client.get("/samples/chelsea/analysis"), 503)
+    with running(max_queue=1) as started, started.engine.admission():
+        check_problem(started.client.get("/samples/chelsea/analysis"), 503)
 
 
 def test_there_is_no_other_documentation_than_the_document(client: TestClient) -> None:

@@ -84,9 +84,9 @@ def test_a_signal_lets_running_requests_finish_and_exits_with_0(stop: signal.Sig
         until(lambda: "sge_queue_depth 1.0" in process.get(f"{API}/metrics"))
         process.child.send_signal(stop)
         process.wait_for("Shutting down")
-        # Refused or reset, by how far the closing of the socket has come.
+        # Refused or reset, depending on how far the socket is closed.
         with pytest.raises(OSError):  # noqa: PT011
-            process.get(f"{API}/health/live")  # nobody new is let in
+            process.get(f"{API}/health/live")  # new connections are refused
         client.sendall(data[100:])
         answer = b""
         while chunk := client.recv(65536):

@@ -94,7 +94,7 @@ def test_the_first_model_is_the_default() -> None:
     assert engine.slot(None).name == engine.slot("").name == "b"
 
 
-# Each limit is honoured when it comes from the environment; batch, queue, time and threads have their tests
+# Each limit is honored when it comes from the environment; batch, queue, time and threads have their tests
 # in test_engine.py and test_errors.py.
 
 
@@ -102,22 +102,22 @@ def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.
     small, large, heavy = jpeg(size=(30, 20)), jpeg(size=(40, 20)), jpeg(size=(30, 20)) + bytes(2000)
     monkeypatch.setenv("SGE_MAX_BYTES", str(max(len(small), len(large))))
     monkeypatch.setenv("SGE_MAX_PIXELS", "600")
-    with running() as one:
-        assert post(one.client, "predict", small).status_code == 200
-        assert "0.0006 million pixels" in check_problem(post(one.client, "predict", large), 413)["detail"]
-        check_problem(post(one.client, "predict", heavy), 413)
+    with running() as started:
+        assert post(started.client, "predict", small).status_code == 200
+        assert "0.0006 million pixels" in check_problem(post(started.client, "predict", large), 413)["detail"]
+        check_problem(post(started.client, "predict", heavy), 413)
 
 
 def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGE_MAX_QUEUE", "1")
-    with running() as one, one.engine.admission():
-        check_problem(post(one.client, "predict", jpeg()), 503)
+    with running() as started, started.engine.admission():
+        check_problem(post(started.client, "predict", jpeg()), 503)
 
 
 def test_the_device_and_the_precision_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGE_DEVICE", "cpu")
     monkeypatch.setenv("SGE_PRECISION", "bfloat16")
-    with running() as one:
-        described = one.client.get("/api/v1/models").json()[0]
+    with running() as started:
+        described = started.client.get("/api/v1/models").json()[0]
         assert (described["device"], described["precision"]) == ("cpu", "bfloat16")
-        assert post(one.client, "predict", jpeg()).status_code == 200
+        assert post(started.client, "predict", jpeg()).status_code == 200

@@ -1,4 +1,4 @@
-"""Over a real socket and uvicorn: what ASGI messages made by hand could only pretend."""
+"""Requests over a real socket and uvicorn, which hand-made ASGI messages can only imitate."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Hold = Callable[[Service], AbstractContextManager[Gate]]
 
 
 @pytest.fixture(scope="module")
-def one() -> Iterator[Service]:
+def started() -> Iterator[Service]:
     with running(max_bytes=100_000) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def port(one: Service) -> Iterator[int]:
-    """Where the same application listens."""
+def port(started: Service) -> Iterator[int]:
+    """The port on which the same application listens."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(one.app, lifespan="off", ws="none", log_config=None, server_header=False)
+    config = uvicorn.Config(started.app, lifespan="off", ws="none", log_config=None, server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -68,21 +68,21 @@ def test_a_declared_length_is_refused_while_the_body_has_not_come(wire: socket.s
     assert json.loads(body)["status"] == 413
 
 
-def test_an_endless_chunked_body_is_refused_while_it_comes(wire: socket.socket, one: Service) -> None:
+def test_an_endless_chunked_body_is_refused_while_it_comes(wire: socket.socket, started: Service) -> None:
     wire.sendall(head("predict", "Transfer-Encoding: chunked"))
     chunk = b"2710\r\n" + bytes(10_000) + b"\r\n"
     for _ in range(11):  # one more than the cap; no end of the body follows
         wire.sendall(chunk)
     assert answer(wire)[0] == 413
-    until(lambda: one.engine.depth == 0)
+    until(lambda: started.engine.depth == 0)
 
 
-def test_who_asks_first_is_told_before_the_body(wire: socket.socket) -> None:
+def test_a_client_that_expects_100_is_refused_before_the_body(wire: socket.socket) -> None:
     wire.sendall(head("predict", "Content-Length: 200000", "Expect: 100-continue"))
     assert answer(wire)[0] == 413  # and not first "100 Continue"
 
 
-def test_a_chunked_image_is_a_image(wire: socket.socket) -> None:
+def test_a_chunked_image_is_accepted(wire: socket.socket) -> None:
     data = jpeg()
     wire.sendall(head("predict", "Transfer-Encoding: chunked"))
     for start in range(0, len(data), 100):
@@ -101,27 +101,29 @@ def test_a_connection_is_good_for_the_next_request_after_a_refused_one(wire: soc
         assert answer(wire)[0] == status
 
 
-def test_who_hangs_up_while_waiting_is_not_looked_at(wire: socket.socket, one: Service, hold: Hold) -> None:
-    with hold(one) as gate, Asking(one.client) as asking:
+def test_a_disconnect_in_the_queue_saves_the_forward_pass(
+    wire: socket.socket, started: Service, hold: Hold
+) -> None:
+    with hold(started) as gate, Asking(started.client) as asking:
         first = asking.post("predict", jpeg(0))
         assert gate.entered.wait(WAIT_S)
         wire.sendall(head("predict", f"Content-Length: {len(jpeg(1))}") + jpeg(1))
-        until(lambda: one.engine.waiting == 1)
+        until(lambda: started.engine.waiting == 1)
         wire.close()
-        until(lambda: one.engine.depth == 1)
+        until(lambda: started.engine.depth == 1)
         gate.open.set()
         assert first.result().status_code == 200
-        assert post(one.client, "predict", jpeg(2)).status_code == 200
+        assert post(started.client, "predict", jpeg(2)).status_code == 200
     assert gate.batches == [[sha256(jpeg(0)).hexdigest()], [sha256(jpeg(2)).hexdigest()]]
 
 
-def test_who_hangs_up_mid_upload_frees_the_place(wire: socket.socket, one: Service) -> None:
-    before = one.metric("sge_requests_total", route=f"{API}/predict", status="499")
+def test_a_disconnect_in_the_upload_frees_the_admission(wire: socket.socket, started: Service) -> None:
+    before = started.metric("sge_requests_total", route=f"{API}/predict", status="499")
     wire.sendall(head("predict", "Content-Length: 5000") + bytes(100))
-    until(lambda: one.engine.depth == 1)
+    until(lambda: started.engine.depth == 1)
     wire.close()
-    until(lambda: one.engine.depth == 0)
-    until(lambda: one.metric("sge_requests_total", route=f"{API}/predict", status="499") == before + 1)
+    until(lambda: started.engine.depth == 0)
+    until(lambda: started.metric("sge_requests_total", route=f"{API}/predict", status="499") == before + 1)
 
 
 def test_an_upgrade_is_an_ordinary_request(wire: socket.socket) -> None:

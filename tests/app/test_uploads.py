@@ -19,8 +19,8 @@ LIMIT = 20_000
 @pytest.fixture(scope="module")
 def small() -> Iterator[Service]:
     """A service that takes images of at most 20 000 bytes."""
-    with running(max_bytes=LIMIT) as one:
-        yield one
+    with running(max_bytes=LIMIT) as started:
+        yield started
 
 
 def send(service: Service, chunks: Any, headers: dict[str, str], **more: Any) -> Exchange:
@@ -94,7 +94,7 @@ def test_no_body_at_all_is_415_and_an_empty_one_400(client: TestClient) -> None:
     check_problem(client.post(f"{API}/predict", content=b"", headers={"Content-Type": "image/png"}), 400)
 
 
-# Python itself refuses to turn the last of these into an int.
+# Python refuses to convert the last of these to an int.
 @pytest.mark.parametrize(
     "length", [str(LIMIT + 1), "9" * 18, "9" * 19, "9" * 5000], ids=lambda length: f"{len(length)} digits"
 )
@@ -105,7 +105,7 @@ def test_a_declared_length_is_refused_before_a_byte_is_read(small: Service, leng
 
 
 @pytest.mark.parametrize("length", ["²", "-5", "12abc", "1e3", ""])
-def test_a_mad_length_is_no_fault_of_the_server(small: Service, length: str) -> None:
+def test_a_malformed_length_is_no_server_error(small: Service, length: str) -> None:
     exchange = send(small, [jpeg()], {"Content-Type": "image/jpeg", "Content-Length": length})
     assert exchange.status == 200
 
@@ -148,7 +148,7 @@ def test_the_cap_is_exact_for_raw_bodies_and_for_parts(small: Service) -> None:
     ("headers", "chunks"),
     [({"Content-Type": "image/jpeg"}, [jpeg()[:500]]), (FORM, [IMAGE[:500]]), (FORM, [])],
 )
-def test_a_client_that_leaves_mid_upload_is_no_500_and_frees_its_place(
+def test_a_disconnect_in_the_upload_is_no_500_and_frees_its_admission(
     service: Service, headers: dict[str, str], chunks: list[bytes]
 ) -> None:
     def count(status: str) -> float:
@@ -161,7 +161,7 @@ def test_a_client_that_leaves_mid_upload_is_no_500_and_frees_its_place(
     assert (count("499"), count("500")) == (gone + 1, faults)
 
 
-def test_images_never_touch_the_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_never_written_to_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def rollover(_file: object) -> None:
         raise AssertionError("an image was written to disk")
 
