@@ -64,8 +64,8 @@ def test_models_that_cannot_be_tuned(tune_gates, tmp_path):
 
     network = fill(SGE_RESNETS["sge_resnet18"](num_classes=3))
     import_weights(save(tmp_path / "dogs.pth", network.state_dict()), "dogs")
-    assert "No model 'nobody'" in refused(tune_gates("--model", "nobody"), UnknownModelError)
-    assert "sge.training.gate_tuning takes any network" in refused(tune_gates("--model", "dogs"), ChoiceError)
+    assert "nobody" in refused(tune_gates("--model", "nobody"), UnknownModelError)
+    assert "sge.tune_gates takes any network" in refused(tune_gates("--model", "dogs"), ChoiceError)
     assert "that you have imported" in refused(tune_gates("-o", "dogs"), ChoiceError)
 
 
@@ -75,7 +75,7 @@ def test_refused_settings_and_images(tune_gates, sge_command, tmp_path):
         sge_command("tune-gates", tmp_path, "-o", "mine", "--size", 8), ChoiceError
     )
     (tmp_path / "empty").mkdir()
-    assert "no image to learn from" in refused(
+    assert "no image that can be read" in refused(
         sge_command("tune-gates", tmp_path / "empty", "-o", "mine"), DataError
     )
 
