@@ -1,4 +1,4 @@
-"""Where the files that come with SGE Lens lie: in a checkout, or in an installed wheel."""
+"""Folders of the files that SGE Lens ships, and of the user's models."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """``weights``, ``templates`` or ``static``: the wheel carries them inside the package, a checkout beside it."""
+    """Returns a folder of shipped files. A wheel has it inside the package, a checkout beside it.
+
+    Args:
+        folder: ``weights``, ``templates`` or ``static``.
+    """
     inside = _PACKAGE / f"_{folder}"
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
 def model_dir() -> Path:
-    """The user's own models: ``SGE_MODEL_DIR``, else the system's place for user data."""
-    named = os.environ.get("SGE_MODEL_DIR")
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("sge-lens")) / "models"
+    """Returns the folder of the user's models: ``SGE_MODEL_DIR``, else one in the system's folder of user data."""
+    stated = os.environ.get("SGE_MODEL_DIR")
+    return Path(stated).expanduser() if stated else Path(platformdirs.user_data_dir("sge-lens")) / "models"

@@ -22,7 +22,7 @@ WARNING = (
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``content``; ``mode`` says how badly, ``seen`` what was asked."""
+    """Serves ``content`` as ``mode`` says, and records the requests in ``seen``."""
 
     daemon_threads = True
 
@@ -112,7 +112,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_error(503)
 
     def serve_drive(self) -> None:
-        """Drive's way with a large file: a warning first, the file for who confirms it."""
+        """Behaves like Drive with a large file: it sends a warning first, and the file after a confirmation."""
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
         if query.get("confirm") == "t":
             self.server.mode = "drive_file"

@@ -28,7 +28,7 @@ FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"]
 
 
 class RunsCode:
-    """Unpickled by a careless reader, this makes a file."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -102,7 +102,7 @@ def test_wherever_it_is_cut_it_is_refused(tmp_path_factory, at, zipped):
 
 
 def test_a_flipped_bit_in_a_zipped_checkpoint_is_found(tmp_path):
-    """torch reads such a file without a word."""
+    """torch itself reads such a file without an error."""
     path = save(tmp_path / "flipped.pth", STATE)
     whole = bytearray(path.read_bytes())
     at = whole.index(STATE["a.weight"].numpy().tobytes()) + 100

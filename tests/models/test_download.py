@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that does everything a server can do wrong."""
+"""Downloads from a server on this machine that fails in every way that a server can."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.weights import save
 
 NAME = "sge_resnet18"
 PIECE = 512 * 1024
-"""What gdown reads at a time: of a piece that breaks off nothing is kept."""
+"""Size of a piece that gdown reads; an interrupted piece is lost."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def server(checkpoint) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def small_download(monkeypatch) -> None:
-    """A checkpoint that is small enough to be served a few dozen times; and no proxy on the way to it."""
+    """Adds a download that is small enough to be served many times, and bypasses a proxy."""
     monkeypatch.setitem(DOWNLOADS, NAME, Remote("1AbCdEfGhIjKlMnOpQrStUvWxYz012345", 70.0, 90.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -75,14 +75,14 @@ def fetch(server: Server | str, **options: object) -> Path:
 
 
 def refused(server: Server | str, **options: object) -> str:
-    """The sentence of a download that must fail."""
+    """Returns the message of a download that must fail."""
     with pytest.raises(DownloadError) as error:
         fetch(server, **options)
     return str(error.value)
 
 
-def lying(folder: Path) -> dict[str, int]:
-    """Files below the folder and their sizes, without the empty locks."""
+def files_in(folder: Path) -> dict[str, int]:
+    """Returns the names and sizes of all files below the folder, without the empty locks."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return {path.name: path.stat().st_size for path in files}
 
@@ -92,14 +92,14 @@ def is_right(path: Path, network: torch.nn.Module) -> bool:
     return all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
-# A server that does right
+# A server that behaves
 
 
 def test_a_download_becomes_a_model(server, folder, network):
     told: list[tuple[int, int | None]] = []
     path = fetch(server, progress=lambda done, total: told.append((done, total)))
     assert path == folder / f"{NAME}.safetensors"
-    assert list(lying(folder)) == [path.name]
+    assert list(files_in(folder)) == [path.name]
     assert is_right(path, network)
     assert told[-1] == (len(server.content), len(server.content))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
@@ -128,27 +128,27 @@ def test_what_is_there_and_whole_is_not_fetched_again(server, folder):
     assert verify_model(NAME)
 
 
-# A transfer that breaks off
+# Interrupted transfers
 
 
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
-def test_a_download_that_breaks_off_goes_on_the_next_time(server, folder, network, part):
+def test_an_interrupted_download_is_resumed_by_the_next_call(server, folder, network, part):
     server.mode, server.stop_at = "breaking", int(len(server.content) * part)
     said = refused(server)
     assert re.search(
-        r"broke off; \d+\.\d MB are here\. Run the same command again: it goes on from there\.", said
+        r"was interrupted; \d+\.\d MB are here\. Run the same command again: it resumes there\.", said
     )
     assert not list(folder.glob("*"))[1:]  # the hidden folder alone
-    (kept,) = lying(folder).values()
+    (kept,) = files_in(folder).values()
     assert server.stop_at - PIECE < kept <= server.stop_at
     server.mode = "right"
     path = fetch(server)
     assert server.ranges == [f"bytes={kept}-"]
-    assert list(lying(folder)) == [path.name]
+    assert list(files_in(folder)) == [path.name]
     assert is_right(path, network)
 
 
-def test_it_goes_on_by_itself_before_the_user_is_told(server, folder, network):
+def test_an_interrupted_transfer_is_resumed_within_the_call(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
 
     def mend(_done: int, _total: int | None) -> None:
@@ -159,32 +159,32 @@ def test_it_goes_on_by_itself_before_the_user_is_told(server, folder, network):
     assert int(asked.strip("bytes=-")) > server.stop_at - PIECE
 
 
-def test_a_download_that_breaks_off_at_once(server, folder, network):
+def test_a_download_that_is_interrupted_at_once(server, folder, network):
     server.mode, server.stop_at = "breaking", 1000
-    assert "could not be reached, or broke off at once" in refused(server)
-    assert lying(folder) == {}
+    assert "could not be reached, or closed the connection at once" in refused(server)
+    assert files_in(folder) == {}
     server.mode = "right"
     assert is_right(fetch(server), network)
 
 
-def test_a_server_that_cannot_go_on_is_asked_for_the_whole(server, folder, network):
+def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
     refused(server)
     server.mode = "without_ranges"
     assert is_right(fetch(server), network)
-    assert len(lying(folder)) == 1
+    assert len(files_in(folder)) == 1
 
 
 def test_a_server_that_falls_silent(server, folder, network):
     server.mode, server.stop_at = "stalling", len(server.content) // 2
     started = time.monotonic()
-    assert "broke off" in refused(server, timeout_s=0.3)
+    assert "was interrupted" in refused(server, timeout_s=0.3)
     assert time.monotonic() - started < 2.5
     server.mode = "right"
     assert is_right(fetch(server), network)
 
 
-def test_a_user_who_interrupts_can_go_on(server, folder, network):
+def test_a_download_that_the_user_interrupts_can_be_resumed(server, folder, network):
     def interrupt(done: int, _total: int | None) -> None:
         if done > len(server.content) / 2:
             raise KeyboardInterrupt
@@ -196,7 +196,7 @@ def test_a_user_who_interrupts_can_go_on(server, folder, network):
     assert len(server.ranges) == 1
 
 
-def test_an_old_part_is_not_trusted(server, folder, network):
+def test_an_old_partial_file_is_discarded(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
     refused(server)
     (part,) = (folder / ".downloads").glob("*.part")
@@ -207,8 +207,8 @@ def test_an_old_part_is_not_trusted(server, folder, network):
 
 
 @pytest.mark.parametrize("size", ["half", "all", "more"])
-def test_a_part_that_is_of_another_file(server, folder, network, size):
-    """It cannot be told from the right one before it is whole; then it can, and the next call is clean."""
+def test_a_partial_file_of_another_file(server, folder, network, size):
+    """It is noticed when the file is complete; the next call then starts anew."""
     server.mode, server.stop_at = "breaking", 2 * PIECE
     refused(server)
     (part,) = (folder / ".downloads").glob("*.part")
@@ -217,18 +217,18 @@ def test_a_part_that_is_of_another_file(server, folder, network, size):
     )
     server.mode = "right"
     if size == "half":
-        assert "is not the whole checkpoint of sge_resnet18, and was deleted" in refused(server)
-        assert lying(folder) == {}
+        assert "is not the complete checkpoint of sge_resnet18, and was deleted" in refused(server)
+        assert files_in(folder) == {}
     assert is_right(fetch(server), network)
 
 
-# A server that does wrong
+# A server that misbehaves
 
 
 def test_a_server_that_announces_too_much(server, folder):
     server.mode = "announcing_too_much"
-    for _ in range(2):  # the second finds what the first has left
-        assert "broke off" in refused(server)
+    for _ in range(2):  # the second call finds the partial file of the first
+        assert "was interrupted" in refused(server)
         assert not list(folder.glob("*.safetensors"))
     server.mode = "right"
     assert verify_model(fetch(server).stem)
@@ -237,10 +237,10 @@ def test_a_server_that_announces_too_much(server, folder):
 def test_a_server_that_announces_too_little(server, folder, network):
     server.mode = "announcing_too_little"
     said = refused(server)
-    assert "is not the whole checkpoint of sge_resnet18, and was deleted" in said
+    assert "is not the complete checkpoint of sge_resnet18, and was deleted" in said
     assert "cut off" in said
     assert "Run the same command again" in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
     server.mode = "right"
     assert is_right(fetch(server), network)
 
@@ -252,7 +252,7 @@ def test_a_quota_page(server, folder):
     assert "Try again tomorrow" in said
     assert f"fetch {server.url}/uc?id={DOWNLOADS[NAME].drive_id} with a browser" in said
     assert "sge models import FILE --name sge_resnet18" in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_server_that_refuses(server, folder, mode, sentence):
     said = refused(server)
     assert sentence in said
     assert "sge models import FILE --name sge_resnet18" in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 def test_a_server_that_is_not_there(folder):
@@ -273,20 +273,20 @@ def test_a_server_that_is_not_there(folder):
     said = refused(f"http://127.0.0.1:{port}")
     assert f"127.0.0.1:{port} could not be reached" in said
     assert "HTTPS_PROXY" in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
     assert "could not be reached" in refused(f"http://127.0.0.1:{port}", retries=1)
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_a_server_that_goes_away_keeps_the_part(server, folder, retries):
+def test_the_partial_file_is_kept_if_the_server_goes_away(server, folder, retries):
     server.mode, server.stop_at = "breaking", 5_000_000
     refused(server)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{free.getsockname()[1]}"
-    kept = lying(folder)
+    kept = files_in(folder)
     assert f"{sum(kept.values()) / 1e6:.1f} MB are here" in refused(gone, retries=retries)
-    assert lying(folder) == kept
+    assert files_in(folder) == kept
 
 
 @pytest.mark.parametrize("what", ["another_network", "another_archive", "nothing"])
@@ -298,11 +298,11 @@ def test_a_file_that_is_not_the_checkpoint(server, folder, tmp_path, what):
         "nothing": b"",
     }[what]
     said = refused(server)
-    assert "is not the whole checkpoint of sge_resnet18, and was deleted" in said
+    assert "is not the complete checkpoint of sge_resnet18, and was deleted" in said
     assert {"another_network": "holds sge_resnet34", "another_archive": "not a torch", "nothing": "empty"}[
         what
     ] in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 def test_a_checkpoint_that_wants_to_run_code(server, folder, tmp_path):
@@ -313,7 +313,7 @@ def test_a_checkpoint_that_wants_to_run_code(server, folder, tmp_path):
     server.content = save(tmp_path / "evil.pth", {"state_dict": {}, "acc": RunsCode()}).read_bytes()
     assert "wants to run code" in refused(server)
     assert not (tmp_path / "it_ran").exists()
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 # This machine
@@ -342,7 +342,7 @@ def test_a_full_disk(server, folder, monkeypatch):
         said = refused(server)
     assert "No space left on device" in said
     assert "not the whole checkpoint" not in said
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
     assert fetch(server).is_file()
 
 
@@ -359,7 +359,7 @@ def test_names_that_cannot_be_fetched(folder):
 
 @pytest.fixture
 def drive(server, monkeypatch) -> Server:
-    """Whatever is asked of Google goes to the server here; all else of the way is the real one."""
+    """Requests to Google go to the server on this machine; everything else is as in a real download."""
 
     class ToTheServer(requests.adapters.HTTPAdapter):
         def send(self, request, *args, **options):
@@ -392,18 +392,18 @@ def test_drives_quota_page(drive, folder):
     assert "“Too many users have viewed or downloaded this file recently.”" in said
     assert f"Or fetch https://drive.google.com/uc?id={DOWNLOADS[NAME].drive_id} with a browser" in said
     assert "gdown" not in said.lower()
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 @pytest.mark.parametrize("mode", ["404", "503"])
 def test_drive_without_the_file(drive, folder, mode):
     drive.mode = mode
     assert "sge models import FILE --name sge_resnet18" in refused(DRIVE)
-    assert lying(folder) == {}
+    assert files_in(folder) == {}
 
 
 def test_pages_that_drive_does_not_send_today(drive, folder):
-    """A form without an action: gdown stumbles, the user gets a sentence."""
+    """gdown fails on a form without an action, and the user gets a sentence."""
     drive.content = b""
     drive.mode = "drive"
     Handler_page = WARNING.replace(' action="https://drive.usercontent.google.com/download"', "")

@@ -13,14 +13,14 @@ from sge.models.registry import load_model
 
 @pytest.fixture(scope="module")
 def published() -> EfficientNet:
-    """The package's own network with its own weights."""
+    """The network of the package with its weights."""
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(base_weights(), weights_only=True))
     return network.eval()
 
 
 def image_like(height: int, width: int) -> torch.Tensor:
-    """Soft shapes with edges and grain, in the range that Lite0 is fed with: -1 to 1."""
+    """Returns (1, 3, height, width) from -1 to 1: soft shapes with edges and noise."""
     generator = torch.Generator().manual_seed(height * width)
     coarse = torch.rand(1, 3, height // 32, width // 32, generator=generator)
     image = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)

@@ -142,7 +142,7 @@ def test_every_shipped_card_has_a_model_that_loads_and_agrees_with_it():
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A copy of the shipped finder among the user's own files."""
+    """A copy of the shipped finder in the user's model folder."""
     monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
     return shutil.copy(SHIPPED, tmp_path / SHIPPED.name)
 
