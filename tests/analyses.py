@@ -22,7 +22,7 @@ def made(
     framing: str = "whole",
     seed: int = 0,
 ) -> Analysis:
-    """Two blocks of random maps over a grey image; the fine block's gates act, the coarse one's are inactive."""
+    """Two blocks of random maps over a gray image; the fine block's gates are active, the coarse one's are inactive."""
     grids = grids or {FINE: (6, 8), COARSE: (3, 4)}
     rs = np.random.RandomState(seed)
     similarity = {

@@ -1,4 +1,4 @@
-"""Colour profiles: the image that a person sees is the one that the network sees."""
+"""Color profiles: the network gets the colors that a viewer shows."""
 
 from __future__ import annotations
 

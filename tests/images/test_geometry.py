@@ -40,7 +40,7 @@ def painted(size: tuple[int, int], geometry: Geometry, cells: np.ndarray) -> Ima
 
 
 def some_cells(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Every third cell, by chance."""
+    """A random third of the cells."""
     cells = np.random.RandomState(seed).random_sample(shape) < 0.3
     cells[np.unravel_index(seed % cells.size, shape)] = True
     return cells
@@ -135,7 +135,7 @@ def test_one_pixel_lights_all_cells() -> None:
 
 @st.composite
 def geometries(draw: st.DrawFn) -> Geometry:
-    """As the real framing makes them, for any size of image; the pixels do not matter."""
+    """Geometries of real framings for any image size."""
     image = draw(st.tuples(st.integers(1, 300), st.integers(1, 300)))
     size = draw(st.sampled_from([32, 96, 224]))
     framing = draw(st.sampled_from(["whole", "center"]))

@@ -39,7 +39,7 @@ def test_networks_without_maps_load_but_cannot_be_analyzed(file_of, attention):
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(model.network(x), network(x))
-    with pytest.raises(CaptureError, match="SE and GC make no maps"):
+    with pytest.raises(CaptureError, match="SE and GC have no spatial masks"):
         Lens(model)
 
 
