@@ -1,4 +1,4 @@
-"""Where a network computes, and how exactly."""
+"""The device and the precision with which a network computes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import torch
 from sge.errors import ChoiceError, check_choice
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Name to dtype of the forward pass; the two short ones are used by autocast."""
 
 
 def find_device(name: str) -> torch.device:
-    """``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    """The torch device of a name.
+
+    Args:
+        name: ``auto`` (CUDA if it is available, otherwise the CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises:
-        ChoiceError: a device that is not there.
+        ChoiceError: This machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device).item()  # "meta" makes tensors that hold nothing
+        torch.empty(1, device=device).item()  # fails on "meta", whose tensors have no values
     except (RuntimeError, AssertionError, ImportError) as error:
         raise ChoiceError(
             f"device is {name!r}, which this machine does not offer; choose auto or cpu."
@@ -30,17 +34,20 @@ def find_device(name: str) -> torch.device:
 
 
 def find_precision(name: str) -> str:
-    """The precision's own name; ``auto`` is float32, so that figures on cards hold on every device.
+    """Name of the precision that is used for ``name``.
+
+    Args:
+        name: A key of ``PRECISIONS`` or ``auto``, which is float32 so that the figures on cards hold on every device.
 
     Raises:
-        ChoiceError: an unknown precision.
+        ChoiceError: The precision is unknown.
     """
     check_choice("precision", name, ["auto", *PRECISIONS])
     return "float32" if name == "auto" else name
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """The forward pass in one of ``PRECISIONS``."""
+    """Context manager for a forward pass in one of ``PRECISIONS``."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[precision])

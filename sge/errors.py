@@ -1,10 +1,13 @@
-"""Every error that a user of SGE Lens can cause, from images to weights."""
+"""Errors that a user of SGE Lens can cause.
+
+Each message is a sentence that says what is wrong and what to do next.
+"""
 
 from __future__ import annotations
 
 
 class SGEError(Exception):
-    """Base of every error that a user of SGE Lens can cause; its message says what to do next."""
+    """Base class of every error that a user of SGE Lens can cause."""
 
 
 class GroupsError(SGEError, ValueError):
@@ -12,15 +15,15 @@ class GroupsError(SGEError, ValueError):
 
 
 class ShapeError(SGEError, ValueError):
-    """A tensor has not the shape that the module needs."""
+    """A tensor does not have the required shape."""
 
 
 class UnsupportedNetworkError(SGEError, TypeError):
-    """A network offers no place where SGE could be put."""
+    """A network has no position where SGE can be inserted, or channels that cannot be permuted."""
 
 
 class PermutationError(SGEError, ValueError):
-    """An order of channels cannot be folded into the network."""
+    """A permutation of channels cannot be applied to the network."""
 
 
 class ImageError(SGEError):
@@ -32,38 +35,38 @@ class UnsupportedFormatError(ImageError):
 
 
 class BrokenImageError(ImageError):
-    """The format is accepted, but the file is damaged or cut off."""
+    """The format is accepted, but the file is damaged or truncated."""
 
 
 class TooManyPixelsError(ImageError):
-    """The image would need too much memory once decoded."""
+    """The decoded image would need too much memory."""
 
 
 class ImageNotFoundError(ImageError, FileNotFoundError):
-    """There is no such file."""
+    """The image file does not exist."""
 
 
 class UnknownBlockError(SGEError, KeyError):
-    """No block of that name; the message lists the names."""
+    """The network has no block or module of that name; the message lists the blocks."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
 class UnknownGroupError(SGEError, IndexError):
-    """The block has no group of that number."""
+    """The block has no group with that number."""
 
 
 class UnknownCellError(SGEError, IndexError):
-    """The block's maps have no cell there."""
+    """The block's maps have no cell at that position."""
 
 
 class CaptureError(SGEError, RuntimeError):
-    """Masks were asked for that no forward pass has made."""
+    """A capture cannot give what was asked for: no forward pass made it, or its rows cannot be told apart."""
 
 
 class ChoiceError(SGEError, ValueError):
-    """A setting or parameter has a value that is not among the valid ones."""
+    """A setting or parameter has an invalid value."""
 
 
 class DataError(SGEError, ValueError):
@@ -71,15 +74,15 @@ class DataError(SGEError, ValueError):
 
 
 class CheckpointError(SGEError):
-    """A weights file cannot be used."""
+    """A file of weights cannot be used."""
 
 
 class TrainingError(SGEError):
-    """A training cannot begin or go on."""
+    """A training cannot start or resume."""
 
 
 class UnknownModelError(SGEError, KeyError):
-    """No model of that name; the message lists the names."""
+    """There is no model of that name; the message lists the names."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -90,7 +93,7 @@ class FinderError(SGEError):
 
 
 class DownloadError(SGEError):
-    """A download did not bring the whole, right file."""
+    """A download failed, or the file is incomplete or not the expected one."""
 
 
 class MissingPackageError(SGEError, ImportError):
@@ -98,37 +101,20 @@ class MissingPackageError(SGEError, ImportError):
 
 
 class AnalysisFileError(SGEError):
-    """A saved analysis cannot be read, or cannot give what was asked for."""
-
-
-__all__ = [
-    "AnalysisFileError",
-    "BrokenImageError",
-    "CaptureError",
-    "CheckpointError",
-    "ChoiceError",
-    "DataError",
-    "DownloadError",
-    "FinderError",
-    "GroupsError",
-    "ImageError",
-    "ImageNotFoundError",
-    "MissingPackageError",
-    "PermutationError",
-    "SGEError",
-    "ShapeError",
-    "TooManyPixelsError",
-    "UnknownBlockError",
-    "UnknownCellError",
-    "UnknownGroupError",
-    "UnknownModelError",
-    "UnsupportedFormatError",
-    "UnsupportedNetworkError",
-]
+    """A saved analysis cannot be read, or does not contain what was asked for."""
 
 
 def check_choice(what: str, value: str, valid: tuple[str, ...] | list[str]) -> str:
-    """``value`` if it is valid; else a ChoiceError that lists the valid ones."""
+    """Returns ``value`` if it is one of the valid ones.
+
+    Args:
+        what: Name of the setting, for the message.
+        value: The value to check.
+        valid: All valid values.
+
+    Raises:
+        ChoiceError: ``value`` is not valid; the message lists the valid values.
+    """
     if value not in valid:
         raise ChoiceError(f"{what} is {value!r}; choose one of: {', '.join(valid)}.")
     return value

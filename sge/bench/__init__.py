@@ -1,1 +1,1 @@
-"""Costs, as ratios within one run: single times on a shared machine mean little."""
+"""Benchmarks that report ratios within one run, because single times on a shared machine vary too much."""

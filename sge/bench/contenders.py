@@ -1,4 +1,4 @@
-"""What the benchmarks compare."""
+"""The functions that the benchmarks compare."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from sge.nn.capture import MaskCapture
 from sge.nn.module import SpatialGroupEnhance
 
 Contenders = dict[str, Callable[[], object]]
+"""Name to a function that runs once."""
 
 
 class StepByStep(nn.Module):
-    """The paper's equations one after the other, each with its own tensor: the usual way to write them."""
+    """SGE written as the paper's equations one after the other, each with a tensor of its own.
+
+    Args:
+        like: The module whose parameters it shares.
+    """
 
     def __init__(self, like: SpatialGroupEnhance) -> None:
         super().__init__()
@@ -32,19 +37,25 @@ class StepByStep(nn.Module):
         self.weight, self.bias = like.weight, like.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in and out."""
+        """Features times the masks of their groups, (N, C, H, W) as the input."""
         n, channels, height, width = x.shape
-        parts = x.reshape(n * self.groups, channels // self.groups, height, width)
-        agreement = (parts * parts.mean((2, 3), keepdim=True)).sum(1, keepdim=True)
-        flat = agreement.reshape(n * self.groups, -1)
-        centred = flat - flat.mean(1, keepdim=True)
-        t = (centred / (centred.std(1, keepdim=True) + self.eps)).reshape(n, self.groups, height, width)
+        grouped = x.reshape(n * self.groups, channels // self.groups, height, width)
+        products = (grouped * grouped.mean((2, 3), keepdim=True)).sum(1, keepdim=True)
+        flat = products.reshape(n * self.groups, -1)
+        centered = flat - flat.mean(1, keepdim=True)
+        t = (centered / (centered.std(1, keepdim=True) + self.eps)).reshape(n, self.groups, height, width)
         mask = torch.sigmoid(t * self.weight + self.bias)
-        return (parts * mask.reshape(n * self.groups, 1, height, width)).reshape(x.shape)
+        return (grouped * mask.reshape(n * self.groups, 1, height, width)).reshape(x.shape)
 
 
 def networks(batch: int, channels_last: bool, device: str = "cpu") -> Contenders:
-    """ResNet-50 plain, with our module, and with the module step by step; 224 px, float32."""
+    """Forward passes of ResNet-50: plain, with our SGE module, and with SGE step by step; 224 px, float32.
+
+    Args:
+        batch: Number of images.
+        channels_last: Memory format of networks and images.
+        device: Name of a torch device.
+    """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     ours, steps = SGE_RESNETS["sge_resnet50"](), SGE_RESNETS["sge_resnet50"]()
     for block in list(steps.modules()):
@@ -64,7 +75,12 @@ def _infer(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def stages(lens: Lens, side: int = 1024) -> Contenders:
-    """The way of one JPEG through a lens, stage by stage; the first is what the others are compared with."""
+    """The stages from one JPEG to an analysis; the first one is what the others are compared with.
+
+    Args:
+        lens: The lens that analyzes.
+        side: Height of the JPEG in pixels; its width is 4/3 of that.
+    """
     noise = np.random.default_rng(0).integers(0, 255, (side // 16, side // 12, 3), np.uint8)
     image = Image.fromarray(noise).resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

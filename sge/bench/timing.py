@@ -1,4 +1,4 @@
-"""Interleaved timing: every contender once a round, so that a noisy minute hits all of them."""
+"""Interleaved timing: each round times every contender once, so that a noisy period affects all of them."""
 
 from __future__ import annotations
 
@@ -12,41 +12,45 @@ import torch
 
 @dataclass(frozen=True)
 class Timing:
-    """One contender's times."""
+    """The times of one contender."""
 
     seconds: tuple[float, ...]
+    """One time for each round."""
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Median time in seconds."""
         return statistics.median(self.seconds)
 
     def ratio_to(self, other: Timing) -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of the ratios round by round."""
+        """Lower quartile, median and upper quartile of the ratios of the two times in each round."""
         ratios = [mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
         return low, middle, high
 
 
 def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Times every contender once a round, after one round of warm-up.
+    """Times every contender once in each round, after one warmup round.
 
     Args:
-        contenders: Name to work.
-        rounds: At least 2.
+        contenders: Name to the function that is timed.
+        rounds: Number of rounds, at least 2.
+
+    Returns:
+        Name to times.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for counted in range(-1, rounds):
-        for name, work in contenders.items():
-            _wait()
+    for number in range(-1, rounds):  # round -1 is the warmup
+        for name, run in contenders.items():
+            _synchronize()
             started = time.perf_counter()
-            work()
-            _wait()
-            if counted >= 0:
+            run()
+            _synchronize()
+            if number >= 0:
                 times[name].append(time.perf_counter() - started)
-    return {name: Timing(tuple(each)) for name, each in times.items()}
+    return {name: Timing(tuple(seconds)) for name, seconds in times.items()}
 
 
-def _wait() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()

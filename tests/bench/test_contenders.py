@@ -1,4 +1,4 @@
-"""What is compared computes the same thing."""
+"""The contenders compute the same and can be run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_step_by_step_equals_the_module():
 @pytest.mark.slow
 def test_every_network_runs_in_both_layouts():
     for channels_last in (False, True):
-        for work in networks(1, channels_last).values():
-            assert work().shape == (1, 1000)
+        for run in networks(1, channels_last).values():
+            assert run().shape == (1, 1000)
 
 
 def test_every_stage_runs():
-    made = stages(Lens(load_model("sge_efficientnet_lite0")), side=96)
-    assert len(made) == 7
-    for work in made.values():
-        work()
+    contenders = stages(Lens(load_model("sge_efficientnet_lite0")), side=96)
+    assert len(contenders) == 7
+    for run in contenders.values():
+        run()

@@ -1,4 +1,4 @@
-"""Ratios, not seconds."""
+"""Timing by interleaved rounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_ratios_are_taken_round_by_round():
     assert noisy.median == 1.0
 
 
-def test_contenders_take_turns_after_a_warm_up():
+def test_contenders_take_turns_after_a_warmup():
     calls: list[str] = []
     timings = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3)
     assert calls == ["a", "b"] * 4

@@ -44,3 +44,8 @@ class Twice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.sge(self.other["sge"](self.block(x)))
+
+
+def gates(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
+    """Path to SGE module."""
+    return {path: m for path, m in network.named_modules() if isinstance(m, SpatialGroupEnhance)}

@@ -1,9 +1,11 @@
-"""The module against reference arrays, and what it promises about formats, dtypes and hostile shapes."""
+"""The module against reference arrays; memory formats, dtypes and unusual shapes."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sge.nn import GroupsError, ShapeError, SpatialGroupEnhance, group_similarity
-from sge.nn.module import nearest_divisor
+from sge.nn.module import masked, nearest_divisor
 
 CASES = [
     *(f"c{i:02d}" for i in range(1, 9)),
@@ -20,7 +22,7 @@ CASES = [
 ]
 
 
-def awake(channels: int, groups: int, seed: int = 0) -> SpatialGroupEnhance:
+def active(channels: int, groups: int, seed: int = 0) -> SpatialGroupEnhance:
     module = SpatialGroupEnhance(channels, groups)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -60,7 +62,7 @@ def test_equals_the_reference_arrays(shared, case, layout):
         assert torch.equal(seen["t"], torch.zeros_like(seen["t"]))
         assert torch.equal(seen["mask"], torch.sigmoid(module.bias).expand_as(seen["mask"]))
         return
-    # On equal places both sides are rounding noise of up to 0.024, with either sign.
+    # Where all positions are equal, both sides are rounding noise of up to 0.024, with either sign.
     loose = 0.05 if case == "c11_const" else 1e-5
     for name, ours in (("t", seen["t"]), ("mask", seen["mask"]), ("out", out)):
         theirs = arrays[f"{case}.{name}"]
@@ -80,7 +82,7 @@ def test_equals_the_reference_arrays(shared, case, layout):
 @settings(max_examples=60, deadline=None)
 def test_equals_the_formula_on_any_shape(n, groups, size, height, width, seed, last):
     x = torch.randn(n, groups * size, height, width, generator=torch.Generator().manual_seed(seed))
-    module = awake(groups * size, groups, seed)
+    module = active(groups * size, groups, seed)
     layout = torch.channels_last if last else torch.contiguous_format
     torch.testing.assert_close(
         module(x.to(memory_format=layout)).double(), by_the_formula(x, module), rtol=1e-4, atol=1e-4
@@ -90,24 +92,24 @@ def test_equals_the_formula_on_any_shape(n, groups, size, height, width, seed, l
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_keeps_the_memory_format(layout):
     x = torch.randn(2, 32, 6, 5).to(memory_format=layout)
-    out = awake(32, 8)(x)
+    out = active(32, 8)(x)
     assert out.is_contiguous(memory_format=layout)
     assert out.stride() == x.stride()
 
 
 def test_a_view_without_a_layout_works():
     x = torch.randn(2, 64, 12, 10)[:, ::2, ::2, 1::2]
-    module = awake(32, 8)
+    module = active(32, 8)
     torch.testing.assert_close(module(x), module(x.contiguous()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_half_precision_does_not_overflow(dtype, layout):
-    """Sums over 112x112 places of values near 200 leave float16 (65504) far behind."""
+    """Sums over 112x112 positions of values near 200 exceed the range of float16 (65504)."""
     x = (200 * torch.rand(1, 64, 112, 112, generator=torch.Generator().manual_seed(1))).to(dtype)
     x = x.to(memory_format=layout)
-    module = awake(64, 16)
+    module = active(64, 16)
     exact = module(x.float())
     with torch.autocast("cpu", dtype=dtype):
         out = module(x)
@@ -128,32 +130,32 @@ def test_autocast_leaves_float32_statistics_alone():
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_gradients_in_float64(layout):
-    module = awake(8, 4).double()
+    module = active(8, 4).double()
     x = torch.randn(2, 8, 3, 4, dtype=torch.float64).to(memory_format=layout).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, _w, _b: module(x), (x, module.weight, module.bias))
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 1, 1), (2, 8, 3, 3)])
-def test_equal_places_have_finite_gradients(shape):
+def test_equal_positions_have_finite_gradients(shape):
     x = torch.ones(shape, requires_grad=True)
-    module = awake(8, 4)
+    module = active(8, 4)
     module(x).sum().backward()
     assert torch.isfinite(x.grad).all()
     assert torch.isfinite(module.weight.grad).all()
 
 
-def test_one_place_has_the_mask_of_its_bias():
-    module = awake(8, 4)
+def test_a_single_position_has_the_mask_of_the_bias():
+    module = active(8, 4)
     x = torch.randn(3, 8, 1, 1)
     expected = x * torch.sigmoid(module.bias).repeat_interleave(2, 1)
     torch.testing.assert_close(module(x), expected)
 
 
 def test_an_empty_batch_stays_empty():
-    assert awake(8, 4)(torch.empty(0, 8, 3, 3)).shape == (0, 8, 3, 3)
+    assert active(8, 4)(torch.empty(0, 8, 3, 3)).shape == (0, 8, 3, 3)
 
 
-def test_a_new_gate_sleeps():
+def test_a_new_gate_is_inactive():
     x = torch.randn(1, 64, 5, 5)
     torch.testing.assert_close(SpatialGroupEnhance(64)(x), x / (1 + math.exp(-1)))
 
@@ -183,7 +185,7 @@ def test_nearest_divisor(channels, groups):
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_compiles_without_graph_breaks(layout):
-    module = awake(32, 8).eval()
+    module = active(32, 8).eval()
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
     for shape in ((2, 32, 6, 5), (1, 32, 7, 7)):
         x = torch.randn(shape).to(memory_format=layout)
@@ -192,8 +194,45 @@ def test_compiles_without_graph_breaks(layout):
 
 @pytest.mark.slow
 def test_exports_with_free_batch_and_size():
-    module = awake(32, 8).eval()
+    module = active(32, 8).eval()
     free = {0: torch.export.Dim("n"), 2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)}
     program = torch.export.export(module, (torch.randn(2, 32, 6, 5),), dynamic_shapes=(free,))
     x = torch.randn(3, 32, 9, 4)
     torch.testing.assert_close(program.module()(x), module(x))
+
+
+def test_the_choice_of_compiled_statistics_belongs_to_one_module(monkeypatch):
+    module, other = active(32, 8).eval(), active(32, 8)
+    x = torch.randn(2, 32, 6, 5)
+    eager = module(x)
+    calls = []
+
+    def counted(function):
+        return lambda *args: calls.append(function.__name__) or function(*args)
+
+    compiled = counted(group_similarity), counted(masked)
+    monkeypatch.setattr("sge.nn.module._compiled_functions", lambda: compiled)
+    keys = module.state_dict().keys()
+    module.compile_statistics()
+    assert module.state_dict().keys() == keys
+    for same in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        calls.clear()
+        assert torch.equal(same(x), eager)
+        assert calls == ["group_similarity", "masked"]
+    calls.clear()
+    other(x)
+    assert calls == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_compiled_statistics_equal_eager_ones(layout):
+    module = active(32, 8)
+    sizes = range(2, 13)  # more than torch recompiles by default
+    images = [torch.randn(2, 32, size, 5).to(memory_format=layout) for size in sizes]
+    eager = [module(x) for x in images]
+    module.compile_statistics()
+    for x, expected in zip(images, eager, strict=True):
+        torch.testing.assert_close(module(x), expected)
+    module(images[0]).sum().backward()
+    assert torch.isfinite(module.weight.grad).all()

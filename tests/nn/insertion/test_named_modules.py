@@ -1,0 +1,73 @@
+"""SGE at the output of any module that the user names."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision import models
+
+from sge.nn import UnsupportedNetworkError, insert_sge
+from sge.nn.capture import MaskCapture
+from tests.conftest import fill
+from tests.nn.networks import gates
+
+
+@pytest.mark.parametrize(
+    ("build", "where"),
+    [
+        (lambda: models.mobilenet_v2(), ["features.3", "features.5.conv.1.0", "features.7.conv.3"]),
+        (
+            lambda: models.densenet121(),
+            ["features.denseblock2.denselayer3", "features.transition1.conv", "features.norm5"],
+        ),
+        (lambda: models.vgg11_bn(), ["features.13", "features.12", "features.11"]),
+        (lambda: models.resnet18(), ["layer2", "layer3.0"]),
+        (lambda: timm.create_model("convnext_atto"), ["stages.1", "stages.2.blocks.0.conv_dw", "stem.1"]),
+    ],
+    ids=["mobilenet", "densenet", "vgg", "a stage and a block", "convnext"],
+)
+def test_any_network_by_naming_modules(build, where):
+    network = fill(build()).train()
+    keys = network.state_dict().keys()
+    statistics = copy.deepcopy(network.state_dict())
+    x = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        before = copy.deepcopy(network).eval()(x)
+    insert_sge(network, where=where)
+    assert network.training
+    assert all(torch.equal(network.state_dict()[k], v) for k, v in statistics.items() if "running" in k)
+    assert network.state_dict().keys() >= keys
+    with MaskCapture(network) as seen, torch.inference_mode():
+        after = network.eval()(x)
+    assert float((after - before).abs().max() / before.abs().max()) < 1e-5
+    assert sorted(seen.masks) == sorted(where)
+    with torch.inference_mode():
+        for sge in gates(network).values():
+            sge.weight.fill_(1.0)
+        assert float((network(x) - before).abs().max() / before.abs().max()) > 1e-4
+        assert torch.equal(copy.deepcopy(network)(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "where", "message"),
+    [
+        (lambda: models.vgg11_bn(), ["classifier.0"], "returns"),
+        (lambda: models.densenet121(), ["features.denseblock2"], "iterates over its children"),
+        (lambda: models.vgg11_bn(), [""], "No block"),
+        (lambda: timm.create_model("convnext_atto", conv_mlp=False), ["stages.0.blocks.0.norm"], "returns"),
+        (lambda: models.resnet50(), ["layer1.0.relu"], "runs 3 times"),
+        (lambda: nn.Sequential(nn.Conv2d(4, 8, 3)), ["0"], "cannot be run on an image"),
+        (lambda: insert_sge(models.vgg11_bn(), where=["features.4"]), ["features.4"], "has SGE already"),
+        (lambda: insert_sge(models.resnet18()), ["layer1.0"], "has SGE already"),
+    ],
+)
+def test_a_module_that_cannot_have_sge_after_it_is_refused(build, where, message):
+    network = build()
+    keys = network.state_dict().keys()
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        insert_sge(network, where=where)
+    assert network.state_dict().keys() == keys
