@@ -1,1 +1,1 @@
-"""Training from a terminal: data, augmentation, teachers, the loop."""
+"""Trains networks on labelled images, and tunes the gates of pretrained networks without labels; one trainer does both."""
