@@ -15,7 +15,7 @@ from sge.analysis.data import AnalysisData
 from sge.analysis.scaling import is_flat, limits, stretched
 from sge.errors import ChoiceError
 
-FLAT_NOTE = "  flat: the image does not move it"
+FLAT_NOTE = "  flat: the image does not change it"
 _LEGEND_PAPER = (22, 24, 29, 216)
 
 

@@ -108,7 +108,8 @@ class Lens:
                 f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}."
             )
         batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
-        return batch.to(self.device, next(self.network.parameters()).dtype)
+        parameter = next(self.network.parameters(), batch)
+        return batch.to(self.device, parameter.dtype)
 
     def _probabilities(self, logits: Tensor, frames: Sequence[Frame]) -> Tensor:
         check_labels(self.model.labels, logits.shape[1])
