@@ -379,7 +379,9 @@ def drive(server, monkeypatch) -> Server:
 
 
 def test_the_warning_before_a_large_file_is_confirmed(drive, folder, network, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("gdown.download"), "DEFAULT_COOKIES_FILE", str(tmp_path / "cookies.txt"))
+    monkeypatch.setattr(
+        importlib.import_module("gdown.download"), "DEFAULT_COOKIES_FILE", str(tmp_path / "cookies.txt")
+    )
     drive.mode = "drive"
     assert is_right(fetch(DRIVE), network)
     assert [urllib.parse.urlsplit(path).path for path, _ in drive.seen] == ["/uc", "/download"]

@@ -157,7 +157,7 @@ def test_a_finder_for_other_permutations_is_refused(own):
 
 def test_a_damaged_finder_is_refused(own):
     own.write_text("{}")
-    with pytest.raises(FinderError, match="no part finder"):
+    with pytest.raises(FinderError, match="is not a part finder"):
         load_model(DEFAULT_MODEL)
 
 
