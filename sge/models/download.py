@@ -89,8 +89,7 @@ def download_model(
 ) -> Path:
     """Downloads a checkpoint of the paper's authors and imports it into the user's model folder.
 
-    A model that is present and undamaged is not downloaded again. The partial file of an interrupted download is
-    kept in a hidden folder, and the next call resumes it.
+    A model that is present and undamaged is kept. An interrupted download is resumed by the next call.
 
     Args:
         name: ``sge_resnet50`` or ``sge_resnet101``.
