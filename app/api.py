@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from sge.analysis.data import Prediction
+from sge.analysis import Prediction
 from sge.errors import ChoiceError
 
 from . import responses

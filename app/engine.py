@@ -17,13 +17,11 @@ from typing import Any, Literal, TypeVar
 import torch
 from PIL import Image
 
-from sge.analysis.analysis import Analysis
-from sge.analysis.data import BlockInfo, Prediction
+from sge.analysis import Analysis, BlockInfo, Prediction
 from sge.errors import SGEError, UnknownModelError
-from sge.images.decode import DecodedImage, decode
-from sge.images.framing import Frame, frame
-from sge.lens.lens import Lens
-from sge.models.registry import load_model
+from sge.images import DecodedImage, Frame, decode, frame
+from sge.lens import Lens
+from sge.models import load_model
 
 from .errors import ProblemError
 from .metrics import Metrics
@@ -187,7 +185,7 @@ class Engine:
         """Decodes an image in the pool.
 
         Raises:
-            ImageError: See ``sge.images.decode``.
+            ImageError: See ``sge.images.decoding``.
         """
         return await self.run(decode, data, self.settings.max_pixels, name)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sge.analysis.colors import GROUP_COLORS
-from sge.analysis.data import BlockInfo
+from sge.analysis import GROUP_COLORS, BlockInfo
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
 
 from .engine import Slot

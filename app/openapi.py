@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from sge.images.decode import FORMATS, FORMATS_TEXT
+from sge.images import FORMATS, FORMATS_TEXT
 
 from .errors import MEDIA_TYPE
 from .schemas import Problem

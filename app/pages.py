@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from sge.analysis.files import to_bytes
+from sge.analysis import to_bytes
 from sge.paths import shipped
 
 from .deps import EngineDep, ModelName

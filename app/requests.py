@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from sge.analysis.analysis import Analysis
-from sge.analysis.data import Prediction
-from sge.images.decode import DecodedImage
-from sge.lens.lens import Lens
+from sge.analysis import Analysis, Prediction
+from sge.images import DecodedImage
+from sge.lens import Lens
 
 from .engine import Engine
 from .errors import ProblemError

@@ -13,11 +13,7 @@ from fastapi import Response
 from PIL import Image
 from safetensors.numpy import save as to_safetensors
 
-from sge.analysis.analysis import Analysis
-from sge.analysis.contact_sheet import contact_sheet
-from sge.analysis.files import to_bytes
-from sge.analysis.overlay import overlay
-from sge.analysis.record import atlas_record
+from sge.analysis import Analysis, atlas_record, draw_contact_sheet, draw_overlay, to_bytes
 from sge.arrays import Array
 
 from .map_choice import MapChoice
@@ -61,7 +57,7 @@ def _masks_safetensors(analysis: Analysis, chosen: MapChoice) -> Response:
 
 
 def _masks_png(analysis: Analysis, chosen: MapChoice) -> Response:
-    sheet = contact_sheet(analysis, chosen.blocks[0], signal=chosen.signal, groups=chosen.groups)
+    sheet = draw_contact_sheet(analysis, chosen.blocks[0], signal=chosen.signal, groups=chosen.groups)
     return _png(sheet)
 
 
@@ -77,7 +73,7 @@ def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) 
     """PNG of the original's size; ``options`` are those of ``sge.analysis.overlay.overlay``."""
     (block,) = chosen.blocks
     numbers = chosen.numbers(len(analysis.maps(block)))
-    return _png(overlay(analysis, block, numbers, signal=chosen.signal, **options))
+    return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
 def _analysis_json(analysis: Analysis) -> Response:

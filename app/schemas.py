@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
-from sge.parts.finder import GroupWeight, Part
+from sge.analysis import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.parts import GroupWeight, Part
 
 
 class Problem(BaseModel):

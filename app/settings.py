@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sge.images.decode import MAX_PIXELS
-from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
+from sge.images import MAX_PIXELS
+from sge.models import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"

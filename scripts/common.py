@@ -14,12 +14,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from sge.arrays import Array
-from sge.datasets.labelled import ImageFile, decode_files, find_images
+from sge.datasets import ImageFile, decode_files, find_images
 from sge.errors import ImageError
-from sge.images.decode import DecodedImage, decode
-from sge.images.framing import frame
-from sge.lens.lens import Lens
-from sge.parts.labels import KEYS
+from sge.images import DecodedImage, decode, frame
+from sge.lens import Lens
+from sge.parts import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SGE_SHARED", ROOT.parent / "shared"))

@@ -38,7 +38,7 @@ from sge.errors import (
 if TYPE_CHECKING:
     from sge.analysis.analysis import Analysis
     from sge.analysis.data import BlockInfo, Prediction
-    from sge.images.decode import DecodedImage, decode
+    from sge.images.decoding import DecodedImage, decode
     from sge.images.framing import Frame, Preprocess, frame
     from sge.lens.lens import Lens
     from sge.lens.part_fitting import Example, find_parts, fit_parts
@@ -57,7 +57,7 @@ __version__ = "0.2.0"
 _MODULES = {
     "sge.analysis.analysis": ("Analysis",),
     "sge.analysis.data": ("BlockInfo", "Prediction"),
-    "sge.images.decode": ("DecodedImage", "decode"),
+    "sge.images.decoding": ("DecodedImage", "decode"),
     "sge.images.framing": ("Frame", "Preprocess", "frame"),
     "sge.lens.lens": ("Lens",),
     "sge.lens.part_fitting": ("Example", "find_parts", "fit_parts"),

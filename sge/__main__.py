@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from sge.cli.lazy_commands import LazyCommand, LazyGroup
+from sge.cli import LazyCommand, LazyGroup
 from sge.errors import SGEError
 
 SERVICE = "sge._app" if (Path(__file__).resolve().parent / "_app").is_dir() else "app"

@@ -72,8 +72,8 @@ def imported_names(module: str, tree: ast.AST, is_package: bool) -> Iterator[str
             yield from (f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             match = DOTTED.fullmatch(node.value)
-            # "sge.card" names metadata: a string counts when it names a module below the top-level package.
-            if match and module_named(match[1]) not in (None, "sge", "app"):
+            # Keys of metadata look alike: "sge.card", and "sge.analysis" in the package of that name.
+            if match and module_named(match[1]) not in (None, "sge", "app", package_of(module)):
                 yield match[1]
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models.names import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL
 
 BLOCK, GROUP = "blocks.4.2", 7
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models.names import DOGS_MODEL
+from sge.models import DOGS_MODEL
 
 PHOTOS = {"shepherd": "a breed it does not know", "chelsea": "no dog", "lemurs": "no dog"}
 GROUPS = (("layer2.1", 49), ("layer3.0", 47), ("layer3.1", 36), ("layer4.0", 60))

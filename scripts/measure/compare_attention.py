@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from sge.nn.resnet import resnet
+from sge.nn import build_resnet
 
 KINDS = ("none", "se", "cbam", "bam", "sge")
 
@@ -42,7 +42,7 @@ def main(
     print("|---|---|---|---|")
     for kind in KINDS:
         last, best = zip(*(read_top1(training_folder(out, kind, seed)) for seed in range(seeds)), strict=True)
-        count = sum(p.numel() for p in resnet(depth, kind, num_classes=10).parameters())
+        count = sum(p.numel() for p in build_resnet(depth, kind, num_classes=10).parameters())
         values = ", ".join(f"{value:.3f}" for value in last)
         print(
             f"| {kind} | {count:,} | {statistics.mean(last):.3f} ({values}) | {statistics.mean(best):.3f} |"

@@ -17,19 +17,24 @@ import typer
 from torch import Tensor, nn
 
 from sge import Lens, insert_sge, load_model
-from sge.images.decode import decode
-from sge.images.framing import frame
-from sge.lens.part_fitting import Example, analyze_examples
-from sge.models.efficientnet_lite import base_weights, load_base
-from sge.models.names import DEFAULT_MODEL
-from sge.nn.blocks import sge_blocks
-from sge.nn.permutation.permute import permute_channels
-from sge.parts.evaluate import WITHIN, Rate, best_group, evaluate_parts, rate
-from sge.parts.find import peaks
-from sge.parts.finder import PARTS
-from sge.parts.fit import LabelledMaps, fit_readout
-from sge.parts.labels import LabelledImage, read_labels
-from sge.parts.resample import resampled
+from sge.images import decode, frame
+from sge.lens import Example, analyze_examples
+from sge.models import DEFAULT_MODEL, base_weights, load_base
+from sge.nn import permute_channels, sge_blocks
+from sge.parts import (
+    PARTS,
+    WITHIN,
+    LabelledImage,
+    LabelledMaps,
+    Rate,
+    best_group,
+    evaluate_parts,
+    fit_readout,
+    peaks,
+    rate,
+    read_labels,
+    resampled,
+)
 
 KINDS = ("center", "stored", "random", "regrouped", "channel", "untrained", "gradcam")
 Position = Callable[[int], tuple[float, float]]

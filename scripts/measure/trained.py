@@ -24,11 +24,10 @@ from scripts.common import (
     sure_labels,
 )
 from sge.arrays import Array
-from sge.evaluation.accuracy import evaluate
-from sge.evaluation.gates import best_single_group, flat_masks, mask_std
-from sge.images.framing import frame
-from sge.models.names import DOGS_MODEL
-from sge.nn.blocks import sge_blocks
+from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std
+from sge.images import frame
+from sge.models import DOGS_MODEL
+from sge.nn import sge_blocks
 
 MIN_STRIDE = 4
 STEP = 16

@@ -19,16 +19,12 @@ from torch import Tensor, nn
 
 import sge
 from scripts.common import DATA, REACH, Label, decoded, held_back, peak_distances, sure_labels
-from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import find_images, find_labelled
-from sge.evaluation.gates import best_single_group, flat_masks
-from sge.images.decode import DecodedImage
-from sge.images.framing import frame
-from sge.models.names import TUNED_MODEL
-from sge.models.registry import pretrained_model
-from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
-from sge.training.mask_losses import openness
+from sge.datasets import class_indices, find_images, find_labelled
+from sge.evaluation import best_single_group, flat_masks
+from sge.images import DecodedImage, frame
+from sge.models import TUNED_MODEL, pretrained_model
+from sge.nn import MaskCapture, sge_blocks
+from sge.training import openness
 
 BATCH = 25
 SIZE = 320

@@ -17,7 +17,7 @@ import typer
 
 import sge
 from scripts.common import REACH, Float64Array, Label, labelled_photo, part_distances, peak, sure_labels
-from sge.models.names import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL
 
 Hits = dict[str, dict[str, list[bool]]]
 """By kind (face, nose, eye) and ``block/gN``: photo by photo, whether the peak lay there."""

@@ -18,14 +18,10 @@ import sge
 from scripts.common import DEV, UNSEEN, dev_images
 from scripts.models.opening_group import count_hits
 from scripts.models.temperature import find_temperature
-from sge.evaluation.accuracy import evaluate
-from sge.evaluation.gates import flat_masks
+from sge.evaluation import evaluate, flat_masks
 from sge.files import sha256_of
-from sge.images.framing import Preprocess
-from sge.models.checkpoint import read_weights, write_weights
-from sge.models.model import CARD_VERSION
-from sge.models.names import DOGS_MODEL
-from sge.models.registry import load_model, shipped_entries
+from sge.images import Preprocess
+from sge.models import CARD_VERSION, DOGS_MODEL, load_model, read_weights, shipped_entries, write_weights
 from sge.paths import shipped
 
 WHOLE = 192

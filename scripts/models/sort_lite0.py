@@ -17,13 +17,11 @@ from PIL import Image
 
 import sge
 from scripts.common import DATA, UNSEEN
-from sge.datasets.labelled import ImageFile, decode_files, find_images
+from sge.datasets import ImageFile, decode_files, find_images
 from sge.errors import ImageError
-from sge.images.framing import normalize, resize
-from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
-from sge.models.names import LITE0
-from sge.models.registry import pretrained_model
-from sge.nn.permutation.regroup import channel_permutations
+from sge.images import normalize, resize
+from sge.models import LITE0, LITE0_PREPROCESS, base_weights, load_base, pretrained_model
+from sge.nn import channel_permutations
 
 COUNTS = {"dogs_train.tar": 450, "one_each.tar": 250}
 """Number of images by archive."""

@@ -14,10 +14,9 @@ from scipy.optimize import brentq
 
 import sge
 from scripts.common import DATA, decoded
-from sge.datasets.labelled import find_images
-from sge.images.decode import DecodedImage
-from sge.images.framing import frame
-from sge.models.names import DEFAULT_MODEL
+from sge.datasets import find_images
+from sge.images import DecodedImage, frame
+from sge.models import DEFAULT_MODEL
 
 
 @torch.inference_mode()

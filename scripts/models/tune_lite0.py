@@ -16,13 +16,8 @@ import typer
 
 import sge
 from scripts.common import DATA, UNSEEN, held_back
-from sge.datasets.decoded_cache import DecodedCache, write_cache
-from sge.datasets.labelled import decode_files, find_images
-from sge.datasets.record_file import index_path
-from sge.models.delta import Delta, difference, write_delta
-from sge.models.efficientnet_lite import LITE0_PREPROCESS
-from sge.models.names import LITE0
-from sge.models.registry import pretrained_model
+from sge.datasets import DecodedCache, decode_files, find_images, index_path, write_cache
+from sge.models import LITE0, LITE0_PREPROCESS, Delta, difference, pretrained_model, write_delta
 
 DOGS, OTHERS = "dogs_train.tar", "one_each.tar"
 REPEATS = 3

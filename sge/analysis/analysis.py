@@ -11,8 +11,8 @@ from PIL import Image
 
 from sge.analysis.data import AnalysisData
 from sge.analysis.files import read, save
-from sge.analysis.overlay import overlay
-from sge.images.decode import Source
+from sge.analysis.overlay import draw_overlay
+from sge.images import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Analysis(AnalysisData):
             UnknownBlockError, UnknownGroupError, ChoiceError: a value that does not exist.
             AnalysisFileError: the analysis holds no image.
         """
-        return overlay(self, block, group, **options)
+        return draw_overlay(self, block, group, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the analysis in the format of the path's ending.

@@ -50,7 +50,7 @@ class _Layout:
         return self.tile[1] + _LABEL_HEIGHT + _GAP
 
 
-def contact_sheet(
+def draw_contact_sheet(
     analysis: AnalysisData,
     block: str,
     *,

@@ -10,8 +10,8 @@ from PIL import Image
 
 from sge.arrays import Array
 from sge.errors import AnalysisFileError, UnknownBlockError, UnknownGroupError, check_choice
-from sge.images.geometry import Geometry
-from sge.parts.finder import Part, PartMap
+from sge.images import Geometry
+from sge.parts import Part, PartMap
 
 SIGNALS = ("mask", "similarity")
 

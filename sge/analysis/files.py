@@ -16,10 +16,10 @@ from safetensors.numpy import save as to_safetensors
 from sge.analysis.data import AnalysisData
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
-from sge.analysis.summary import summary
+from sge.analysis.summary import draw_summary
 from sge.errors import AnalysisFileError
 from sge.files import write_atomically
-from sge.images.decode import Source, decode
+from sge.images import Source, decode
 
 _HEADER = "sge.analysis"
 """Name of the header: a key of a .safetensors file's metadata, an array of an .npz file."""
@@ -46,7 +46,7 @@ def _html(analysis: AnalysisData) -> bytes:
 
 def _png(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
-    summary(analysis).save(buffer, "PNG")
+    draw_summary(analysis).save(buffer, "PNG")
     return buffer.getvalue()
 
 

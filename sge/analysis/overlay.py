@@ -19,7 +19,7 @@ FLAT_NOTE = "  flat: the image does not change it"
 _LEGEND_PAPER = (22, 24, 29, 216)
 
 
-def overlay(
+def draw_overlay(
     analysis: AnalysisData,
     block: str,
     group: int | Sequence[int],

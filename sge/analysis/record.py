@@ -17,8 +17,8 @@ from sge.analysis.atlas import Atlas, decode_atlas, encode_atlas
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.analysis.record_version1 import translate_arrays, translate_record
 from sge.arrays import Array
-from sge.images.geometry import Box, Geometry
-from sge.parts.finder import GroupWeight, Part, PartMap
+from sge.images import Box, Geometry
+from sge.parts import GroupWeight, Part, PartMap
 
 VERSION = 2
 _ATLAS = ("groups", "height", "width", "lo", "hi", "png")

@@ -7,16 +7,16 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from sge.analysis.contact_sheet import FAINT, INK, PAPER, contact_sheet
+from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
-from sge.analysis.overlay import overlay
+from sge.analysis.overlay import draw_overlay
 
 MAX_IMAGE = (1280, 640)
 """Maximum width and height of the image on a summary, in pixels."""
 _LINE_HEIGHT = 26
 
 
-def summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.Image:
+def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.Image:
     """The image with the group that the model opens with, the predicted classes, and the block's groups.
 
     Args:
@@ -29,8 +29,8 @@ def summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.Image
     """
     block = analysis.default_block
     group, reason = _opening_group(analysis, block)
-    image = _reduced(overlay(analysis, block, group, signal=signal, legend=False))
-    groups = contact_sheet(analysis, block, signal=signal)
+    image = _reduced(draw_overlay(analysis, block, group, signal=signal, legend=False))
+    groups = draw_contact_sheet(analysis, block, signal=signal)
     small, large = ImageFont.load_default(14), ImageFont.load_default(18)
     lines = [(f"{block}/g{group}: {reason}", FAINT, small)]
     lines += [

@@ -12,13 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from sge.analysis.files import to_bytes
-from sge.images.decode import decode
-from sge.images.framing import frame
-from sge.lens.lens import Lens
-from sge.nn import SGE_RESNETS
-from sge.nn.capture import MaskCapture
-from sge.nn.module import SpatialGroupEnhance
+from sge.analysis import to_bytes
+from sge.images import decode, frame
+from sge.lens import Lens
+from sge.nn import SGE_RESNETS, MaskCapture, SpatialGroupEnhance
 
 Contenders = dict[str, Callable[[], object]]
 """Name to a function that runs once."""

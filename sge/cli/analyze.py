@@ -13,9 +13,8 @@ import typer
 from sge.cli.console import messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, DeviceOption, FramingChoice, FramingOption, ModelOption, Paths, TopK
-from sge.lens.lens import Lens
-from sge.models.names import DEFAULT_MODEL
-from sge.models.registry import load_model
+from sge.lens import Lens
+from sge.models import DEFAULT_MODEL, load_model
 
 
 class Format(StrEnum):

@@ -8,13 +8,11 @@ import torch
 import typer
 from rich.table import Table
 
-from sge.bench.contenders import Contenders, networks, stages
-from sge.bench.timing import interleaved
+from sge.bench import Contenders, interleaved, networks, stages
 from sge.cli.console import results
 from sge.cli.options import DeviceOption, ModelOption
-from sge.lens.lens import Lens
-from sge.models.names import DEFAULT_MODEL
-from sge.models.registry import load_model
+from sge.lens import Lens
+from sge.models import DEFAULT_MODEL, load_model
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
 Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]

@@ -17,14 +17,11 @@ from rich.text import Text
 
 from sge.cli.console import messages, results
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
-from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import ImageFile
+from sge.datasets import ImageFile, class_indices
 from sge.errors import MissingPackageError
-from sge.evaluation.accuracy import Evaluation, evaluate
-from sge.evaluation.calibration import require_torchmetrics
-from sge.images.framing import MAX_SIZE, MIN_SIZE
-from sge.models.names import DEFAULT_MODEL
-from sge.models.registry import load_model
+from sge.evaluation import Evaluation, evaluate, require_torchmetrics
+from sge.images import MAX_SIZE, MIN_SIZE
+from sge.models import DEFAULT_MODEL, load_model
 
 SHOWN = 40
 """Number of classes in the table; if there are more, the worst are shown. JSON has all of them."""
@@ -58,7 +55,9 @@ def evaluate_sets(
         typer.Option(min=MIN_SIZE, max=MAX_SIZE, help="Pixels, in place of the network's own input size."),
     ] = None,
     only: Annotated[str | None, typer.Option(help="Keep images whose file name contains this.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images of one shape in a forward pass; changes the speed only.")] = 16,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Images of one shape in a forward pass; changes the speed only.")
+    ] = 16,
     precision: Annotated[Precision, typer.Option(help="auto is float32.")] = Precision.AUTO,
     device: DeviceOption = "auto",
     confusion: Annotated[
@@ -92,7 +91,7 @@ def evaluate_sets(
         results.print(_table(model, result, loaded.labels))
     _report(result)
     if confusion is not None and result.confusion is not None:
-        from sge.evaluation.confusion_plot import draw_confusion  # slow to import
+        from sge.evaluation import draw_confusion
 
         draw_confusion(result.confusion, confusion, _title(_short(model), result))
     if result.skipped:

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sge.cli.console import messages
-from sge.datasets.labelled import find_images
+from sge.datasets import find_images
 from sge.errors import ImageNotFoundError, SGEError
 
 

@@ -13,11 +13,18 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from sge.errors import CheckpointError
-from sge.models.download import DOWNLOADS, NOTICE, download_model
-from sge.models.importing import import_weights
-from sge.models.model import Model
-from sge.models.registry import Entry, entries, load_model, verify_model
-from sge.nn.blocks import inactive_groups, spatial_blocks
+from sge.models import (
+    DOWNLOADS,
+    NOTICE,
+    Entry,
+    Model,
+    download_model,
+    entries,
+    import_weights,
+    load_model,
+    verify_model,
+)
+from sge.nn import inactive_groups, spatial_blocks
 
 app = typer.Typer(help="List, show, download, import and verify models.", no_args_is_help=True)
 

@@ -13,16 +13,13 @@ import typer
 from sge.cli.console import messages, results
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths
-from sge.datasets.labelled import find_images
+from sge.datasets import find_images
 from sge.errors import FinderError
-from sge.models.names import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from sge.lens.lens import Lens
-    from sge.lens.part_fitting import Example
-    from sge.parts.evaluate import PartEvaluation
-    from sge.parts.fit import LabelledMaps
-    from sge.parts.labels import LabelledImage
+    from sge.lens import Example, Lens
+    from sge.parts import LabelledImage, LabelledMaps, PartEvaluation
 
 # Modules that import torch are imported by the commands, so that the help appears at once.
 
@@ -48,9 +45,8 @@ def fit(
     ] = True,
 ) -> None:
     """Fit a finder to labelled images; the network is not trained."""
-    from sge.lens.part_fitting import finder_of_maps
-    from sge.parts.evaluate import evaluate_parts
-    from sge.parts.fit import FOLDS
+    from sge.lens import finder_of_maps
+    from sge.parts import FOLDS, evaluate_parts
 
     labelled = _labelled(labels, without)
     lens, maps = _analyzed(model, device, labelled)
@@ -76,9 +72,9 @@ def find_(
     as_json: AsJson = False,
 ) -> None:
     """Print the noses and eyes of every image, in pixels."""
-    from sge.lens.lens import Lens
-    from sge.models.registry import load_model
-    from sge.parts.finder import Finder
+    from sge.lens import Lens
+    from sge.models import load_model
+    from sge.parts import Finder
 
     inputs = find(paths)
     loaded = load_model(model, finder=finder is None)
@@ -117,8 +113,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Cross-validate finders on labelled images: hits by distance, missed parts, false alarms."""
-    from sge.parts.evaluate import best_group, evaluate_parts, few_shot_hit_rate
-    from sge.parts.fit import fit_readout
+    from sge.parts import best_group, evaluate_parts, few_shot_hit_rate, fit_readout
 
     labelled = _labelled(labels, without)
     _, maps = _analyzed(model, device, labelled)
@@ -136,7 +131,7 @@ def evaluate(
 
 
 def _labelled(labels: Path, without: Path | None) -> list[LabelledImage]:
-    from sge.parts.labels import read_labels, without_parts
+    from sge.parts import read_labels, without_parts
 
     labelled = read_labels(labels)
     if without is not None:
@@ -148,9 +143,8 @@ def _labelled(labels: Path, without: Path | None) -> list[LabelledImage]:
 
 
 def _analyzed(model: str, device: str, labelled: list[LabelledImage]) -> tuple[Lens, list[LabelledMaps]]:
-    from sge.lens.lens import Lens
-    from sge.lens.part_fitting import Example, analyze_examples
-    from sge.models.registry import load_model
+    from sge.lens import Example, Lens, analyze_examples
+    from sge.models import load_model
 
     lens = Lens(load_model(model, finder=False), device)
     return lens, analyze_examples(lens, [Example.from_label(image) for image in labelled], _track)
@@ -166,7 +160,7 @@ def _track(examples: list[Example]) -> Iterable[Example]:
 def _print(rows: list[PartEvaluation], model: str) -> None:
     from rich.table import Table
 
-    from sge.parts.fit import FOLDS
+    from sge.parts import FOLDS
 
     title = f"{model}, {FOLDS}-fold cross-validation, share of images within a distance"
     rates = ("AUC", "missed", "false alarms")

@@ -13,12 +13,16 @@ import typer
 from sge.cli.console import messages, training_bar
 from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
-from sge.training.config import PRESETS
-from sge.training.distributed import distributed_context
-from sge.training.events import EpochEvent, StepEvent
-from sge.training.request import TrainingRequest
-from sge.training.run import Callbacks, train
-from sge.training.synthetic import make_shapes_dataset
+from sge.training import (
+    PRESETS,
+    Callbacks,
+    EpochEvent,
+    StepEvent,
+    TrainingRequest,
+    distributed_context,
+    make_shapes_dataset,
+    train,
+)
 
 DECODE_AHEAD = {"auto": None, "ahead": True, "each": False}
 

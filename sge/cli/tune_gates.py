@@ -14,21 +14,27 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from sge.cli.console import messages, training_bar
-from sge.datasets.decoded_cache import DecodedCache, write_cache
-from sge.datasets.labelled import decode_files, find_images
+from sge.datasets import DecodedCache, decode_files, find_images, write_cache
 from sge.errors import ChoiceError, ImageError
 from sge.files import write_atomically
-from sge.images.decode import DecodedImage
-from sge.models.delta import SUFFIX, Delta, difference, write_delta
-from sge.models.efficientnet_lite import LITE0_PREPROCESS
-from sge.models.model import Card
-from sge.models.names import DEFAULT_MODEL
-from sge.models.pretrained import ARCH, PretrainedModel
-from sge.models.registry import CARD_SUFFIX, check_name, entries, pretrained_model
+from sge.images import DecodedImage
+from sge.models import (
+    ARCH,
+    CARD_SUFFIX,
+    DEFAULT_MODEL,
+    LITE0_PREPROCESS,
+    SUFFIX,
+    Card,
+    Delta,
+    PretrainedModel,
+    check_name,
+    difference,
+    entries,
+    pretrained_model,
+    write_delta,
+)
 from sge.paths import model_dir
-from sge.training.events import StepEvent
-from sge.training.gate_tuning import tune_gates
-from sge.training.gate_tuning_config import GateTuningConfig
+from sge.training import GateTuningConfig, StepEvent, tune_gates
 
 WORK_FOLDER = ".tune-gates"
 """Folder of decoded images and states, inside the folder of models."""

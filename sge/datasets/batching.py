@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from sge.images.framing import Preprocess, pixel_statistics
+from sge.images import Preprocess, pixel_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,8 +14,7 @@ from PIL import Image
 from sge.datasets.labelled import ImageFile
 from sge.datasets.record_file import RecordFile, RecordWriter
 from sge.errors import DataError, ImageError
-from sge.images.decode import DecodedImage, decode
-from sge.images.framing import Preprocess, center_crop, resize
+from sge.images import DecodedImage, Preprocess, center_crop, decode, resize
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sge.errors import ChoiceError
-from sge.models.labels import imagenet_labels
+from sge.models import imagenet_labels
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from sge.errors import BrokenImageError, DataError, ImageError
-from sge.images.decode import DecodedImage, Source, decode
+from sge.images import DecodedImage, Source, decode
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
 """File names that count as images where no class folder says that a file is one."""

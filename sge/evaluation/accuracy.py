@@ -10,16 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sge.datasets.batching import batches_of_one_shape
-from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import ImageFile, LabelledSet, decode_files, find_labelled
+from sge.datasets import (
+    ImageFile,
+    LabelledSet,
+    batches_of_one_shape,
+    class_indices,
+    decode_files,
+    find_labelled,
+)
 from sge.devices import autocast, find_device, find_precision
 from sge.errors import ChoiceError, DataError, ImageError, MissingPackageError
 from sge.evaluation.calibration import Confusion, calibration_error, confusion
-from sge.images.framing import Frame, frame, input_size
-from sge.lens.lens import check_labels
-from sge.models.model import Model
-from sge.nn.modes import eval_mode
+from sge.images import Frame, frame, input_size
+from sge.lens import check_labels
+from sge.models import Model
+from sge.nn import eval_mode
 
 TOP_K = 5
 

@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from sge.arrays import Array
 from sge.errors import DataError, ShapeError
-from sge.images.framing import Frame
-from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
-from sge.nn.modes import eval_mode
+from sge.images import Frame
+from sge.nn import MaskCapture, eval_mode, sge_blocks
 
 
 @contextmanager

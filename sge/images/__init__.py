@@ -1,1 +1,39 @@
 """Image bytes to network input, and mask cells back to pixels."""
+
+from sge.images.decoding import FORMATS, FORMATS_TEXT, MAX_PIXELS, DecodedImage, Source, decode
+from sge.images.framing import (
+    MAX_SIZE,
+    MIN_SIZE,
+    Frame,
+    Preprocess,
+    center_crop,
+    frame,
+    input_size,
+    normalize,
+    pixel_statistics,
+    resize,
+    whole_size,
+)
+from sge.images.geometry import Box, Geometry
+
+__all__ = [
+    "FORMATS",
+    "FORMATS_TEXT",
+    "MAX_PIXELS",
+    "MAX_SIZE",
+    "MIN_SIZE",
+    "Box",
+    "DecodedImage",
+    "Frame",
+    "Geometry",
+    "Preprocess",
+    "Source",
+    "center_crop",
+    "decode",
+    "frame",
+    "input_size",
+    "normalize",
+    "pixel_statistics",
+    "resize",
+    "whole_size",
+]

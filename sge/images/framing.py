@@ -10,7 +10,7 @@ from PIL import Image
 
 from sge.arrays import Array
 from sge.errors import ChoiceError, ShapeError, check_choice
-from sge.images.decode import DecodedImage
+from sge.images.decoding import DecodedImage
 from sge.images.geometry import Box, Geometry
 
 FRAMINGS = ("whole", "center")

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sge.analysis.analysis import Analysis
-from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.devices import autocast, find_device, find_precision
 from sge.errors import ChoiceError, ShapeError
-from sge.images.decode import DecodedImage, Source, decode
-from sge.images.framing import Frame, frame
-from sge.models.model import Model
-from sge.nn.blocks import inactive_groups, require_spatial_blocks, spatial_blocks
-from sge.nn.capture import Capture
-from sge.nn.modes import eval_mode
-from sge.parts.find import maps_and_parts
+from sge.images import DecodedImage, Frame, Source, decode, frame
+from sge.models import Model
+from sge.nn import Capture, eval_mode, inactive_groups, require_spatial_blocks, spatial_blocks
+from sge.parts import maps_and_parts
 
 
 class Lens:

@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sge.analysis.data import AnalysisData
+from sge.analysis import AnalysisData
 from sge.errors import FinderError
-from sge.images.decode import DecodedImage, Source, decode
+from sge.images import DecodedImage, Source, decode
 from sge.lens.lens import Lens
-from sge.parts.find import maps_and_parts
-from sge.parts.finder import PARTS, Finder, Part
-from sge.parts.fit import LabelledMaps, Points, fit_finder, labelled_maps
-from sge.parts.labels import LabelledImage
+from sge.parts import (
+    PARTS,
+    Finder,
+    LabelledImage,
+    LabelledMaps,
+    Part,
+    Points,
+    fit_finder,
+    labelled_maps,
+    maps_and_parts,
+)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,60 @@
 """Weights on disk to a model: checkpoints, deltas, cards, and the registry."""
+
+from sge.models.architectures import State
+from sge.models.checkpoint import digest, read_weights, write_weights
+from sge.models.delta import SUFFIX, Delta, difference, write_delta
+from sge.models.download import DOWNLOADS, NOTICE, download_model
+from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
+from sge.models.importing import import_weights
+from sge.models.labels import imagenet_labels
+from sge.models.model import CARD_VERSION, Card, Model
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, TUNED_MODEL
+from sge.models.pretrained import ARCH, PretrainedModel
+from sge.models.registry import (
+    CARD_SUFFIX,
+    Entry,
+    check_name,
+    entries,
+    load_model,
+    model_names,
+    pretrained_model,
+    shipped_entries,
+    verify_model,
+)
+
+__all__ = [
+    "ARCH",
+    "CARD_SUFFIX",
+    "CARD_VERSION",
+    "DEFAULT_MODEL",
+    "DOGS_MODEL",
+    "DOWNLOADS",
+    "LITE0",
+    "LITE0_PREPROCESS",
+    "NOTICE",
+    "SUFFIX",
+    "TUNED_MODEL",
+    "Card",
+    "Delta",
+    "Entry",
+    "Model",
+    "PretrainedModel",
+    "State",
+    "base_weights",
+    "check_name",
+    "difference",
+    "digest",
+    "download_model",
+    "entries",
+    "imagenet_labels",
+    "import_weights",
+    "load_base",
+    "load_model",
+    "model_names",
+    "pretrained_model",
+    "read_weights",
+    "shipped_entries",
+    "verify_model",
+    "write_delta",
+    "write_weights",
+]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError
-from sge.images.framing import Preprocess
+from sge.images import Preprocess
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, sge_efficientnet_lite0
 from sge.models.names import LITE0
-from sge.nn.resnet import DEPTHS, NEIGHBOURS, SGE_RESNETS
+from sge.nn import DEPTHS, NEIGHBOURS, SGE_RESNETS
 
 State = dict[str, Tensor]
 """A state dict: parameter and buffer names to tensors."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, SGEError
 from sge.models.architectures import State
 from sge.models.checkpoint import read_weights, write_weights
-from sge.nn.permutation.permute import permute_channels
+from sge.nn import permute_channels
 
 SUFFIX = ".delta.safetensors"
 VERSION = 2

@@ -9,8 +9,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from sge.images.framing import Preprocess
-from sge.nn.insertion.insert import insert_sge
+from sge.images import Preprocess
+from sge.nn import insert_sge
 
 LITE0_PREPROCESS = Preprocess(
     mean=(127 / 255,) * 3,

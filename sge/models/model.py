@@ -8,10 +8,9 @@ from typing import Any
 from torch import nn
 
 from sge.errors import check_choice
-from sge.images.framing import Preprocess
-from sge.nn.blocks import sge_blocks
-from sge.nn.permutation.permute import IDENTITY_PERMUTATION
-from sge.parts.finder import Finder
+from sge.images import Preprocess
+from sge.nn import IDENTITY_PERMUTATION, sge_blocks
+from sge.parts import Finder
 
 GATES = ("none", "inactive", "tuned", "trained")
 """Kinds of gates on a card: no SGE, every mask constant, tuned after insertion, trained with the network."""

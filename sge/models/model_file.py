@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sge.errors import CheckpointError, GroupsError, UnknownModelError
-from sge.images.framing import Preprocess
+from sge.images import Preprocess
 from sge.models.architectures import ARCHITECTURES, Architecture, Signature, recognize
 from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, load_state

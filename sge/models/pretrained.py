@@ -17,8 +17,7 @@ from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_ba
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
 from sge.models.names import LITE0
-from sge.nn.insertion.insert import insert_sge
-from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest
+from sge.nn import IDENTITY_PERMUTATION, insert_sge, permutation_digest
 
 ARCH = LITE0
 """The only architecture whose pretrained weights a dependency installs."""

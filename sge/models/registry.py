@@ -20,8 +20,8 @@ from sge.models.model import Card, Model
 from sge.models.model_file import model_from_weights
 from sge.models.names import DEFAULT_MODEL
 from sge.models.pretrained import PretrainedModel, find_pretrained
-from sge.nn.blocks import sge_blocks
-from sge.parts.finder import Finder
+from sge.nn import sge_blocks
+from sge.parts import Finder
 from sge.paths import model_dir, shipped
 
 WEIGHTS_SUFFIX = ".safetensors"

@@ -1,25 +1,41 @@
 """The SGE module and the networks that carry it: tensors in, tensors out."""
 
 from sge.errors import GroupsError, PermutationError, SGEError, ShapeError, UnsupportedNetworkError
+from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
+from sge.nn.capture import Capture, MaskCapture
 from sge.nn.insertion.insert import insert_sge
-from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity
-from sge.nn.permutation.permute import permute_channels
+from sge.nn.modes import eval_mode
+from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, standardize_maps
+from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
 from sge.nn.permutation.regroup import channel_permutations, regroup
-from sge.nn.resnet import ATTENTIONS, SGE_RESNETS
+from sge.nn.resnet import ATTENTIONS, DEPTHS, NEIGHBOURS, SGE_RESNETS, build_resnet
 
 __all__ = [
     "ATTENTIONS",
+    "DEPTHS",
+    "IDENTITY_PERMUTATION",
+    "NEIGHBOURS",
     "SGE_RESNETS",
+    "Capture",
     "GroupsError",
+    "MaskCapture",
     "PermutationError",
     "SGEError",
     "ShapeError",
     "SpatialGate",
     "SpatialGroupEnhance",
     "UnsupportedNetworkError",
+    "build_resnet",
     "channel_permutations",
+    "eval_mode",
     "group_similarity",
+    "inactive_groups",
     "insert_sge",
+    "permutation_digest",
     "permute_channels",
     "regroup",
+    "require_spatial_blocks",
+    "sge_blocks",
+    "spatial_blocks",
+    "standardize_maps",
 ]

@@ -139,7 +139,7 @@ class BAMResNet(ResNet):  # type: ignore[misc]
         return self.fc(x)  # type: ignore[no-any-return]
 
 
-def resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: int = 64) -> ResNet:
+def build_resnet(depth: int, attention: str = "sge", num_classes: int = 1000, groups: int = 64) -> ResNet:
     """Builds a ResNet with one kind of attention and random weights.
 
     Args:
@@ -185,7 +185,7 @@ def _set_groups(network: nn.Module, groups: int) -> None:
 
 def _builder(depth: int, attention: str) -> Callable[..., ResNet]:
     def build(num_classes: int = 1000, groups: int = 64) -> ResNet:
-        return resnet(depth, attention, num_classes, groups)
+        return build_resnet(depth, attention, num_classes, groups)
 
     return build
 

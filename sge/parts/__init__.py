@@ -3,3 +3,46 @@
 A part finder is a keypoint detector: a sparse linear readout of group similarity maps, one per part. This
 package needs NumPy arrays only; it knows neither networks nor files of weights.
 """
+
+from sge.parts.evaluate import (
+    WITHIN,
+    PartEvaluation,
+    Rate,
+    best_group,
+    evaluate_parts,
+    few_shot_hit_rate,
+    rate,
+)
+from sge.parts.find import maps_and_parts, peaks
+from sge.parts.finder import PARTS, Finder, GroupWeight, Part, PartMap
+from sge.parts.fit import FOLDS, LabelledMaps, Points, fit_finder, fit_readout, labelled_maps
+from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
+from sge.parts.resample import resampled
+
+__all__ = [
+    "FOLDS",
+    "KEYS",
+    "PARTS",
+    "WITHIN",
+    "Finder",
+    "GroupWeight",
+    "LabelledImage",
+    "LabelledMaps",
+    "Part",
+    "PartEvaluation",
+    "PartMap",
+    "Points",
+    "Rate",
+    "best_group",
+    "evaluate_parts",
+    "few_shot_hit_rate",
+    "fit_finder",
+    "fit_readout",
+    "labelled_maps",
+    "maps_and_parts",
+    "peaks",
+    "rate",
+    "read_labels",
+    "resampled",
+    "without_parts",
+]

@@ -10,7 +10,7 @@ from scipy.ndimage import maximum_filter
 from scipy.special import expit, logit
 
 from sge.arrays import Array
-from sge.images.geometry import Box, Geometry
+from sge.images import Box, Geometry
 from sge.parts.finder import Finder, GroupWeight, Part, PartMap, Readout
 from sge.parts.resample import resampled
 

@@ -13,7 +13,7 @@ from typing import Any
 from sge.arrays import Array
 from sge.errors import FinderError
 from sge.files import write_atomically
-from sge.images.geometry import Box
+from sge.images import Box
 from sge.parts.finder_version1 import translate_finder
 
 VERSION = 2

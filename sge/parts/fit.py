@@ -9,7 +9,7 @@ import numpy as np
 
 from sge.arrays import Array, Float64Array
 from sge.errors import FinderError
-from sge.images.geometry import Geometry
+from sge.images import Geometry
 from sge.parts.find import (
     Peak,
     Similarity,

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sge.datasets.batching import normalize_batch
+from sge.datasets import normalize_batch
 from sge.errors import DataError
-from sge.images.framing import Preprocess
+from sge.images import Preprocess
 
 MIN_CROP = 0.6
 """Side of the smallest crop as a fraction of the image's shorter side; the largest crop has the whole side.

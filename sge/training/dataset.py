@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sge.datasets.decoded_cache import (
+from sge.datasets import (
     DecodedCache,
     ImageFiles,
+    LabelledSet,
     Prepare,
     Progress,
     cache_key,
+    decode_files,
     evaluation_crop,
+    find_labelled,
     shrink,
     write_cache,
 )
-from sge.datasets.labelled import LabelledSet, decode_files, find_labelled
 from sge.errors import DataError
-from sge.images.framing import Preprocess
+from sge.images import Preprocess
 
 MANY_IMAGES = 100_000
 """Sets of at least this many images are not decoded ahead: at 256 px they would take more than 25 GB."""

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sge.errors import CaptureError, DataError, UnknownBlockError
-from sge.images.framing import Preprocess
-from sge.nn.blocks import sge_blocks
+from sge.images import Preprocess
+from sge.nn import sge_blocks
 from sge.training.crops import crops
 from sge.training.distributed import single_process
 from sge.training.events import StepEvent

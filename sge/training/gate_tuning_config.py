@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from sge.errors import ChoiceError
-from sge.images.framing import MAX_SIZE, MIN_SIZE
+from sge.images import MAX_SIZE, MIN_SIZE
 from sge.training.loop_config import LoopConfig
 from sge.training.losses import LossWeights
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
-from sge.nn.modes import eval_mode
+from sge.nn import MaskCapture, eval_mode, sge_blocks
 from sge.training.mask_losses import mask_std
 
 

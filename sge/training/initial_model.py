@@ -14,13 +14,9 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from sge.errors import CheckpointError, UnknownModelError
-from sge.images.framing import Preprocess
-from sge.models.architectures import State
-from sge.models.checkpoint import digest, read_weights
-from sge.models.registry import load_model, model_names
-from sge.nn import insert_sge
-from sge.nn.blocks import sge_blocks
-from sge.nn.resnet import resnet
+from sge.images import Preprocess
+from sge.models import State, digest, load_model, model_names, read_weights
+from sge.nn import build_resnet, insert_sge, sge_blocks
 from sge.training.config import TrainConfig
 from sge.training.gates import set_gate_weights
 from sge.training.student import classifier, classifier_path
@@ -50,7 +46,9 @@ def from_scratch(config: TrainConfig, classes: int) -> InitialModel:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network: nn.Module = resnet(config.depth, config.attention, num_classes=classes, groups=config.groups)
+        network: nn.Module = build_resnet(
+            config.depth, config.attention, num_classes=classes, groups=config.groups
+        )
     for module in network.modules():
         if config.zero_init and isinstance(module, BasicBlock | Bottleneck):
             nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
@@ -114,7 +112,7 @@ def _plain_resnet(path: Path, config: TrainConfig) -> InitialModel:
         raise CheckpointError(
             f"{path.name} is not a ResNet: fc.weight is missing. Choose a model of ours or a ResNet of torchvision."
         )
-    network: nn.Module = resnet(config.depth, "none", num_classes=len(state["fc.weight"]))
+    network: nn.Module = build_resnet(config.depth, "none", num_classes=len(state["fc.weight"]))
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

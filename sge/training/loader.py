@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sge.errors import ImageError, TrainingError
-from sge.nn.module import standardize_maps
+from sge.nn import standardize_maps
 from sge.training.augment import Augment
 from sge.training.config import TrainConfig
 from sge.training.dataset import TrainingSet

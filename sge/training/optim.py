@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, MultiStepLR, SequentialLR
 
-from sge.nn.module import SpatialGroupEnhance
+from sge.nn import SpatialGroupEnhance
 from sge.training.config import TrainConfig
 from sge.training.gate_tuning_config import GateTuningConfig
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import torch
 
-from sge.datasets.imagenet import class_indices
+from sge.datasets import class_indices
 from sge.errors import ChoiceError
-from sge.models.checkpoint import write_weights
-from sge.models.labels import imagenet_labels
-from sge.models.model import Card
-from sge.nn.blocks import sge_blocks
+from sge.models import Card, imagenet_labels, write_weights
+from sge.nn import sge_blocks
 from sge.training.initial_model import InitialModel
 from sge.training.request import TrainingRequest
 from sge.training.supervision import LabelledSupervision

@@ -9,12 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sge.datasets.decoded_cache import Progress
-from sge.datasets.imagenet import class_indices
+from sge.datasets import Progress, class_indices
 from sge.errors import ChoiceError, DataError
-from sge.images.framing import Preprocess
-from sge.models.checkpoint import digest
-from sge.models.model import Model
+from sge.images import Preprocess
+from sge.models import Model, digest
 from sge.training.dataset import TrainingSet, open_set
 from sge.training.distributed import DistributedContext
 from sge.training.events import EpochEvent, StepEvent

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from sge.errors import ChoiceError
-from sge.nn.blocks import sge_blocks
-from sge.nn.capture import Capture
+from sge.nn import Capture, sge_blocks
 
 
 @dataclass(frozen=True)

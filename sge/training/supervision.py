@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sge.datasets.batching import normalize_batch
+from sge.datasets import normalize_batch
 from sge.devices import autocast
 from sge.errors import TrainingError
-from sge.images.framing import Preprocess
+from sge.images import Preprocess
 from sge.training.augment import mixed
 from sge.training.config import TrainConfig
 from sge.training.dataset import TrainingSet

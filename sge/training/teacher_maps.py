@@ -19,15 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sge.datasets.batching import batches_of_one_shape, normalize_batch
-from sge.datasets.decoded_cache import DecodedCache, ImageFiles, Progress
-from sge.datasets.record_file import RecordFile, RecordWriter
+from sge.datasets import (
+    DecodedCache,
+    ImageFiles,
+    Progress,
+    RecordFile,
+    RecordWriter,
+    batches_of_one_shape,
+    normalize_batch,
+)
 from sge.errors import ChoiceError, DataError
-from sge.images.framing import input_size, resize, whole_size
-from sge.models.checkpoint import digest
-from sge.models.model import Model
-from sge.nn.capture import Capture
-from sge.nn.modes import eval_mode
+from sge.images import input_size, resize, whole_size
+from sge.models import Model, digest
+from sge.nn import Capture, eval_mode
 
 QUANTUM = 1 / 16
 """Step of a stored similarity; one byte then covers -8 to 8 standard deviations."""

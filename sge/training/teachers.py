@@ -14,13 +14,9 @@ import torchvision
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError, UnknownModelError
-from sge.images.framing import Preprocess
-from sge.models.checkpoint import digest
-from sge.models.labels import imagenet_labels
-from sge.models.model import Card, Model
-from sge.models.registry import load_model, model_names
-from sge.nn.blocks import sge_blocks
-from sge.nn.capture import Capture
+from sge.images import Preprocess
+from sge.models import Card, Model, digest, imagenet_labels, load_model, model_names
+from sge.nn import Capture, sge_blocks
 from sge.training.loader import TargetGrid
 from sge.training.student import classifier, classifier_path
 from sge.training.teacher_maps import TeacherMaps

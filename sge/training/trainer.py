@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sge.devices import autocast
 from sge.errors import TrainingError
-from sge.models.checkpoint import digest
+from sge.models import digest
 from sge.training.distributed import DistributedContext
 from sge.training.events import EpochEvent, StepEvent
 from sge.training.gates import clamp_gate_weights, gate_facts

@@ -7,11 +7,11 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from sge.datasets.batching import normalize_batch
+from sge.datasets import normalize_batch
 from sge.devices import autocast
 from sge.errors import ImageError
-from sge.images.framing import Preprocess
-from sge.nn.modes import eval_mode
+from sge.images import Preprocess
+from sge.nn import eval_mode
 from sge.training.dataset import TrainingSet
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sge.analysis.analysis import Analysis
-from sge.analysis.overlay import overlay
+from sge.analysis.overlay import draw_overlay
 from sge.errors import AnalysisFileError
 from tests.analyses import COARSE, FINE, made
 
@@ -18,7 +18,7 @@ def test_an_analysis_draws_on_its_image() -> None:
     assert analysis.default_block == COARSE
     drawn = analysis.overlay(FINE, 3, opacity=0.3)
     assert drawn.size == (80, 60)
-    assert drawn.tobytes() == overlay(analysis, FINE, 3, opacity=0.3).tobytes()
+    assert drawn.tobytes() == draw_overlay(analysis, FINE, 3, opacity=0.3).tobytes()
 
 
 def test_without_an_image_nothing_is_drawn() -> None:

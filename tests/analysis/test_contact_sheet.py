@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sge.analysis.colors import color_table
-from sge.analysis.contact_sheet import contact_sheet
+from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
 from tests.analyses import COARSE, FINE, made
 
@@ -21,23 +21,23 @@ def pixels(image: Image.Image) -> np.ndarray:
 def test_unknown_values_are_refused_and_the_known_listed() -> None:
     analysis = dataclasses.replace(made(), image=None)
     with pytest.raises(UnknownBlockError, match=r"layer1\.0, layer2\.0"):
-        contact_sheet(analysis, "nope")
+        draw_contact_sheet(analysis, "nope")
     for group in (8, -1):
         with pytest.raises(UnknownGroupError, match="groups 0 to 7"):
-            contact_sheet(analysis, FINE, groups=[group])
+            draw_contact_sheet(analysis, FINE, groups=[group])
     for option, known in (
         ({"colormap": "jet"}, "magma, viridis"),
         ({"scale": "log"}, "relative, absolute"),
         ({"signal": "weights"}, "mask, similarity"),
     ):
         with pytest.raises(ChoiceError, match=known):
-            contact_sheet(analysis, FINE, **option)
+            draw_contact_sheet(analysis, FINE, **option)
 
 
 def test_flat_maps_are_crossed_out() -> None:
     analysis = made()
-    active = contact_sheet(analysis, COARSE, signal="similarity")
-    inactive = contact_sheet(analysis, COARSE, signal="mask")
+    active = draw_contact_sheet(analysis, COARSE, signal="similarity")
+    inactive = draw_contact_sheet(analysis, COARSE, signal="mask")
     tile = pixels(inactive)[64:, :][:20, 8:60]
     assert len(np.unique(tile.reshape(-1, 3), axis=0)) == 2  # the map's color and the line's
     assert active.size == inactive.size
@@ -52,7 +52,7 @@ def test_a_sheet_shows_every_group_that_was_asked_for(
     # Each group has a constant value and therefore one color on the absolute scale.
     steps = np.linspace(0, 1, 8, dtype=np.float32)
     analysis.masks[FINE] = np.broadcast_to(steps[:, None, None], (8, *grid)).copy()
-    sheet = contact_sheet(analysis, FINE, groups=groups, scale="absolute")
+    sheet = draw_contact_sheet(analysis, FINE, groups=groups, scale="absolute")
     packed = pixels(sheet)[64:] @ [65536, 256, 1]
     table = color_table("magma").astype(np.int64) @ [65536, 256, 1]
     area = [int((packed == table[round(255 * number / 7)]).sum()) for number in range(8)]
@@ -67,6 +67,6 @@ def test_a_sheet_shows_every_group_that_was_asked_for(
 
 def test_a_sheet_of_many_groups_is_bounded() -> None:
     analysis = made(groups=512)
-    sheet = contact_sheet(analysis, FINE)
+    sheet = draw_contact_sheet(analysis, FINE)
     assert sheet.width <= 1300
     assert sheet.height <= 3000

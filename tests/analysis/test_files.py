@@ -17,7 +17,7 @@ from PIL import Image
 from sge.analysis.analysis import Analysis
 from sge.analysis.files import ENDINGS, to_bytes
 from sge.errors import AnalysisFileError, ImageNotFoundError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from tests.analyses import FINE, made
 
 READABLE = (".safetensors", ".npz", ".json")

@@ -17,10 +17,10 @@ from starlette.testclient import TestClient
 from app.schemas import AnalysisOut
 from app.settings import Settings
 from sge import Analysis, Lens
-from sge.analysis.contact_sheet import contact_sheet
-from sge.images.decode import FORMATS
+from sge.analysis.contact_sheet import draw_contact_sheet
+from sge.images.decoding import FORMATS
 from sge.models.checkpoint import write_weights
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.app.asking import Exchange, jpeg, post
 from tests.app.conftest import API, Service, running
 
@@ -202,7 +202,7 @@ def test_the_image_of_masks_is_the_contact_sheet(service: Service, photo: bytes)
     answer = post(service.client, "masks", photo, format="png", blocks="blocks.4.0", groups="0-5")
     assert answer.headers["content-type"] == "image/png"
     got = np.asarray(Image.open(io.BytesIO(answer.content)), np.int16)
-    expected = contact_sheet(lens.analyze(photo), "blocks.4.0", groups=[0, 1, 2, 3, 4, 5])
+    expected = draw_contact_sheet(lens.analyze(photo), "blocks.4.0", groups=[0, 1, 2, 3, 4, 5])
     assert got.shape == np.asarray(expected).shape
     assert np.abs(got - np.asarray(expected, np.int16)).mean() < 0.05
     default = Image.open(io.BytesIO(post(service.client, "masks", photo, format="png").content))
@@ -295,7 +295,7 @@ def test_another_attention_module_that_was_trained_here_is_served(
     path = tmp_path / "mine.safetensors"
     card = {"title": "Mine", "sentence": "Three classes.", "gates": "none"}  # as sge train writes it
     metadata = {"sge.arch": f"{attention}_resnet18", "sge.card": card}
-    write_weights(path, resnet(18, attention, num_classes=3).state_dict(), metadata)
+    write_weights(path, build_resnet(18, attention, num_classes=3).state_dict(), metadata)
     with running(models=[str(path)]) as started:
         answer = post(started.client, "analyze", photo)
     assert answer.status_code == 200

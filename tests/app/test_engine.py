@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 import app.engine
 from app.engine import Job
 from sge import Analysis, Lens
-from sge.images.decode import DecodedImage, decode
+from sge.images.decoding import DecodedImage, decode
 from sge.images.framing import Frame, frame
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 import app.requests
 from app.middleware import HEADERS
 from sge import SGEError
-from sge.images.decode import FORMATS
+from sge.images.decoding import FORMATS
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 from tests.drawn_images import REFUSED, claiming, refused

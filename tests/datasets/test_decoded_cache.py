@@ -19,7 +19,7 @@ from sge.datasets.decoded_cache import (
 )
 from sge.datasets.labelled import decode_files, find_images
 from sge.errors import BrokenImageError, DataError, ImageNotFoundError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame, normalize
 from tests.datasets.test_labelled import tar
 from tests.drawn_images import encoded, noise, scene

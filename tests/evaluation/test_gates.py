@@ -8,7 +8,7 @@ import torch
 
 from sge.errors import CaptureError, DataError, ShapeError
 from sge.evaluation.gates import best_single_group, flat_masks, mask_std
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.nn.blocks import sge_blocks
 from sge.nn.capture import MaskCapture

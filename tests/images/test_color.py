@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from sge.images.color import to_rgb
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from tests.drawn_images import encoded
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from sge.errors import ChoiceError, ShapeError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Frame, Preprocess, center_crop, frame, normalize, resize
 from tests.drawn_images import noise
 

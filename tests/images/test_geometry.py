@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from sge.errors import UnknownBlockError, UnknownCellError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.images.geometry import Box, Cell, Geometry
 from tests.drawn_images import turned

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from sge.errors import BrokenImageError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.jpeg_scans import MAX_SCANS, count_scans
 from tests.drawn_images import FORMATS, encoded, scene
 

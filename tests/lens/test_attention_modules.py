@@ -11,7 +11,7 @@ from sge.models.architectures import ARCHITECTURES
 from sge.models.checkpoint import write_weights
 from sge.models.registry import load_model
 from sge.nn.capture import MaskCapture
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.conftest import fill
 from tests.drawn_images import encoded, noise
 
@@ -21,7 +21,7 @@ def file_of(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
 
     def write(attention, stated=True):
-        network = fill(resnet(18 if attention != "sk" else 50, attention, num_classes=3))
+        network = fill(build_resnet(18 if attention != "sk" else 50, attention, num_classes=3))
         arch = f"{'' if attention == 'none' else attention + '_'}resnet{50 if attention == 'sk' else 18}"
         path = folder / f"{arch}_{stated}.safetensors"
         write_weights(path, network.state_dict(), {"sge.arch": arch} if stated else {})
@@ -74,7 +74,7 @@ def test_one_map_a_block(file_of, tmp_path, attention, blocks):
 
 
 def test_the_features_are_multiplied_by_the_mask_of_cbam():
-    network = fill(resnet(18, "cbam", num_classes=3))
+    network = fill(build_resnet(18, "cbam", num_classes=3))
     module = network.layer2[1].cbam
     inside = {}
     module.register_forward_hook(lambda _m, x, out: inside.update(x=x[0], out=out.clone()))
@@ -89,7 +89,7 @@ def test_the_features_are_multiplied_by_the_mask_of_cbam():
 
 @pytest.mark.parametrize("attention", ["cbam", "bam"])
 def test_a_network_in_training_shows_its_maps(attention):
-    network = fill(resnet(18, attention, num_classes=3)).train()
+    network = fill(build_resnet(18, attention, num_classes=3)).train()
     with MaskCapture(network) as seen:
         network(torch.randn(2, 3, 64, 64)).sum().backward()
     assert all(not each.requires_grad for each in (seen.masks | seen.similarity).values())
@@ -97,7 +97,7 @@ def test_a_network_in_training_shows_its_maps(attention):
 
 
 def test_a_constant_map_has_similarity_0():
-    network = fill(resnet(18, "bam", num_classes=3))
+    network = fill(build_resnet(18, "bam", num_classes=3))
     with torch.no_grad():
         network.bam2.spatial[-1].weight.zero_()
         network.bam2.spatial[-1].bias.fill_(100.3)  # The mean of this number in float32 has a rounding error.

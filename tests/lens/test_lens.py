@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import sge
 from sge.errors import BrokenImageError, CaptureError, ChoiceError, ImageError, ShapeError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.lens import lens as lens_module
 from sge.lens.lens import Lens
@@ -368,7 +368,9 @@ def test_predictions_are_those_of_the_analysis(lens: Lens, framing: str) -> None
     assert lens.predict_frames(frames, 3) == [analysis.predictions for analysis in analyses]
 
 
-def test_predicting_captures_nothing_and_searches_no_parts(lens: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predicting_captures_nothing_and_searches_no_parts(
+    lens: Lens, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_args: object, **_more: object) -> None:
         raise AssertionError("called")
 

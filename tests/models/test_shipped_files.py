@@ -14,7 +14,7 @@ from sge.models import registry
 from sge.models.checkpoint import write_weights
 from sge.models.importing import import_weights
 from sge.models.registry import find_entry, load_model, model_names, pretrained_model, verify_model
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.conftest import fill
 
 NAME = "sge_resnet18_pair"
@@ -22,7 +22,7 @@ NAME = "sge_resnet18_pair"
 
 @pytest.fixture(scope="module")
 def halves():
-    state = fill(resnet(18, "sge", num_classes=2)).state_dict()
+    state = fill(build_resnet(18, "sge", num_classes=2)).state_dict()
     return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
 
 

@@ -17,16 +17,16 @@ from sge.nn.blocks import (
     sge_blocks,
     spatial_blocks,
 )
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.nn.networks import small
 
 
 def test_blocks_of_each_kind() -> None:
     names = [f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1)]
-    assert list(spatial_blocks(resnet(18, "cbam"))) == names
-    assert list(spatial_blocks(resnet(18, "bam"))) == ["bam1", "bam2", "bam3"]
-    assert list(spatial_blocks(resnet(18))) == list(sge_blocks(resnet(18))) == names
-    assert sge_blocks(resnet(18, "cbam")) == spatial_blocks(resnet(18, "se")) == {}
+    assert list(spatial_blocks(build_resnet(18, "cbam"))) == names
+    assert list(spatial_blocks(build_resnet(18, "bam"))) == ["bam1", "bam2", "bam3"]
+    assert list(spatial_blocks(build_resnet(18))) == list(sge_blocks(build_resnet(18))) == names
+    assert sge_blocks(build_resnet(18, "cbam")) == spatial_blocks(build_resnet(18, "se")) == {}
 
 
 def test_names_inside_compiled_modules_are_those_of_the_original() -> None:
@@ -65,4 +65,4 @@ def test_inactive_groups() -> None:
     with torch.no_grad():
         module.weight[0, 1] = 0.5
     assert inactive_groups(module) == 3
-    assert inactive_groups(resnet(18, "cbam").layer1[0].cbam) == 0
+    assert inactive_groups(build_resnet(18, "cbam").layer1[0].cbam) == 0

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sge.nn import insert_sge
 from sge.nn.capture import Capture, MaskCapture
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.nn.networks import hooks, randomize_gates, small
 
 
@@ -52,8 +52,8 @@ def test_a_copy_has_no_hooks_and_gives_nothing(how: str) -> None:
     "build",
     [
         lambda: insert_sge(torchvision.models.resnet18(num_classes=5), 16),
-        lambda: resnet(18, "cbam", num_classes=5),
-        lambda: resnet(18, "bam", num_classes=5),
+        lambda: build_resnet(18, "cbam", num_classes=5),
+        lambda: build_resnet(18, "bam", num_classes=5),
     ],
     ids=["sge", "cbam", "bam"],
 )

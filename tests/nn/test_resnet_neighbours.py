@@ -10,7 +10,7 @@ from fvcore.nn import FlopCountAnalysis
 
 import sge.nn
 from sge.errors import UnsupportedNetworkError
-from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, resnet
+from sge.nn.resnet import ATTENTIONS, NEIGHBOURS, SGE_RESNETS, build_resnet
 
 TABLE = {
     (50, "none"): (25.557032, 4.122),
@@ -39,13 +39,13 @@ def parameters(network):
 )
 def test_what_there_is_not(depth, attention, says):
     with pytest.raises(UnsupportedNetworkError, match=says):
-        resnet(depth, attention)
+        build_resnet(depth, attention)
 
 
 @pytest.mark.parametrize(("depth", "attention"), TABLE, ids=str)
 def test_parameters_and_multiplications_are_the_tables(depth, attention):
     millions, giga = TABLE[depth, attention]
-    network = resnet(depth, attention).eval()
+    network = build_resnet(depth, attention).eval()
     counted = parameters(network) / 1e6
     exact = len(str(millions).split(".")[1]) > 2
     assert counted == millions if exact else round(counted, 2) == millions
@@ -58,7 +58,7 @@ def test_parameters_and_multiplications_are_the_tables(depth, attention):
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 def test_every_parameter_learns(depth, attention, amp):
     torch.manual_seed(0)
-    network = resnet(depth, attention, num_classes=4).to(memory_format=torch.channels_last)
+    network = build_resnet(depth, attention, num_classes=4).to(memory_format=torch.channels_last)
     images = torch.randn(3, 3, 71, 53).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=amp):
         logits = network(images)
@@ -71,7 +71,7 @@ def test_every_parameter_learns(depth, attention, amp):
 @pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)
 def test_a_whole_network_is_pickled(depth, attention):
     """Spawned processes and torch.save(network) need it."""
-    network = resnet(depth, attention, num_classes=3).eval()
+    network = build_resnet(depth, attention, num_classes=3).eval()
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(pickle.loads(pickle.dumps(network))(x), network(x))

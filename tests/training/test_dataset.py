@@ -13,7 +13,7 @@ from PIL import Image
 
 from sge.datasets.decoded_cache import ImageFiles
 from sge.errors import DataError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame, normalize
 from sge.training.dataset import open_set
 from sge.training.synthetic import make_shapes_dataset

@@ -11,7 +11,7 @@ from torch import nn
 from sge.datasets.batching import normalize_batch
 from sge.datasets.decoded_cache import DecodedCache, write_cache
 from sge.errors import ChoiceError, DataError
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
 from sge.nn.capture import MaskCapture

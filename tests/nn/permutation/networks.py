@@ -8,7 +8,7 @@ from torch import nn
 from torchvision import models
 
 from sge.nn.permutation.families import shared_channels
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 
 FAMILIES = {
     "resnet18": (lambda: models.resnet18(num_classes=7), 4),
@@ -17,8 +17,8 @@ FAMILIES = {
     "timm resnet18": (lambda: timm.create_model("resnet18", num_classes=7), 4),
     "timm resnet26d": (lambda: timm.create_model("resnet26d", num_classes=7), 4),
     "timm seresnet18": (lambda: timm.create_model("seresnet18", num_classes=7), 4),
-    "bam_resnet18": (lambda: resnet(18, "bam", num_classes=7), 4),
-    "sk_resnet50": (lambda: resnet(50, "sk", num_classes=7), 4),
+    "bam_resnet18": (lambda: build_resnet(18, "bam", num_classes=7), 4),
+    "sk_resnet50": (lambda: build_resnet(50, "sk", num_classes=7), 4),
     "convnext_atto": (lambda: timm.create_model("convnext_atto", num_classes=7), 4),
     "convnext_atto, linear": (
         lambda: timm.create_model("convnext_atto", num_classes=7, conv_mlp=False),

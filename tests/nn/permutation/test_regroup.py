@@ -14,7 +14,7 @@ from torch import nn
 from torchvision import models
 
 import sge
-from sge.images.decode import decode
+from sge.images.decoding import decode
 from sge.images.framing import frame
 from sge.nn import (
     PermutationError,

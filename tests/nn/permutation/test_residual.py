@@ -11,7 +11,7 @@ from torchvision import models
 from sge.nn import UnsupportedNetworkError, insert_sge, permute_channels
 from sge.nn.permutation.families import shared_channels
 from sge.nn.permutation.residual import residual_channels
-from sge.nn.resnet import resnet
+from sge.nn.resnet import build_resnet
 from tests.conftest import fill
 from tests.nn.permutation.networks import image, shuffles
 
@@ -38,7 +38,7 @@ def test_the_blocks_of_a_stage_share_their_channels():
 
 @pytest.mark.parametrize("attention", ["cbam", "gc"])
 def test_attention_that_mixes_channels_is_refused(attention):
-    network = insert_sge(fill(resnet(18, attention, num_classes=7)), where=["layer2"])
+    network = insert_sge(fill(build_resnet(18, attention, num_classes=7)), where=["layer2"])
     with torch.inference_mode():
         before = network(image())
         with pytest.raises(UnsupportedNetworkError, match="cannot be permuted"):
@@ -47,7 +47,7 @@ def test_attention_that_mixes_channels_is_refused(attention):
 
 
 def test_an_unknown_module_between_stages_is_refused():
-    network = fill(resnet(18, "bam", num_classes=7))
+    network = fill(build_resnet(18, "bam", num_classes=7))
     network.bam2 = nn.Sequential(network.bam2, nn.Identity())
     with pytest.raises(UnsupportedNetworkError, match="Sequential"):
         shared_channels(insert_sge(network))
@@ -61,7 +61,7 @@ def test_a_refusal_elsewhere_does_not_matter():
 
 
 def test_squeeze_and_excitation_is_permuted_with_the_channels():
-    network = insert_sge(fill(resnet(18, "se", num_classes=7)), where=["layer2"])
+    network = insert_sge(fill(build_resnet(18, "se", num_classes=7)), where=["layer2"])
     with torch.inference_mode():
         before = network(image())
         permute_channels(network, {"layer2": torch.arange(127, -1, -1)})

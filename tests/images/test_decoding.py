@@ -25,7 +25,7 @@ from sge.errors import (
     TooManyPixelsError,
     UnsupportedFormatError,
 )
-from sge.images.decode import MAX_PIXELS, DecodedImage, decode
+from sge.images.decoding import MAX_PIXELS, DecodedImage, decode
 from tests import drawn_images
 from tests.drawn_images import FORMATS, chunk, encoded, png, scene, turned
 
@@ -145,7 +145,7 @@ def test_a_limit_between_pillows_warning_and_its_error_needs_no_warning_filter()
 def test_importing_the_decoder_changes_no_warning_filter() -> None:
     code = (
         "import warnings; before = warnings.filters[:]; from PIL import Image, ImageCms; import numpy; "
-        "before = warnings.filters[:]; import sge.images.decode; assert warnings.filters[:] == before"
+        "before = warnings.filters[:]; import sge.images.decoding; assert warnings.filters[:] == before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
