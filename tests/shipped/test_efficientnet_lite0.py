@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
 import sge
-from scripts.common import decoded, held_back
-from scripts.measure.tuned import evaluation_inputs
+from scripts.common import REACH, decoded, held_back, peak_distances, sure_labels
+from scripts.measure.tuned import SIZE, evaluation_inputs
 from scripts.models.opening_group import count_hits
+from scripts.models.temperature import find_temperature
 from scripts.render_tables import read_figures, row
 from sge.datasets.labelled import find_images, find_labelled
 from sge.evaluation.accuracy import evaluate
-from sge.evaluation.gates import flat_masks
+from sge.evaluation.gates import best_single_group, flat_masks
 from sge.models.names import DEFAULT_MODEL, TUNED_MODEL
 from sge.models.registry import pretrained_model, shipped_entries
 
@@ -114,3 +116,28 @@ def test_flat_masks_and_agreement_of_the_tuned_model_are_the_measured_ones(share
             same = [model.network(x).argmax(1) == inactive(x).argmax(1) for x in inputs]
         share = float(torch.cat(same).float().mean())
         assert agrees(share, row(TUNED["accuracy"], identifier)["tuned"], len(files)), identifier
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize(("signal", "gates"), [("mask", "tuned"), ("similarity", "inactive")])
+def test_the_single_groups_hits_are_the_measured_ones(signal, gates):
+    model = sge.load_model(TUNED_MODEL)
+    if gates == "inactive":
+        model.network.load_state_dict(pretrained_model(TUNED_MODEL).network(inactive=True).state_dict())
+    for part, all_distances in peak_distances(sge.Lens(model), signal, sure_labels(), SIZE).items():
+        distances = all_distances[np.isfinite(all_distances).all(1)]
+        chosen = best_single_group(distances, REACH).distances
+        stated = row(TUNED["single_groups"], part)[gates]
+        for reach, value in zip((REACH, REACH / 2), stated, strict=True):
+            assert abs((chosen < reach).mean() - value) <= ONE / len(chosen) + 0.005, (part, reach)
+
+
+@pytest.mark.slow
+def test_the_temperature_is_the_measured_one(shared):
+    dogs = decoded(find_images(shared / "data" / "imagenet_val_dogs")[::3])
+    things = decoded(find_images(shared / "data" / "no_face"))
+    assert len(dogs) + len(things) == 302
+    measured = find_temperature(sge.load_model(DEFAULT_MODEL), dogs + things)
+    for identifier, value in zip(("center", "whole", "temperature"), measured, strict=True):
+        assert abs(value - row(LITE0["confidence"], identifier)["value"]) < 0.006, identifier

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import sge
-from scripts.common import dev_images
-from scripts.measure.trained import STEP
+from scripts.common import REACH, dev_images, peak_distances, sure_labels
+from scripts.measure.trained import MIN_STRIDE, STEP
 from scripts.models.opening_group import count_hits
 from scripts.render_tables import read_figures, row
 from sge.evaluation.accuracy import evaluate
-from sge.evaluation.gates import flat_masks, mask_std
+from sge.evaluation.gates import best_single_group, flat_masks, mask_std
 from sge.images.framing import frame
 from sge.models.checkpoint import read_weights
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
@@ -127,3 +127,25 @@ def test_the_opening_groups_hits_are_the_measured_ones(model):
         str(face["hits"]),
         str(face["images"]),
     )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared")
+def test_the_single_groups_hits_are_the_measured_ones(model):
+    sizes = {name: gate.groups for name, gate in sge_blocks(model.network).items()}
+    for part, all_distances in peak_distances(
+        sge.Lens(model), "mask", sure_labels(), None, MIN_STRIDE
+    ).items():
+        distances = all_distances[np.isfinite(all_distances).all(1)]
+        assert distances.shape[1] == sum(sizes.values())
+        start = 0
+        for block, count in sizes.items():
+            of_block = distances[:, start : start + count]
+            start += count
+            chosen = best_single_group(of_block, REACH).distances
+            stated = row(FIGURES["blocks"], block)
+            for reach, best, random in zip(
+                (REACH, REACH / 2), stated[part], stated[f"{part}_random"], strict=True
+            ):
+                assert abs((chosen < reach).mean() - best) <= ONE / len(chosen) + 0.005, (block, part)
+                assert abs((of_block < reach).mean() - random) <= 0.0051, (block, part)
