@@ -12,13 +12,14 @@ from sge.errors import ChoiceError
 
 from . import responses
 from .deps import EngineDep, ModelName
-from .engine import Engine, Slot
+from .engine import Engine
 from .errors import ProblemError
 from .map_choice import choose_maps, choose_one_block, choose_overlay
 from .metrics import CONTENT_TYPE
 from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
 from .requests import admitted, analyze_upload, predict_upload
 from .schemas import AnalysisOut, HealthOut, MasksOut, ModelOut
+from .slots import Slot
 
 
 def refuse_unknown_names(request: Request) -> None:

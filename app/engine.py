@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from PIL import Image
 
-from sge.analysis import Analysis, BlockInfo, Prediction
+from sge.analysis import Analysis, Prediction
 from sge.errors import SGEError, UnknownModelError
 from sge.images import DecodedImage, Frame, decode, frame
 from sge.lens import Lens
@@ -26,47 +26,10 @@ from sge.models import load_model
 from .errors import ProblemError
 from .metrics import Metrics
 from .settings import Settings
+from .slots import Slot
 
 log = logging.getLogger("sge.app")
 T = TypeVar("T")
-
-
-@dataclass
-class Slot:
-    """One of the service's models, loaded or not."""
-
-    name: str
-    source: str
-    """The argument of ``load_model``: a name or a weights file."""
-    lens: Lens | None = None
-    error: str | None = None
-    """Why the model cannot be loaded; None while it loads and once it is loaded."""
-    seconds: float = 0.0
-    """How long loading took."""
-    blocks: list[BlockInfo] = field(default_factory=list)
-    """Blocks that make spatial maps, with the map sizes of a 224 px square image."""
-    default_block: str = ""
-    signal: str = "mask"
-    """The signal that an analysis opens with."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether the model is loaded."""
-        return self.lens is not None
-
-    def require_lens(self) -> Lens:
-        """The loaded model's lens.
-
-        Raises:
-            ProblemError: 503, the model is loading or cannot be loaded.
-        """
-        if self.error is not None:
-            raise ProblemError(503, f"{self.name} could not be loaded: {self.error}", "failed", 60)
-        if self.lens is None:
-            raise ProblemError(
-                503, f"{self.name} is still loading. Try again in a few seconds.", "loading", 2
-            )
-        return self.lens
 
 
 @dataclass(eq=False)

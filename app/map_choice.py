@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sge.analysis import GROUP_COLORS, BlockInfo
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
 
-from .engine import Slot
+from .slots import Slot
 
 
 @dataclass(frozen=True)

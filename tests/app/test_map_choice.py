@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine import Slot
 from app.map_choice import MapChoice, choose_maps, choose_one_block, choose_overlay, parse_groups
+from app.slots import Slot
 from sge.analysis.data import BlockInfo
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
 
