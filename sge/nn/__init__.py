@@ -1,6 +1,5 @@
-"""The SGE module and the networks that carry it: tensors in, tensors out."""
+"""The SGE module, networks that have it, and what reads and permutes them: tensors in, tensors out."""
 
-from sge.errors import GroupsError, PermutationError, SGEError, ShapeError, UnsupportedNetworkError
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.insertion.insert import insert_sge
@@ -17,14 +16,9 @@ __all__ = [
     "NEIGHBOURS",
     "SGE_RESNETS",
     "Capture",
-    "GroupsError",
     "MaskCapture",
-    "PermutationError",
-    "SGEError",
-    "ShapeError",
     "SpatialGate",
     "SpatialGroupEnhance",
-    "UnsupportedNetworkError",
     "build_resnet",
     "channel_permutations",
     "eval_mode",

@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sge.nn import GroupsError, ShapeError, SpatialGroupEnhance, group_similarity
+from sge.errors import GroupsError, ShapeError
+from sge.nn import SpatialGroupEnhance, group_similarity
 from sge.nn.module import masked, nearest_divisor
 
 CASES = [

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import GroupsError, UnsupportedNetworkError, insert_sge
+from sge.errors import GroupsError, UnsupportedNetworkError
+from sge.nn import insert_sge
 from sge.nn.capture import MaskCapture
 from sge.nn.resnet import SGE_RESNETS
 from tests.conftest import fill

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import UnsupportedNetworkError, insert_sge
+from sge.errors import UnsupportedNetworkError
+from sge.nn import insert_sge
 from sge.nn.capture import MaskCapture
 from tests.conftest import fill
 from tests.nn.networks import gates

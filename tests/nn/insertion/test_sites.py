@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import SpatialGroupEnhance, UnsupportedNetworkError, insert_sge
+from sge.errors import UnsupportedNetworkError
+from sge.nn import SpatialGroupEnhance, insert_sge
 from sge.nn.capture import MaskCapture
 from sge.nn.insertion.sites import GainedSGE, has_sge, site_in
 from sge.nn.module import INACTIVE_MASK

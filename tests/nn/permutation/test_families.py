@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import UnsupportedNetworkError, insert_sge, permute_channels
+from sge.errors import UnsupportedNetworkError
+from sge.nn import insert_sge, permute_channels
 from sge.nn.blocks import sge_blocks
 from sge.nn.permutation.families import shared_channels
 from tests.conftest import fill

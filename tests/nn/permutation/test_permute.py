@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import PermutationError, insert_sge, permute_channels
+from sge.errors import PermutationError
+from sge.nn import insert_sge, permute_channels
 from sge.nn.blocks import sge_blocks
 from sge.nn.permutation.families import shared_channels
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest

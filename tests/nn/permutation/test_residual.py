@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sge.nn import UnsupportedNetworkError, insert_sge, permute_channels
+from sge.errors import UnsupportedNetworkError
+from sge.nn import insert_sge, permute_channels
 from sge.nn.permutation.families import shared_channels
 from sge.nn.permutation.residual import residual_channels
 from sge.nn.resnet import build_resnet
