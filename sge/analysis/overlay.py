@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from sge.analysis.colors import GROUP_COLORS, color_table, rgb
 from sge.analysis.data import AnalysisData
 from sge.analysis.scaling import is_flat, limits, stretched
+from sge.arrays import Array
 from sge.errors import ChoiceError
 
 FLAT_NOTE = "  flat: the image does not change it"
@@ -61,24 +63,31 @@ def draw_overlay(
     chosen = [analysis.group_map(block, number, signal) for number in groups]
     ends = [limits(maps, values, scale, signal) for values in chosen]
     window = _window(analysis)
-    drawn = image.crop(window)
-    heat = [stretched(values, drawn.size, *end) for values, end in zip(chosen, ends, strict=True)]
+    visible = image.crop(window)
+    heat = [stretched(values, visible.size, *end) for values, end in zip(chosen, ends, strict=True)]
     if len(groups) == 1:
-        drawn = Image.blend(drawn, Image.fromarray(table[heat[0]]), opacity)
+        drawn = Image.blend(visible, Image.fromarray(table[heat[0]]), opacity)
     else:
-        for color, values in zip(GROUP_COLORS, heat, strict=False):
-            # Squared, so that a color shows where its group responds and not over the whole image.
-            alpha = Image.fromarray(np.rint((values / 255.0) ** 2 * 255 * opacity).astype(np.uint8))
-            drawn = Image.composite(Image.new("RGB", drawn.size, rgb(color)), drawn, alpha)
+        drawn = _several(visible, heat, opacity)
     result = image.copy()
     result.paste(drawn, window[:2])
     if legend:
-        texts = [
-            f"{block}/g{number}  {lo:.2f} to {hi:.2f}{FLAT_NOTE if is_flat(values) else ''}"
-            for number, values, (lo, hi) in zip(groups, chosen, ends, strict=True)
-        ]
+        rows = zip(groups, chosen, ends, strict=True)
+        texts = [_text(f"{block}/g{number}", values, end) for number, values, end in rows]
         _Legend(texts, f"{scale} scale", colormap).draw(result)
     return result
+
+
+def _text(name: str, values: Array, ends: tuple[float, float]) -> str:
+    return f"{name}  {ends[0]:.2f} to {ends[1]:.2f}{FLAT_NOTE if is_flat(values) else ''}"
+
+
+def _several(image: Image.Image, heat: Sequence[npt.NDArray[np.uint8]], opacity: float) -> Image.Image:
+    for color, values in zip(GROUP_COLORS, heat, strict=False):
+        # Squared, so that a color shows where its group responds and not over the whole image.
+        alpha = Image.fromarray(np.rint((values / 255.0) ** 2 * 255 * opacity).astype(np.uint8))
+        image = Image.composite(Image.new("RGB", image.size, rgb(color)), image, alpha)
+    return image
 
 
 def _group_numbers(group: int | Sequence[int]) -> list[int]:

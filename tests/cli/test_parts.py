@@ -76,6 +76,7 @@ def test_the_shipped_finder(sge_command):
         assert math.hypot(parts[name][0] - x, parts[name][1] - y) < 584 / 20
 
 
+@pytest.mark.slow
 def test_evaluate_prints_cross_validated_figures(sge_command, labels):
     entries = json.loads(labels.read_text())["images"]
     labels.write_text(json.dumps({"images": entries * 5}))

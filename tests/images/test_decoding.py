@@ -136,7 +136,7 @@ def test_pillows_own_limit_holds_beside_a_larger_one() -> None:
 def test_a_limit_between_pillows_warning_and_its_error_needs_no_warning_filter() -> None:
     data = drawn_images.claiming("PNG", 10_000, 10_000)
     for action in ("ignore", "default", "error"):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True):
             warnings.simplefilter(action, Image.DecompressionBombWarning)  # type: ignore[arg-type]
             with pytest.raises(TooManyPixelsError, match=r"The limit is 89\.5 million"):
                 decode(data, max_pixels=10**9)
