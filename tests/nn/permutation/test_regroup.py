@@ -14,11 +14,10 @@ from torch import nn
 from torchvision import models
 
 import sge
+from sge.errors import PermutationError, ShapeError
 from sge.images.decoding import decode
 from sge.images.framing import frame
 from sge.nn import (
-    PermutationError,
-    ShapeError,
     SpatialGroupEnhance,
     channel_permutations,
     insert_sge,
