@@ -167,23 +167,19 @@ class ImageFiles(Sequence["Tensor"]):
         return _to_tensor(np.array(self._prepare(image.rgb)))
 
 
-def cache_key(sources: Iterable[Path], **settings: Any) -> str:
-    """Hash that changes when images of the sources are added, removed or rewritten, or when a setting differs.
+def cache_key(files: Iterable[ImageFile], **settings: Any) -> str:
+    """Hash that changes when images are added, removed or rewritten, or when a setting differs.
 
     Args:
-        sources: Folders and archives.
+        files: From ``find_labelled`` or ``find_images``. They are not read: names, sizes and modification times
+            are compared, and those of an archive for its members.
         settings: JSON data.
     """
-    stamps = [[str(source.resolve()), *_stamp(source)] for source in sources]
-    text = json.dumps({"sources": stamps, "settings": settings}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _stamp(source: Path) -> list[int]:
-    """Number of files, bytes in all, and the newest modification time in ns."""
-    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    stats = [path.stat() for path in files]
-    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in dict.fromkeys(file.path if file.member is None else file.source for file in files):
+        stat = path.stat()
+        key.update(f"{path.absolute()}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return key.hexdigest()
 
 
 def _is_plain_tar(head: bytes) -> bool:

@@ -65,7 +65,7 @@ def open_set(
     found = find_labelled(sources)
     _check(found, classes)
     prepare: Prepare = shrink if evaluate_as is None else evaluation_crop(evaluate_as)
-    key = cache_key(found.sources, evaluate_as=evaluate_as and asdict(evaluate_as))
+    key = cache_key(found.files, evaluate_as=evaluate_as and asdict(evaluate_as))
     images: DecodedCache | ImageFiles
     if ahead is False or (ahead is None and len(found.files) >= MANY_IMAGES):
         images = ImageFiles(found.files, prepare, key)

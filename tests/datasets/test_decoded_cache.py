@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import numpy as np
 import pytest
@@ -112,9 +113,24 @@ def test_a_file_that_is_gone(tmp_path):
 
 
 def test_the_key_changes_with_files_and_settings(tmp_path):
+    def key(**settings):
+        return cache_key(find_images(tmp_path), **settings)
+
     (tmp_path / "a.png").write_bytes(b"1")
-    key = cache_key([tmp_path], size=3)
-    assert key == cache_key([tmp_path], size=3)
-    assert key != cache_key([tmp_path], size=4)
+    first = key(size=3)
+    assert key(size=3) == first
+    assert key(size=4) != first
     (tmp_path / "b.png").write_bytes(b"")
-    assert key != cache_key([tmp_path], size=3)
+    assert key(size=3) != first
+    (tmp_path / "b.png").unlink()
+    assert key(size=3) == first
+    (tmp_path / "a.png").write_bytes(b"22")
+    assert key(size=3) != first
+
+
+def test_the_key_of_an_archive_is_that_of_its_file(tmp_path):
+    path = tar(tmp_path / "a.tar", [("a.png", b"1"), ("b.png", b"2")])
+    first = cache_key(find_images(path))
+    assert cache_key(find_images(path)[:1]) == first
+    os.utime(path, ns=(0, 1))
+    assert cache_key(find_images(path)) != first
