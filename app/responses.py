@@ -70,7 +70,7 @@ MASKS: dict[str, Callable[[Analysis, MapChoice], Response]] = {
 
 
 def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) -> Response:
-    """PNG of the original's size; ``options`` are those of ``sge.analysis.overlay.overlay``."""
+    """PNG of the original's size; ``options`` are those of ``sge.analysis.draw_overlay``."""
     (block,) = chosen.blocks
     numbers = chosen.numbers(len(analysis.maps(block)))
     return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))

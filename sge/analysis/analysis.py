@@ -22,7 +22,7 @@ class Analysis(AnalysisData):
     def overlay(self, block: str, group: int | Sequence[int], **options: Any) -> Image.Image:
         """The image with one group's map over it, or several maps, each in its own color.
 
-        The options are those of ``sge.analysis.overlay.overlay``.
+        The options are those of ``sge.analysis.draw_overlay``.
 
         Returns:
             RGB image of the original's size.

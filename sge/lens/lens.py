@@ -46,7 +46,7 @@ class Lens:
 
         Args:
             image: Path, bytes, binary file object, PIL image, or a decoded image.
-            framing: ``whole`` or ``center``; see ``sge.images.framing.frame``.
+            framing: ``whole`` or ``center``; see ``sge.images.frame``.
             top_k: Number of classes, best first.
             size: Another input size than the network's own, in pixels.
 

@@ -95,7 +95,7 @@ def finder_of_maps(lens: Lens, images: Sequence[LabelledMaps], fitted_on: str = 
 
 
 def find_parts(analysis: AnalysisData, finder: Finder) -> list[Part]:
-    """Noses and eyes in an image; see ``sge.parts.find.maps_and_parts``.
+    """Noses and eyes in an image; see ``sge.parts.maps_and_parts``.
 
     Args:
         analysis: Of the model that the finder was fitted on.
