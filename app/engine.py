@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import queue
 import threading
@@ -15,20 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import torch
-from PIL import Image
 
 from sge.analysis import Analysis, Prediction
-from sge.errors import SGEError, UnknownModelError
+from sge.errors import UnknownModelError
 from sge.images import DecodedImage, Frame, decode, frame
 from sge.lens import Lens
-from sge.models import load_model
 
 from .errors import ProblemError
 from .metrics import Metrics
 from .settings import Settings
 from .slots import Slot
 
-log = logging.getLogger("sge.app")
 T = TypeVar("T")
 
 
@@ -148,7 +144,7 @@ class Engine:
         """Decodes an image in the pool.
 
         Raises:
-            ImageError: See ``sge.images.decoding``.
+            ImageError: See ``sge.images.decode``.
         """
         return await self.run(decode, data, self.settings.max_pixels, name)
 
@@ -190,7 +186,8 @@ class Engine:
         torch.set_num_threads(self.settings.threads or os.cpu_count() or 1)
         for slot in self.slots.values():
             if not (slot.ready or self._stopping.is_set()):
-                self._load(slot)
+                slot.load(self.settings.device, self.settings.precision)
+                self.metrics.ready.labels(slot.name).set(int(slot.ready))
         pending: list[Job] = []
         more = True
         while more or pending:
@@ -229,33 +226,6 @@ class Engine:
         self._seconds_per_image = 0.8 * self._seconds_per_image + 0.2 * seconds
         for job, result in zip(batch, results, strict=True):
             job.result.set_result(result)
-
-    def _load(self, slot: Slot) -> None:
-        started = time.perf_counter()
-        try:
-            lens = Lens(load_model(slot.source), self.settings.device, self.settings.precision)
-            probe = lens.analyze(Image.new("RGB", (224, 224), "grey"))
-        except SGEError as error:
-            slot.error = str(error)
-            log.error("model failed", extra={"model": slot.name, "reason": str(error)})
-            return
-        except Exception as error:
-            slot.error = f"{type(error).__name__}; the server's log says more."
-            log.exception("model failed", extra={"model": slot.name})
-            return
-        slot.blocks, slot.default_block, slot.signal = probe.blocks, probe.default_block, probe.signal
-        slot.seconds = round(time.perf_counter() - started, 2)
-        slot.lens = lens
-        self.metrics.ready.labels(slot.name).set(1)
-        log.info(
-            "model ready",
-            extra={
-                "device": str(lens.device),
-                "model": slot.name,
-                "sha256": lens.model.card.sha256,
-                "seconds": slot.seconds,
-            },
-        )
 
 
 def _forward(batch: list[Job]) -> list[Any]:

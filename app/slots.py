@@ -1,13 +1,23 @@
-"""The models of the service, loaded or not."""
+"""The service's models: loaded on the model thread, and described before any upload is read."""
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass, field
 
+from PIL import Image
+
 from sge.analysis import BlockInfo
+from sge.errors import SGEError
 from sge.lens import Lens
+from sge.models import load_model
 
 from .errors import ProblemError
+
+log = logging.getLogger("sge.app")
+PROBE_SIZE = (224, 224)
+"""Width and height, in pixels, of the gray image whose analysis tells a model's blocks."""
 
 
 @dataclass
@@ -46,3 +56,23 @@ class Slot:
                 503, f"{self.name} is still loading. Try again in a few seconds.", "loading", 2
             )
         return self.lens
+
+    def load(self, device: str, precision: str) -> None:
+        """Loads the model and reads its blocks. A failure is logged and kept in ``error``; it is never raised."""
+        started = time.perf_counter()
+        try:
+            lens = Lens(load_model(self.source), device, precision)
+            probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
+        except SGEError as error:
+            self.error = str(error)
+            log.error("model failed", extra={"model": self.name, "reason": str(error)})
+            return
+        except Exception as error:
+            self.error = f"{type(error).__name__}; the server's log says more."
+            log.exception("model failed", extra={"model": self.name})
+            return
+        self.blocks, self.default_block, self.signal = probe.blocks, probe.default_block, probe.signal
+        self.seconds = round(time.perf_counter() - started, 2)
+        self.lens = lens  # last: other threads take a slot with a lens for loaded
+        facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}
+        log.info("model ready", extra=facts | {"seconds": self.seconds})

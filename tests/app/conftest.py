@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 import app.engine
+import app.slots
 from app.engine import Engine
 from app.main import create_app
 from app.settings import PREFIX, Settings
@@ -34,7 +35,7 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
             patch.delenv(PREFIX + name.upper(), raising=False)
         patch.setenv("SGE_MODEL_DIR", str(tmp_path_factory.mktemp("models")))
         # Each service has its own engine and thread; the cache saves reading the same 50 MB again.
-        patch.setattr(app.engine, "load_model", functools.cache(load_model))
+        patch.setattr(app.slots, "load_model", functools.cache(load_model))
         yield
 
 
@@ -89,7 +90,7 @@ def client(service: Service) -> TestClient:
 
 @pytest.fixture(scope="session")
 def model(_no_settings_from_outside: None) -> Model:
-    return app.engine.load_model("sge_efficientnet_lite0")
+    return app.slots.load_model("sge_efficientnet_lite0")
 
 
 @pytest.fixture(scope="session")

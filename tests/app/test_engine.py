@@ -13,6 +13,7 @@ import torch
 from starlette.testclient import TestClient
 
 import app.engine
+import app.slots
 from app.engine import Job
 from sge import Analysis, Lens
 from sge.images.decoding import DecodedImage, decode
@@ -297,13 +298,13 @@ def test_no_task_is_left_for_a_client_that_was_answered(started: Service) -> Non
 
 
 def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, real = threading.Event(), app.engine.load_model
+    release, real = threading.Event(), app.slots.load_model
 
     def slow(name: str) -> Any:
         assert release.wait(WAIT_S)
         return real(name)
 
-    monkeypatch.setattr(app.engine, "load_model", slow)
+    monkeypatch.setattr(app.slots, "load_model", slow)
     with running(wait=False) as started:
         assert started.client.get(f"{API}/health/live").json() == {"status": "live"}
         answer = started.client.get(f"{API}/health/ready")
@@ -362,7 +363,7 @@ def test_a_fault_while_loading_keeps_the_process_alive_and_its_details_in_the_lo
     def bug(_name: str) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(app.engine, "load_model", bug)
+    monkeypatch.setattr(app.slots, "load_model", bug)
     with running() as started:
         problem = check_problem(started.client.get(f"{API}/health/ready"), 503)
         assert "ZeroDivisionError" in problem["detail"]
@@ -411,14 +412,14 @@ def test_a_request_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pyte
 
 
 def test_models_not_yet_begun_are_not_loaded_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, asked, real = threading.Event(), [], app.engine.load_model
+    release, asked, real = threading.Event(), [], app.slots.load_model
 
     def slow(name: str) -> Any:
         asked.append(name)
         assert release.wait(WAIT_S)
         return real("sge_efficientnet_lite0")
 
-    monkeypatch.setattr(app.engine, "load_model", slow)
+    monkeypatch.setattr(app.slots, "load_model", slow)
     with running(wait=False, models=["first", "second"]) as started:
         until(lambda: asked)
         threading.Thread(target=lambda: (until(started.engine._stopping.is_set), release.set())).start()

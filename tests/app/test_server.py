@@ -117,7 +117,7 @@ def test_a_wrong_setting_is_a_sentence_and_exit_code_2() -> None:
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.logs.configure", lambda: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("app.engine.load_model", lambda _name: pytest.fail("loaded"))
+    monkeypatch.setattr("app.slots.load_model", lambda _name: pytest.fail("loaded"))
 
 
 @pytest.mark.usefixtures("_in_this_process")
