@@ -19,11 +19,11 @@ from sge.errors import ChoiceError, ImageError
 from sge.files import write_atomically
 from sge.images import DecodedImage
 from sge.models import (
-    ARCH,
     CARD_SUFFIX,
     DEFAULT_MODEL,
+    DELTA_SUFFIX,
     LITE0_PREPROCESS,
-    SUFFIX,
+    PRETRAINED_ARCH,
     Card,
     Delta,
     PretrainedModel,
@@ -157,9 +157,9 @@ def _card(
 
 
 def _write_model(name: str, start: PretrainedModel, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
-    target = model_dir() / f"{name}{SUFFIX}"
+    target = model_dir() / f"{name}{DELTA_SUFFIX}"
     permutations = start.delta.delta.permutations if start.delta else {}
-    write_delta(target, Delta(ARCH, start.published, permutations, state, card))
+    write_delta(target, Delta(PRETRAINED_ARCH, start.published, permutations, state, card))
     text = json.dumps(card | {"base": asdict(start.published)}, indent=2, ensure_ascii=False) + "\n"
     write_atomically(target.with_name(f"{name}{CARD_SUFFIX}"), text.encode())
     return target

@@ -2,14 +2,14 @@
 
 from sge.models.architectures import State
 from sge.models.checkpoint import digest, read_weights, write_weights
-from sge.models.delta import SUFFIX, Delta, difference, write_delta
+from sge.models.delta import DELTA_SUFFIX, Delta, difference, write_delta
 from sge.models.download import DOWNLOADS, NOTICE, download_model
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
 from sge.models.importing import import_weights
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, TUNED_MODEL
-from sge.models.pretrained import ARCH, PretrainedModel
+from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
 from sge.models.registry import (
     CARD_SUFFIX,
     Entry,
@@ -23,16 +23,16 @@ from sge.models.registry import (
 )
 
 __all__ = [
-    "ARCH",
     "CARD_SUFFIX",
     "CARD_VERSION",
     "DEFAULT_MODEL",
+    "DELTA_SUFFIX",
     "DOGS_MODEL",
     "DOWNLOADS",
     "LITE0",
     "LITE0_PREPROCESS",
     "NOTICE",
-    "SUFFIX",
+    "PRETRAINED_ARCH",
     "TUNED_MODEL",
     "Card",
     "Delta",

@@ -21,7 +21,7 @@ from sge.models.architectures import State
 from sge.models.checkpoint import read_weights, write_weights
 from sge.nn import permute_channels
 
-SUFFIX = ".delta.safetensors"
+DELTA_SUFFIX = ".delta.safetensors"
 VERSION = 2
 PERMUTATION, STATE = "permutation/", "state/"
 _PERMUTATION_KEYS = {1: "order/", VERSION: PERMUTATION}

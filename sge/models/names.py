@@ -1,4 +1,4 @@
-"""Names of the shipped models. Importing this module does not import torch."""
+"""Names of the shipped models."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from sge.models.model import Card, Model
 from sge.models.names import LITE0
 from sge.nn import IDENTITY_PERMUTATION, insert_sge, permutation_digest
 
-ARCH = LITE0
+PRETRAINED_ARCH = LITE0
 """The only architecture whose pretrained weights a dependency installs."""
 
 
@@ -80,7 +80,13 @@ class PretrainedModel:
         except (TypeError, ValueError) as error:
             raise _other_version(self.file, error) from error
         return Model(
-            self.name, self.network(), imagenet_labels(), card, LITE0_PREPROCESS, ARCH, self.permutations
+            self.name,
+            self.network(),
+            imagenet_labels(),
+            card,
+            LITE0_PREPROCESS,
+            PRETRAINED_ARCH,
+            self.permutations,
         )
 
 
@@ -109,9 +115,9 @@ def find_pretrained(
     path = _base_file(name, base)
     if file is not None:
         check_base(file, base.sha256)
-        if file.delta.arch != ARCH:
+        if file.delta.arch != PRETRAINED_ARCH:
             raise CheckpointError(
-                f"{file.path.name} is for {file.delta.arch}; deltas are known for {ARCH} only."
+                f"{file.path.name} is for {file.delta.arch}; deltas are known for {PRETRAINED_ARCH} only."
             )
     return PretrainedModel(name, facts, path, base, file)
 

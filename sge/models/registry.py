@@ -15,7 +15,7 @@ from sge.errors import CheckpointError, ChoiceError, UnknownModelError
 from sge.models.architectures import ARCHITECTURES
 from sge.models.cards import read_card
 from sge.models.checkpoint import read_weights
-from sge.models.delta import SUFFIX as DELTA_SUFFIX
+from sge.models.delta import DELTA_SUFFIX
 from sge.models.model import Card, Model
 from sge.models.model_file import model_from_weights
 from sge.models.names import DEFAULT_MODEL
