@@ -48,7 +48,7 @@ def test_a_width_and_a_depth_that_are_not_known():
     with torch.device("meta"):
         wide = insert_sge(models.wide_resnet50_2())
     with pytest.raises(
-        CheckpointError, match=r"depth or width .*\(3, 4, 6, 3\) .*bottleneck, 128 .*sge_resnet18"
+        CheckpointError, match=r"depth or width: .*\(3, 4, 6, 3\) .*bottleneck, 128 .*sge_resnet18"
     ):
         recognize(wide.state_dict())
 
@@ -56,7 +56,9 @@ def test_a_width_and_a_depth_that_are_not_known():
 def test_something_else_entirely():
     with torch.device("meta"):
         state = models.squeezenet1_1().state_dict()
-    with pytest.raises(CheckpointError, match=r"no architecture .*features\.0\.weight.*Known: SGE-ResNets"):
+    with pytest.raises(
+        CheckpointError, match=r"no known architecture .*features\.0\.weight.*Known: ResNets with SGE"
+    ):
         recognize(state)
 
 

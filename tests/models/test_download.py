@@ -341,7 +341,7 @@ def test_a_full_disk(server, folder, monkeypatch):
         patch.setattr(os, "fsync", full)
         said = refused(server)
     assert "No space left on device" in said
-    assert "not the whole checkpoint" not in said
+    assert "not the complete checkpoint" not in said
     assert files_in(folder) == {}
     assert fetch(server).is_file()
 
