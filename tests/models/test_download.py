@@ -17,13 +17,14 @@ import pytest
 import requests
 import torch
 
+import tests.drive
 from sge.errors import DownloadError, UnknownModelError
 from sge.models.checkpoint import read_weights
 from sge.models.download import DOWNLOADS, DRIVE, NOTICE, Remote, download_model
 from sge.models.registry import load_model, verify_model
 from sge.nn import SGE_RESNETS
 from tests.conftest import fill
-from tests.drive import WARNING, Server
+from tests.drive import Server
 from tests.weights import save
 
 NAME = "sge_resnet18"
@@ -404,14 +405,13 @@ def test_drive_without_the_file(drive, folder, mode):
     assert files_in(folder) == {}
 
 
-def test_pages_that_drive_does_not_send_today(drive, folder):
+def test_pages_that_drive_does_not_send_today(drive, folder, monkeypatch):
     """gdown fails on a form without an action, and the user gets a sentence."""
     drive.content = b""
     drive.mode = "drive"
-    Handler_page = WARNING.replace(' action="https://drive.usercontent.google.com/download"', "")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(globals(), "WARNING", Handler_page)
-        said = refused(DRIVE)
+    page = tests.drive.WARNING.replace(' action="https://drive.usercontent.google.com/download"', "")
+    monkeypatch.setattr(tests.drive, "WARNING", page)
+    said = refused(DRIVE)
     assert "was not understood" in said
     assert "pip install -U gdown" in said
 
