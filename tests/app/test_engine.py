@@ -79,14 +79,14 @@ def test_live_answers_while_answers_are_drawn(started: Service, monkeypatch: pyt
     import app.responses
 
     entered, release = threading.Event(), threading.Event()
-    real = app.responses.overlay
+    real = app.responses.draw_overlay
 
     def slow(*args: Any, **options: Any) -> Any:
         entered.set()
         assert release.wait(WAIT_S)
         return real(*args, **options)
 
-    monkeypatch.setattr(app.responses, "overlay", slow)
+    monkeypatch.setattr(app.responses, "draw_overlay", slow)
     with Asking(started.client) as asking:
         drawn = asking.post("overlay", jpeg())
         assert entered.wait(WAIT_S)
