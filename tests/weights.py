@@ -38,3 +38,12 @@ def flip_a_bit(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 0x10
     path.write_bytes(content)
+
+
+def logits_of(network: torch.nn.Module, seed: int = 0) -> torch.Tensor:
+    """The network's logits for a seeded input, (2, classes), after a check that they vary."""
+    x = torch.randn(2, 3, 96, 128, generator=torch.Generator().manual_seed(seed))
+    with torch.inference_mode():
+        logits = network(x)
+    assert float(logits.std()) > 1e-3  # constant logits would always be equal
+    return logits

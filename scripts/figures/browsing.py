@@ -1,4 +1,4 @@
-"""Starts the service and opens its page in Chromium, for the figures that show the page."""
+"""Starts the service and opens its page in Chromium, for figures that show the page and for tests."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ READY_TIMEOUT_S = 60
 
 
 @contextmanager
-def running_service() -> Iterator[str]:
-    """Context manager that runs ``sge serve`` on a free port; yields its address.
+def running_service(environment: dict[str, str] | None = None) -> Iterator[str]:
+    """Context manager that runs ``sge serve`` on a free port; yields its address, ``http://127.0.0.1:PORT``.
+
+    Args:
+        environment: Of the process; by default this process's own.
 
     Raises:
         RuntimeError: the service has ended, or is not ready within a minute.
@@ -32,7 +35,7 @@ def running_service() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "sge", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_until_ready(process, address)

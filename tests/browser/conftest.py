@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from scripts.figures.browsing import running_service
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL
 from sge.models.registry import load_model
 from tests.conftest import ROOT
-from tests.service import running_service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [

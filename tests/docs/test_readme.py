@@ -14,8 +14,8 @@ import torch
 from torchvision import models
 
 from app.settings import Settings
+from scripts.figures.browsing import running_service
 from tests.conftest import ROOT, fill
-from tests.service import running_service
 
 README = (ROOT / "README.md").read_text("utf-8")
 API = (ROOT / "docs" / "api.md").read_text("utf-8")

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
-import torch
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.models.architectures import ARCHITECTURES
 from sge.models.importing import import_weights
 from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import load_model, verify_model
-from sge.nn.resnet import SGE_RESNETS
-from tests.conftest import fill
 from tests.weights import save
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's model folder of this test."""
-    folder = tmp_path / "models"
-    monkeypatch.setenv("SGE_MODEL_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def small() -> torch.nn.Module:
-    return fill(SGE_RESNETS["sge_resnet18"](num_classes=4))
-
-
-@pytest.fixture(scope="module")
-def small_file(small, tmp_path_factory) -> Path:
-    return save(tmp_path_factory.mktemp("small") / "mine.pth", small.state_dict())
 
 
 @pytest.mark.parametrize(

