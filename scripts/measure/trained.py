@@ -24,7 +24,7 @@ from scripts.common import (
     sure_labels,
 )
 from sge.arrays import Array
-from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std
+from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std, median_mask_std
 from sge.images import frame
 from sge.models import DOGS_MODEL
 from sge.nn import sge_blocks
@@ -65,7 +65,7 @@ def print_parts(model: sge.Model, size: int | None, std: dict[str, Array]) -> No
             start, end = end, end + count
             if start < 0:
                 continue
-            columns = [f"{signal} of {name} (std {float(np.median(std[name])):.2f})"]
+            columns = [f"{signal} of {name} (std {median_mask_std(std[name]):.2f})"]
             for part, all_distances in found.items():
                 distances = all_distances[np.isfinite(all_distances).all(1), start:end]
                 best = best_single_group(distances, REACH)

@@ -33,6 +33,15 @@ def flat_masks(network: nn.Module) -> Iterator[None]:
         yield
 
 
+def median_mask_std(std: Array) -> float:
+    """The block's figure of ``mask_std``: the lower median over its groups, as ``torch.median`` computes it.
+
+    Args:
+        std: (G,); for an even number of groups the smaller of the two middle values is taken.
+    """
+    return float(torch.from_numpy(std).median())
+
+
 def mask_std(network: nn.Module, frames: Iterable[Frame]) -> dict[str, Array]:
     """Standard deviation of each group's mask over space, averaged over images.
 

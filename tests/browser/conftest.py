@@ -50,7 +50,7 @@ def write_twin(folder):
     write_weights(folder / "twin.safetensors", model.network.state_dict(), metadata)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory):
     """The address of a service with the shipped model, its twin, and the model trained with SGE."""
     folder = tmp_path_factory.mktemp("models")
@@ -64,7 +64,7 @@ def service(tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     """Debian's Chromium."""
     if CHROMIUM is None:

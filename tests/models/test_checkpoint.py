@@ -290,9 +290,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 def test_a_process_killed_while_it_writes_leaves_no_file_under_the_name(tmp_path):
     path = tmp_path / "w.safetensors"
     program = (
-        "import os, signal, sys, pathlib, sge.checkpoint as c\n"
+        "import os, signal, sys, pathlib, sge.files as files\n"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "c.write_atomically(pathlib.Path(sys.argv[1]), b'x' * 10_000_000)\n"
+        "files.write_atomically(pathlib.Path(sys.argv[1]), b'x' * 10_000_000)\n"
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == -9
     assert not path.exists()
