@@ -162,6 +162,7 @@ def test_networks_do_not_read_files_or_images(module):
     assert not {"PIL", "pathlib", "os", "io"} & {name.split(".")[0] for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", TORCH_FREE)
 def test_what_exported_models_need_does_not_import_torch(module):
     """Exported models can then be served from a container without torch, torchvision and timm."""

@@ -20,6 +20,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_a_users_error_is_one_sentence_and_exit_1(tmp_path):
     result = run("predict", str(tmp_path / "x.jpg"), "--model", "sge_resnet51")
     assert result.returncode == 1

@@ -97,6 +97,7 @@ def python(unpacked, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_it_has_one_top_level_package(unpacked):
     tops = {path.name for path in unpacked.iterdir()}
     assert tops == {"sge", f"sge_lens-{sge.__version__}.dist-info"}
@@ -127,12 +128,14 @@ def test_the_base_needs_neither_the_service_nor_the_download_packages(unpacked):
     assert not any(line.startswith(("torch==", "torchvision==", "numpy==")) for line in base)
 
 
+@pytest.mark.slow
 def test_the_library_works_without_the_optional_packages(python):
     done = python(USE_LIBRARY)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["8", "8"]
 
 
+@pytest.mark.slow
 def test_the_command_line_works_without_the_optional_packages(python, tmp_path):
     done = python(RUN_COMMAND, "--help")
     assert done.returncode == 0, done.stderr
@@ -145,6 +148,7 @@ def test_the_command_line_works_without_the_optional_packages(python, tmp_path):
     assert "sge_efficientnet_lite0" in python(RUN_COMMAND, "models", "list").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"), [(("serve",), "app"), (("models", "download", "sge_resnet50"), "download")]
 )
@@ -158,6 +162,7 @@ def test_a_missing_extra_is_a_sentence(python, arguments, extra):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_it_serves_the_page_elsewhere(unpacked, python):
     done = python(SERVE_ONCE, unpacked)
     assert done.returncode == 0, done.stderr

@@ -31,6 +31,7 @@ def same(one: Analysis, two: Analysis) -> None:
 # Files that cannot be opened.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", READABLE)
 def test_damaged_files_are_refused_with_a_sentence(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"

@@ -141,6 +141,7 @@ def legend_box(analysis: Analysis, group: Any, **options: Any) -> tuple[int, int
     return (xs.min(), ys.min(), xs.max(), ys.max()) if len(xs) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(800, 600), (3000, 2000), (450, 300)])
 @pytest.mark.parametrize("group", [3, [0, 1, 2, 3, 4, 5]])
 def test_the_legend_stands_in_the_lower_left_corner(size: tuple[int, int], group: Any) -> None:
@@ -153,6 +154,7 @@ def test_the_legend_stands_in_the_lower_left_corner(size: tuple[int, int], group
     assert 0.9 * size[1] < bottom < size[1]
 
 
+@pytest.mark.slow
 def test_the_legend_shows_every_groups_color_and_the_bar_of_a_single_one() -> None:
     analysis = made((800, 600))
     left, top, right, bottom = legend_box(analysis, [0, 1, 2]) or (0, 0, 0, 0)

@@ -23,6 +23,7 @@ def test_without_an_image_there_is_no_summary() -> None:
         draw_summary(dataclasses.replace(made(), image=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 60), (1, 1), (1, 500), (3000, 20), (4000, 3000)])
 def test_a_summary_never_distorts_the_image(size: tuple[int, int]) -> None:
     analysis = dataclasses.replace(made(size), image=Image.new("RGB", size, (10, 200, 30)))
@@ -39,6 +40,7 @@ def test_a_summary_never_distorts_the_image(size: tuple[int, int]) -> None:
     assert high == pytest.approx(max(1, size[1] * factor), abs=1)
 
 
+@pytest.mark.slow
 def test_texts_and_groups_of_a_summary_never_overlap() -> None:
     analysis = made((1, 500), groups=256)  # The sheet of groups is higher than the image.
     long = dataclasses.replace(analysis.predictions[0], label="w" * 60)

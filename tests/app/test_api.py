@@ -46,6 +46,7 @@ def arrays(answer: Any) -> dict[str, np.ndarray]:
 # Predict.
 
 
+@pytest.mark.slow
 def test_predictions_have_the_form_of_hugging_face_best_first(
     client: TestClient, photo: bytes, analysis: Analysis
 ) -> None:
@@ -70,6 +71,7 @@ def test_top_k_is_how_many(client: TestClient, top_k: int) -> None:
         assert sum(entry["score"] for entry in got) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_forms_and_raw_bodies_of_every_format_are_the_same_image(client: TestClient, kind: str) -> None:
     data = jpeg(kind=kind)
@@ -83,6 +85,7 @@ def test_forms_and_raw_bodies_of_every_format_are_the_same_image(client: TestCli
     assert raw["predictions"] == form["predictions"]
 
 
+@pytest.mark.slow
 def test_framing_is_what_the_network_sees(client: TestClient, photo: bytes, lens: Lens) -> None:
     center = lens.analyze(photo, framing="center")
     for answer in (post(client, "predict", photo, framing="center").json(),):
@@ -99,6 +102,7 @@ def test_framing_is_what_the_network_sees(client: TestClient, photo: bytes, lens
 # Masks.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["mask", "similarity"])
 def test_npz_and_safetensors_are_exact(
     client: TestClient, photo: bytes, analysis: Analysis, signal: str
@@ -119,6 +123,7 @@ def test_npz_and_safetensors_are_exact(
         np.testing.assert_allclose(from_npz[name], values, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_service_and_the_library_agree_to_the_last_bit(service: Service, photo: bytes) -> None:
     lens = service.engine.slots[service.engine.default].require_lens()
     own = lens.analyze(photo)
@@ -137,6 +142,7 @@ def test_safetensors_name_signal_model_and_image(client: TestClient, photo: byte
     assert json.loads(facts["image"])["width"] == 451
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["mask", "similarity"])
 @pytest.mark.parametrize("size", [(96, 64), (1, 1), (1, 400), (900, 20)])
 def test_json_atlases_are_within_half_a_step_of_the_values(
@@ -156,6 +162,7 @@ def test_json_atlases_are_within_half_a_step_of_the_values(
         assert np.abs(decoded(block) - values).max() <= half + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("groups", "numbers"),
     [
@@ -191,12 +198,14 @@ def test_blocks_are_those_that_were_named_in_that_order(client: TestClient) -> N
     assert list(body["blocks"]) == ["blocks.5.0", "blocks.1.0"]
 
 
+@pytest.mark.slow
 def test_a_network_with_inactive_gates_shows_similarity_first(client: TestClient) -> None:
     assert post(client, "masks", jpeg(), blocks="blocks.1.0").json()["signal"] == "similarity"
     answer = post(client, "masks", jpeg(), blocks="blocks.1.0", format="npz")
     assert 'filename="similarity.npz"' in answer.headers["content-disposition"]
 
 
+@pytest.mark.slow
 def test_the_image_of_masks_is_the_contact_sheet(service: Service, photo: bytes) -> None:
     lens = service.engine.slots[service.engine.default].require_lens()
     answer = post(service.client, "masks", photo, format="png", blocks="blocks.4.0", groups="0-5")
@@ -212,6 +221,7 @@ def test_the_image_of_masks_is_the_contact_sheet(service: Service, photo: bytes)
 # Overlay.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(96, 64), (640, 17), (1, 1), (1, 500), (1000, 700)])
 @pytest.mark.parametrize(
     "options", [{}, {"group": "0,5,9"}, {"framing": "center"}, {"group": "1-6", "signal": "mask"}]
@@ -233,6 +243,7 @@ def test_overlays_are_upright_as_the_image(client: TestClient) -> None:
     assert Image.open(io.BytesIO(post(client, "overlay", buffer.getvalue()).content)).size == (40, 60)
 
 
+@pytest.mark.slow
 def test_options_of_the_overlay_reach_the_drawing(client: TestClient, photo: bytes) -> None:
     original = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
 
@@ -262,6 +273,7 @@ def test_options_of_the_overlay_reach_the_drawing(client: TestClient, photo: byt
 # Analyze.
 
 
+@pytest.mark.slow
 def test_an_analysis_holds_everything_of_one_forward_pass(
     client: TestClient, photo: bytes, analysis: Analysis
 ) -> None:
@@ -282,12 +294,14 @@ def test_an_analysis_holds_everything_of_one_forward_pass(
         assert np.abs(decoded(atlas) - analysis.similarity[block.name]).max() <= half + 1e-4
 
 
+@pytest.mark.slow
 def test_the_report_stands_alone_and_is_downloaded(client: TestClient, photo: bytes) -> None:
     answer = post(client, "analyze", photo, format="html")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["cbam", "bam"])
 def test_another_attention_module_that_was_trained_here_is_served(
     attention: str, photo: bytes, tmp_path: Path
@@ -307,6 +321,7 @@ def test_another_attention_module_that_was_trained_here_is_served(
 # Models, health, metrics.
 
 
+@pytest.mark.slow
 def test_all_three_shipped_models_answer(photo: bytes) -> None:
     """The service as it starts without settings."""
     with running(models=Settings().models) as started:
@@ -347,6 +362,7 @@ def test_probes_may_ask_for_the_head_alone(client: TestClient, path: str) -> Non
     assert (answer.status_code, answer.content) == (200, b"")
 
 
+@pytest.mark.slow
 def test_metrics_count_requests_latency_depth_batches_and_refusals() -> None:
     with running(max_bytes=5000) as started:
         for _ in range(3):

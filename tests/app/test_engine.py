@@ -55,6 +55,7 @@ def test_live_answers_during_a_forward_pass(started: Service, hold: Hold) -> Non
         assert slow.result().status_code == 200
 
 
+@pytest.mark.slow
 def test_live_answers_while_images_are_decoded(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release = threading.Event(), threading.Event()
 
@@ -100,6 +101,7 @@ def test_live_answers_while_answers_are_drawn(started: Service, monkeypatch: pyt
 # Batches.
 
 
+@pytest.mark.slow
 def test_waiting_images_of_one_shape_share_a_forward_pass(started: Service, hold: Hold) -> None:
     with hold(started) as gate, Asking(started.client) as asking:
         first = asking.post("predict", jpeg(0, SQUARE))
@@ -119,6 +121,7 @@ def test_waiting_images_of_one_shape_share_a_forward_pass(started: Service, hold
             assert each["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_is_never_larger_than_the_limit(hold: Hold) -> None:
     with running(max_batch=2) as started, hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
@@ -134,6 +137,7 @@ def test_a_batch_is_never_larger_than_the_limit(hold: Hold) -> None:
         assert started.metric("sge_batch_size_sum") == 6
 
 
+@pytest.mark.slow
 def test_shapes_do_not_mix_and_neither_waits_for_ever(started: Service, hold: Hold) -> None:
     with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
@@ -150,6 +154,7 @@ def test_shapes_do_not_mix_and_neither_waits_for_ever(started: Service, hold: Ho
     assert gate.batches[1:] == [wide, square]
 
 
+@pytest.mark.slow
 def test_predictions_and_analyses_have_forward_passes_of_their_own(started: Service, hold: Hold) -> None:
     with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
@@ -164,6 +169,7 @@ def test_predictions_and_analyses_have_forward_passes_of_their_own(started: Serv
     assert gate.batches[1:] == [analyzed, predicted]
 
 
+@pytest.mark.slow
 def test_analyses_of_one_batch_have_as_many_classes_as_each_asked_for(started: Service, hold: Hold) -> None:
     with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
@@ -190,6 +196,7 @@ def test_the_oldest_goes_first_while_others_arrive(started: Service, lens: Lens)
     assert [len(batch) for batch in batches] == [1, 8, 8, 7]
 
 
+@pytest.mark.slow
 def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
     from sge.models.importing import import_weights
 
@@ -270,6 +277,7 @@ def test_an_image_whose_client_has_disconnected_gets_no_forward_pass(started: Se
     assert started.metric("sge_requests_total", route=f"{API}/predict", status="499") == 1
 
 
+@pytest.mark.slow
 def test_a_disconnect_in_the_forward_pass_harms_no_other_request(started: Service, hold: Hold) -> None:
     with hold(started) as gate, Asking(started.client) as asking:
         leaving = Exchange("predict", [jpeg(0)], {"Content-Type": "image/jpeg"})
@@ -297,6 +305,7 @@ def test_no_task_is_left_for_a_client_that_was_answered(started: Service) -> Non
 # Start and stop.
 
 
+@pytest.mark.slow
 def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     release, real = threading.Event(), app.slots.load_model
 
@@ -330,6 +339,7 @@ def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch
         assert post(started.client, "predict", jpeg()).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("no_such_model", "there are: sge_efficientnet_lite0"), ("sge_resnet50", "give its weights file too")],
@@ -378,6 +388,7 @@ def test_a_device_that_is_not_there_says_so(settings: dict[str, Any]) -> None:
         assert settings["device"] in check_problem(started.client.get(f"{API}/health/ready"), 503)["detail"]
 
 
+@pytest.mark.slow
 def test_stopping_finishes_what_is_running_and_what_waits(hold: Hold) -> None:
     with running() as started, hold(started) as gate, Asking(started.client) as asking:
         asked = [asking.post("predict", jpeg(0))]
@@ -426,6 +437,7 @@ def test_models_not_yet_begun_are_not_loaded_any_more(monkeypatch: pytest.Monkey
     assert asked == ["first"]
 
 
+@pytest.mark.slow
 def test_an_application_may_be_started_again() -> None:
     with running() as started:
         first = post(started.client, "predict", jpeg()).json()
@@ -434,6 +446,7 @@ def test_an_application_may_be_started_again() -> None:
         assert post(client, "predict", jpeg()).json() == first
 
 
+@pytest.mark.slow
 def test_no_thread_is_left(started: Service) -> None:
     post(started.client, "predict", jpeg())
     with running() as other:
@@ -446,6 +459,7 @@ def test_no_thread_is_left(started: Service) -> None:
 # Many at once.
 
 
+@pytest.mark.slow
 def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) -> None:
     sizes = [(64, 64), (128, 64), (64, 128), (300, 200), (33, 500)]
     images = [jpeg(seed, sizes[seed % len(sizes)]) for seed in range(20)]
@@ -465,6 +479,7 @@ def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) ->
             assert each["score"] == pytest.approx(other.score, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [1, 2])
 def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold) -> None:
     with running(threads=wanted) as started:

@@ -65,6 +65,7 @@ def test_pixels_are_counted_before_they_are_decoded(
     check_problem(post(client, "predict", claiming("PNG", 2**31 - 1, 2**31 - 1)), 413)
 
 
+@pytest.mark.slow
 def test_an_image_of_exactly_the_limit_is_accepted() -> None:
     with running(max_pixels=96 * 64) as started:
         assert post(started.client, "predict", jpeg(size=(96, 64))).status_code == 200
@@ -76,6 +77,7 @@ def test_other_formats_are_415_whatever_they_say_they_are(client: TestClient, ki
     assert "JPEG, PNG" in check_problem(post(client, "predict", refused(kind)), 415)["detail"]
 
 
+@pytest.mark.slow
 def test_the_format_is_read_from_the_bytes_and_not_from_the_type(client: TestClient) -> None:
     for kind in FORMATS:
         data = jpeg(kind=kind)
@@ -149,6 +151,7 @@ def test_many_long_ranges_cost_nothing(client: TestClient) -> None:
     assert "has groups 0 to" in check_problem(post(client, "masks", jpeg(), groups=spans), 422)["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", POSTS)
 def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold: Hold) -> None:
     with running(max_queue=2) as started, hold(started) as gate, Asking(started.client) as asking:
@@ -169,6 +172,7 @@ def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold
         assert post(started.client, route, jpeg()).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", POSTS)
 def test_past_the_time_limit_is_504_and_the_image_gets_no_forward_pass(route: str, hold: Hold) -> None:
     with running() as started, hold(started) as gate, Asking(started.client) as asking:
@@ -186,12 +190,14 @@ def test_past_the_time_limit_is_504_and_the_image_gets_no_forward_pass(route: st
         assert gate.batches == [[sha256(jpeg(seed)).hexdigest()] for seed in (0, 2)]
 
 
+@pytest.mark.slow
 def test_an_image_in_its_forward_pass_is_given_up_too(hold: Hold) -> None:
     with running(time_limit_s=0.5) as started, hold(started):
         check_problem(post(started.client, "predict", jpeg()), 504)
         assert started.metric("sge_queue_depth") == 0
 
 
+@pytest.mark.slow
 def test_the_time_limit_holds_for_a_slow_upload() -> None:
     with running(time_limit_s=0.2) as started:
         exchange = Exchange("predict", [jpeg()[:100]], {"Content-Type": "image/jpeg"}, stalls=True)

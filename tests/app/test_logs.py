@@ -37,6 +37,7 @@ def events(stream: io.StringIO, event: str) -> list[dict[str, Any]]:
     return [line for line in written if line["event"] == event]
 
 
+@pytest.mark.slow
 def test_a_request_leaves_size_format_and_hash_but_neither_name_nor_content(
     service: Service, lines: io.StringIO
 ) -> None:

@@ -152,6 +152,7 @@ def made_right(case: schemathesis.Case) -> bool:
     return True
 
 
+@pytest.mark.slow
 @fuzzed.parametrize()
 @settings(
     max_examples=100, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -76,6 +76,7 @@ def test_every_sample_is_there_with_its_credit(client: TestClient) -> None:
             assert answer.headers["content-type"] == "image/jpeg"
 
 
+@pytest.mark.slow
 def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
     with running() as started:
         first = started.client.get("/samples/chelsea/analysis")

@@ -34,6 +34,7 @@ def test_what_a_request_names_is_checked_before_a_byte_is_read(
     assert exchange.pulled == 0
 
 
+@pytest.mark.slow
 def test_predictions_are_made_without_masks_and_parts(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

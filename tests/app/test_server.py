@@ -73,6 +73,7 @@ def serving(**settings: str) -> Iterator[Process]:
         process.child.stderr.close()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_running_requests_finish_and_exits_with_0(stop: signal.Signals) -> None:
     with serving(SGE_THREADS="1") as process, socket.create_connection(("127.0.0.1", process.port)) as client:
@@ -104,6 +105,7 @@ def test_a_signal_lets_running_requests_finish_and_exits_with_0(stop: signal.Sig
         assert process.child.stdout.read() == ""
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_a_sentence_and_exit_code_2() -> None:
     environment = {**os.environ, "SGE_MAX_BYTES": "20 MiB"}
     done = subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_S)

@@ -98,6 +98,7 @@ def test_the_first_model_is_the_default() -> None:
 # in test_engine.py and test_errors.py.
 
 
+@pytest.mark.slow
 def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large, heavy = jpeg(size=(30, 20)), jpeg(size=(40, 20)), jpeg(size=(30, 20)) + bytes(2000)
     monkeypatch.setenv("SGE_MAX_BYTES", str(max(len(small), len(large))))
@@ -114,6 +115,7 @@ def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPa
         check_problem(post(started.client, "predict", jpeg()), 503)
 
 
+@pytest.mark.slow
 def test_the_device_and_the_precision_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGE_DEVICE", "cpu")
     monkeypatch.setenv("SGE_PRECISION", "bfloat16")

@@ -101,6 +101,7 @@ def test_a_connection_is_good_for_the_next_request_after_a_refused_one(wire: soc
         assert answer(wire)[0] == status
 
 
+@pytest.mark.slow
 def test_a_disconnect_in_the_queue_saves_the_forward_pass(
     wire: socket.socket, started: Service, hold: Hold
 ) -> None:

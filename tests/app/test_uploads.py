@@ -69,6 +69,7 @@ def test_malformed_forms_are_400_and_say_what_to_send(client: TestClient, what: 
     assert "image" in problem["detail"] or "malformed" in problem["detail"] or "empty" in problem["detail"]
 
 
+@pytest.mark.slow
 def test_forms_arrive_whole_however_they_are_cut(service: Service) -> None:
     body = part(b"more", 'form-data; name="note"') + IMAGE + END
     answers = []
@@ -135,6 +136,7 @@ def padded(size: int) -> bytes:
     return data + bytes(size - len(data))
 
 
+@pytest.mark.slow
 def test_the_cap_is_exact_for_raw_bodies_and_for_parts(small: Service) -> None:
     for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
         data = padded(size)
@@ -217,6 +219,7 @@ def test_there_may_be_no_name() -> None:
     assert plain_name("") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "犬 Ünï😀.jpg", "a\x1b[31m.jpg", "b" * 3000, "c;d=e.jpg", "%2e%2e%2f.jpg"]
 )

@@ -25,6 +25,7 @@ def test_every_network_runs_in_both_layouts():
             assert run().shape == (1, 1000)
 
 
+@pytest.mark.slow
 def test_every_stage_runs():
     contenders = stages(Lens(load_model("sge_efficientnet_lite0")), side=96)
     assert len(contenders) == 7

@@ -25,6 +25,7 @@ def photos(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_bad_files_are_listed_and_the_rest_is_done(sge_command, photos, tmp_path):
     result = sge_command("analyze", photos, "-o", tmp_path / "out", "--json")
     assert result.exit_code == 1
@@ -39,6 +40,7 @@ def test_bad_files_are_listed_and_the_rest_is_done(sge_command, photos, tmp_path
     ]
 
 
+@pytest.mark.slow
 def test_the_network_that_was_trained_here(sge_command, tmp_path):
     photo = SAMPLES / "shepherd.jpg"
     result = sge_command("analyze", photo, "-o", tmp_path, "--model", "sge_resnet18_dogs", "--format", "npz")
@@ -50,6 +52,7 @@ def test_the_network_that_was_trained_here(sge_command, tmp_path):
     assert json.loads(predicted.stdout)["predictions"][0]["label"] == analysis.predictions[0].label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["json", "npz", "safetensors"])
 def test_records_open_again(sge_command, tmp_path, ending):
     result = sge_command("analyze", SAMPLES / "shepherd.jpg", "-o", tmp_path, "--format", ending)
@@ -59,6 +62,7 @@ def test_records_open_again(sge_command, tmp_path, ending):
     assert analysis.overlay(analysis.default_block, 3).size == (584, 584)
 
 
+@pytest.mark.slow
 def test_a_record_never_replaces_an_image(sge_command, tmp_path):
     from PIL import Image
 
@@ -70,6 +74,7 @@ def test_a_record_never_replaces_an_image(sge_command, tmp_path):
     assert (tmp_path / "dog-2.png").exists()
 
 
+@pytest.mark.slow
 def test_two_images_of_one_name_give_two_records(sge_command, photos, tmp_path):
     arguments = (photos / "dog.jpg", photos / "cats" / "dog.jpg")
     assert sge_command("analyze", *arguments, "-o", tmp_path / "out").exit_code == 0

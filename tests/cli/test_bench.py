@@ -18,6 +18,7 @@ def measured(monkeypatch):
     return asked
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_lens_are_compared_with_the_forward_pass(sge_command, measured):
     result = sge_command("bench", "lens", "--rounds", 5, "--device", "cpu")
     assert result.exit_code == 0, result.stderr

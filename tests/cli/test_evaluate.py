@@ -65,6 +65,7 @@ def test_confusion_without_torchmetrics(sge_command, colours, tmp_path, monkeypa
     assert json.loads(sge_command("eval", colours, "--json").stdout)["ece"] is None
 
 
+@pytest.mark.slow
 def test_a_broken_image_that_is_skipped(sge_command, colours):
     (colours / "red" / "[b]0.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
     result = sge_command("eval", colours)
@@ -80,6 +81,7 @@ def test_a_broken_image_that_is_skipped(sge_command, colours):
     assert (record["skipped"], record["images"], len(record["broken"])) == (1, 4, 1)
 
 
+@pytest.mark.slow
 def test_json(sge_command, colours, tmp_path):
     options = ("--json", "--size", 64, "--batch", 3, "--only", "png", "--confusion", tmp_path / "x.png")
     result = sge_command("eval", colours, *options, "--model", "colours")

@@ -62,6 +62,7 @@ def damage(path: Path) -> None:
 # list
 
 
+@pytest.mark.slow
 def test_list_for_people(file):
     import_weights(file, "my-dogs")
     result = sge_models("list")
@@ -78,6 +79,7 @@ def test_list_for_people(file):
     assert "sge models download: sge_resnet50, sge_resnet101" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_still_shows_whole_names(file, monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
     import_weights(file, "a-name-that-is-rather-long")
@@ -86,6 +88,7 @@ def test_a_narrow_terminal_still_shows_whole_names(file, monkeypatch):
     assert DEFAULT_MODEL in result.stdout
 
 
+@pytest.mark.slow
 def test_list_for_machines(file):
     import_weights(file, "my-dogs")
     result = sge_models("list", "--json")
@@ -107,6 +110,7 @@ def test_list_for_machines(file):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shipped_too", [False, True])
 def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path, shipped_too):
     damage(import_weights(file, "my-dogs"))
@@ -126,6 +130,7 @@ def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path,
     assert "my-dogs: my-dogs.safetensors is damaged" in people.stderr
 
 
+@pytest.mark.slow
 def test_square_brackets_in_a_title_are_shown_and_not_obeyed(home):
     state = fill(SGE_RESNETS["sge_resnet18"](num_classes=2)).state_dict()
     labels = ["[red]dog[/red]", "[/cat]"]
@@ -153,6 +158,7 @@ def test_show_for_people():
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_show_for_machines(file):
     import_weights(file, "my-dogs")
     facts = json.loads(sge_models("show", "my-dogs", "--json").stdout)
@@ -175,6 +181,7 @@ def test_unknown_names_list_the_names(command):
 # import
 
 
+@pytest.mark.slow
 def test_import(file, home):
     result = sge_models("import", file, "--name", "my-dogs")
     assert result.exit_code == 0
@@ -195,6 +202,7 @@ def test_import_refuses(file, home, tmp_path):
 # verify
 
 
+@pytest.mark.slow
 def test_verify(file):
     path = import_weights(file, "my-dogs")
     for name in ("my-dogs", DEFAULT_MODEL):
@@ -231,6 +239,7 @@ def server(file, monkeypatch) -> Iterator[Server]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_download(server, home):
     result = sge_models("download", "sge_resnet18")
     assert result.exit_code == 0

@@ -43,6 +43,7 @@ def test_usage_errors_exit_2(sge_command, arguments):
     assert sge_command("parts", *arguments).exit_code == 2
 
 
+@pytest.mark.slow
 def test_fit_then_find(sge_command, labels, tmp_path):
     out = tmp_path / "mine.parts.json"
     assert sge_command("parts", "fit", labels, "-o", out).exit_code == 0
@@ -57,6 +58,7 @@ def test_fit_then_find(sge_command, labels, tmp_path):
     assert abs(nose["y"] - 243) < 30
 
 
+@pytest.mark.slow
 def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
     out = tmp_path / "mine.parts.json"
     sge_command("parts", "fit", labels, "-o", out)
@@ -66,6 +68,7 @@ def test_a_finder_of_other_channels_is_refused(sge_command, labels, tmp_path):
     assert "another channel permutation" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_the_shipped_finder(sge_command):
     """A shepherd's nose and eyes, each within a twentieth of the image."""
     result = sge_command("parts", "find", SAMPLES / "shepherd.jpg", "--json")

@@ -59,6 +59,7 @@ def test_refused_names(tune_gates, home):
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_models_that_cannot_be_tuned(tune_gates, tmp_path):
     from sge.nn import SGE_RESNETS
 
@@ -80,6 +81,7 @@ def test_refused_settings_and_images(tune_gates, sge_command, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_new_model(tune_gates, photos, home):
     result = tune_gates(photos)
     assert result.exit_code == 0, result.output
@@ -102,6 +104,7 @@ def test_the_new_model(tune_gates, photos, home):
     assert verify_model("mine").against.endswith("the checksum in its delta")
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tune_gates, home, monkeypatch):
     assert tune_gates().exit_code == 0
     undisturbed = read_weights(home / "mine.delta.safetensors").digest
@@ -129,6 +132,7 @@ def test_interrupted_and_resumed(tune_gates, home, monkeypatch):
     assert read_weights(home / "mine.delta.safetensors").digest == undisturbed
 
 
+@pytest.mark.slow
 def test_a_tuned_model_is_tuned_further(tune_gates):
     assert tune_gates().exit_code == 0
     assert tune_gates("-o", "more", "--model", "mine", "--seed", 5).exit_code == 0

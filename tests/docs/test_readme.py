@@ -96,6 +96,7 @@ def test_make_targets_exist():
         run(f"{command} --dry-run", ROOT, dict(os.environ))
 
 
+@pytest.mark.slow
 def test_curl_lines(service, checkout, environment):
     lines = commands("curl ")
     assert len(lines) == 4
@@ -112,6 +113,7 @@ def test_curl_lines(service, checkout, environment):
     assert "<html" in (checkout / "report.html").read_text("utf-8")[:500]
 
 
+@pytest.mark.slow
 def test_your_own_network(checkout, environment):
     """With a file of rule-filled values: that insertion and regrouping keep outputs is for tests/nn to say."""
     code = blocks(README, "python")[1]
@@ -120,6 +122,7 @@ def test_your_own_network(checkout, environment):
     assert done.stdout.startswith("Part(name='nose'")
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme(checkout, environment):
     code = blocks(README, "python")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
@@ -128,12 +131,14 @@ def test_the_python_of_the_readme(checkout, environment):
     assert (checkout / "shepherd.html").exists()
 
 
+@pytest.mark.slow
 def test_the_python_of_the_api_page(service, checkout, environment):
     (code,) = blocks(API, "python")
     code = code.replace("127.0.0.1:8000", service) + "\nprint(maps.shape)"
     assert run(f'"{sys.executable}" - <<"END"\n{code}\nEND', checkout, environment).stdout == "(8, 20, 20)\n"
 
 
+@pytest.mark.slow
 def test_sge_lines(checkout, environment):
     lines = [line for line in commands("sge ") if "download" not in line]
     assert lines
@@ -152,6 +157,7 @@ def test_the_download_line_names_a_model_that_can_be_fetched(environment):
     assert line.split()[-1] in DOWNLOADS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
 )

@@ -11,6 +11,7 @@ from sge.evaluation.calibration import confusion
 from sge.evaluation.confusion_plot import draw_confusion
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_written(tmp_path):
     found = confusion(torch.tensor([0, 1]), torch.tensor([1, 1]), ["a", "b"])
     with pytest.raises(ChoiceError, match="cannot be written"):
@@ -19,6 +20,7 @@ def test_an_image_that_cannot_be_written(tmp_path):
         draw_confusion(found, tmp_path, "title")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 10, 40, 120])
 def test_every_size_is_drawn(tmp_path, classes):
     """Labels that look like formulas are drawn literally, and long ones are cut."""

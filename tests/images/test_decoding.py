@@ -420,6 +420,7 @@ def test_cut_off_everywhere(kind: str) -> None:
     assert read(data[: len(data) // 2]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=250, deadline=None)
 @given(

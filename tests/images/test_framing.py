@@ -44,6 +44,7 @@ def plain(image: Image.Image, resize: int, crop: int, resample: Image.Resampling
     return np.asarray(whole.crop((left, top, left + crop, top + crop))).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @settings(max_examples=60, deadline=None)
 @given(width=st.integers(2, 700), height=st.integers(2, 700), seed=st.integers(0, 9))
@@ -122,6 +123,7 @@ def test_the_two_interpolations_differ() -> None:
     assert np.abs(one - other).max() > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "wanted"),
     [

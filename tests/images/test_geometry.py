@@ -85,6 +85,7 @@ def test_finer_cells(framing: str, stride: int) -> None:
     assert ((light > 0.5) == cells).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["whole", "center"])
 def test_a_camera_image(framing: str) -> None:
     size = (6000, 4000)
@@ -147,6 +148,7 @@ def geometries(draw: st.DrawFn) -> Geometry:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(geometry=geometries(), place=st.data())
 def test_from_cell_to_image_to_cell(geometry: Geometry, place: st.DataObject) -> None:

@@ -30,6 +30,7 @@ def file_of(tmp_path_factory):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["none", "se", "gc", "sk"])
 def test_networks_without_maps_load_but_cannot_be_analyzed(file_of, attention):
     path, arch, network = file_of(attention)
@@ -43,11 +44,13 @@ def test_networks_without_maps_load_but_cannot_be_analyzed(file_of, attention):
         Lens(model)
 
 
+@pytest.mark.slow
 def test_a_plain_resnet_without_metadata_is_refused(file_of):
     with pytest.raises(CheckpointError, match=r"sge\.insert_sge"):
         load_model(file_of("none", stated=False)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "blocks"),
     [
@@ -73,6 +76,7 @@ def test_one_map_a_block(file_of, tmp_path, attention, blocks):
         assert (tmp_path / f"record.{form}").stat().st_size
 
 
+@pytest.mark.slow
 def test_the_features_are_multiplied_by_the_mask_of_cbam():
     network = fill(build_resnet(18, "cbam", num_classes=3))
     module = network.layer2[1].cbam
@@ -87,6 +91,7 @@ def test_the_features_are_multiplied_by_the_mask_of_cbam():
     assert torch.allclose(inside["out"], wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["cbam", "bam"])
 def test_a_network_in_training_shows_its_maps(attention):
     network = fill(build_resnet(18, attention, num_classes=3)).train()
@@ -96,6 +101,7 @@ def test_a_network_in_training_shows_its_maps(attention):
     assert len(seen.masks) == (8 if attention == "cbam" else 3)
 
 
+@pytest.mark.slow
 def test_a_constant_map_has_similarity_0():
     network = fill(build_resnet(18, "bam", num_classes=3))
     with torch.no_grad():

@@ -338,6 +338,7 @@ def test_every_kind_of_source(lens: Lens, tmp_path: Path) -> None:
         assert (one.masks["2"] == seen[0].masks["2"]).all()
 
 
+@pytest.mark.slow
 def test_the_shipped_model() -> None:
     """A shepherd is recognized with both framings; its masks have the size that the strides give."""
     shipped = Lens(sge.load_model("sge_efficientnet_lite0"), "cpu")

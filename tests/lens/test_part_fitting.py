@@ -91,6 +91,7 @@ def test_a_broken_image(lens):
         sge.fit_parts(lens, [sge.Example(b"not an image", {"nose": [(1, 1)]})])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 6])
 def test_a_few_images_are_enough(lens, count):
     finder = sge.fit_parts(lens, examples(range(count)))
@@ -102,6 +103,7 @@ def test_a_few_images_are_enough(lens, count):
         assert np.hypot(part.x - x, part.y - y) < 8
 
 
+@pytest.mark.slow
 def test_weights_are_positive_and_sum_to_one(lens):
     readout = sge.fit_parts(lens, examples(range(6))).readouts["nose"]
     assert all(term.weight > 0 for term in readout.terms)
@@ -109,6 +111,7 @@ def test_weights_are_positive_and_sum_to_one(lens):
     assert readout.scale > 0
 
 
+@pytest.mark.slow
 def test_a_finder_survives_its_file_and_finds_the_same(lens, tmp_path):
     finder = sge.fit_parts(lens, examples(range(4)), fitted_on="four squares")
     finder.save(tmp_path / "a.json")
@@ -117,6 +120,7 @@ def test_a_finder_survives_its_file_and_finds_the_same(lens, tmp_path):
     assert again.fitted_on == "four squares"
 
 
+@pytest.mark.slow
 def test_a_model_with_a_finder_fills_its_analyses(lens):
     shown = image(7)[0]
     assert lens.analyze(shown).part_maps == {}
@@ -131,6 +135,7 @@ def test_a_model_with_a_finder_fills_its_analyses(lens):
     assert set(seen.part_maps) == {"nose"}
 
 
+@pytest.mark.slow
 def test_cross_validation_holds_images_out(lens):
     maps = analyze_examples(lens, [*examples(range(10)), *negatives(range(20, 30))])
     unsure = [i == 0 for i in range(20)]

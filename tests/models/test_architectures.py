@@ -16,12 +16,14 @@ def shapes_of(name: str, **options: int) -> dict[str, torch.Tensor]:
         return ARCHITECTURES[name].build(**options).state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_every_architecture_is_recognized(name):
     assert recognize(shapes_of(name, num_classes=7), plain=True) == Signature(name, 7, 64)
     assert recognize(shapes_of(name), plain=True) == Signature(name, 1000, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name.startswith("sge_")])
 @pytest.mark.parametrize("groups", [1, 16, 32])
 def test_another_number_of_groups_is_recognized(name, groups):

@@ -162,6 +162,7 @@ def test_a_delta_holds_exactly_the_difference(network, delta, tmp_path):
     assert all(torch.equal(again[key], delta.state[key]) for key in again)
 
 
+@pytest.mark.slow
 def test_the_permutations_alone_leave_the_logits(network, delta, tmp_path):
     write_delta(tmp_path / "a.delta.safetensors", delta)
     file = read_delta(tmp_path / "a.delta.safetensors")

@@ -96,6 +96,7 @@ def is_right(path: Path, network: torch.nn.Module) -> bool:
 # A server that behaves
 
 
+@pytest.mark.slow
 def test_a_download_becomes_a_model(server, folder, network):
     told: list[tuple[int, int | None]] = []
     path = fetch(server, progress=lambda done, total: told.append((done, total)))
@@ -114,6 +115,7 @@ def test_a_download_becomes_a_model(server, folder, network):
     assert verify_model(NAME)
 
 
+@pytest.mark.slow
 def test_what_is_there_and_whole_is_not_fetched_again(server, folder):
     path = fetch(server)
     written = path.stat().st_mtime_ns
@@ -132,6 +134,7 @@ def test_what_is_there_and_whole_is_not_fetched_again(server, folder):
 # Interrupted transfers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
 def test_an_interrupted_download_is_resumed_by_the_next_call(server, folder, network, part):
     server.mode, server.stop_at = "breaking", int(len(server.content) * part)
@@ -149,6 +152,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_call(server, folder, net
     assert is_right(path, network)
 
 
+@pytest.mark.slow
 def test_an_interrupted_transfer_is_resumed_within_the_call(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
 
@@ -160,6 +164,7 @@ def test_an_interrupted_transfer_is_resumed_within_the_call(server, folder, netw
     assert int(asked.strip("bytes=-")) > server.stop_at - PIECE
 
 
+@pytest.mark.slow
 def test_a_download_that_is_interrupted_at_once(server, folder, network):
     server.mode, server.stop_at = "breaking", 1000
     assert "could not be reached, or closed the connection at once" in refused(server)
@@ -168,6 +173,7 @@ def test_a_download_that_is_interrupted_at_once(server, folder, network):
     assert is_right(fetch(server), network)
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
     refused(server)
@@ -176,6 +182,7 @@ def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(server, folder,
     assert len(files_in(folder)) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent(server, folder, network):
     server.mode, server.stop_at = "stalling", len(server.content) // 2
     started = time.monotonic()
@@ -185,6 +192,7 @@ def test_a_server_that_falls_silent(server, folder, network):
     assert is_right(fetch(server), network)
 
 
+@pytest.mark.slow
 def test_a_download_that_the_user_interrupts_can_be_resumed(server, folder, network):
     def interrupt(done: int, _total: int | None) -> None:
         if done > len(server.content) / 2:
@@ -197,6 +205,7 @@ def test_a_download_that_the_user_interrupts_can_be_resumed(server, folder, netw
     assert len(server.ranges) == 1
 
 
+@pytest.mark.slow
 def test_an_old_partial_file_is_discarded(server, folder, network):
     server.mode, server.stop_at = "breaking", len(server.content) // 2
     refused(server)
@@ -207,6 +216,7 @@ def test_an_old_partial_file_is_discarded(server, folder, network):
     assert server.ranges == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["half", "all", "more"])
 def test_a_partial_file_of_another_file(server, folder, network, size):
     """It is noticed when the file is complete; the next call then starts anew."""
@@ -226,6 +236,7 @@ def test_a_partial_file_of_another_file(server, folder, network, size):
 # A server that misbehaves
 
 
+@pytest.mark.slow
 def test_a_server_that_announces_too_much(server, folder):
     server.mode = "announcing_too_much"
     for _ in range(2):  # the second call finds the partial file of the first
@@ -235,6 +246,7 @@ def test_a_server_that_announces_too_much(server, folder):
     assert verify_model(fetch(server).stem)
 
 
+@pytest.mark.slow
 def test_a_server_that_announces_too_little(server, folder, network):
     server.mode = "announcing_too_little"
     said = refused(server)
@@ -267,6 +279,7 @@ def test_a_server_that_refuses(server, folder, mode, sentence):
     assert files_in(folder) == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -278,6 +291,7 @@ def test_a_server_that_is_not_there(folder):
     assert "could not be reached" in refused(f"http://127.0.0.1:{port}", retries=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retries", [0, 1])
 def test_the_partial_file_is_kept_if_the_server_goes_away(server, folder, retries):
     server.mode, server.stop_at = "breaking", 5_000_000
@@ -290,6 +304,7 @@ def test_the_partial_file_is_kept_if_the_server_goes_away(server, folder, retrie
     assert files_in(folder) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["another_network", "another_archive", "nothing"])
 def test_a_file_that_is_not_the_checkpoint(server, folder, tmp_path, what):
     other = save(tmp_path / "o.pth", SGE_RESNETS["sge_resnet34"](num_classes=2).state_dict()).read_bytes()
@@ -320,6 +335,7 @@ def test_a_checkpoint_that_wants_to_run_code(server, folder, tmp_path):
 # This machine
 
 
+@pytest.mark.slow
 def test_two_downloads_at_once(server, folder):
     (folder / ".downloads").mkdir(parents=True)
     with filelock.FileLock(folder / ".downloads" / f"{NAME}.lock"):
@@ -334,6 +350,7 @@ def test_a_folder_that_cannot_be_written_to(server, folder):
     assert "SGE_MODEL_DIR" in refused(server)
 
 
+@pytest.mark.slow
 def test_a_full_disk(server, folder, monkeypatch):
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
@@ -379,6 +396,7 @@ def drive(server, monkeypatch) -> Server:
     return server
 
 
+@pytest.mark.slow
 def test_the_warning_before_a_large_file_is_confirmed(drive, folder, network, tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.import_module("gdown.download"), "DEFAULT_COOKIES_FILE", str(tmp_path / "cookies.txt")
@@ -432,6 +450,7 @@ def test_the_two_checkpoints_of_the_paper():
     assert "for yourself" in NOTICE
 
 
+@pytest.mark.slow
 def test_what_was_read_is_what_was_served(server, folder, network):
     state = read_weights(fetch(server)).state
     assert state.keys() == network.state_dict().keys()

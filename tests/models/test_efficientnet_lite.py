@@ -30,6 +30,7 @@ def image_like(height: int, width: int) -> torch.Tensor:
     return (image + 0.05 * torch.randn(image.shape, generator=generator)).clamp(0, 1) * 255 / 128 - 127 / 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(224, 224), (320, 256)])
 def test_logits_equal_the_packages_before_and_after_insertion(published, size):
     x = image_like(*size)

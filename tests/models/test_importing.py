@@ -23,6 +23,7 @@ def test_a_name_that_is_no_file_name(home, small_file, name):
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_names_that_belong_to_others(home, small_file, tmp_path):
     with pytest.raises(CheckpointError, match="holds sge_resnet18, not sge_resnet50"):
         import_weights(small_file, "sge_resnet50")
@@ -34,6 +35,7 @@ def test_names_that_belong_to_others(home, small_file, tmp_path):
     assert load_model(import_weights(lite, "my.lite-2").stem).arch == DEFAULT_MODEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_an_import_that_fails_leaves_the_models_as_they_were(home, small_file, monkeypatch, error):
     first = import_weights(small_file, "mine").read_bytes()
@@ -50,6 +52,7 @@ def test_an_import_that_fails_leaves_the_models_as_they_were(home, small_file, m
     assert verify_model("mine")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_used_writes_nothing(home, small, tmp_path):
     state = dict(small.state_dict())
     state.pop("layer3.0.conv1.weight")
@@ -58,6 +61,7 @@ def test_a_file_that_cannot_be_used_writes_nothing(home, small, tmp_path):
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_a_model_folder_that_is_a_file(home, small_file):
     home.write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"cannot be written .*SGE_MODEL_DIR"):

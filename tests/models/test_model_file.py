@@ -29,6 +29,7 @@ def resnet50() -> torch.nn.Module:
     return fill(SGE_RESNETS["sge_resnet50"]())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("zipped", "acc"),
     [(False, np.float64(77.584)), (True, torch.tensor(77.584))],
@@ -55,6 +56,7 @@ def test_the_authors_checkpoint(tmp_path, resnet50, zipped, acc):
     assert verify_model("sge_resnet50").name == "sge_resnet50"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sge_resnet34", "sge_resnext50_32x4d"])
 def test_other_architectures_from_a_path_alone(tmp_path, name):
     network = fill(SGE_RESNETS[name](num_classes=6, groups=32))
@@ -75,12 +77,14 @@ def test_the_file_of_another_architecture_is_refused(small_file):
         load_model("cbam_resnet18", weights=small_file)
 
 
+@pytest.mark.slow
 def test_groups_that_do_not_divide_the_channels(tmp_path, small):
     state = small.state_dict() | {"layer1.0.sge.weight": torch.zeros(1, 60, 1, 1)}
     with pytest.raises(CheckpointError, match="cannot be sge_resnet18: 60 groups do not divide 64"):
         load_model(save(tmp_path / "odd.pth", state))
 
 
+@pytest.mark.slow
 def test_labels_of_a_file_without_metadata(small_file, tmp_path):
     assert load_model(small_file).labels == [f"class {i}" for i in range(4)]
     thousand = save(tmp_path / "t.pth", fill(SGE_RESNETS["sge_resnet18"]()).state_dict())
@@ -94,6 +98,7 @@ def test_labels_of_a_file_without_metadata(small_file, tmp_path):
     assert "4 classes" in load_model(small_file).card.sentence
 
 
+@pytest.mark.slow
 def test_metadata_of_a_file_are_kept(tmp_path, small):
     card = Card(
         "Mine", "Knows four [dogs].", gates="tuned", data="my dogs", accuracy=[{"top1": 0.9, "set": "mine"}]
@@ -115,6 +120,7 @@ def test_metadata_of_a_file_are_kept(tmp_path, small):
         assert replace(model.card, sha256=None) == card
 
 
+@pytest.mark.slow
 def test_a_plain_safetensors_is_taken_too(tmp_path, small):
     save_file(small.state_dict(), tmp_path / "plain.safetensors")
     model = load_model(tmp_path / "plain.safetensors")
@@ -123,6 +129,7 @@ def test_a_plain_safetensors_is_taken_too(tmp_path, small):
     assert verify_model("mine")
 
 
+@pytest.mark.slow
 def test_inactive_gates_are_not_called_trained(tmp_path):
     path = save(tmp_path / "i.pth", insert_sge(models.resnet18(num_classes=3)).state_dict())
     model = load_model(path)
@@ -130,6 +137,7 @@ def test_inactive_gates_are_not_called_trained(tmp_path):
     assert model.card.gates == "inactive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -56,6 +56,7 @@ def test_a_card_of_another_version(home, delta):
         load_model("mine")
 
 
+@pytest.mark.slow
 def test_a_users_delta_is_a_model(home, delta, tmp_path):
     path = home / "mine.delta.safetensors"
     write_delta(path, delta)

@@ -34,6 +34,7 @@ from tests.weights import logits_of
 SHIPPED = shipped("weights") / f"{DEFAULT_MODEL}.parts.json"
 
 
+@pytest.mark.slow
 def test_unknown_names_list_the_names(small_file):
     import_weights(small_file, "mine")
     with pytest.raises(UnknownModelError) as error:
@@ -63,6 +64,7 @@ def test_a_missing_path_is_reported_as_a_path(name):
         load_model(name)
 
 
+@pytest.mark.slow
 def test_an_imported_model_is_listed_loaded_and_verified(home, small, small_file):
     path = import_weights(small_file, "mine")
     assert path == home / "mine.safetensors"
@@ -77,6 +79,7 @@ def test_an_imported_model_is_listed_loaded_and_verified(home, small, small_file
     assert verified.sha256 == read_weights(path).sha256 == model.card.sha256
 
 
+@pytest.mark.slow
 def test_a_damaged_import_is_found_by_verifying_and_by_loading(home, small_file):
     path = import_weights(small_file, "mine")
     whole = bytearray(path.read_bytes())
@@ -88,6 +91,7 @@ def test_a_damaged_import_is_found_by_verifying_and_by_loading(home, small_file)
     assert load_model(DEFAULT_MODEL).name == DEFAULT_MODEL  # the others still work
 
 
+@pytest.mark.slow
 def test_a_file_without_a_checksum_is_not_verified(home, small):
     home.mkdir()
     save_file(small.state_dict(), home / "foreign.safetensors")
@@ -96,6 +100,7 @@ def test_a_file_without_a_checksum_is_not_verified(home, small):
         verify_model("foreign")
 
 
+@pytest.mark.slow
 def test_every_shipped_card_has_a_model_that_loads_and_agrees_with_it():
     for name, entry in shipped_entries().items():
         model = load_model(name)

@@ -77,6 +77,7 @@ def test_a_shipped_file_cannot_be_tuned_by_name_or_replaced(weights, tmp_path):
         import_weights(weights / f"{NAME}.safetensors", NAME)
 
 
+@pytest.mark.slow
 def test_a_shipped_file_is_a_model_with_its_card(weights, halves):
     file = weights / f"{NAME}.safetensors"
     entry = find_entry(NAME)
@@ -93,6 +94,7 @@ def test_a_shipped_file_is_a_model_with_its_card(weights, halves):
     assert "card" in verified.against
 
 
+@pytest.mark.slow
 def test_an_import_of_a_shipped_file_has_its_own_name(weights):
     import_weights(weights / f"{NAME}.safetensors", "mine")
     assert (model_names(), find_entry("mine").origin) == (["mine", NAME], "imported")

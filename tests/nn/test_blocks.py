@@ -21,6 +21,7 @@ from sge.nn.resnet import build_resnet
 from tests.nn.networks import small
 
 
+@pytest.mark.slow
 def test_blocks_of_each_kind() -> None:
     names = [f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1)]
     assert list(spatial_blocks(build_resnet(18, "cbam"))) == names
@@ -29,6 +30,7 @@ def test_blocks_of_each_kind() -> None:
     assert sge_blocks(build_resnet(18, "cbam")) == spatial_blocks(build_resnet(18, "se")) == {}
 
 
+@pytest.mark.slow
 def test_names_inside_compiled_modules_are_those_of_the_original() -> None:
     network = insert_sge(torchvision.models.resnet18(), 16)
     names = list(sge_blocks(network))

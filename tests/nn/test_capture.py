@@ -179,6 +179,7 @@ def test_a_block_that_has_not_fired() -> None:
     assert list(right.masks) == ["used"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 def test_gradients_flow_as_without(training: bool) -> None:
     def gradients(captured: bool) -> list[Tensor]:

@@ -87,6 +87,7 @@ def test_wrapped_networks_keep_their_blocks_names() -> None:
         assert list(sge_blocks(wrapped)) == list(sge_blocks(net))
 
 
+@pytest.mark.slow
 def test_a_network_that_was_compiled_before_says_what_to_call() -> None:
     net = insert_sge(torchvision.models.resnet18(), 16, where="layer1.0").eval()
     compiled = torch.compile(net, backend="eager")

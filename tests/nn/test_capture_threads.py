@@ -208,6 +208,7 @@ def test_tasks_of_one_thread_have_captures_of_their_own() -> None:
     assert [len(maps) for maps in asyncio.run(main())] == [1, 2]
 
 
+@pytest.mark.slow
 def test_hooks_come_and_go_while_others_run() -> None:
     network, x = network_with_norms(), torch.randn(1, 3, 16, 16)
     stop, errors = threading.Event(), []

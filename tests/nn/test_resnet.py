@@ -31,6 +31,7 @@ def relative(ours: torch.Tensor, theirs: np.ndarray) -> float:
     return float(np.abs(ours.detach().numpy() - theirs).max() / np.abs(theirs).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sge_resnet50", "sge_resnet101"])
 def test_equals_the_reference_networks(shared, name):
     arrays = np.load(shared / "reference" / "sge_models.npz")
@@ -52,6 +53,7 @@ def test_equals_the_reference_networks(shared, name):
             assert relative(seen[block], theirs.reshape(seen[block].shape)) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [50, 101])
 def test_keys_and_shapes_are_the_authors(shared, depth):
     theirs = json.loads((shared / "reference" / f"sge_resnet{depth}_keys.json").read_text())
@@ -59,6 +61,7 @@ def test_keys_and_shapes_are_the_authors(shared, depth):
     assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(COUNTS))
 def test_parameters_and_macs_are_those_of_the_table(name):
     """fvcore counts multiply-accumulates; of its operators only convolutions and linear layers are summed."""
@@ -70,6 +73,7 @@ def test_parameters_and_macs_are_those_of_the_table(name):
     assert round((by_operator["conv"] + by_operator["linear"]) / 1e9, 4) == gmacs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SGE_RESNETS))
 def test_every_block_carries_one_module(name):
     network = SGE_RESNETS[name](num_classes=7)

@@ -42,6 +42,7 @@ def test_what_there_is_not(depth, attention, says):
         build_resnet(depth, attention)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "attention"), TABLE, ids=str)
 def test_parameters_and_multiplications_are_the_tables(depth, attention):
     millions, giga = TABLE[depth, attention]
@@ -54,6 +55,7 @@ def test_parameters_and_multiplications_are_the_tables(depth, attention):
     assert count.total() / 1e9 == pytest.approx(giga, rel=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 def test_every_parameter_learns(depth, attention, amp):
@@ -68,6 +70,7 @@ def test_every_parameter_learns(depth, attention, amp):
     assert lost == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "attention"), SMALL, ids=str)
 def test_a_whole_network_is_pickled(depth, attention):
     """Spawned processes and torch.save(network) need it."""

@@ -26,6 +26,7 @@ def test_the_interval_is_the_percentile_interval_of_the_seed():
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
 
 
+@pytest.mark.slow
 def test_figures_of_a_perfect_finder():
     images = [*map(shown, range(10)), *map(absent, range(50, 60))]
     rows = evaluate_parts(images, [False] * 20)

@@ -30,6 +30,7 @@ def test_an_option_is_missing():
     assert CliRunner().invoke(compare_attention.app, ["--train", "a"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_trainings_run_once_and_other_options_are_passed_on(commands, tmp_path):
     arguments = ["--train", "a", "--dev", "b", "--out", str(tmp_path), "--seeds", "1", "--epochs", "3"]
     first = CliRunner().invoke(compare_attention.app, arguments)

@@ -20,6 +20,7 @@ SAMPLES = [sample["file"] for sample in json.loads((ROOT / "static/samples/sampl
 MODELS = [DEFAULT_MODEL, TUNED_MODEL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_random_weights_yield_no_part(seed: int) -> None:
     known = sge.load_model(MODELS[0])
@@ -32,6 +33,7 @@ def test_random_weights_yield_no_part(seed: int) -> None:
         assert analysis.parts == []
 
 
+@pytest.mark.slow
 def test_the_shepherd_has_a_nose_between_and_below_two_eyes() -> None:
     for name in MODELS:
         analysis = sge.Lens(sge.load_model(name), "cpu").analyze(ROOT / "static" / "samples" / "shepherd.jpg")

@@ -44,6 +44,7 @@ def test_the_file_is_half_precision_and_its_gates_act(model):
     assert not model.inactive
 
 
+@pytest.mark.slow
 def test_masks_act_on_the_shipped_samples(model):
     lens = sge.Lens(model)
     for path in SAMPLES:

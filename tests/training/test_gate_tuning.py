@@ -92,6 +92,7 @@ def test_an_unknown_block():
 # The result
 
 
+@pytest.mark.slow
 def test_gates_act_and_masks_are_open_where_the_channels_agree(tuned):
     weights = torch.cat([module.weight.detach().flatten() for module in sge_blocks(tuned).values()])
     assert bool((weights >= 0).all())
@@ -102,6 +103,7 @@ def test_gates_act_and_masks_are_open_where_the_channels_agree(tuned):
         assert float(mask_std(mask).median()) > 0.08
 
 
+@pytest.mark.slow
 def test_norms_compensate_for_the_gates():
     config = replace(CONFIG, steps=100, norm_lr=0.005, feature_weight=0.0)
     tuned, gates_only = tune_gates(inactive_network(), blobs(), config), inactive_network()
@@ -130,6 +132,7 @@ def test_flags_and_gradients_are_restored_and_no_hook_stays(tuned):
     assert not [m for m in tuned.modules() if m._forward_hooks or m._forward_pre_hooks]
 
 
+@pytest.mark.slow
 def test_blocks_outside_the_mask_losses_stay_flatter():
     config = replace(CONFIG, steps=60, acting_blocks=("second",))
     network = tune_gates(inactive_network(), blobs(), config)
@@ -139,6 +142,7 @@ def test_blocks_outside_the_mask_losses_stay_flatter():
     assert stds["first"] < 0.6 * stds["second"]
 
 
+@pytest.mark.slow
 def test_a_tuned_network_is_tuned_further_with_its_inactive_self_as_teacher(tuned):
     before = state(tuned)
     network = inactive_network()
@@ -152,6 +156,7 @@ def test_a_tuned_network_is_tuned_further_with_its_inactive_self_as_teacher(tune
     assert not equal(before, state(network))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_result():
     seeds = (0, 0, 1)
     results = [state(tune_gates(inactive_network(), blobs(), replace(CONFIG, seed=seed))) for seed in seeds]
@@ -165,6 +170,7 @@ def test_the_seed_decides_the_result():
 # Interruption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 5, 6, 11])
 def test_interrupted_and_resumed_equals_undisturbed(tmp_path, stop):
     undisturbed = state(tune_gates(inactive_network(), blobs(), CONFIG))

@@ -25,6 +25,7 @@ def test_an_unknown_name():
         from_weights("nobody", TrainConfig(), 3)
 
 
+@pytest.mark.slow
 def test_another_depth(plain_file):
     with pytest.raises(CheckpointError, match="--depth"):
         from_weights(str(plain_file[0]), TrainConfig(depth=50), 3)
@@ -36,6 +37,7 @@ def test_a_file_that_is_no_resnet(tmp_path):
         from_weights(str(tmp_path / "a.pth"), TrainConfig(), 3)
 
 
+@pytest.mark.slow
 def test_a_torchvision_checkpoint_gets_inactive_gates_and_keeps_its_logits(plain_file):
     path, network = plain_file
     student = from_weights(str(path), TrainConfig(), 7).network.eval()
@@ -45,6 +47,7 @@ def test_a_torchvision_checkpoint_gets_inactive_gates_and_keeps_its_logits(plain
         assert torch.allclose(student(x), network(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_gets_a_new_classifier(plain_file):
     student = from_weights(str(plain_file[0]), TrainConfig(), 3).network
     assert student(torch.randn(2, 3, 64, 64)).shape == (2, 3)
@@ -65,6 +68,7 @@ def test_a_model_of_the_registry():
     )
 
 
+@pytest.mark.slow
 def test_the_origin_of_the_weights(plain_file):
     assert from_scratch(TrainConfig(), 3).origin == {}
     origin = from_weights(str(plain_file[0]), TrainConfig(), 3).origin
@@ -89,6 +93,7 @@ def test_blocks_start_as_identities():
     assert bool(from_scratch(TrainConfig(zero_init=False), 4).network.layer2[1].bn2.weight.any())
 
 
+@pytest.mark.slow
 def test_a_network_of_ours_keeps_its_own_attention(tmp_path):
     """SGE beside CBAM would be a network without an architecture name."""
     started = from_scratch(TrainConfig(attention="cbam"), 3)

@@ -22,6 +22,7 @@ def test_a_teacher_of_the_registry():
     assert any_teacher("sge_efficientnet_lite0").labels[207] == "golden retriever"
 
 
+@pytest.mark.slow
 def test_crops_are_normalized_for_the_teacher():
     network = fill(SGE_RESNETS["sge_resnet18"](5))
     own = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 1.0))

@@ -69,11 +69,13 @@ def test_batches_that_processes_cannot_share(sets):
         trainer(sets, CONFIG, distributed=DistributedContext(0, 3, CPU))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_training(sets):
     with pytest.raises(TrainingError, match="--lr"):
         steps_of(trainer(sets, replace(CONFIG, lr=1e9, warmup=0.0)))
 
 
+@pytest.mark.slow
 def test_a_classifier_as_teacher(sets, teacher):
     crops = CropTeacher(teacher.network, teacher.preprocess, [0, 1, 2, 3], CPU)
     config = replace(CONFIG, teacher_weight=0.5, feature_weight=0.5, clip=1.0, amp="bfloat16")
@@ -85,6 +87,7 @@ def test_a_classifier_as_teacher(sets, teacher):
     assert all(torch.equal(value, before[key]) for key, value in teacher.network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_groups_are_matched_once_and_then_follow_the_teacher(sets, teacher, tmp_path):
     path = tmp_path / "maps"
     write_maps(path, teacher, sets[0].images, ["layer3.0"], [0, 1, 2, 3])
@@ -104,6 +107,7 @@ def test_groups_are_matched_once_and_then_follow_the_teacher(sets, teacher, tmp_
     assert sorted(trained.supervision.matching.matches["layer2.0"].tolist()) == list(range(64))
 
 
+@pytest.mark.slow
 def test_gates_are_clamped_and_summarized(sets):
     config = replace(CONFIG, gate_weight=0.3, positive_gates=True, flatness_weight=1.0, gate_lr_scale=50.0)
     epochs = []
@@ -117,6 +121,7 @@ def test_gates_are_clamped_and_summarized(sets):
     assert all(float(weight.min()) >= 0 for weight in weights)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_equals_undisturbed(sets, tmp_path):
     config = replace(CONFIG, ema=0.9, mixup=0.2, accumulate=2)
     whole = trainer(sets, config)
@@ -142,6 +147,7 @@ def test_interrupted_and_resumed_equals_undisturbed(sets, tmp_path):
         assert all(torch.equal(value, state[key]) for key, value in first.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_average_carries_no_hooks(sets):
     trained = trainer(sets, replace(CONFIG, ema=0.9))
     trained.run()

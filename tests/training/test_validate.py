@@ -56,6 +56,7 @@ def test_unreadable_images_do_not_count(model, folder, tmp_path, caplog):
     assert accuracy(model.network, data, PREPROCESS, CPU, "float32") == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [True, False])
 def test_every_prediction_is_that_of_an_evaluation(model, folder, tmp_path, ahead):
     data = open_set([folder], tmp_path / "store", ahead=ahead, evaluate_as=PREPROCESS)

@@ -55,6 +55,7 @@ BLOCKS = {
 """The first block's name and the number of blocks, as a capture reads them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_outputs_and_keys_stay_equal(family):
     network = fill(FAMILIES[family]())
@@ -72,6 +73,7 @@ def test_outputs_and_keys_stay_equal(family):
     assert float(before.std()) > 1e-3  # an answer that says nothing would always be equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(BLOCKS))
 def test_a_capture_reads_short_names(family):
     network = insert_sge(fill(FAMILIES[family]()))
@@ -82,6 +84,7 @@ def test_a_capture_reads_short_names(family):
     assert all(torch.allclose(mask, torch.full_like(mask, 0.731059)) for mask in seen.masks.values())
 
 
+@pytest.mark.slow
 def test_an_active_gate_changes_the_outputs():
     network = insert_sge(fill(models.resnet18()))
     x = torch.randn(1, 3, 96, 96)
@@ -92,6 +95,7 @@ def test_an_active_gate_changes_the_outputs():
         assert float((network(x) - before).abs().max() / before.abs().max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_keys_of_a_resnet_with_sge_are_the_papers():
     assert (
         insert_sge(models.resnet50()).state_dict().keys() == SGE_RESNETS["sge_resnet50"]().state_dict().keys()

@@ -17,6 +17,7 @@ from tests.conftest import fill
 from tests.nn.networks import gates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "where"),
     [
@@ -53,6 +54,7 @@ def test_any_network_by_naming_modules(build, where):
         assert torch.equal(copy.deepcopy(network)(x), network(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "where", "message"),
     [

@@ -40,6 +40,7 @@ def test_group_convolutions_are_refused_with_a_sentence(family):
         shared_channels(network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "where", "message"),
     [

@@ -35,6 +35,7 @@ def inputs_of(network: nn.Module, x: torch.Tensor) -> tuple[dict[str, torch.Tens
     return seen, out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_channels_move_and_outputs_stay(family):
     build, expected = FAMILIES[family]
@@ -54,6 +55,7 @@ def test_channels_move_and_outputs_stay(family):
         assert float((after[name] - before[name]).abs().max() / scale) > 1e-2, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "permutation",
     [
@@ -75,6 +77,7 @@ def test_what_is_no_permutation_is_refused_before_anything_changes(permutation):
     assert all(torch.equal(network.state_dict()[key], value) for key, value in before.items())
 
 
+@pytest.mark.slow
 def test_blocks_that_share_channels_need_the_same_permutation():
     network = insert_sge(fill(models.resnet18()))
     permutations = shuffles(network)
@@ -90,6 +93,7 @@ def test_an_unknown_block_lists_the_known_ones():
         permute_channels(network, {"layer9": torch.arange(64)})
 
 
+@pytest.mark.slow
 def test_permutations_as_they_are_stored_in_a_file():
     network = insert_sge(fill(timm.create_model("tf_efficientnet_lite0")))
     permutations = shuffles(network)
@@ -117,6 +121,7 @@ def test_tuned_gates_move_with_whole_groups_and_are_not_mixed():
     assert float((after - before).abs().max() / before.abs().max()) < 1e-5
 
 
+@pytest.mark.slow
 def test_parameters_stay_the_same_objects():
     network = insert_sge(fill(models.resnet18()))
     before = dict(network.named_parameters())

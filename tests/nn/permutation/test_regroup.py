@@ -56,6 +56,7 @@ def test_regrouping_finds_planted_groups_in_a_network():
     )
 
 
+@pytest.mark.slow
 def test_a_stage_of_a_resnet_gets_one_permutation_and_outputs_stay():
     network = insert_sge(fill(models.resnet18()))
     images = [torch.randn(3, 64, 64 + 32 * i, generator=torch.Generator().manual_seed(i)) for i in range(3)]
@@ -70,6 +71,7 @@ def test_a_stage_of_a_resnet_gets_one_permutation_and_outputs_stay():
     assert float((after - before).abs().max() / before.abs().max()) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050"])
 def test_equal_seeds_give_equal_permutations_and_the_network_is_unchanged(name):
     network = insert_sge(fill(timm.create_model(name))).train()
@@ -107,6 +109,7 @@ class Passing:
             del image
 
 
+@pytest.mark.slow
 def test_images_are_streamed_and_counted():
     network = insert_sge(fill(timm.create_model("mobilenetv3_small_050")))
     images, calls = Passing(12), []
@@ -155,6 +158,7 @@ def test_tuned_gates_are_refused():
         regroup(network, torch.randn(2, 3, 64, 64))
 
 
+@pytest.mark.slow
 def test_on_a_real_image_the_regrouped_networks_logits_are_the_originals():
     model = sge.load_model("sge_efficientnet_lite0")
     sample = next(

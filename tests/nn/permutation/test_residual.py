@@ -37,6 +37,7 @@ def test_the_blocks_of_a_stage_share_their_channels():
     assert [channels.blocks for channels in found] == [(f"layer{i}.0", f"layer{i}.1") for i in (1, 2, 3, 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["cbam", "gc"])
 def test_attention_that_mixes_channels_is_refused(attention):
     network = insert_sge(fill(build_resnet(18, attention, num_classes=7)), where=["layer2"])
@@ -47,6 +48,7 @@ def test_attention_that_mixes_channels_is_refused(attention):
         assert torch.equal(network(image()), before)
 
 
+@pytest.mark.slow
 def test_an_unknown_module_between_stages_is_refused():
     network = fill(build_resnet(18, "bam", num_classes=7))
     network.bam2 = nn.Sequential(network.bam2, nn.Identity())
@@ -54,6 +56,7 @@ def test_an_unknown_module_between_stages_is_refused():
         shared_channels(insert_sge(network))
 
 
+@pytest.mark.slow
 def test_a_refusal_elsewhere_does_not_matter():
     network = insert_sge(fill(timm.create_model("resnet18", num_classes=0)), where=["layer2.0", "layer2.1"])
     before = network(image()).detach()
@@ -61,6 +64,7 @@ def test_a_refusal_elsewhere_does_not_matter():
     torch.testing.assert_close(network(image()), before, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_squeeze_and_excitation_is_permuted_with_the_channels():
     network = insert_sge(fill(build_resnet(18, "se", num_classes=7)), where=["layer2"])
     with torch.inference_mode():
