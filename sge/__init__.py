@@ -1,6 +1,6 @@
 """SGE Lens: see what an attention network looks at.
 
-The names in ``__all__`` are the public API. Each is imported from its module when it is first used (PEP 562), so that
+The names in ``__all__`` are the public API. Each is imported from its package when it is first used (PEP 562), so that
 ``import sge`` costs milliseconds and does not import torch.
 """
 
@@ -36,39 +36,25 @@ from sge.errors import (
 )
 
 if TYPE_CHECKING:
-    from sge.analysis.analysis import Analysis
-    from sge.analysis.data import BlockInfo, Prediction
-    from sge.images.decoding import DecodedImage, decode
-    from sge.images.framing import Frame, Preprocess, frame
-    from sge.lens.lens import Lens
-    from sge.lens.part_fitting import Example, find_parts, fit_parts
-    from sge.models.importing import import_weights
-    from sge.models.model import Card, Model
-    from sge.models.registry import load_model
-    from sge.nn import SpatialGroupEnhance, insert_sge, regroup
-    from sge.nn.capture import MaskCapture
-    from sge.parts.finder import Finder, GroupWeight, Part, PartMap
-    from sge.training.gate_tuning import tune_gates
-    from sge.training.gate_tuning_config import GateTuningConfig
+    from sge.analysis import Analysis, BlockInfo, Prediction
+    from sge.images import DecodedImage, Frame, Preprocess, decode, frame
+    from sge.lens import Example, Lens, find_parts, fit_parts
+    from sge.models import Card, Model, import_weights, load_model
+    from sge.nn import MaskCapture, SpatialGroupEnhance, insert_sge, regroup
+    from sge.parts import Finder, GroupWeight, Part, PartMap
+    from sge.training import GateTuningConfig, tune_gates
 
 __version__ = "0.2.0"
 
 # The same names as above, for the running program; tests/test_import.py compares the two lists.
 _MODULES = {
-    "sge.analysis.analysis": ("Analysis",),
-    "sge.analysis.data": ("BlockInfo", "Prediction"),
-    "sge.images.decoding": ("DecodedImage", "decode"),
-    "sge.images.framing": ("Frame", "Preprocess", "frame"),
-    "sge.lens.lens": ("Lens",),
-    "sge.lens.part_fitting": ("Example", "find_parts", "fit_parts"),
-    "sge.models.importing": ("import_weights",),
-    "sge.models.model": ("Card", "Model"),
-    "sge.models.registry": ("load_model",),
-    "sge.nn": ("SpatialGroupEnhance", "insert_sge", "regroup"),
-    "sge.nn.capture": ("MaskCapture",),
-    "sge.parts.finder": ("Finder", "GroupWeight", "Part", "PartMap"),
-    "sge.training.gate_tuning": ("tune_gates",),
-    "sge.training.gate_tuning_config": ("GateTuningConfig",),
+    "sge.analysis": ("Analysis", "BlockInfo", "Prediction"),
+    "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
+    "sge.lens": ("Example", "Lens", "find_parts", "fit_parts"),
+    "sge.models": ("Card", "Model", "import_weights", "load_model"),
+    "sge.nn": ("MaskCapture", "SpatialGroupEnhance", "insert_sge", "regroup"),
+    "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
+    "sge.training": ("GateTuningConfig", "tune_gates"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

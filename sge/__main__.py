@@ -11,23 +11,14 @@ from pathlib import Path
 
 import typer
 
-from sge.cli import LazyCommand, LazyGroup
+from sge.cli import LIBRARY_COMMANDS, LazyCommand, LazyGroup
 from sge.errors import SGEError
 
 SERVICE = "sge._app" if (Path(__file__).resolve().parent / "_app").is_dir() else "app"
 
 COMMANDS = (
     LazyCommand("serve", f"{SERVICE}.command", "serve", "Serve the page and the REST API.", extra="app"),
-    LazyCommand("analyze", "sge.cli.analyze", "analyze", "Write predictions and masks of every image."),
-    LazyCommand("predict", "sge.cli.analyze", "predict", "Print the classes of every image, best first."),
-    LazyCommand("parts", "sge.cli.parts", "app", "Fit, find and evaluate parts: noses and eyes."),
-    LazyCommand("models", "sge.cli.models", "app", "List, show, download, import and verify models."),
-    LazyCommand(
-        "tune-gates", "sge.cli.tune_gates", "tune_gates_of_model", "Train inactive gates without labels."
-    ),
-    LazyCommand("train", "sge.cli.train", "train_network", "Train a network from labelled images."),
-    LazyCommand("eval", "sge.cli.evaluate", "evaluate_sets", "Measure a model on labelled images."),
-    LazyCommand("bench", "sge.cli.bench", "app", "Measure costs as ratios within one run."),
+    *LIBRARY_COMMANDS,
 )
 
 

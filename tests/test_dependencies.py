@@ -115,7 +115,7 @@ def test_other_packages_are_imported_by_what_they_export(module):
         for name in imports_of(module)
         if package_of(name) not in (own, "sge.ground") and name not in LEVEL
     }
-    assert own in ("sge", "sge.__main__") or inner == set()
+    assert inner == set()
 
 
 def test_no_module_imports_itself_in_a_circle():
