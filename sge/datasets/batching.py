@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 from sge.images import Preprocess, pixel_statistics
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -50,7 +50,5 @@ def normalize_batch(images: Tensor, preprocess: Preprocess) -> Tensor:
     Returns:
         The same shape, float32, channels last.
     """
-    import torch
-
     mean, std = (torch.from_numpy(values).to(images.device) for values in pixel_statistics(preprocess))
     return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)

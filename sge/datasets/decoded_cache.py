@@ -6,18 +6,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from sge.datasets.labelled import ImageFile
 from sge.datasets.record_file import RecordFile, RecordWriter
 from sge.errors import DataError, ImageError
 from sge.images import DecodedImage, Preprocess, center_crop, decode, resize
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MAX_SHORTER_SIDE, MAX_ASPECT = 256, 1.5
 """Limits of an image that is kept for training: its shorter side in pixels, and its longer side as a multiple."""
@@ -46,7 +45,7 @@ def evaluation_crop(preprocess: Preprocess) -> Prepare:
     return lambda image: center_crop(image, preprocess)[0]
 
 
-class DecodedCache(Sequence["Tensor"]):
+class DecodedCache(Sequence[Tensor]):
     """Decoded images in a memory-mapped file; ``cache[i]`` is (3, h, w) uint8, RGB.
 
     Args:
@@ -124,7 +123,7 @@ def write_cache(
     return skipped
 
 
-class ImageFiles(Sequence["Tensor"]):
+class ImageFiles(Sequence[Tensor]):
     """Images of folders and uncompressed archives, decoded at each access; ``files[i]`` is (3, h, w) uint8, RGB.
 
     Args:
@@ -187,6 +186,4 @@ def _is_plain_tar(head: bytes) -> bool:
 
 
 def _to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
-    import torch
-
     return torch.from_numpy(pixels).permute(2, 0, 1)

