@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +15,21 @@ from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths
 from sge.datasets import find_images
 from sge.errors import FinderError
-from sge.models import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from sge.lens import Example, Lens
-    from sge.parts import LabelledImage, LabelledMaps, PartEvaluation
+from sge.lens import Example, Lens, analyze_examples, finder_of_maps
+from sge.models import DEFAULT_MODEL, load_model
+from sge.parts import (
+    FOLDS,
+    Finder,
+    LabelledImage,
+    LabelledMaps,
+    PartEvaluation,
+    best_group,
+    evaluate_parts,
+    few_shot_hit_rate,
+    fit_readout,
+    read_labels,
+    without_parts,
+)
 
 # Modules that import torch are imported by the commands, so that the help appears at once.
 
@@ -45,9 +55,6 @@ def fit(
     ] = True,
 ) -> None:
     """Fit a finder to labelled images; the network is not trained."""
-    from sge.lens import finder_of_maps
-    from sge.parts import FOLDS, evaluate_parts
-
     labelled = _labelled(labels, without)
     lens, maps = _analyzed(model, device, labelled)
     shown = sum(any(image.points.values()) for image in labelled)
@@ -72,10 +79,6 @@ def find_(
     as_json: AsJson = False,
 ) -> None:
     """Print the noses and eyes of every image, in pixels."""
-    from sge.lens import Lens
-    from sge.models import load_model
-    from sge.parts import Finder
-
     inputs = find(paths)
     loaded = load_model(model, finder=finder is None)
     if finder is not None:
@@ -113,8 +116,6 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Cross-validate finders on labelled images: hits by distance, missed parts, false alarms."""
-    from sge.parts import best_group, evaluate_parts, few_shot_hit_rate, fit_readout
-
     labelled = _labelled(labels, without)
     _, maps = _analyzed(model, device, labelled)
     unsure = [image.unsure for image in labelled]
@@ -131,8 +132,6 @@ def evaluate(
 
 
 def _labelled(labels: Path, without: Path | None) -> list[LabelledImage]:
-    from sge.parts import read_labels, without_parts
-
     labelled = read_labels(labels)
     if without is not None:
         files = [file.path for file in find_images(without)] if without.is_dir() else []
@@ -143,9 +142,6 @@ def _labelled(labels: Path, without: Path | None) -> list[LabelledImage]:
 
 
 def _analyzed(model: str, device: str, labelled: list[LabelledImage]) -> tuple[Lens, list[LabelledMaps]]:
-    from sge.lens import Example, Lens, analyze_examples
-    from sge.models import load_model
-
     lens = Lens(load_model(model, finder=False), device)
     return lens, analyze_examples(lens, [Example.from_label(image) for image in labelled], _track)
 
@@ -159,8 +155,6 @@ def _track(examples: list[Example]) -> Iterable[Example]:
 
 def _print(rows: list[PartEvaluation], model: str) -> None:
     from rich.table import Table
-
-    from sge.parts import FOLDS
 
     title = f"{model}, {FOLDS}-fold cross-validation, share of images within a distance"
     rates = ("AUC", "missed", "false alarms")
