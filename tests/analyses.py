@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from sge.analysis import BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.analysis.analysis import Analysis
-from sge.analysis.data import BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.images.geometry import Box, Geometry
 from sge.parts.finder import GroupWeight, Part, PartMap

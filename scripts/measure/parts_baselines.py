@@ -111,7 +111,7 @@ def distance(image: LabelledMaps, part: str, x: float, y: float) -> float:
 
 def print_gradcam(lens: Lens, images: Sequence[LabelledMaps], labels: Sequence[LabelledImage]) -> None:
     """Prints the rows of the highest peak of Grad-CAM."""
-    from captum.attr import LayerGradCam  # type: ignore[import-not-found]
+    from captum.attr import LayerGradCam
 
     cam = LayerGradCam(lens.network, lens.network.get_submodule("blocks")[-1])  # type: ignore[index]
     positions = []

@@ -8,22 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sge.analysis.effect import Ablation, Attribution
+from sge.analysis.prediction import Prediction
 from sge.arrays import Array
 from sge.errors import AnalysisFileError, UnknownBlockError, UnknownGroupError, check_choice
 from sge.images import Geometry
 from sge.parts import Part, PartMap
 
 SIGNALS = ("mask", "similarity")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One predicted class."""
-
-    label: str
-    score: float
-    """Softmax probability, 0 to 1."""
-    index: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,10 @@ class AnalysisData:
     """``nose`` and ``eye``; empty where the model has no finder."""
     image: Image.Image | None = None
     """The upright image; None in an analysis opened from a file without it."""
+    attribution: Attribution | None = None
+    """Effect of every group on one class, if it was asked for."""
+    ablation: Ablation | None = None
+    """Scores with some groups ablated, if it was asked for."""
 
     @property
     def signal(self) -> str:

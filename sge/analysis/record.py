@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from sge.analysis.atlas import Atlas, decode_atlas, encode_atlas
-from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
+from sge.analysis.prediction import Prediction
 from sge.analysis.record_version1 import translate_arrays, translate_record
 from sge.arrays import Array
 from sge.images import Box, Geometry

@@ -29,7 +29,20 @@ export class Store extends EventTarget {
       // Positions {x, y} in pixels of the upright image: of the last click, and of the pointer or keyboard cursor.
       point: null,
       pointer: null,
-      // "parts" or "groups". Where the analysis found no parts, "parts" shows the groups.
+      // The class whose effects are shown: its index, or null for the predicted class. `expected` is a second class that
+      // the visitor expected instead, or null.
+      target: null,
+      expected: null,
+      // What is switched off: groups {block, group}; how ("zero": removed, "only": nothing else of their blocks is kept);
+      // and whether every mask of the network is flattened to its mean over space (mode "mean", all groups).
+      off: [],
+      offMode: "zero",
+      flattened: false,
+      // The service's answer for `off`, `offMode` and `flattened`: {status: "none" | "waiting" | "ready" | "failed", ...}.
+      ablation: { status: "none" },
+      // The step of the tour, or null: {block, group, step}.
+      tour: null,
+      // "parts", "groups" or "gradcam". Where the analysis found no parts, "parts" shows the groups.
       view: "parts",
       signal: null,
       colormap: "magma",
