@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the outermost: an error's response is counted and carries the headers too.
     app.add_middleware(ServerErrors)
     app.add_middleware(RequestMetrics, metrics=metrics)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors)
     errors.install(app)
     app.include_router(api.router)
     app.include_router(pages.router)

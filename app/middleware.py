@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -14,26 +15,42 @@ from .metrics import Metrics
 
 log = logging.getLogger("sge.app")
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "font-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self'",
+    "font-src 'self'",
+    "manifest-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
 )
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
+"""The directives that no setting changes."""
+
+
+def security_headers(frame_ancestors: Sequence[str] = ("'none'",)) -> dict[str, str]:
+    """The headers of every response.
+
+    Args:
+        frame_ancestors: Sources of CSP's ``frame-ancestors``, such as ``'self'`` or ``https://example.org``: the sites
+            whose pages may show this one in a frame. By default no site.
+    """
+    sources = " ".join(frame_ancestors)
+    headers = {
+        "Content-Security-Policy": "; ".join((*CONTENT_SECURITY_POLICY, f"frame-ancestors {sources}")),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    }
+    # The older header cannot name other sites. Where they are allowed it must be absent, or browsers that do not know
+    # frame-ancestors would refuse them.
+    older = {"'none'": "DENY", "'self'": "SAMEORIGIN"}.get(sources)
+    return headers | ({"X-Frame-Options": older} if older else {})
+
+
+HEADERS = security_headers()
+"""The headers with the default settings."""
 CLIENT_CLOSED_REQUEST = 499
 """Status in logs and metrics of a request whose client disconnected; no client receives it."""
 UNLOGGED = ("/live", "/ready", "/metrics")
@@ -43,8 +60,9 @@ UNLOGGED = ("/live", "/ready", "/metrics")
 class SecurityHeaders:
     """Adds the security headers to every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, frame_ancestors: Sequence[str] = ("'none'",)) -> None:
         self.app = app
+        self.headers = security_headers(frame_ancestors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -55,7 +73,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,11 @@ from sge.models import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
+ORIGIN = re.compile(
+    r"https?://(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::[0-9]{1,5})?",
+    re.ASCII,
+)
+"""Scheme, host and perhaps port; ``https://*.example.org`` stands for every host below ``example.org``."""
 
 
 class Settings(BaseSettings):
@@ -58,6 +64,11 @@ class Settings(BaseSettings):
         default=0, ge=0, description="threads that torch computes with; 0: as many as there are cores"
     )
     decode_threads: int = Field(default=2, ge=1, description="threads that decode and draw images")
+    frame_ancestors: Annotated[list[str], NoDecode] = Field(
+        default=["'none'"],
+        description="sites that may embed the page: 'none', or self and origins such as https://example.org, "
+        "separated by commas",
+    )
 
     @field_validator("models", mode="before")
     @classmethod
@@ -73,6 +84,22 @@ class Settings(BaseSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")
         return value
+
+    @field_validator("frame_ancestors", mode="before")
+    @classmethod
+    def _frame_ancestors(cls, value: object) -> object:
+        """The sources of CSP's ``frame-ancestors``."""
+        if not isinstance(value, str):
+            return value
+        given = [name.strip().strip("'").lower() for name in value.split(",")]
+        if given == ["none"]:
+            return ["'none'"]
+        if wrong := [name for name in given if name != "self" and not ORIGIN.fullmatch(name)]:
+            raise ValueError(
+                f"{wrong[0]!r} is not a site; give none, or self and origins such as https://example.org or "
+                "http://localhost:8080 without a path, separated by commas"
+            )
+        return ["'self'" if name == "self" else name for name in given]
 
     @property
     def sources(self) -> dict[str, str]:

@@ -49,6 +49,25 @@ def test_security_headers_are_added_and_do_not_replace_an_own_value() -> None:
     assert {name: answer.headers[name] for name in HEADERS} == expected
 
 
+@pytest.mark.parametrize(
+    ("ancestors", "policy", "older"),
+    [
+        (["'none'"], "frame-ancestors 'none'", "DENY"),
+        (["'self'"], "frame-ancestors 'self'", "SAMEORIGIN"),
+        (["https://a.org"], "frame-ancestors https://a.org", None),
+        (["'self'", "https://a.org"], "frame-ancestors 'self' https://a.org", None),
+    ],
+)
+def test_the_two_headers_about_frames_agree(ancestors: list[str], policy: str, older: str | None) -> None:
+    answer = TestClient(SecurityHeaders(answering(), ancestors)).get("/")
+    assert answer.headers["content-security-policy"].split("; ")[-1] == policy
+    assert answer.headers.get("x-frame-options") == older
+    changed = {"Content-Security-Policy", "X-Frame-Options", "Referrer-Policy"}
+    assert {name: answer.headers[name] for name in HEADERS if name not in changed} == {
+        name: value for name, value in HEADERS.items() if name not in changed
+    }
+
+
 def test_requests_are_counted_timed_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
     with caplog.at_level(logging.INFO, "sge.app"):

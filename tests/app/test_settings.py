@@ -22,6 +22,24 @@ WRONG = {
     "DECODE_THREADS": ["0"],
     "PORT": ["-1", "65536", "http"],
     "HOST": [""],
+    "FRAME_ANCESTORS": [
+        "",
+        ",",
+        "*",
+        "none,self",
+        "example.org",
+        "https://example.org/page",
+        "https://example.org;script-src *",
+        "https://example.org https://b.org",
+        "https://example.org\r\nX-Header: 1",
+        "https://",
+        "https://*",
+        "https://user@example.org",
+        "https://example.org:port",
+        "ftp://example.org",
+        "javascript:alert(1)",
+        "https://a.org,'unsafe'",
+    ],
     "PRECISION": ["int8", "Float32"],
     "MODELS": ["", " , ", "a,a", "/x/dog.safetensors,/y/dog.safetensors", "dog,/y/dog.pth.tar"],
 }
@@ -54,6 +72,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "time_limit_s": "5.5",
         "threads": "6",
         "decode_threads": "7",
+        "frame_ancestors": "'self', https://Example.org:8443,http://localhost:8080,https://*.a-b.example",
     }
     assert set(given) == set(Settings.model_fields)
     for name, value in given.items():
@@ -61,8 +80,14 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
     read = Settings()
     assert read.models == ["sge_resnet50", "/data/My dogs.v2.pth.tar"]
     assert read.sources == {"sge_resnet50": "sge_resnet50", "My dogs": "/data/My dogs.v2.pth.tar"}
+    assert read.frame_ancestors == [
+        "'self'",
+        "https://example.org:8443",
+        "http://localhost:8080",
+        "https://*.a-b.example",
+    ]
     for name, value in given.items():
-        if name != "models":
+        if name not in ("models", "frame_ancestors"):
             assert str(getattr(read, name)) == value
 
 
@@ -71,7 +96,14 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert defaults.models == ["sge_efficientnet_lite0", "sge_efficientnet_lite0_tuned", "sge_resnet18_dogs"]
     assert (defaults.host, defaults.port) == ("127.0.0.1", 8000)
     assert (defaults.max_bytes, defaults.max_pixels) == (20 * 1024 * 1024, 50_000_000)
+    assert defaults.frame_ancestors == ["'none'"]
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("value", ["none", "'none'", " None "])
+def test_no_site_may_embed_the_page(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SGE_FRAME_ANCESTORS", value)
+    assert Settings().frame_ancestors == ["'none'"]
 
 
 @pytest.mark.parametrize(
