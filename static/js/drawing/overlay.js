@@ -59,6 +59,13 @@ export function blendMap(pixels, luminance, width, levels, [left, top, w, h], ta
   }
 }
 
+/** The part of a box (left, top, width, height) that lies in a canvas, or null. */
+export function visiblePart([left, top, w, h], { width, height }) {
+  const [x, y] = [Math.max(0, left), Math.max(0, top)];
+  const part = [x, y, Math.min(width, left + w) - x, Math.min(height, top + h) - y];
+  return part[2] > 0 && part[3] > 0 ? part : null;
+}
+
 /** Darkens the pixels outside the window that the network saw. */
 export function darkenOutside(pixels, width, height, [left, top, w, h], factor = 0.42) {
   for (let y = 0; y < height; y += 1) {

@@ -1,10 +1,11 @@
 // Draws the main view: the photo with an overlay of groups or of parts.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
-import { blendMap, colourMapTable, darkenOutside, singleColourTable } from "./overlay.js";
+import { blendMap, colourMapTable, darkenOutside, singleColourTable, visiblePart } from "./overlay.js";
 import { paintParts } from "./part-overlay.js";
 import { Photo } from "./photo.js";
 import { levels } from "./resample.js";
+import { WHOLE } from "../state/zoom.js";
 
 /** The pin's colour of a shown group, or null for a single group, which is drawn in the colour map. */
 export function colourOf(store, group) {
@@ -27,16 +28,17 @@ export class Painter {
     this.store = store;
   }
 
-  paint(canvas) {
+  /** Draws a window of the image, by default all of it; the window has the canvas's proportions. */
+  paint(canvas, window = WHOLE) {
     const { image } = this.store;
     const { width, height } = canvas;
     const { geometry } = image.analysis;
-    const photo = this.photoAt(image, width, height);
-    const box = boxOf(geometry, width, height);
+    const photo = this.photoAt(image, width, height, window);
+    const box = boxOf(geometry, width, height, window);
     const pixels = this.store.view === "parts" ? photo.pixels(0) : this.withGroups(photo, box);
     if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
-    if (this.store.view === "parts") paintParts(canvas, image, box, this.store.state.opacity);
+    if (this.store.view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
   }
 
   /** The photo's pixels with the maps of the shown groups blended in. */
@@ -47,25 +49,28 @@ export class Painter {
     for (const shown of drawn) {
       const atlas = store.atlas(shown.block);
       const limits = atlas.limits(shown.group, store.state.scale, store.signal);
-      const bytes = levels(atlas, shown.group, limits, box[2], box[3]);
-      blendMap(pixels, photo.luminance, photo.width, bytes, box, blendTableFor(store, colourOf(store, shown)));
+      const seen = visiblePart(box, photo);
+      if (seen === null) continue;
+      const bytes = levels(atlas, shown.group, limits, box[2], box[3], [seen[0] - box[0], seen[1] - box[1], seen[2], seen[3]]);
+      blendMap(pixels, photo.luminance, photo.width, bytes, seen, blendTableFor(store, colourOf(store, shown)));
     }
     return pixels;
   }
 
-  photoAt(image, width, height) {
-    const key = [image.key, width, height].join();
+  photoAt(image, width, height, window) {
+    const crop = [window.left, window.top, window.width, window.height];
+    const key = [image.key, width, height, ...crop].join();
     if (key !== this.key) {
       this.key = key;
-      this.photo = new Photo(image.element, width, height);
+      this.photo = new Photo(image.element, width, height, crop);
     }
     return this.photo;
   }
 }
 
-/** The window that the network saw: left, top, width and height in pixels of the canvas. */
-function boxOf({ image, window: seen }, width, height) {
-  const [left, right] = [seen[0], seen[2]].map((x) => Math.round((x * width) / image[0]));
-  const [top, bottom] = [seen[1], seen[3]].map((y) => Math.round((y * height) / image[1]));
+/** The window that the network saw: left, top, width and height in pixels of a canvas that shows `shown` of the image. */
+function boxOf({ image, window: seen }, width, height, shown) {
+  const [left, right] = [seen[0], seen[2]].map((x) => Math.round(((x / image[0] - shown.left) / shown.width) * width));
+  const [top, bottom] = [seen[1], seen[3]].map((y) => Math.round(((y / image[1] - shown.top) / shown.height) * height));
   return [left, top, Math.max(1, right - left), Math.max(1, bottom - top)];
 }

@@ -2,6 +2,7 @@
 
 import { kindOf, partsByKind } from "../state/parts.js";
 import { colourOfKind, rgbOf } from "./colours.js";
+import { visiblePart } from "./overlay.js";
 import { enlarged } from "./resample.js";
 
 // Radii and line width of a ring, as fractions of the image's shorter side.
@@ -17,10 +18,15 @@ const [COVER, BRIGHTEN] = [0.34, 0.8];
 // How much the photo is darkened away from the parts.
 const DARKENING = 0.2;
 
-/** Draws the parts over the photo in `canvas`; `box` is the window that the network saw, in pixels of the canvas. */
-export function paintParts(canvas, { analysis, atlases }, box, opacity) {
+/**
+ * Draws the parts over the photo in `canvas`.
+ *
+ * @param box the window that the network saw, in pixels of the canvas
+ * @param window what the canvas shows, in fractions of the image
+ */
+export function paintParts(canvas, { analysis, atlases }, box, opacity, window) {
   const context = canvas.getContext("2d");
-  const ellipses = ellipsesOf(analysis, canvas);
+  const ellipses = ellipsesOf(analysis, canvas, window);
   darkenAround(context, ellipses, DARKENING * opacity);
   for (const { kind } of partsByKind(analysis)) {
     const ofKind = ellipses.filter((ellipse) => ellipse.kind === kind);
@@ -37,10 +43,11 @@ export function paintParts(canvas, { analysis, atlases }, box, opacity) {
 }
 
 /** Every part as an ellipse in pixels of the canvas: its box, limited so that no ring overlaps its neighbour. */
-function ellipsesOf({ parts, geometry }, { width, height }) {
-  const factor = width / geometry.image[0];
-  const short = Math.min(width, height);
-  const centres = parts.map(({ x, y }) => [x * factor, y * factor]);
+function ellipsesOf({ parts, geometry }, { width, height }, window) {
+  const [fullWidth, fullHeight] = [width / window.width, height / window.height];
+  const factor = fullWidth / geometry.image[0];
+  const short = Math.min(fullWidth, fullHeight);
+  const centres = parts.map(({ x, y }) => [x * factor - window.left * fullWidth, y * factor - window.top * fullHeight]);
   return parts.map((part, i) => {
     const [left, top, right, bottom] = part.box.map((edge) => edge * factor);
     const [x, y] = centres[i];
@@ -71,14 +78,16 @@ function darkenAround(context, ellipses, alpha) {
 }
 
 /** The kind's colour on a transparent canvas, with the map's strength near each part and nothing elsewhere. */
-function highlightOf(atlas, threshold, ellipses, [left, top, w, h], { width, height }) {
+function highlightOf(atlas, threshold, ellipses, box, { width, height }) {
   const canvas = new OffscreenCanvas(width, height);
+  const seen = visiblePart(box, canvas);
+  if (seen === null) return canvas;
   const pixels = new ImageData(width, height);
-  const map = enlarged(atlas.cells(0), atlas.width, atlas.height, w, h);
-  const value = (x, y) => atlas.lo + atlas.step * map[Math.min(h - 1, Math.max(0, y - top)) * w + Math.min(w - 1, Math.max(0, x - left))];
+  const value = valuesIn(atlas, box, seen);
   const rgb = rgbOf(colourOfKind(ellipses[0].kind));
   for (const { x, y, rx, ry } of ellipses) {
-    const peak = Math.max(value(Math.round(x), Math.round(y)), 1e-3);
+    const centre = [Math.round(x), Math.round(y)];
+    const peak = Math.max(valuesIn(atlas, box, [...centre, 1, 1])(...centre), 1e-3);
     const floor = peak > CLEAR_PEAK * threshold ? threshold : LOW_START * peak;
     for (let row = Math.max(0, Math.floor(y - REACH * ry)); row <= Math.min(height - 1, y + REACH * ry); row += 1) {
       for (let col = Math.max(0, Math.floor(x - REACH * rx)); col <= Math.min(width - 1, x + REACH * rx); col += 1) {
@@ -92,6 +101,14 @@ function highlightOf(atlas, threshold, ellipses, [left, top, w, h], { width, hei
   }
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   return canvas;
+}
+
+/** A function that reads the enlarged map at pixels of the canvas; it is computed for `part` of the canvas only. */
+function valuesIn(atlas, [left, top, w, h], [partLeft, partTop, partWidth, partHeight]) {
+  const clamp = (value, length) => Math.min(length - 1, Math.max(0, value));
+  const [x0, y0] = [clamp(partLeft - left, w), clamp(partTop - top, h)];
+  const map = enlarged(atlas.cells(0), atlas.width, atlas.height, w, h, [x0, y0, partWidth, partHeight]);
+  return (x, y) => atlas.lo + atlas.step * map[clamp(y - top - y0, partHeight) * partWidth + clamp(x - left - x0, partWidth)];
 }
 
 /** 1 at the centre, about a third at the ring (distance 1), 0 from REACH on. */

@@ -2,10 +2,13 @@
 
 const MIN_DISTANCE_PX = 60;
 
-/** Calls `step(1)` or `step(-1)` on a swipe. Taps remain clicks, and vertical movement scrolls the page. */
-export function onSwipe(element, step) {
+/**
+ * Calls `step(1)` or `step(-1)` on a swipe of one finger while `isEnabled()`. Taps remain clicks, and vertical movement
+ * scrolls the page.
+ */
+export function onSwipe(element, step, isEnabled = () => true) {
   let start = null;
-  element.addEventListener("touchstart", ({ touches }) => (start = touches.length === 1 ? touches[0] : null), { passive: true });
+  element.addEventListener("touchstart", ({ touches }) => (start = touches.length === 1 && isEnabled() ? touches[0] : null), { passive: true });
   element.addEventListener(
     "touchend",
     ({ changedTouches: [end] }) => {

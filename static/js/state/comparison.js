@@ -6,7 +6,7 @@ import { fileOf, open } from "./images.js";
 import { store, Store } from "./store.js";
 
 // Keys that have the same value in both stores.
-const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "sort", "note"];
+const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "zoom", "sort", "note"];
 const PROGRESS_DELAY_MS = 300;
 
 export class Comparison {

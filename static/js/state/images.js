@@ -3,6 +3,7 @@
 import { analyze, analyzeSample, RequestError } from "../api.js";
 import { decodeAtlas } from "./atlas.js";
 import { store } from "./store.js";
+import { NO_ZOOM } from "./zoom.js";
 
 const PROGRESS_DELAY_MS = 300;
 const MIB = 1048576;
@@ -101,7 +102,7 @@ export function step(by) {
 }
 
 function setCurrent(key) {
-  if (key !== store.state.current) store.set({ current: key, hover: null, point: null, pointer: null });
+  if (key !== store.state.current) store.set({ current: key, hover: null, point: null, pointer: null, zoom: NO_ZOOM });
 }
 
 function enqueue(key) {

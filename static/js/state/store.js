@@ -2,6 +2,7 @@
 
 import { groupName } from "../format.js";
 import { hasFinder } from "./parts.js";
+import { NO_ZOOM } from "./zoom.js";
 
 const MAX_PINS = 6;
 
@@ -29,6 +30,8 @@ export class Store extends EventTarget {
       // Positions {x, y} in pixels of the upright image: of the last click, and of the pointer or keyboard cursor.
       point: null,
       pointer: null,
+      // How the image view is enlarged: see zoom.js.
+      zoom: NO_ZOOM,
       // The class whose effects are shown: its index, or null for the predicted class. `expected` is a second class that
       // the visitor expected instead, or null.
       target: null,
