@@ -36,7 +36,7 @@ from sge.errors import (
 )
 
 if TYPE_CHECKING:
-    from sge.analysis import Analysis, BlockInfo, Prediction
+    from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
     from sge.lens import Example, Lens, find_parts, fit_parts
     from sge.models import Card, Model, import_weights, load_model
@@ -48,7 +48,15 @@ __version__ = "0.2.0"
 
 # The same names as above, for the running program; tests/test_import.py compares the two lists.
 _MODULES = {
-    "sge.analysis": ("Analysis", "BlockInfo", "Prediction"),
+    "sge.analysis": (
+        "Ablation",
+        "Analysis",
+        "Attribution",
+        "BlockInfo",
+        "GradCam",
+        "GroupSteps",
+        "Prediction",
+    ),
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
     "sge.lens": ("Example", "Lens", "find_parts", "fit_parts"),
     "sge.models": ("Card", "Model", "import_weights", "load_model"),
@@ -59,8 +67,10 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Ablation",
     "Analysis",
     "AnalysisFileError",
+    "Attribution",
     "BlockInfo",
     "BrokenImageError",
     "CaptureError",
@@ -75,6 +85,8 @@ __all__ = [
     "FinderError",
     "Frame",
     "GateTuningConfig",
+    "GradCam",
+    "GroupSteps",
     "GroupWeight",
     "GroupsError",
     "ImageError",

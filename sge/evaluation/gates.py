@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +15,20 @@ from torch import Tensor, nn
 from sge.arrays import Array
 from sge.errors import DataError, ShapeError
 from sge.images import Frame
-from sge.nn import MaskCapture, eval_mode, sge_blocks
+from sge.nn import MaskCapture, edit_masks, eval_mode, sge_blocks
 
 
 @contextmanager
 def flat_masks(network: nn.Module) -> Iterator[None]:
     """Context manager in which every SGE mask is replaced by its mean over space, in each image and group.
 
-    The difference in accuracy is what the positions that the gates choose contribute.
+    The difference in accuracy is what the positions that the gates choose contribute. Only passes of the thread that
+    opened it are changed.
 
     Args:
         network: Its SGE modules are restored on leaving, also after an exception.
     """
-    with ExitStack() as stack:
-        for module in sge_blocks(network).values():
-            stack.callback(module.gate.register_forward_hook(_flatten).remove)
+    with edit_masks(network, dict.fromkeys(sge_blocks(network), _flatten)):
         yield
 
 
@@ -100,5 +99,5 @@ def best_single_group(distances: npt.NDArray[np.floating[Any]], within: float) -
     return LeaveOneOut(groups, distances[np.arange(len(distances)), groups])
 
 
-def _flatten(_gate: nn.Module, _inputs: tuple[Tensor, ...], mask: Tensor) -> Tensor:
+def _flatten(mask: Tensor) -> Tensor:
     return mask.mean((2, 3), keepdim=True).expand_as(mask)

@@ -1,14 +1,18 @@
 """Where a model, an image and a part finder meet."""
 
-from sge.lens.lens import Lens, check_labels
+from sge.lens.chosen_groups import ChosenGroups
+from sge.lens.labels import check_labels, find_target
+from sge.lens.lens import Lens
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
 
 __all__ = [
+    "ChosenGroups",
     "Example",
     "Lens",
     "analyze_examples",
     "check_labels",
     "find_parts",
+    "find_target",
     "finder_of_maps",
     "fit_parts",
 ]

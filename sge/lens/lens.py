@@ -10,15 +10,18 @@ from torch import Tensor
 
 from sge.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
-from sge.devices import autocast, find_device, find_precision
-from sge.errors import ChoiceError, ShapeError
+from sge.devices import find_device, find_precision
+from sge.errors import ChoiceError
 from sge.images import DecodedImage, Frame, Source, decode, frame
+from sge.lens.effects import Effects
+from sge.lens.labels import check_labels
+from sge.lens.passes import Passes
 from sge.models import Model
-from sge.nn import Capture, eval_mode, inactive_groups, require_spatial_blocks, spatial_blocks
+from sge.nn import Capture, inactive_groups, require_spatial_blocks, spatial_blocks
 from sge.parts import maps_and_parts
 
 
-class Lens:
+class Lens(Effects):
     """A model on one device, ready to analyze images.
 
     Args:
@@ -38,6 +41,7 @@ class Lens:
         self.device = find_device(device)
         self.precision = find_precision(precision)
         self.network = model.network.to(self.device)
+        self._passes = Passes(self.network, self.device, self.precision)
 
     def analyze(
         self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
@@ -92,20 +96,10 @@ class Lens:
             ChoiceError, ShapeError: as ``analyze_frames``.
         """
         _check_top_k(top_k)
-        batch = self._batch(frames)
-        with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
+        batch = self._passes.batch(frames)
+        with self._passes.inference():
             logits: Tensor = self.network(batch)
         return [self._predictions(row, top_k) for row in self._probabilities(logits, frames)]
-
-    def _batch(self, frames: Sequence[Frame]) -> Tensor:
-        shapes = {frame.array.shape for frame in frames}
-        if len(shapes) != 1:
-            raise ShapeError(
-                f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}."
-            )
-        batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
-        parameter = next(self.network.parameters(), batch)
-        return batch.to(self.device, parameter.dtype)
 
     def _probabilities(self, logits: Tensor, frames: Sequence[Frame]) -> Tensor:
         check_labels(self.model.labels, logits.shape[1])
@@ -113,8 +107,8 @@ class Lens:
         return (logits.float() / temperature).softmax(1).cpu()
 
     def _forward(self, frames: Sequence[Frame]) -> _Forward:
-        batch = self._batch(frames)
-        with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
+        batch = self._passes.batch(frames)
+        with self._passes.inference():
             with Capture(self.network, energy=True, rows=len(batch)) as captured:
                 logits: Tensor = self.network(batch)
             probabilities = self._probabilities(logits, frames)
@@ -181,23 +175,6 @@ class _Forward:
     similarity: dict[str, Array]
     energy: dict[str, Array]
     """Block name to (N, G), float32."""
-
-
-def check_labels(labels: Sequence[str], classes: int) -> None:
-    """Checks that there is one label for each class.
-
-    Args:
-        labels: Of a model.
-        classes: Number of the network's logits.
-
-    Raises:
-        ChoiceError: the numbers differ.
-    """
-    if classes != len(labels):
-        raise ChoiceError(
-            f"The network has {classes} classes, and {len(labels)} labels are given. "
-            "Give the Model a label for each class."
-        )
 
 
 def _check_top_k(top_k: int) -> None:

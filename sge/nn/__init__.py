@@ -3,6 +3,7 @@
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.insertion.insert import insert_sge
+from sge.nn.intervention import edit_masks, edit_outputs
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, standardize_maps
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
@@ -21,6 +22,8 @@ __all__ = [
     "SpatialGroupEnhance",
     "build_resnet",
     "channel_permutations",
+    "edit_masks",
+    "edit_outputs",
     "eval_mode",
     "group_similarity",
     "inactive_groups",

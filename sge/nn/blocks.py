@@ -50,6 +50,18 @@ def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, S
     return known if names is None else {name: known[name] for name in known if name in names}
 
 
+def submodule(network: nn.Module, path: str) -> nn.Module:
+    """The module at a path.
+
+    Raises:
+        UnknownBlockError: There is none.
+    """
+    try:
+        return network.get_submodule(path)
+    except AttributeError as error:
+        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from error
+
+
 def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     """``spatial_blocks`` of a network that must have some.
 

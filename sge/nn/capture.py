@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
-from sge.nn.blocks import is_compiled, named_blocks, require_spatial_blocks, spatial_blocks
+from sge.nn.blocks import is_compiled, named_blocks, require_spatial_blocks, spatial_blocks, submodule
 from sge.nn.hooks import after_forward, before_forward
 from sge.nn.module import standardize_maps
 
@@ -85,8 +85,8 @@ class Capture:
         rows: int | None = None,
     ) -> None:
         self._blocks = named_blocks(network, blocks)
-        self._inputs = {path: _submodule(network, path) for path in inputs}
-        self._outputs = {path: _submodule(network, path) for path in outputs}
+        self._inputs = {path: submodule(network, path) for path in inputs}
+        self._outputs = {path: submodule(network, path) for path in outputs}
         self._energy = energy
         self._grad = grad
         self._reduce = reduce
@@ -284,13 +284,6 @@ class MaskCapture(Capture):
         if blocks is not None and not blocks:
             raise UnknownBlockError(f"No block is named; there are: {', '.join(spatial_blocks(network))}.")
         super().__init__(network, [blocks] if isinstance(blocks, str) else blocks, energy=energy)
-
-
-def _submodule(network: nn.Module, path: str) -> nn.Module:
-    try:
-        return network.get_submodule(path)
-    except AttributeError as error:
-        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from error
 
 
 def _standardized(logits: Tensor) -> Tensor:

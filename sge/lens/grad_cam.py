@@ -1,0 +1,84 @@
+"""Grad-CAM of one class, computed by Captum without a hook of Captum on the network."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from sge.analysis import GradCam
+from sge.errors import CaptureError, ChoiceError
+from sge.lens.passes import Passes
+from sge.nn import edit_outputs
+
+
+class _Tapped(nn.Module):
+    """A network whose layer's output passes through a module of its own, which is all that Captum hooks."""
+
+    def __init__(self, network: nn.Module, layer: str) -> None:
+        super().__init__()
+        self.network = network
+        self.layer = layer
+        self.tap = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        with edit_outputs(self.network, {self.layer: self._through}):
+            logits: Tensor = self.network(x)
+        return logits
+
+    def _through(self, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or output.dim() != 4:
+            raise ChoiceError(f"Grad-CAM needs a layer with a map (N, C, h, w), which {self.layer} has not.")
+        # A new leaf: the backward pass ends here, also with frozen parameters.
+        mapped: Tensor = self.tap(output.detach().requires_grad_())
+        return mapped.clone()  # A later layer may work in place.
+
+
+def grad_cam(passes: Passes, image: Tensor, target: int, layer: str | None) -> GradCam:
+    """Grad-CAM with negative values set to 0.
+
+    Args:
+        passes: Of the network.
+        image: (1, 3, h, w) from ``passes.batch``.
+        target: Number of the class.
+        layer: Path of a module; None for the last one with a spatial map.
+
+    Raises:
+        UnknownBlockError: the network has no module of that path.
+        ChoiceError: the module's output is no map, or the logit does not depend on it.
+    """
+    from captum.attr import (
+        LayerGradCam,  # Importing it takes a second, and most uses of a lens need no Grad-CAM.
+    )
+
+    path = layer if layer is not None else last_map(passes, image)
+    with passes.gradients():
+        tapped = _Tapped(passes.network, path)
+        tapped.training = False
+        found = LayerGradCam(tapped, tapped.tap).attribute(image.clone(), target, relu_attributions=True)
+    return GradCam(found[0, 0].detach().float().cpu().numpy(), path)
+
+
+def last_map(passes: Passes, image: Tensor) -> str:
+    """Path of the last module to finish whose output is (N, C, h, w) with a map of more than one cell.
+
+    Raises:
+        CaptureError: there is none.
+    """
+    key = ("last map", *image.shape)
+    if key not in passes.found:
+        finished: list[str] = []
+
+        def note(path: str, output: Any) -> Any:
+            if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
+                finished.append(path)
+            return output
+
+        paths = [path for path, _ in passes.network.named_modules() if path]
+        with passes.inference(), edit_outputs(passes.network, {p: partial(note, p) for p in paths}):
+            passes.network(image)
+        if not finished:
+            raise CaptureError(f"{type(passes.network).__name__} has no module with a spatial map.")
+        passes.found[key] = finished[-1]
+    return str(passes.found[key])
