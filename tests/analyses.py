@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
-from sge.analysis import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis import Ablation, Attribution, BlockInfo, GradCam, ImageInfo, ModelInfo, Prediction
 from sge.analysis.analysis import Analysis
 from sge.arrays import Array
 from sge.images.geometry import Box, Geometry
@@ -53,3 +55,38 @@ def _hill() -> Array:
     y, x = np.mgrid[:12, :16]
     hill: Array = (0.9 * np.exp(-((x - 8) ** 2 + (y - 6) ** 2) / 8)).astype(np.float32)
     return hill
+
+
+def made_attribution(analysis: Analysis, seed: int = 0) -> Attribution:
+    """Effects of every group of an analysis, with a Grad-CAM."""
+    rs = np.random.RandomState(seed)
+    effect, spatial = (
+        {block.name: rs.standard_normal(block.groups).astype(np.float32) for block in analysis.blocks}
+        for _ in range(2)
+    )
+    method: dict[str, Literal["gradient", "ablation"]] = {block.name: "gradient" for block in analysis.blocks}
+    method[COARSE] = "ablation"
+    return Attribution(
+        analysis.predictions[0], 3.25, effect, spatial, method, GradCam(_hill(), "layer2.0.conv")
+    )
+
+
+def made_ablation(classes: int = 9, draws: int = 4, temperature: float = 1.5, seed: int = 0) -> Ablation:
+    """Scores of an ablation whose every class changes."""
+    rs = np.random.RandomState(seed)
+    logits = (3 * rs.standard_normal((2 + draws, classes))).astype(np.float32)
+    scores = np.exp(logits / temperature, dtype=np.float32)
+    scores /= scores.sum(1, keepdims=True)
+    return Ablation(
+        before=scores[0],
+        after=scores[1],
+        controls=scores[2:],
+        logits_before=logits[0],
+        logits_after=logits[1],
+        logits_controls=logits[2:],
+        mode="zero",
+        groups={FINE: [2, 5], COARSE: [0]},
+        control_groups=[{FINE: [draw, 7], COARSE: [draw]} for draw in range(draws)],
+        labels=[f"class {index}, Ünï" for index in range(classes)],
+        seed=3,
+    )

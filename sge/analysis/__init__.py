@@ -1,14 +1,17 @@
 """What was computed of one image: data, drawings, records and files."""
 
 from sge.analysis.analysis import Analysis
+from sge.analysis.atlas import atlas_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
+from sge.analysis.effect_record import attribution_record, steps_record
+from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
 from sge.analysis.files import to_bytes
+from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.prediction import Prediction
-from sge.analysis.record import atlas_record
 
 __all__ = [
     "GROUP_COLORS",
@@ -19,14 +22,22 @@ __all__ = [
     "AnalysisData",
     "Attribution",
     "BlockInfo",
+    "ClassEffect",
     "GradCam",
     "GroupSteps",
     "Groups",
     "ImageInfo",
     "ModelInfo",
     "Prediction",
+    "ablation_report",
     "atlas_record",
+    "attribution_record",
+    "check_group",
+    "choose_groups",
+    "class_effects",
     "draw_contact_sheet",
     "draw_overlay",
+    "parse_numbers",
+    "steps_record",
     "to_bytes",
 ]

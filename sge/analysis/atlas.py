@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sge.arrays import Array
+
+_KEYS = ("groups", "height", "width", "lo", "hi", "png")
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,19 @@ def decode_atlas(atlas: Atlas) -> Array:
         raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
     gray = np.asarray(image, np.float64).reshape(atlas.groups, atlas.height, atlas.width)
     return np.asarray(atlas.lo + gray / 255 * (atlas.hi - atlas.lo), np.float32)
+
+
+def atlas_record(maps: Array) -> dict[str, Any]:
+    """Maps (G, h, w) as ``{groups, height, width, lo, hi, png}`` with the PNG in base64."""
+    atlas = encode_atlas(maps)
+    return asdict(atlas) | {"png": base64.b64encode(atlas.png).decode("ascii")}
+
+
+def maps_of_record(record: dict[str, Any]) -> Array:
+    """The maps (G, h, w) of ``atlas_record``; other keys are ignored.
+
+    Raises:
+        KeyError, TypeError, ValueError, OSError: not such data.
+    """
+    atlas = {key: record[key] for key in _KEYS}
+    return decode_atlas(Atlas(**atlas | {"png": base64.b64decode(record["png"], validate=True)}))

@@ -6,15 +6,25 @@ A record has two forms. The complete one, ``to_record``, holds all maps as 8-bit
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from sge.analysis.atlas import Atlas, decode_atlas, encode_atlas
+from sge.analysis.atlas import atlas_record, maps_of_record
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
+from sge.analysis.effect import Attribution
+from sge.analysis.effect_record import (
+    ablation_header,
+    ablation_of,
+    ablation_record,
+    attribution_header,
+    attribution_of,
+    attribution_record,
+    decode_effect_arrays,
+    effect_arrays,
+)
 from sge.analysis.prediction import Prediction
 from sge.analysis.record_version1 import translate_arrays, translate_record
 from sge.arrays import Array
@@ -22,13 +32,15 @@ from sge.images import Box, Geometry
 from sge.parts import GroupWeight, Part, PartMap
 
 VERSION = 2
-_ATLAS = ("groups", "height", "width", "lo", "hi", "png")
 
 
 def to_header(analysis: AnalysisData) -> dict[str, Any]:
-    """Everything but the image and the maps, as JSON-ready data."""
+    """Everything but the image and the maps, as JSON-ready data.
+
+    ``attribution`` and ``ablation`` are there if the analysis has them.
+    """
     geometry = analysis.geometry
-    return {
+    header = {
         "version": VERSION,
         "image": asdict(analysis.image_info),
         "model": asdict(analysis.model),
@@ -50,6 +62,11 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
             for part, part_map in analysis.part_maps.items()
         },
     }
+    if analysis.attribution is not None:
+        header["attribution"] = attribution_header(analysis.attribution)
+    if analysis.ablation is not None:
+        header["ablation"] = ablation_header(analysis.ablation, *_shown_classes(analysis))
+    return header
 
 
 def to_record(analysis: AnalysisData) -> dict[str, Any]:
@@ -59,20 +76,25 @@ def to_record(analysis: AnalysisData) -> dict[str, Any]:
         record["part_maps"][part] |= atlas_record(part_map.map[None])
     for signal, arrays in (("masks", analysis.masks), ("similarity", analysis.similarity)):
         record[signal] = {name: atlas_record(values) for name, values in arrays.items()}
+    if analysis.attribution is not None:
+        record["attribution"] = attribution_record(analysis.attribution)
+    if analysis.ablation is not None:
+        record["ablation"] = ablation_record(analysis.ablation, *_shown_classes(analysis))
     return record
 
 
-def atlas_record(maps: Array) -> dict[str, Any]:
-    """Maps (G, h, w) as ``{groups, height, width, lo, hi, png}`` with the PNG in base64."""
-    atlas = encode_atlas(maps)
-    return asdict(atlas) | {"png": base64.b64encode(atlas.png).decode("ascii")}
+def _shown_classes(analysis: AnalysisData) -> tuple[tuple[int, ...], int]:
+    """The classes of the record's ablation: the attribution's target, and as many best ones as predictions."""
+    targets = () if analysis.attribution is None else (analysis.attribution.target.index,)
+    return targets, len(analysis.predictions)
 
 
 def arrays_of(analysis: AnalysisData) -> dict[str, Array]:
     """All maps, float32, by name.
 
-    ``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``energy/<block>`` (G,), and with a part
-    finder ``part/<part>`` (h, w).
+    ``mask/<block>`` (G, h, w), ``similarity/<block>`` (G, h, w), ``energy/<block>`` (G,), with a part
+    finder ``part/<part>`` (h, w), with an attribution ``grad_cam/map`` (h, w), and with an ablation the scores of all
+    classes, ``ablation/<field>``.
     """
     part_maps = {part: part_map.map for part, part_map in analysis.part_maps.items()}
     kinds = {
@@ -81,11 +103,9 @@ def arrays_of(analysis: AnalysisData) -> dict[str, Array]:
         "energy": analysis.energy,
         "part": part_maps,
     }
-    return {
-        f"{kind}/{name}": np.ascontiguousarray(values)
-        for kind, arrays in kinds.items()
-        for name, values in arrays.items()
-    }
+    arrays = {f"{kind}/{name}": values for kind, named in kinds.items() for name, values in named.items()}
+    arrays |= effect_arrays(analysis.attribution, analysis.ablation)
+    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
 
 def from_record(record: dict[str, Any]) -> AnalysisData:
@@ -96,12 +116,15 @@ def from_record(record: dict[str, Any]) -> AnalysisData:
     """
     record = _current(record)
     arrays = {
-        f"{kind}/{name}": _maps_of(atlas)
+        f"{kind}/{name}": maps_of_record(atlas)
         for kind, atlases in (("mask", record["masks"]), ("similarity", record["similarity"]))
         for name, atlas in atlases.items()
     }
     arrays |= {f"energy/{name}": np.asarray(values, np.float32) for name, values in record["energy"].items()}
-    arrays |= {f"part/{part}": _maps_of(atlas)[0] for part, atlas in record.get("part_maps", {}).items()}
+    arrays |= {
+        f"part/{part}": maps_of_record(atlas)[0] for part, atlas in record.get("part_maps", {}).items()
+    }
+    arrays |= decode_effect_arrays(record.get("attribution"), record.get("ablation"))
     return _analysis(record, arrays)
 
 
@@ -136,6 +159,7 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
     if opening and not ({"block", "group", "reason"} <= set(opening) and isinstance(opening["group"], int)):
         raise ValueError(f"a model that opens with {opening}")
     geometry = record["geometry"]
+    attribution, ablation = record.get("attribution"), record.get("ablation")
     return AnalysisData(
         image_info=ImageInfo(**record["image"]),
         model=ModelInfo(**record["model"]),
@@ -156,18 +180,23 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
             part: _part_map(part, part_record, arrays[f"part/{part}"])
             for part, part_record in record.get("part_maps", {}).items()
         },
+        attribution=None if attribution is None else _attribution(attribution, arrays, blocks),
+        ablation=None if ablation is None else ablation_of(ablation, arrays),
     )
+
+
+def _attribution(record: dict[str, Any], arrays: Mapping[str, Array], blocks: list[BlockInfo]) -> Attribution:
+    attribution, groups = attribution_of(record, arrays), {block.name: block.groups for block in blocks}
+    for name, effects in attribution.items():
+        if len(effects) != groups.get(name):
+            raise ValueError(f"{len(effects)} effects of {name}, which has {groups.get(name)} groups")
+    return attribution
 
 
 def _part_map(part: str, record: dict[str, Any], values: Array) -> PartMap:
     if values.ndim != 2 or values.dtype != np.float32:
         raise ValueError(f"a map of {part} of {values.dtype} {values.shape} instead of float32 (h, w)")
     return PartMap(values, float(record["threshold"]), [GroupWeight(**term) for term in record["terms"]])
-
-
-def _maps_of(record: dict[str, Any]) -> Array:
-    atlas = {key: record[key] for key in _ATLAS}
-    return decode_atlas(Atlas(**atlas | {"png": base64.b64decode(record["png"], validate=True)}))
 
 
 def _check_shape(array: Array, shape: tuple[int, ...]) -> None:

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from sge.analysis.analysis import Analysis
+from sge.analysis.atlas import atlas_record
 from sge.analysis.data import BlockInfo
-from sge.analysis.record import arrays_of, atlas_record, to_record
+from sge.analysis.record import arrays_of, to_record
 from sge.errors import AnalysisFileError
 from sge.parts.finder import GroupWeight
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from sge.analysis.record import atlas_record
+from sge.analysis.atlas import atlas_record
 
 GRID = 36
 """Number of cells of a part map on each side."""
