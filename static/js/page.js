@@ -14,6 +14,7 @@ import "./elements/sge-model-name.js";
 import "./elements/sge-models.js";
 import "./elements/sge-predictions.js";
 import "./elements/sge-ranking.js";
+import "./elements/sge-tour.js";
 import "./elements/sge-upload.js";
 import { listenForKeys } from "./keyboard.js";
 import { listSamples, show } from "./state/images.js";

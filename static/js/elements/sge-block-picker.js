@@ -40,10 +40,15 @@ class BlockPicker extends StoreElement {
     }
   }
 
-  /** Choosing a block ends the order by parts, which shows groups of all blocks. */
+  /**
+   * Shows the block's groups in the grid, and its opening group on the image; over pinned groups, as a preview.
+   *
+   * This ends the order by parts, which shows groups of all blocks.
+   */
   choose(block) {
-    const { sort } = this.store;
-    this.store.set({ block, hover: null, sort: sort === "parts" ? "focus" : this.store.state.sort });
+    const { store } = this;
+    store.set({ block, hover: null, view: "groups", sort: store.sort === "parts" ? "focus" : store.state.sort });
+    if (store.state.pins.length > 0) store.set({ hover: store.openingGroup });
   }
 
   /** Shows under each block how many of its groups are in the readout of each part. */
@@ -65,7 +70,8 @@ function levels(blocks, choose) {
   return sizes.map((size) => {
     const ofSize = blocks.filter((block) => sizeOf(block) === size);
     const [{ height, width, stride }] = ofSize;
-    const head = make("span", { class: "level-head" }, cellGrid(height, width), make("span", {}, make("b", {}, `${height}\u00d7${width}`), make("br"), `stride ${stride}`, make("br"), resolution(stride)));
+    const head = make("span", { class: "level-head" }, make("span", { class: "cells-box" }, cellGrid(height, width)), make("span", { class: "level-size" }, make("b", {}, `${height}\u00d7${width}`), make("br"), `stride ${stride}`, make("br"), resolution(stride)));
+    head.title = `Maps of ${height}\u00d7${width} cells. ${strideText(stride)}`;
     return make("div", { class: "level" }, head, make("div", { class: "level-blocks" }, ...ofSize.map((block) => blockButton(block, choose))));
   });
 }
@@ -75,14 +81,16 @@ function resolution(stride) {
   return stride <= MAX_MEDIUM_STRIDE ? "medium" : "coarse";
 }
 
+const strideText = (stride) => `Stride ${stride} px: one cell covers ${stride}\u00d7${stride} pixels of the network\u2019s input.`;
+
 const sizeOf = ({ height, width, stride }) => `${height}x${width}/${stride}`;
 
 function blockButton(block, choose) {
   const { name, groups, channels, height, width, stride } = block;
-  const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride}, ${channels} channels`;
+  const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride} px, ${channels} channels`;
   return make(
     "button",
-    { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `Block ${name}, ${facts}`, onclick: () => choose(name) },
+    { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `Block ${name}, ${facts}`, "aria-description": strideText(stride), onclick: () => choose(name) },
     shortBlockName(name),
     make("span", { class: "counts", "aria-hidden": "true" }),
     make("span", { class: "pins", "aria-hidden": "true" }),

@@ -32,7 +32,7 @@ class Controls extends StoreElement {
       this.segments("colormap", "Colour map", COLOUR_MAPS.map((name) => [name, swatch(name), name])),
       this.slider(),
     ];
-    rows[2].classList.add("swatches");
+    this.inputs.colormap.buttons.classList.add("swatches");
     // Framing needs the service, which a saved report does not have.
     if (!this.hasAttribute("offline")) rows.push(this.segments("framing", "Framing", FRAMINGS));
     this.replaceChildren(...rows);
@@ -55,7 +55,7 @@ class Controls extends StoreElement {
       oninput: () => store.set({ opacity: Number(input.value) }),
     });
     this.inputs.opacity = input;
-    return make("label", { class: "menu" }, make("span", {}, "Overlay strength"), input);
+    return make("label", { class: "field", title: "How strongly the map covers the photo" }, make("span", { class: "heading" }, "Overlay strength"), input);
   }
 
   draw() {

@@ -77,6 +77,8 @@ class ImageView extends StoreElement {
     // Until the first analysis, the page shows the plain sample here.
     if (!this.frame.isConnected) this.replaceChildren(this.frame, this.tools.root);
     if (!this.clientWidth || !this.clientHeight) return;
+    // The report fits the box to its only image.
+    this.style.setProperty("--aspect", this.size[0] / this.size[1]);
     const { zoom } = this.store.state;
     const { width, height, window: seen } = layOut(zoom, this.size, this.box);
     this.window = seen;

@@ -10,6 +10,9 @@ import { cellAt } from "../state/positions.js";
 import { partDot } from "./part-dot.js";
 import { StoreElement } from "./store-element.js";
 
+// Where the pins will stand; their room is always there, so that pinning moves nothing.
+const HINT = "Click a group to pin it here: up to six, each in its own colour.";
+
 class Legend extends StoreElement {
   static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "pointer"];
 
@@ -29,8 +32,8 @@ class Legend extends StoreElement {
     const { pins } = this.store.state;
     this.bars = [];
     const head = this.store.view === "parts" ? this.partsHead() : shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
-    const chips = pins.length > 0 ? [make("div", { class: "chips" }, ...pins.map((pin) => this.chip(pin)))] : [];
-    this.replaceChildren(make("div", { class: "now" }, ...head), ...chips);
+    const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [make("p", { class: "hint" }, HINT)];
+    this.replaceChildren(make("div", { class: "now" }, ...head), make("div", { class: "chips" }, ...chips));
   }
 
   /** The parts that were found, with their colours and scores. */

@@ -1,0 +1,2 @@
+// The tour (work in progress).
+customElements.define("sge-tour", class extends HTMLElement {});
