@@ -14,5 +14,14 @@ LIBRARY_COMMANDS = (
     ),
     LazyCommand("train", "sge.cli.train", "train_network", "Train a network from labelled images."),
     LazyCommand("eval", "sge.cli.evaluate", "evaluate_sets", "Measure a model on labelled images."),
+    LazyCommand(
+        "eval gates", "sge.cli.evaluate_gates", "evaluate_gates", "Measure what the masks do to top-1."
+    ),
+    LazyCommand(
+        "eval faithfulness",
+        "sge.cli.evaluate_faithfulness",
+        "evaluate_faithfulness",
+        "Measure how well maps show what a prediction depends on.",
+    ),
     LazyCommand("bench", "sge.cli.bench", "app", "Measure costs as ratios within one run."),
 )

@@ -20,7 +20,7 @@ class LazyCommand:
     """Where a command is implemented.
 
     Args:
-        name: What a person types after ``sge``.
+        name: What a person types after ``sge``: one word, or two, where the first is a command of its own.
         module: Imported when the command is invoked.
         attribute: A function of that module, or a ``typer.Typer`` with commands of its own.
         help: One line for ``sge --help``, which imports no command's module.
@@ -69,6 +69,12 @@ class LazyGroup(TyperGroup):
         }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The imported command and its arguments; an unknown name is a usage error."""
+        """The imported command and its arguments; an unknown name is a usage error.
+
+        A second word that makes the name of another command chooses that one: ``eval gates`` before ``eval``. A folder
+        of the same name is meant by ``./gates``.
+        """
         name, _, rest = super().resolve_command(ctx, args)
+        if rest and f"{name} {rest[0]}" in self.commands:
+            name, rest = f"{name} {rest[0]}", rest[1:]
         return name, next(command for command in self.table if command.name == name).load(), rest

@@ -28,7 +28,7 @@ def flat_masks(network: nn.Module) -> Iterator[None]:
     Args:
         network: Its SGE modules are restored on leaving, also after an exception.
     """
-    with edit_masks(network, dict.fromkeys(sge_blocks(network), _flatten)):
+    with edit_masks(network, dict.fromkeys(sge_blocks(network), flatten_mask)):
         yield
 
 
@@ -99,5 +99,6 @@ def best_single_group(distances: npt.NDArray[np.floating[Any]], within: float) -
     return LeaveOneOut(groups, distances[np.arange(len(distances)), groups])
 
 
-def _flatten(mask: Tensor) -> Tensor:
+def flatten_mask(mask: Tensor) -> Tensor:
+    """The mean over space of each image and group at every position, (N, G, h, w)."""
     return mask.mean((2, 3), keepdim=True).expand_as(mask)

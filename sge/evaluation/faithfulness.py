@@ -1,0 +1,120 @@
+"""Faithfulness of saliency maps over a set of images: curves, average drop and the pointing game."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from sge.datasets import ImageFile
+from sge.errors import ChoiceError, DataError
+from sge.evaluation.curves import check_steps
+from sge.evaluation.faithfulness_result import Faithfulness, Record, column_interval, methods_of
+from sge.evaluation.image_figures import ImageFigures, Protocol, identifier
+from sge.evaluation.image_log import ImageLog
+from sge.evaluation.saliency import choose_block
+from sge.evaluation.sets import Paths, listed_images, paths_of
+from sge.images import Box, input_size
+from sge.models import Model
+
+Files = Iterable[ImageFile]
+
+
+def faithfulness(
+    model: Model,
+    sources: Paths,
+    protocol: Protocol | None = None,
+    boxes: dict[str, Box] | None = None,
+    *,
+    only: str | None = None,
+    limit: int | None = None,
+    log: Path | None = None,
+    track: Callable[[list[ImageFile]], Files] = iter,
+    batch: int = 32,
+    device: str = "auto",
+    skip_broken: bool = False,
+) -> Faithfulness:
+    """Measures how well maps show the pixels that a network's prediction depends on.
+
+    The target of every image is the class that the model predicts for it. Maps of random weights are those of another
+    network for the same class; they are scored, like all others, by the model itself.
+
+    Args:
+        model: With SGE; its network is moved to the device.
+        sources: Folders with any subfolders, ``.tar`` files, or single images.
+        protocol: Block, framing, steps and seed.
+        boxes: Image name to box, from ``read_boxes``, for the pointing game.
+        only: Measures only the images whose file name contains this text.
+        limit: Measures a random sample of so many images; a larger sample begins with a smaller one. None measures all.
+        log: A file that keeps the figures of each image; a measurement that was interrupted continues from it.
+        track: Wraps the list of images that remain to be measured, for a progress bar.
+        batch: Largest number of inputs in a forward pass.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        skip_broken: Leaves out images that cannot be read, and lists them, instead of raising.
+
+    Raises:
+        ChoiceError: a setting out of range, or maps that are not finite.
+        DataError: a source cannot be used, no image can be read, no image has a box, a box lies outside its image, or
+            the log is of another measurement.
+        ImageError: an image cannot be read.
+        CaptureError, UnknownBlockError: the network has no SGE, or no such block.
+    """
+    protocol = replace(protocol or Protocol(), block=choose_block(model, (protocol or Protocol()).block))
+    side = input_size(model.preprocess, protocol.framing, protocol.size)
+    _check(protocol, boxes, batch)
+    paths = paths_of(sources)
+    files = listed_images(paths, only, limit, protocol.seed)
+    if boxes is not None and not any(file.name in boxes for file in files):
+        raise DataError(
+            f"None of the {len(files)} images has a box; there is none for {files[0].name}, for example. "
+            "The boxes need the images' names below the folder or in the archive."
+        )
+    measurement = ImageFigures(model, protocol, boxes or {}, batch, device, {} if skip_broken else None)
+    with ImageLog(log, _key(model, protocol, boxes)) as records:
+        todo = [file for file in files if identifier(file) not in records]
+        if todo and protocol.randomized:
+            measurement.randomize(files[: protocol.randomized])
+        for record in measurement.records(track(todo)):
+            records.add(record)
+    found = [records[identifier(file)] for file in files if identifier(file) in records]
+    if not found:
+        raise DataError(f"None of the {len(files)} images can be read. Name a set that holds some.")
+    full, empty = (column_interval(found, key, protocol.seed) for key in ("full", "empty"))
+    assert full is not None
+    assert empty is not None
+    assert protocol.block is not None
+    return Faithfulness(
+        images=len(found),
+        block=protocol.block,
+        framing=protocol.framing,
+        size=side,
+        steps=protocol.steps,
+        seed=protocol.seed,
+        sets=[path.resolve().name for path in paths],
+        full=full,
+        empty=empty,
+        methods=methods_of(found, protocol.seed),
+        chance=column_interval(found, "chance", protocol.seed),
+        without_box=sum(record["chance"] is None for record in found) if boxes is not None else 0,
+        skipped=len(measurement.broken or {}),
+        broken=measurement.broken or {},
+    )
+
+
+def _check(protocol: Protocol, boxes: dict[str, Box] | None, batch: int) -> None:
+    if batch < 1:
+        raise ChoiceError(f"batch is {batch}; choose at least 1 input.")
+    if protocol.steps is not None:
+        check_steps(protocol.steps)
+    elif boxes is None:
+        raise ChoiceError("Without curves only the pointing game is left: give boxes, or a number of steps.")
+
+
+def _key(model: Model, protocol: Protocol, boxes: dict[str, Box] | None) -> Record:
+    """What the figures of one image depend on."""
+    text = json.dumps(boxes, sort_keys=True).encode()
+    return {"model": [model.name, model.card.sha256], "boxes": hashlib.sha256(text).hexdigest()} | asdict(
+        protocol
+    )
