@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sge.images import MAX_PIXELS
-from sge.models import DEFAULT_MODEL, DOGS_MODEL, TUNED_MODEL
+from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     models: Annotated[list[str], NoDecode] = Field(
-        default=[DEFAULT_MODEL, TUNED_MODEL, DOGS_MODEL],
+        default=[DEFAULT_MODEL, ORIGINAL_MODEL, DOGS_MODEL],
         min_length=1,
         description="names or weights files, separated by commas; the first is the default",
     )

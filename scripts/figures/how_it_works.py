@@ -11,14 +11,14 @@ from scipy.special import expit
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models import DEFAULT_MODEL
+from sge.models import ORIGINAL_MODEL
 
 BLOCK, GROUP = "blocks.4.2", 7
 
 
 def main() -> None:
     """Writes the figure."""
-    lens = sge.Lens(sge.load_model(DEFAULT_MODEL))
+    lens = sge.Lens(sge.load_model(ORIGINAL_MODEL))
     analysis = lens.analyze(ROOT / "static" / "samples" / "shepherd.jpg")
     similarity = analysis.similarity[BLOCK][GROUP]
     mask = expit(2 * similarity - 1)

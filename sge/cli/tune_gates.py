@@ -20,9 +20,9 @@ from sge.files import write_atomically
 from sge.images import DecodedImage
 from sge.models import (
     CARD_SUFFIX,
-    DEFAULT_MODEL,
     DELTA_SUFFIX,
     LITE0_PREPROCESS,
+    ORIGINAL_MODEL,
     PRETRAINED_ARCH,
     Card,
     Delta,
@@ -49,7 +49,7 @@ def tune_gates_of_model(
     name: Annotated[str, typer.Option("-o", "--name", help="Name of the new model.")],
     model: Annotated[
         str, typer.Option(help="The model to start from; the tuning of a tuned model is continued.")
-    ] = DEFAULT_MODEL,
+    ] = ORIGINAL_MODEL,
     steps: Annotated[int, typer.Option(help="Number of steps.")] = GateTuningConfig.steps,
     seed: Annotated[int, typer.Option(help="Decides the crops.")] = GateTuningConfig.seed,
     size: Annotated[

@@ -8,7 +8,7 @@ from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_ba
 from sge.models.importing import import_weights
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
-from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, TUNED_MODEL
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
 from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
 from sge.models.registry import (
     CARD_SUFFIX,
@@ -32,6 +32,7 @@ __all__ = [
     "LITE0",
     "LITE0_PREPROCESS",
     "NOTICE",
+    "ORIGINAL_MODEL",
     "PRETRAINED_ARCH",
     "TUNED_MODEL",
     "Card",

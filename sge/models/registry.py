@@ -18,7 +18,7 @@ from sge.models.checkpoint import read_weights
 from sge.models.delta import DELTA_SUFFIX
 from sge.models.model import Card, Model
 from sge.models.model_file import model_from_weights
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL, TUNED_MODEL
 from sge.models.pretrained import PretrainedModel, find_pretrained
 from sge.nn import sge_blocks
 from sge.parts import Finder
@@ -78,8 +78,8 @@ class Entry(ABC):
             CheckpointError: A file is missing, damaged or does not belong to the others.
         """
         raise ChoiceError(
-            f"{self.name} has a weights file of its own; only models built on pretrained weights ({DEFAULT_MODEL}) "
-            "can be tuned by name. In Python, sge.tune_gates takes any network with SGE."
+            f"{self.name} has a weights file of its own; only models built on pretrained weights ({ORIGINAL_MODEL}, "
+            f"{TUNED_MODEL}) can be tuned by name. In Python, sge.tune_gates takes any network with SGE."
         )
 
 

@@ -48,6 +48,12 @@ def choose(page, name, value):
     settled(page)
 
 
+def use_model(page, name):
+    """Uses another model, chosen in the menu."""
+    page.locator("sge-models > button").click()
+    page.locator(f"[data-model={name}]").click()
+
+
 def save(page, file_format, folder):
     """Downloads an export and returns its path."""
     with page.expect_download() as waiting:

@@ -13,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from scripts.figures.browsing import running_service
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
-from sge.models.names import DEFAULT_MODEL, DOGS_MODEL
+from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 from sge.models.registry import load_model
 from tests.conftest import ROOT
 
@@ -35,7 +35,7 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
-TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="inactive")
+TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="tuned")
 
 
 def write_twin(folder):
@@ -52,13 +52,13 @@ def write_twin(folder):
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory):
-    """The address of a service with the shipped model, its twin, and the model trained with SGE."""
+    """The address of a service with the default model, its twin, the one trained with SGE, and the inactive one."""
     folder = tmp_path_factory.mktemp("models")
     write_twin(folder)
     settings = {
         "SGE_MAX_BYTES": str(4 * 1024 * 1024),
         "SGE_MODEL_DIR": str(folder),
-        "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL}",
+        "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL},{ORIGINAL_MODEL}",
     }
     with running_service(os.environ | settings) as address:
         yield address

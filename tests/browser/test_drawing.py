@@ -8,7 +8,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from sge.analysis.colors import COLOR_MAPS, GROUP_COLORS, color_table
-from tests.browser.actions import choose, painted, settled
+from sge.models.names import ORIGINAL_MODEL
+from tests.browser.actions import choose, painted, settled, use_model
 from tests.browser.placed_parts import without_finder
 
 pytestmark = pytest.mark.browser
@@ -24,6 +25,12 @@ def test_the_controls_change_the_drawing(open_page):
     settled(page)
     seen.add(painted(page))
     assert len(seen) == 4
+
+
+def test_the_mask_of_an_inactive_gate_is_flat(open_page):
+    page = open_page(before=without_finder).page
+    use_model(page, ORIGINAL_MODEL)
+    expect(page.get_by_test_id("gates")).to_contain_text("inactive")
     choose(page, "signal", "mask")
     expect(page.locator(".flat-note")).to_contain_text("0.73 everywhere")
     expect(page.locator("sge-group-grid .tile.flat")).to_have_count(64)

@@ -73,16 +73,17 @@ def test_an_unreachable_service_is_reported(open_page):
 def test_each_model_is_described(open_page, width, height):
     page = open_page(width, height).page
     menu = open_menu(page)
-    expect(menu.locator(".model")).to_have_count(3)
-    first, twin, dogs = menu.locator(".model").all()
+    expect(menu.locator(".model")).to_have_count(4)
+    first, twin, dogs, original = menu.locator(".model").all()
     expect(first).to_have_attribute("aria-pressed", "true")
     expect(first).to_contain_text("Recognizes the 1000 ImageNet classes")
     expect(first).to_contain_text(re.compile(r"Top-1 accuracy \d\d\.\d % on the 500 images"))
-    expect(first).to_contain_text("SGE inserted, gates")
+    expect(first).to_contain_text("SGE inserted, gates tuned")
     expect(twin).to_contain_text("The same weights under another name.")
-    expect(twin).to_contain_text("Accuracy not measured; SGE inserted, gates inactive.")
+    expect(twin).to_contain_text("Accuracy not measured; SGE inserted, gates tuned")
     expect(first).to_contain_text("The service uses it by default:")
     expect(dogs).to_contain_text("trained with SGE.")
+    expect(original).to_contain_text("SGE inserted, gates inactive.")
     expect(dogs).not_to_contain_text("The service uses it")
     box = menu.bounding_box()
     assert box["x"] >= 0

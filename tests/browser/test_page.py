@@ -20,7 +20,7 @@ def test_it_opens_with_a_sample_already_analysed(open_page):
     page = open_page().page
     expect(first_label(page)).to_have_text("German shepherd")
     expect(page.locator("sge-credit .badge")).to_have_text("sample")
-    expect(page.get_by_test_id("gates")).to_contain_text("inactive")
+    expect(page.get_by_test_id("gates")).to_contain_text("the maps show the masks")
     legend = page.get_by_test_id("legend")
     expect(legend).to_contain_text(re.compile(r"Nose \d+ %.*Eyes \d+ and \d+ %", re.S))
     choose(page, "signal", "similarity")

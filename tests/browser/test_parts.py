@@ -36,7 +36,7 @@ def shown(page):
 
 def test_without_a_part_finder_the_page_does_not_mention_parts(open_page):
     page = open_page(before=without_finder).page
-    assert shown(page) == "similarity"
+    assert shown(page) == "mask"
     expect(page.locator("label:has(input[value=parts])")).to_have_count(2)
     for choice in page.locator("label:has(input[value=parts])").all():
         expect(choice).to_be_hidden()
@@ -48,7 +48,7 @@ def test_without_a_part_finder_the_page_does_not_mention_parts(open_page):
 def test_without_a_face_the_groups_are_shown(open_page):
     page = open_page(before=with_parts([], stray=[(0.3, 0.3)])).page
     expect(page.get_by_test_id("legend")).to_contain_text("No face found here.")
-    assert shown(page) == "similarity"
+    assert shown(page) == "mask"
     expect(page.locator("input[name=signal][value=parts]")).to_be_disabled()
     expect(page.locator("sge-group-grid .tile")).to_have_count(64)
     expect(page.get_by_role("alert")).to_be_empty()
@@ -120,7 +120,7 @@ def test_a_previewed_or_pinned_group_replaces_the_parts(open_page):
     tile.click()
     page.mouse.move(5, 5)
     settled(page)
-    assert shown(page) == "similarity"
+    assert shown(page) == "mask"
     assert painted(page) != parts
     page.locator(".chip button").click()
     settled(page)
@@ -205,7 +205,7 @@ def test_a_dropped_photo_after_one_without_a_face(open_page):
         return place(record, FACE if record["image"]["name"] == "dog.jpg" else [])
 
     page = open_page(before=lambda page: change(page, edit)).page
-    assert shown(page) == "similarity"
+    assert shown(page) == "mask"
     drop(page, photo("shepherd", "dog.jpg"))
     expect(page.get_by_test_id("legend")).to_contain_text("Nose")
     page.locator("body").press("k")

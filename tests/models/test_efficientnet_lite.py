@@ -7,7 +7,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 
 from sge.models.efficientnet_lite import base_weights, load_base, rename
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import load_model
 
 
@@ -37,7 +37,7 @@ def test_logits_equal_the_packages_before_and_after_insertion(published, size):
     with torch.inference_mode():
         theirs = published(x)
         ours = load_base(base_weights())(x)
-        inserted = load_model(DEFAULT_MODEL).network(x)  # its channels are sorted
+        inserted = load_model(ORIGINAL_MODEL).network(x)  # its channels are sorted
     scale = float(theirs.abs().max())
     assert float(theirs.std()) > 0.5
     assert float((ours - theirs).abs().max()) < 1e-4 * scale

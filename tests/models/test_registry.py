@@ -15,7 +15,7 @@ from sge.files import sha256_of
 from sge.models.checkpoint import read_weights
 from sge.models.efficientnet_lite import base_weights
 from sge.models.importing import import_weights
-from sge.models.names import DEFAULT_MODEL
+from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import (
     FileEntry,
     PretrainedEntry,
@@ -31,7 +31,7 @@ from sge.parts.finder import Finder
 from sge.paths import shipped
 from tests.weights import logits_of
 
-SHIPPED = shipped("weights") / f"{DEFAULT_MODEL}.parts.json"
+SHIPPED = shipped("weights") / f"{ORIGINAL_MODEL}.parts.json"
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_a_damaged_import_is_found_by_verifying_and_by_loading(home, small_file)
     for use in (verify_model, load_model):
         with pytest.raises(CheckpointError, match=r"mine\.safetensors is damaged"):
             use("mine")
-    assert load_model(DEFAULT_MODEL).name == DEFAULT_MODEL  # the others still work
+    assert load_model(ORIGINAL_MODEL).name == ORIGINAL_MODEL  # the others still work
 
 
 @pytest.mark.slow
@@ -127,25 +127,25 @@ def test_a_finder_for_other_permutations_is_refused(own):
     finder = replace(Finder.load(own), permutations="0" * 64)
     finder.save(own)
     with pytest.raises(FinderError, match="Fit one on this model"):
-        load_model(DEFAULT_MODEL)
-    assert load_model(DEFAULT_MODEL, finder=False).finder is None
+        load_model(ORIGINAL_MODEL)
+    assert load_model(ORIGINAL_MODEL, finder=False).finder is None
 
 
 def test_a_damaged_finder_is_refused(own):
     own.write_text("{}")
     with pytest.raises(FinderError, match="is not a part finder"):
-        load_model(DEFAULT_MODEL)
+        load_model(ORIGINAL_MODEL)
 
 
 def test_the_users_own_finder_takes_precedence(own):
-    assert finder_file(DEFAULT_MODEL) == own
+    assert finder_file(ORIGINAL_MODEL) == own
     own.unlink()
-    assert finder_file(DEFAULT_MODEL) == SHIPPED
+    assert finder_file(ORIGINAL_MODEL) == SHIPPED
     assert finder_file("nobody") is None
 
 
 def test_the_shipped_finder_belongs_to_the_shipped_model():
-    model = load_model(DEFAULT_MODEL)
+    model = load_model(ORIGINAL_MODEL)
     assert model.finder is not None
     assert set(model.finder.readouts) == {"nose", "eye"}
     assert model.finder.permutations == model.permutations

@@ -17,11 +17,11 @@ from scripts.render_tables import read_figures, row
 from sge.datasets.labelled import find_images, find_labelled
 from sge.evaluation.accuracy import evaluate
 from sge.evaluation.gates import best_single_group, flat_masks
-from sge.models.names import DEFAULT_MODEL, TUNED_MODEL
+from sge.models.names import ORIGINAL_MODEL, TUNED_MODEL
 from sge.models.registry import pretrained_model, shipped_entries
 
-LITE0, TUNED = read_figures(DEFAULT_MODEL), read_figures(TUNED_MODEL)
-CARDS = {name: shipped_entries()[name].card for name in (DEFAULT_MODEL, TUNED_MODEL)}
+LITE0, TUNED = read_figures(ORIGINAL_MODEL), read_figures(TUNED_MODEL)
+CARDS = {name: shipped_entries()[name].card for name in (ORIGINAL_MODEL, TUNED_MODEL)}
 IMAGES = 500
 ONE = 1.01
 """Tolerance in images, because another processor may round a tie or a peak differently."""
@@ -35,7 +35,7 @@ def test_the_cards_state_the_figures():
     accuracy, tuned = LITE0["accuracy"], TUNED["accuracy"]
     for measure in ("top1", "top5"):
         stated = row(accuracy, measure)["value"]
-        assert CARDS[DEFAULT_MODEL].accuracy[0][measure] == stated == row(tuned, measure)["inactive"]
+        assert CARDS[ORIGINAL_MODEL].accuracy[0][measure] == stated == row(tuned, measure)["inactive"]
         assert CARDS[TUNED_MODEL].accuracy[0][measure] == row(tuned, measure)["tuned"]
     measured = CARDS[TUNED_MODEL].made_from["measured"]
     assert measured["agreement_validation_dogs"] == row(tuned, "agreement_validation")["tuned"]
@@ -91,7 +91,7 @@ def test_the_opening_groups_hits_are_the_measured_ones(name):
 def test_the_accuracy_in_whole_framing_is_the_measured_one(shared):
     stated = row(LITE0["accuracy"], "top1_whole")["value"]
     result = evaluate(
-        sge.load_model(DEFAULT_MODEL), shared / "data" / "imagenet_val_dogs", framing="whole", batch=16
+        sge.load_model(ORIGINAL_MODEL), shared / "data" / "imagenet_val_dogs", framing="whole", batch=16
     )
     assert result.images == IMAGES
     assert agrees(result.top1, stated, IMAGES)
@@ -138,6 +138,6 @@ def test_the_temperature_is_the_measured_one(shared):
     dogs = decoded(find_images(shared / "data" / "imagenet_val_dogs")[::3])
     things = decoded(find_images(shared / "data" / "no_face"))
     assert len(dogs) + len(things) == 302
-    measured = find_temperature(sge.load_model(DEFAULT_MODEL), dogs + things)
+    measured = find_temperature(sge.load_model(ORIGINAL_MODEL), dogs + things)
     for identifier, value in zip(("center", "whole", "temperature"), measured, strict=True):
         assert abs(value - row(LITE0["confidence"], identifier)["value"]) < 0.006, identifier

@@ -11,13 +11,13 @@ import torch
 
 import sge
 from sge.lens.part_fitting import Example, analyze_examples
-from sge.models.names import DEFAULT_MODEL, TUNED_MODEL
+from sge.models.names import ORIGINAL_MODEL, TUNED_MODEL
 from sge.parts.evaluate import WITHIN, evaluate_parts
 from sge.parts.labels import read_labels, without_parts
 from tests.conftest import ROOT
 
 SAMPLES = [sample["file"] for sample in json.loads((ROOT / "static/samples/samples.json").read_text("utf-8"))]
-MODELS = [DEFAULT_MODEL, TUNED_MODEL]
+MODELS = [ORIGINAL_MODEL, TUNED_MODEL]
 
 
 @pytest.mark.slow
@@ -44,11 +44,12 @@ def test_the_shepherd_has_a_nose_between_and_below_two_eyes() -> None:
 
 
 @pytest.mark.slow
-def test_the_stated_figures_are_the_measured_ones(shared) -> None:
-    """Repeats the whole cross-validation of the default model."""
+@pytest.mark.parametrize("name", MODELS)
+def test_the_stated_figures_are_the_measured_ones(shared, name) -> None:
+    """Repeats the whole cross-validation."""
     labelled = read_labels(shared / "data" / "parts_dev.json")
     labelled += [without_parts(path) for path in sorted((shared / "data" / "no_face").iterdir())]
-    model = sge.load_model(MODELS[0])
+    model = sge.load_model(name)
     examples = [Example.from_label(image) for image in labelled]
     maps = analyze_examples(sge.Lens(replace(model, finder=None), "cpu"), examples)
     rows = evaluate_parts(maps, [image.unsure for image in labelled])
