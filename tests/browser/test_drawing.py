@@ -71,6 +71,7 @@ def test_a_preview_does_not_move_the_image(open_page):
 
 def test_the_colour_bar_shows_the_value_under_the_pointer(open_page):
     page = open_page(before=without_finder).page
+    choose(page, "signal", "similarity")
     needle = page.locator(".scale .needle")
     expect(needle).to_be_hidden()
     page.locator("#image").hover(position={"x": 420, "y": 220})
