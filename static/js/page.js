@@ -1,4 +1,4 @@
-// Entry point of the page: defines its elements and opens the first sample.
+// Entry point of the page: defines its elements and opens the view that the URL names.
 
 import "./elements/sge-block-picker.js";
 import "./elements/sge-compare.js";
@@ -19,11 +19,12 @@ import "./elements/sge-upload.js";
 import { listenForKeys } from "./keyboard.js";
 import { listSamples, show } from "./state/images.js";
 import { store } from "./state/store.js";
+import { ViewLink } from "./state/view-link.js";
 
 listenForKeys();
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
-  if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.current);
+  if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.requested ?? store.state.current);
 });
 
 let modelOfPins = null;
@@ -39,4 +40,4 @@ function changeModel() {
 
 const samples = JSON.parse(document.querySelector("sge-filmstrip").getAttribute("samples"));
 listSamples(samples);
-show(samples[0].id);
+new ViewLink().open(location.hash);

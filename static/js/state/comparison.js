@@ -39,17 +39,17 @@ export class Comparison {
   link(from, to) {
     const listener = ({ detail }) => {
       this.copy(from, to, SHARED.filter((key) => detail.has(key)));
-      if (!detail.has("block") || this.isAligning || !from.state.block) return;
-      this.isAligning = true;
-      this.align(from, to);
-      this.isAligning = false;
+      if (detail.has("block") && !this.isAligning && from.state.block) this.align(from, to);
     };
     from.addEventListener("change", listener);
     return () => from.removeEventListener("change", listener);
   }
 
   align(from, to) {
-    if (from.image && to.image) to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null });
+    if (!from.image || !to.image) return;
+    this.isAligning = true;
+    to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null });
+    this.isAligning = false;
   }
 
   /** Analyses the current image once for each of its versions. Only the last request is shown. */

@@ -54,8 +54,9 @@ export class Store extends EventTarget {
       sort: null,
       framing: "whole",
       model: null,
-      // The name of the second model of a comparison.
+      // The name of the second model of a comparison, and whether its image shows the difference to the first.
       compare: null,
+      difference: false,
       busy: null,
       note: null,
       errors: [],
