@@ -152,7 +152,8 @@ def test_the_defaults_are_those_of_the_store(open_page):
           const { defaultView, writeHash } = await import(module);
           const { image, ...view } = defaultView();
           const { state } = new Store();
-          return [Object.fromEntries(Object.keys(view).map((key) => [key, state[key]])), { ...view, empty: writeHash(defaultView()) }];
+          const initial = Object.fromEntries(Object.keys(view).map((key) => [key, state[key]]));
+          return [initial, { ...view, empty: writeHash(defaultView()) }];
         }""",
         MODULE,
     )
@@ -166,7 +167,13 @@ def test_the_values_are_those_that_the_page_offers(open_page):
         """() => [...document.querySelectorAll("sge-controls input[type=radio], sge-group-grid input[type=radio]")].map(
           ({ name, value }) => [name, value])"""
     )
-    names = {"signal": "signal", "scale": "scale", "colormap": "colormap", "framing": "framing", "sort": "sort"}
+    names = {
+        "signal": "signal",
+        "scale": "scale",
+        "colormap": "colormap",
+        "framing": "framing",
+        "sort": "sort",
+    }
     found = [(names[name], value) for name, value in offered if name in names]
     assert {name for name, _ in found} == set(names)
     views = {"parts", "gradcam", "groups"}
