@@ -8,35 +8,20 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from sge.analysis import Prediction
-from sge.errors import ChoiceError
 
 from . import responses
-from .deps import EngineDep, ModelName
+from .deps import EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .engine import Engine
 from .errors import ProblemError
 from .map_choice import choose_maps, choose_one_block, choose_overlay
 from .metrics import CONTENT_TYPE
 from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
 from .requests import admitted, analyze_upload, predict_upload
-from .schemas import AnalysisOut, HealthOut, MasksOut, ModelOut
+from .schemas import HealthOut, MasksOut, ModelDetailsOut, ModelOut
 from .slots import Slot
-
-
-def refuse_unknown_names(request: Request) -> None:
-    """Refuses a query parameter that the route does not have: a misspelt one would be ignored silently.
-
-    Raises:
-        ChoiceError: An unknown parameter; the message lists those of the route.
-    """
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
-    if request.method == "POST" and (unknown := [name for name in request.query_params if name not in known]):
-        raise ChoiceError(f"No parameter {unknown[0][:80]!r}; there are: {', '.join(known)}.")
-
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
 
-TopK = Annotated[int, Query(ge=1, le=1000, description="number of classes")]
-Framing = Annotated[Literal["whole", "center"], Query(description="the whole image, or its center square")]
 Signal = Annotated[
     Literal["mask", "similarity"] | None,
     Query(description="by default mask, or similarity if every gate is inactive"),
@@ -124,27 +109,6 @@ async def overlay(
         return await engine.run(responses.overlay_png, analysis, chosen, options)
 
 
-@router.post(
-    "/analyze",
-    response_model=AnalysisOut,
-    responses=IMAGE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
-    openapi_extra=IMAGE_BODY,
-)
-async def analyze(
-    request: Request,
-    engine: EngineDep,
-    format: Literal["json", "html"] = "json",
-    top_k: TopK = 5,
-    model: ModelName = None,
-    framing: Framing = "whole",
-) -> Response:
-    """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass."""
-    lens = engine.slot(model).require_lens()
-    async with admitted(engine):
-        analysis = await analyze_upload(request, engine, lens, framing, top_k)
-        return await engine.run(responses.ANALYSES[format], analysis)
-
-
 @router.get("/models", responses=problems(500))
 async def models(engine: EngineDep) -> list[ModelOut]:
     """Every model of the service: card, blocks, memory, whether it is loaded."""
@@ -152,9 +116,11 @@ async def models(engine: EngineDep) -> list[ModelOut]:
 
 
 @router.get("/models/{name}", responses=problems(404, 422, 500))
-async def model_by_name(name: Annotated[str, Path(max_length=200)], engine: EngineDep) -> ModelOut:
-    """One model."""
-    return _model_out(engine, engine.slot(name))
+async def model_by_name(name: Annotated[str, Path(max_length=200)], engine: EngineDep) -> ModelDetailsOut:
+    """One model, with the labels of its classes."""
+    slot = engine.slot(name)
+    labels = None if slot.lens is None else slot.lens.model.labels
+    return ModelDetailsOut(**dict(_model_out(engine, slot)), labels=labels)
 
 
 def _model_out(engine: Engine, slot: Slot) -> ModelOut:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request
+
+from sge.errors import ChoiceError
 
 from .engine import Engine
 
@@ -12,6 +14,9 @@ from .engine import Engine
 ModelName = Annotated[
     str | None, Query(max_length=200, description="one of the service's models; the first is the default")
 ]
+
+TopK = Annotated[int, Query(ge=1, le=1000, description="number of classes")]
+Framing = Annotated[Literal["whole", "center"], Query(description="the whole image, or its center square")]
 
 
 def engine_of(request: Request) -> Engine:
@@ -21,3 +26,14 @@ def engine_of(request: Request) -> Engine:
 
 
 EngineDep = Annotated[Engine, Depends(engine_of)]
+
+
+def refuse_unknown_names(request: Request) -> None:
+    """Refuses a query parameter that the route does not have: a misspelt one would be ignored silently.
+
+    Raises:
+        ChoiceError: An unknown parameter; the message lists those of the route.
+    """
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    if request.method == "POST" and (unknown := [name for name in request.query_params if name not in known]):
+        raise ChoiceError(f"No parameter {unknown[0][:80]!r}; there are: {', '.join(known)}.")

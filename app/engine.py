@@ -26,21 +26,27 @@ from .settings import Settings
 from .slots import Slot
 
 T = TypeVar("T")
+Work = Callable[[Lens, Frame], Any]
+"""A computation that cannot share its passes with other images, such as an ablation."""
 
 
 @dataclass(eq=False)
 class Job:
     """A frame that waits for its forward pass."""
 
-    kind: Literal["analyze", "predict"]
+    kind: Literal["analyze", "predict", "compute"]
     lens: Lens
     frame: Frame
-    top_k: int
+    top_k: int = 5
+    work: Work | None = None
+    """What a ``compute`` job does, alone."""
     result: Future[Any] = field(default_factory=Future)
-    """An ``Analysis`` for ``analyze``, ``list[Prediction]`` for ``predict``."""
+    """An ``Analysis`` for ``analyze``, ``list[Prediction]`` for ``predict``, and for ``compute`` what ``work`` returns."""
 
     def goes_with(self, other: Job) -> bool:
         """Whether both jobs can share a forward pass."""
+        if "compute" in (self.kind, other.kind):
+            return self is other
         return (
             self.kind == other.kind
             and self.lens is other.lens
@@ -168,13 +174,26 @@ class Engine:
         predictions: list[Prediction] = await self._answer_of("predict", image, lens, framing, top_k)
         return predictions
 
+    async def compute(
+        self, image: DecodedImage, lens: Lens, work: Callable[[Lens, Frame], T], framing: str = "whole"
+    ) -> T:
+        """``work`` of one image's frame, done alone on the model thread; as ``analyze``."""
+        result: T = await self._answer_of("compute", image, lens, framing, work=work)
+        return result
+
     async def _answer_of(
-        self, kind: Literal["analyze", "predict"], image: DecodedImage, lens: Lens, framing: str, top_k: int
+        self,
+        kind: Literal["analyze", "predict", "compute"],
+        image: DecodedImage,
+        lens: Lens,
+        framing: str,
+        top_k: int = 5,
+        work: Work | None = None,
     ) -> Any:
         framed = await self.run(frame, image, lens.model.preprocess, framing)
         if self._stopping.is_set():  # the model thread would never take the job
             raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
-        job = Job(kind, lens, framed, top_k)
+        job = Job(kind, lens, framed, top_k, work)
         self._jobs.put(job)
         return await asyncio.wrap_future(job.result)
 
@@ -230,6 +249,8 @@ class Engine:
 
 def _forward(batch: list[Job]) -> list[Any]:
     """One forward pass for the batch; each result has as many predictions as its job asks for."""
+    if (work := batch[0].work) is not None:
+        return [work(job.lens, job.frame) for job in batch]
     lens, frames = batch[0].lens, [job.frame for job in batch]
     top_k = max(job.top_k for job in batch)
     if batch[0].kind == "predict":

@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 import sge
 
-from . import api, errors, openapi, pages
+from . import api, effect_api, errors, openapi, pages
 from .engine import Engine
 from .metrics import Metrics
 from .middleware import RequestMetrics, SecurityHeaders, ServerErrors
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors)
     errors.install(app)
     app.include_router(api.router)
+    app.include_router(effect_api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.static_folder()), name="static")
     openapi.describe_problems(app)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from sge.analysis import GROUP_COLORS, BlockInfo
-from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
+from sge.analysis import GROUP_COLORS, BlockInfo, check_group, parse_numbers
+from sge.errors import ChoiceError, UnknownBlockError
 
 from .slots import Slot
 
@@ -40,11 +39,11 @@ def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str 
     """
     names = [name.strip() for name in blocks.split(",")] if blocks else [block.name for block in slot.blocks]
     names = list(dict.fromkeys(names))
-    spans = parse_groups(groups) if groups else None
+    spans = parse_numbers(groups) if groups else None
     for name in names:
         block = _block(slot, name)
         for span in spans or ():
-            _check_group(block, span[-1])
+            check_group(block.name, span[-1], block.groups)
     # Only after this check is a span known to be no longer than a block, and may be written out.
     numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
     return MapChoice(signal or slot.signal, names, numbers)
@@ -75,24 +74,6 @@ def choose_overlay(slot: Slot, block: str | None, groups: str | None, signal: st
     return chosen
 
 
-def parse_groups(text: str) -> list[range]:
-    """``0,3,8-15`` as ranges, none of them empty.
-
-    Raises:
-        ChoiceError: Another form.
-    """
-    spans = []
-    for piece in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?", piece)
-        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else None
-        if not span:
-            raise ChoiceError(
-                f"groups is {text[:80]!r}; write numbers and ranges, smaller number first, for example 0,3,8-15."
-            )
-        spans.append(span)
-    return spans
-
-
 def _block(slot: Slot, name: str) -> BlockInfo:
     for block in slot.blocks:
         if block.name == name:
@@ -102,10 +83,3 @@ def _block(slot: Slot, name: str) -> BlockInfo:
 
 def _names(slot: Slot) -> str:
     return ", ".join(block.name for block in slot.blocks)
-
-
-def _check_group(block: BlockInfo, group: int) -> None:
-    if group >= block.groups:
-        raise UnknownGroupError(
-            f"{block.name} has groups 0 to {block.groups - 1}; there is no group {group}."
-        )

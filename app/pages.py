@@ -13,6 +13,7 @@ from sge.analysis import to_bytes
 from sge.paths import shipped
 
 from .deps import EngineDep, ModelName
+from .effect_choice import AnalysisChoice, AttributionChoice
 from .requests import admitted
 
 router = APIRouter(include_in_schema=False)
@@ -58,7 +59,7 @@ async def index(request: Request, engine: EngineDep) -> Response:
 async def sample_analysis(
     sample: str, request: Request, engine: EngineDep, model: ModelName = None
 ) -> Response:
-    """The analysis of a sample, as ``POST /api/v1/analyze`` gives it; stored for each model."""
+    """The analysis of a sample, as ``POST /api/v1/analyze?target=predicted`` gives it; stored for each model."""
     listed = next((entry for entry in samples() if entry["id"] == sample), None)
     if listed is None:
         raise HTTPException(404, f"No sample {sample!r}.")
@@ -69,6 +70,8 @@ async def sample_analysis(
         lens = slot.require_lens()
         async with admitted(engine):
             data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
-            analysis = await engine.analyze(await engine.decode(data, listed["file"]), lens)
+            image = await engine.decode(data, listed["file"])
+            attribution = AttributionChoice() if slot.groups else None  # so that the page can sort by effect
+            analysis = await engine.compute(image, lens, AnalysisChoice(attribution=attribution).run)
             stored[key] = await engine.run(to_bytes, analysis, ".json")
     return Response(stored[key], media_type="application/json")

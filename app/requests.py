@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from sge.analysis import Analysis, Prediction
-from sge.images import DecodedImage
+from sge.images import DecodedImage, Frame
 from sge.lens import Lens
 
 from .engine import Engine
@@ -63,6 +63,18 @@ async def predict_upload(
         ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
     """
     return await _from_upload(request, engine, lambda image: engine.predict(image, lens, framing, top_k))
+
+
+async def compute_upload(
+    request: Request, engine: Engine, lens: Lens, work: Callable[[Lens, Frame], T], framing: str = "whole"
+) -> T:
+    """``work`` of the image in the request's body, done alone on the model thread.
+
+    Raises:
+        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
+        SGEError: What ``work`` raises.
+    """
+    return await _from_upload(request, engine, lambda image: engine.compute(image, lens, work, framing))
 
 
 async def _from_upload(request: Request, engine: Engine, work: Callable[[DecodedImage], Awaitable[T]]) -> T:

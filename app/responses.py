@@ -13,7 +13,20 @@ from fastapi import Response
 from PIL import Image
 from safetensors.numpy import save as to_safetensors
 
-from sge.analysis import Analysis, atlas_record, draw_contact_sheet, draw_overlay, to_bytes
+from sge.analysis import (
+    Ablation,
+    Analysis,
+    Attribution,
+    GroupSteps,
+    ablation_report,
+    atlas_record,
+    attribution_record,
+    draw_contact_sheet,
+    draw_overlay,
+    html_report,
+    steps_record,
+    to_bytes,
+)
 from sge.arrays import Array
 
 from .map_choice import MapChoice
@@ -34,7 +47,7 @@ def _masks_json(analysis: Analysis, chosen: MapChoice) -> Response:
             for name, values in _chosen_maps(analysis, chosen).items()
         },
     }
-    return Response(json.dumps(body), media_type="application/json")
+    return _json(body)
 
 
 def _masks_npz(analysis: Analysis, chosen: MapChoice) -> Response:
@@ -76,15 +89,38 @@ def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) 
     return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
-def _analysis_json(analysis: Analysis) -> Response:
+def _analysis_json(analysis: Analysis, _view: str | None) -> Response:
     return Response(to_bytes(analysis, ".json"), media_type="application/json")
 
 
-def _analysis_html(analysis: Analysis) -> Response:
-    return _file(to_bytes(analysis, ".html"), "text/html; charset=utf-8", "sge-lens-report.html")
+def _analysis_html(analysis: Analysis, view: str | None) -> Response:
+    report = html_report(analysis, view)
+    return _file(report.encode(), "text/html; charset=utf-8", "sge-lens-report.html")
 
 
-ANALYSES: dict[str, Callable[[Analysis], Response]] = {"json": _analysis_json, "html": _analysis_html}
+ANALYSES: dict[str, Callable[[Analysis, str | None], Response]] = {
+    "json": _analysis_json,
+    "html": _analysis_html,
+}
+
+
+def ablation_json(ablation: Ablation, targets: list[int], top_k: int) -> Response:
+    """The classes that matter, and ``targets``, before and after."""
+    return _json(ablation_report(ablation, targets, top_k))
+
+
+def attribution_json(attribution: Attribution) -> Response:
+    """Effects and Grad-CAM of one class."""
+    return _json(attribution_record(attribution))
+
+
+def steps_json(steps: GroupSteps) -> Response:
+    """The steps of one group's mask."""
+    return _json(steps_record(steps))
+
+
+def _json(record: dict[str, Any]) -> Response:
+    return Response(json.dumps(record), media_type="application/json")
 
 
 def _png(image: Image.Image) -> Response:

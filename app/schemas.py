@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sge.analysis import BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis import BlockInfo, ClassEffect, ImageInfo, ModelInfo, Prediction
 from sge.parts import GroupWeight, Part
 
 
@@ -70,6 +70,72 @@ class GeometryOut(BaseModel):
     framing: Literal["whole", "center"]
 
 
+class AblationOut(BaseModel):
+    """Scores with groups ablated, beside those of the unchanged network and of random groups."""
+
+    mode: Literal["mean", "zero", "only"]
+    groups: dict[str, list[int]] = Field(description="by block: the ablated groups")
+    controls: int = Field(description="number of draws of random groups")
+    seed: int
+    predictions_before: list[Prediction] = Field(description="of the unchanged network, best first")
+    predictions_after: list[Prediction] = Field(description="with the groups ablated, best first")
+    classes: list[ClassEffect] = Field(
+        description="the best classes before and after, and the targets: probabilities and logits, change = after - "
+        "before, and the probabilities with random groups ablated (lo and hi: smallest and largest, or quantiles 0.025 "
+        "and 0.975 of 40 draws or more)"
+    )
+
+
+class AblationRecordOut(AblationOut):
+    """An ablation with the scores of all classes, from which ``Analysis.open`` restores it."""
+
+    control_groups: list[dict[str, list[int]]] = Field(description="the random groups of each draw")
+    labels: list[str]
+    arrays: dict[str, str] = Field(
+        description="before, after, controls, logits_before, logits_after, logits_controls: little-endian float32 in "
+        "base64, of shape (classes) or (draws, classes)"
+    )
+
+
+class GradCamOut(AtlasOut):
+    """Grad-CAM of a class: one map over the geometry's window."""
+
+    layer: str = Field(description="path of the module whose output the map weights")
+
+
+class AttributionOut(BaseModel):
+    """Effect of every group on the logit of one class."""
+
+    target: Prediction
+    logit: float = Field(description="the class's logit, before any temperature")
+    method: dict[str, Literal["gradient", "ablation"]] = Field(
+        description="by block: effect to first order, or measured by removing each group"
+    )
+    effect: dict[str, list[float]] = Field(
+        description="by block and group: about how much the logit falls when the group is removed; above 0: the group "
+        "raises it"
+    )
+    spatial: dict[str, list[float]] = Field(
+        description="by block and group: the same, to first order, when the group's mask is replaced by its mean over space"
+    )
+    grad_cam: GradCamOut | None
+
+
+class StepsOut(BaseModel):
+    """How one group's mask is made from its features (eq. 1-5 of the paper)."""
+
+    block: str
+    group: int
+    weight: float
+    bias: float
+    mean: list[float] = Field(description="mean of each of the group's channels over space")
+    features: AtlasOut = Field(description="one map for each channel of the group, before the mask")
+    product: AtlasOut = Field(description="one map: dot product of each position's features with the mean")
+    similarity: AtlasOut = Field(description="one map: the product, standardized over space")
+    mask: AtlasOut = Field(description="one map: sigmoid(weight * similarity + bias)")
+    output: AtlasOut = Field(description="one map for each channel: features times mask")
+
+
 class AnalysisOut(BaseModel):
     """Everything that one forward pass shows of an image."""
 
@@ -95,6 +161,8 @@ class AnalysisOut(BaseModel):
     )
     masks: dict[str, AtlasOut]
     similarity: dict[str, AtlasOut]
+    attribution: AttributionOut | None = Field(default=None, description="only if target= asks for it")
+    ablation: AblationRecordOut | None = Field(default=None, description="only if ablate= asks for it")
 
 
 class ModelOut(BaseModel):
@@ -112,6 +180,12 @@ class ModelOut(BaseModel):
     preprocess: dict[str, Any] | None
     card: dict[str, Any] | None
     blocks: list[BlockInfo] = Field(description="map sizes for a 224 px square image")
+
+
+class ModelDetailsOut(ModelOut):
+    """One model with the labels of its classes."""
+
+    labels: list[str] | None = Field(description="one for each class, in the order of the logits")
 
 
 class HealthOut(BaseModel):

@@ -12,6 +12,7 @@ from sge.analysis import BlockInfo
 from sge.errors import SGEError
 from sge.lens import Lens
 from sge.models import load_model
+from sge.nn import sge_blocks
 
 from .errors import ProblemError
 
@@ -34,6 +35,8 @@ class Slot:
     """How long loading took."""
     blocks: list[BlockInfo] = field(default_factory=list)
     """Blocks that make spatial maps, with the map sizes of a 224 px square image."""
+    groups: dict[str, int] = field(default_factory=dict)
+    """Block name to number of groups; SGE blocks only, because only their groups can be ablated."""
     default_block: str = ""
     signal: str = "mask"
     """The signal that an analysis opens with."""
@@ -72,6 +75,7 @@ class Slot:
             log.exception("model failed", extra={"model": self.name})
             return
         self.blocks, self.default_block, self.signal = probe.blocks, probe.default_block, probe.signal
+        self.groups = {name: module.groups for name, module in sge_blocks(lens.network).items()}
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
         facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}

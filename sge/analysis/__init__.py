@@ -12,6 +12,7 @@ from sge.analysis.files import to_bytes
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.prediction import Prediction
+from sge.analysis.report import html_report
 
 __all__ = [
     "GROUP_COLORS",
@@ -37,6 +38,7 @@ __all__ = [
     "class_effects",
     "draw_contact_sheet",
     "draw_overlay",
+    "html_report",
     "parse_numbers",
     "steps_record",
     "to_bytes",

@@ -22,10 +22,14 @@ _IMPORT = re.compile(
 )
 
 
-def html_report(analysis: AnalysisData) -> str:
+def html_report(analysis: AnalysisData, view: str | None = None) -> str:
     """A report that opens from disk without a network: image, predictions, grid of groups.
 
-    The page's script reads the record (``to_record``) and in it ``preview``, the image as a data URL.
+    The page's script reads the record (``to_record``) and in it ``preview``, the image as a data URL, and ``view``.
+
+    Args:
+        analysis: With its image.
+        view: The settings that the report opens with, as in the hash of the page's address.
 
     Raises:
         AnalysisFileError: the analysis holds no image.
@@ -33,6 +37,8 @@ def html_report(analysis: AnalysisData) -> str:
     static = shipped("static")
     loader = Environment(loader=FileSystemLoader(shipped("templates")), autoescape=select_autoescape())
     record = to_record(analysis) | {"preview": _data_url(_preview(analysis), "image/jpeg")}
+    if view is not None:
+        record["view"] = view
     return loader.get_template("report.html").render(
         analysis=analysis,
         # "</script>" in a label must not end the element that holds the data.

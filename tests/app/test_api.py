@@ -339,7 +339,9 @@ def test_all_three_shipped_models_answer(photo: bytes) -> None:
 
 def test_models_are_listed_with_their_cards(client: TestClient) -> None:
     (listed,) = client.get(f"{API}/models").json()
-    assert listed == client.get(f"{API}/models/sge_efficientnet_lite0").json()
+    details = client.get(f"{API}/models/sge_efficientnet_lite0").json()
+    assert listed == {key: value for key, value in details.items() if key != "labels"}
+    assert (len(details["labels"]), details["labels"][235]) == (1000, "German shepherd")
     assert listed["ready"]
     assert listed["default"]
     assert listed["error"] is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.map_choice import MapChoice, choose_maps, choose_one_block, choose_overlay, parse_groups
+from app.map_choice import MapChoice, choose_maps, choose_one_block, choose_overlay
 from app.slots import Slot
 from sge.analysis.data import BlockInfo
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
@@ -57,9 +57,3 @@ def test_an_overlay_has_at_most_six_groups(slot: Slot) -> None:
     for groups in ("0-6", None):
         with pytest.raises(ChoiceError, match="choose 1 to 6"):
             choose_overlay(slot, None, groups, None)
-
-
-@pytest.mark.parametrize("text", ["-1", "3-1", "1,,2", "a", "1.5", "²", "9999999", " ", ",", "1 2"])
-def test_other_texts_are_no_groups(text: str) -> None:
-    with pytest.raises(ChoiceError, match="0,3,8-15"):
-        parse_groups(text)

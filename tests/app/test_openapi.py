@@ -19,7 +19,7 @@ from app.settings import Settings
 from tests.app.asking import jpeg, post
 from tests.app.conftest import API, until
 
-POSTS = ("predict", "masks", "overlay", "analyze")
+POSTS = ("predict", "masks", "overlay", "ablate", "attribute", "steps", "analyze")
 FORMATS = ("jpeg", "png", "webp", "gif", "avif")
 
 
@@ -76,6 +76,9 @@ def test_every_answer_kind_is_stated(document: dict[str, Any]) -> None:
         "predict": {"application/json"},
         "masks": {"application/json", "application/zip", "application/octet-stream", "image/png"},
         "overlay": {"image/png"},
+        "ablate": {"application/json"},
+        "attribute": {"application/json"},
+        "steps": {"application/json"},
         "analyze": {"application/json", "text/html"},
     }
 

@@ -1,0 +1,174 @@
+"""The routes of the REST API about the effect of groups: ``/ablate``, ``/attribute``, ``/steps``, and ``/analyze``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from . import responses
+from .deps import EngineDep, Framing, ModelName, TopK, refuse_unknown_names
+from .effect_choice import (
+    MAX_CONTROLS,
+    AnalysisChoice,
+    choose_ablation,
+    choose_attribution,
+    choose_steps,
+    choose_target,
+)
+from .openapi import IMAGE_BODY, IMAGE_PROBLEMS
+from .requests import admitted, analyze_upload, compute_upload
+from .schemas import AblationOut, AnalysisOut, AttributionOut, StepsOut
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
+
+MAX_GROUPS_TEXT = 6000
+"""Characters that name groups: enough to write out every number of every block of a shipped network."""
+GroupsText = Annotated[
+    str,
+    Query(
+        max_length=MAX_GROUPS_TEXT,
+        description="BLOCK:NUMBERS separated by semicolons, numbers as 20,36 or 0-7; a block alone stands for all of its "
+        "groups, and all for every group of every SGE block",
+    ),
+]
+Mode = Annotated[
+    Literal["mean", "zero", "only"],
+    Query(
+        description="mean: the groups' masks become their means over space; zero: the groups are removed; only: the other "
+        "groups of their blocks are removed"
+    ),
+]
+Controls = Annotated[
+    int, Query(ge=0, le=MAX_CONTROLS, description="number of draws of equally many random groups")
+]
+Seed = Annotated[int, Query(ge=0, le=2**32 - 1, description="seed of the draws")]
+Target = Annotated[
+    str | None,
+    Query(
+        max_length=200, description="a class by its label or index; predicted or nothing: the predicted one"
+    ),
+]
+Targets = Annotated[
+    list[Annotated[str, Query(max_length=200)]],
+    Query(max_length=2, description="up to two further classes to report, by label or index"),
+]
+
+
+@router.post("/ablate", response_model=AblationOut, responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
+async def ablate(
+    request: Request,
+    engine: EngineDep,
+    groups: GroupsText,
+    mode: Mode = "mean",
+    controls: Controls = 10,
+    seed: Seed = 0,
+    target: Targets = [],  # noqa: B006 (FastAPI copies it)
+    top_k: TopK = 5,
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """Scores with the named groups ablated, beside those of the unchanged network and of random groups."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    chosen = choose_ablation(slot, groups, mode, controls, seed)
+    targets = [index for text in target if (index := choose_target(slot, text)) is not None]
+    async with admitted(engine):
+        ablation = await compute_upload(request, engine, lens, chosen.run, framing)
+        return await engine.run(responses.ablation_json, ablation, targets, top_k)
+
+
+@router.post("/attribute", response_model=AttributionOut, responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
+async def attribute(
+    request: Request,
+    engine: EngineDep,
+    target: Target = None,
+    blocks: Annotated[
+        str | None, Query(max_length=2000, description="names separated by commas; by default all")
+    ] = None,
+    method: Annotated[
+        Literal["auto", "gradient", "ablation"],
+        Query(
+            description="gradient: to first order; ablation: each group removed alone; auto: chosen by block"
+        ),
+    ] = "auto",
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """Effect of every group on the logit of one class, and Grad-CAM of the class."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    chosen = choose_attribution(slot, target, blocks, method)
+    async with admitted(engine):
+        attribution = await compute_upload(request, engine, lens, chosen.run, framing)
+        return await engine.run(responses.attribution_json, attribution)
+
+
+@router.post("/steps", response_model=StepsOut, responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
+async def steps(
+    request: Request,
+    engine: EngineDep,
+    block: Annotated[
+        str | None, Query(max_length=200, description="a block's name; by default the model's default block")
+    ] = None,
+    group: Annotated[int, Query(ge=0, le=999_999, description="a group's number")] = 0,
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """How one group's mask is made: features, their mean, product, similarity, mask, output."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    chosen = choose_steps(slot, block, group)
+    async with admitted(engine):
+        made = await compute_upload(request, engine, lens, chosen.run, framing)
+        return await engine.run(responses.steps_json, made)
+
+
+@router.post(
+    "/analyze",
+    response_model=AnalysisOut,
+    responses=IMAGE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    openapi_extra=IMAGE_BODY,
+)
+async def analyze(
+    request: Request,
+    engine: EngineDep,
+    format: Literal["json", "html"] = "json",
+    top_k: TopK = 5,
+    target: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="adds the attribution of this class: label, index, or predicted",
+        ),
+    ] = None,
+    ablate: Annotated[
+        str | None,
+        Query(max_length=MAX_GROUPS_TEXT, description="adds the ablation of these groups, as in /ablate"),
+    ] = None,
+    mode: Mode = "mean",
+    controls: Controls = 10,
+    seed: Seed = 0,
+    view: Annotated[
+        str | None,
+        Query(
+            max_length=2000, description="settings that an html report opens with, as in the page's address"
+        ),
+    ] = None,
+    model: ModelName = None,
+    framing: Framing = "whole",
+) -> Response:
+    """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass; effects of groups if asked for."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    chosen = AnalysisChoice(
+        top_k,
+        choose_attribution(slot, target) if target else None,
+        choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
+    )
+    async with admitted(engine):
+        if chosen == AnalysisChoice(top_k):  # such an analysis may share its forward pass with others
+            analysis = await analyze_upload(request, engine, lens, framing, top_k)
+        else:
+            analysis = await compute_upload(request, engine, lens, chosen.run, framing)
+        return await engine.run(responses.ANALYSES[format], analysis, view)
