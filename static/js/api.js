@@ -2,25 +2,53 @@
 
 const MAX_TRIES = 6;
 const MAX_WAIT_S = 10;
+const UNREADABLE = "The browser cannot read it: it is a folder, or the file no longer exists. Drop the images themselves.";
+// 408, 429 and every status of 500 or more may be different next time; other answers stay the same for the same request.
+const isTemporary = (status) => status === 408 || status === 429 || status >= 500;
 
 /** A refused request; the message is a sentence for the visitor. */
-export class RequestError extends Error {}
-
-/** Fetches. While the service is busy or loads its model, waits for `Retry-After` and tries again. */
-async function request(url, init, onBusy = () => {}) {
-  for (let tries = 1; ; tries += 1) {
-    let response;
-    try {
-      response = await fetch(url, init);
-    } catch {
-      throw new RequestError("The service does not answer. Is it still running? Start it with make run and try again.");
-    }
-    if (response.ok) return response;
-    if (response.status !== 503 || tries === MAX_TRIES) throw new RequestError(await detailOf(response));
-    const seconds = Math.min(MAX_WAIT_S, Number(response.headers.get("Retry-After")) || 1);
-    onBusy(`The service is busy; trying again in ${seconds} s \u2026`);
-    await new Promise((done) => setTimeout(done, 1000 * seconds));
+export class RequestError extends Error {
+  /**
+   * @param status of the answer, or null where the service did not answer
+   * @param canRetry whether the same request may succeed later
+   */
+  constructor(message, { status = null, canRetry = true } = {}) {
+    super(message);
+    Object.assign(this, { status, canRetry });
   }
+}
+
+/** Whether an error is the end of a request that the page itself has aborted. */
+export const isAbort = (error) => error?.name === "AbortError";
+
+/**
+ * Fetches. While the service is busy or loads its model, waits for `Retry-After` and tries again.
+ *
+ * @param onBusy is called with a sentence and with the seconds until the next try
+ * @param signal aborts the request, or the wait; the promise is then rejected with an AbortError
+ */
+async function request(url, { onBusy = () => {}, signal, ...init } = {}) {
+  for (let tries = 1; ; tries += 1) {
+    const response = await fetch(url, { ...init, signal }).catch((error) => {
+      if (signal?.aborted) throw error;
+      throw new RequestError("The service does not answer. Is it still running? Start it with make run and try again.");
+    });
+    if (response.ok) return response;
+    const { status } = response;
+    if (status !== 503 || tries === MAX_TRIES) throw new RequestError(await detailOf(response), { status, canRetry: isTemporary(status) });
+    const seconds = Math.min(MAX_WAIT_S, Number(response.headers.get("Retry-After")) || 1);
+    onBusy(`The service is busy; trying again in ${seconds} s \u2026`, seconds);
+    await pause(1000 * seconds, signal);
+  }
+}
+
+/** Resolves after a time; is rejected at once when `signal` aborts. */
+function pause(milliseconds, signal) {
+  return new Promise((done, fail) => {
+    const abort = () => (clearTimeout(timer), fail(signal.reason));
+    const timer = setTimeout(() => (signal?.removeEventListener("abort", abort), done()), milliseconds);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
 }
 
 async function detailOf(response) {
@@ -31,41 +59,54 @@ async function detailOf(response) {
   }
 }
 
-async function post(route, query, blob, name, onBusy) {
+/** The body of an answer; an answer that breaks off is an error of its own. */
+async function bodyOf(response, read, signal) {
+  try {
+    return await response[read]();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new RequestError("The answer of the service broke off. Try again.");
+  }
+}
+
+async function post(route, query, blob, name, options = {}) {
   try {
     await blob.slice(0, 1).arrayBuffer();
   } catch {
-    throw new RequestError("The browser cannot read it: it is a folder, or the file no longer exists. Drop the images themselves.");
+    throw new RequestError(UNREADABLE, { canRetry: false });
   }
   const body = new FormData();
   body.append("image", blob, name);
-  return request(`api/v1/${route}?${new URLSearchParams(query)}`, { method: "POST", body }, onBusy);
+  return request(`api/v1/${route}?${new URLSearchParams(query)}`, { ...options, method: "POST", body });
 }
 
 function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
 
+/** The analysis of a file, as JSON text. `signal` in the options aborts it. */
 export async function analyze(blob, name, options, onBusy) {
-  return (await post("analyze", { ...queryOf(options), top_k: 5 }, blob, name, onBusy)).json();
+  const { signal } = options;
+  return bodyOf(await post("analyze", { ...queryOf(options), top_k: 5 }, blob, name, { onBusy, signal }), "blob", signal);
 }
 
 /** The analysis of a sample, which the service caches. */
-export async function analyzeSample(id, { model }, onBusy) {
-  return (await request(`samples/${id}/analysis${model ? `?${new URLSearchParams({ model })}` : ""}`, undefined, onBusy)).json();
+export async function analyzeSample(id, { model, signal }, onBusy) {
+  const query = model ? `?${new URLSearchParams({ model })}` : "";
+  return bodyOf(await request(`samples/${id}/analysis${query}`, { onBusy, signal }), "blob", signal);
 }
 
 /** Every model of the service: its card, and whether it is ready. */
 export async function models() {
-  return (await request("api/v1/models")).json();
+  return bodyOf(await request("api/v1/models"), "json");
 }
 
 export async function masks(blob, name, options, format, signal) {
-  return (await post("masks", { ...queryOf(options), format, signal }, blob, name)).blob();
+  return bodyOf(await post("masks", { ...queryOf(options), format, signal }, blob, name), "blob");
 }
 
 export async function report(blob, name, options) {
-  return (await post("analyze", { ...queryOf(options), format: "html" }, blob, name)).blob();
+  return bodyOf(await post("analyze", { ...queryOf(options), format: "html" }, blob, name), "blob");
 }
 
 /** The shell command for the same request. */

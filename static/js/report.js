@@ -8,7 +8,7 @@ import "./elements/sge-legend.js";
 import "./elements/sge-predictions.js";
 import "./elements/sge-ranking.js";
 import { listenForKeys } from "./keyboard.js";
-import { open } from "./state/images.js";
+import { open } from "./state/opening.js";
 import { store } from "./state/store.js";
 
 listenForKeys();

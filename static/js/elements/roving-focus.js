@@ -1,8 +1,12 @@
 // Roving focus: a row or grid of buttons is a single tab stop, and arrow keys move inside it. This applies only while the
 // focus is visible; after a mouse click the arrow keys still switch between images.
 
-/** Gives the elements that match `selector` in `root` one tab stop. Call `setTabStop` after they have changed. */
-export function rovingFocus(root, selector) {
+/**
+ * Gives the elements that match `selector` in `root` one tab stop. Call `setTabStop` after they have changed.
+ *
+ * @param onMove is called with the element that an arrow key has led to
+ */
+export function rovingFocus(root, selector, onMove = () => {}) {
   const all = () => [...root.querySelectorAll(selector)];
   const setTabStop = (element) => all().forEach((other) => (other.tabIndex = other === element ? 0 : -1));
   root.addEventListener("keydown", (event) => {
@@ -13,6 +17,7 @@ export function rovingFocus(root, selector) {
     event.stopPropagation();
     setTabStop(next);
     next.focus();
+    onMove(next);
   });
   root.addEventListener("focusin", (event) => event.target.matches(selector) && setTabStop(event.target));
   return {

@@ -1,47 +1,56 @@
-// Progress, notes and errors. The current image stays visible while they are shown.
+// Errors, each with Retry where the same request may succeed later. They have a place of their own in the layout.
 
 import { make } from "../dom.js";
+import { remove, retry } from "../state/images.js";
 import { store } from "../state/store.js";
 import { StoreElement } from "./store-element.js";
 
-const NOTE_MS = 6000;
-const MAX_ERRORS = 3;
+const MAX_NAMES = 2;
 
 class Messages extends StoreElement {
-  static keys = ["busy", "note", "errors", "current", "images"];
+  static keys = ["errors"];
 
   build() {
     this.alert = make("div", { role: "alert" });
-    this.status = make("div", { role: "status", "aria-live": "polite" });
-    this.replaceChildren(this.status, this.alert);
+    this.replaceChildren(this.alert);
+    // Where the page scrolls, the image is sticky below the messages.
+    new ResizeObserver(() => document.documentElement.style.setProperty("--messages", `${this.offsetHeight}px`)).observe(this);
   }
 
-  draw(changed) {
-    const { busy, note, errors } = store.state;
-    document.documentElement.classList.toggle("busy", Boolean(busy));
-    if (changed.has("errors")) this.alert.replaceChildren(...(errors.length > 0 ? [this.errorBox(errors)] : []));
-    this.announce(busy ?? note);
-    if (!changed.has("note")) return;
-    clearTimeout(this.timer);
-    if (note) this.timer = setTimeout(() => store.set({ note: null }), NOTE_MS);
+  draw() {
+    const { errors } = store.state;
+    const hadFocus = this.contains(document.activeElement);
+    this.alert.replaceChildren(...(errors.length > 0 ? [this.box(errors)] : []));
+    if (hadFocus) (this.querySelector("button") ?? document.getElementById("image"))?.focus();
   }
 
-  errorBox(errors) {
-    const lines = errors.slice(0, MAX_ERRORS).map((text) => make("p", {}, text));
-    if (errors.length > MAX_ERRORS) lines.push(make("p", {}, `And ${errors.length - MAX_ERRORS} more.`));
-    const close = make("button", { type: "button", "aria-label": "Close", onclick: () => store.set({ errors: [] }) }, "\u00d7");
-    return make("div", { class: "toast error" }, make("div", {}, ...lines), close);
+  box(errors) {
+    const lines = errors.map((error) => line(error.text ? error : { text: error }));
+    const list = lines.length > 1 ? make("ul", { class: "errors" }, ...lines.map((children) => make("li", {}, ...children))) : make("div", { class: "errors" }, ...lines[0]);
+    const close = make("button", { type: "button", class: "close", "aria-label": "Close", title: "Close the messages (Esc)", onclick: () => store.set({ errors: [] }) }, "\u00d7");
+    return make("div", { class: "error-box" }, list, close);
   }
+}
 
-  /** Puts the message, or else the top class, into the status region; only when the text has changed. */
-  announce(message) {
-    const best = message ? null : store.image?.analysis.predictions[0];
-    const text = best ? `${store.image.name}: ${best.label}, ${Math.round(100 * best.score)} percent` : message;
-    if (text === this.text) return;
-    this.text = text;
-    // The top class is for screen readers only: the list of predictions shows it already.
-    this.status.replaceChildren(...(text ? [make("p", { class: best ? "visually-hidden" : "toast" }, text)] : []));
-  }
+/** The sentence of an error, after the names of its images, and its buttons. */
+function line({ text, keys, retry: again }) {
+  const entries = (keys ?? []).map((key) => store.entry(key)).filter(Boolean);
+  const names = namesOf(entries);
+  const button = (label, action) => make("button", { type: "button", "aria-label": names ? `${label}: ${names}` : null, onclick: action }, label);
+  const drop = () => store.set({ errors: store.state.errors.filter((other) => (other.text ?? other) !== text) });
+  const buttons = [];
+  if (again) buttons.push(button("Retry", () => (drop(), again())));
+  if (entries.length > 0 && entries.every(({ canRetry }) => canRetry)) buttons.push(button("Retry", () => retry(keys)));
+  if (entries.length > 0 && entries.every(({ sample }) => !sample)) buttons.push(button("Remove", () => remove(keys)));
+  return [make("p", {}, names && make("b", {}, names), names ? `: ${text}` : text), buttons.length > 0 ? make("span", { class: "buttons" }, ...buttons) : null];
+}
+
+/** `a.jpg`, `a.jpg and b.jpg`, `a.jpg, b.jpg and 7 more`. */
+function namesOf(entries) {
+  const names = entries.map(({ name, sample }) => sample?.title ?? name);
+  const rest = names.length - MAX_NAMES;
+  if (rest > 0) return `${names.slice(0, MAX_NAMES).join(", ")} and ${rest} more`;
+  return names.join(" and ");
 }
 
 customElements.define("sge-messages", Messages);

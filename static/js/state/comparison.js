@@ -2,7 +2,8 @@
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
 import { correspondingBlock } from "./corresponding-block.js";
-import { fileOf, open } from "./images.js";
+import { fileOf } from "./images.js";
+import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
 // Keys that have the same value in both stores.

@@ -1,55 +1,22 @@
-// The images of this visit: analysed one after another, and kept only in the browser's memory.
+// The images of this visit: the entries of the filmstrip, and which of them is shown. They exist only in this tab.
 
-import { analyze, analyzeSample, RequestError } from "../api.js";
-import { decodeAtlas } from "./atlas.js";
+import { Analyses, failureOf, isStale } from "./analyses.js";
+import { reopen } from "./opening.js";
+import { closeOld, noteShown } from "./recent.js";
 import { store } from "./store.js";
+import { drawThumbnail, forgetThumbnail } from "./thumbnails.js";
 import { NO_ZOOM } from "./zoom.js";
 
-const PROGRESS_DELAY_MS = 300;
 const MIB = 1048576;
-const queue = [];
-let isRunning = false;
+const analyses = new Analyses({ change, fileOf, onReady: finish, onFailure: fail, onLost: stop });
 let serial = 0;
 
-/** An analysis with its maps decoded and its image element loaded. */
-export async function open(analysis, url) {
-  const decoded = async (records) =>
-    new Map(await Promise.all(Object.entries(records).map(async ([name, record]) => [name, await decodeAtlas(record)])));
-  const [mask, similarity, parts, element] = await Promise.all([
-    decoded(analysis.masks),
-    decoded(analysis.similarity),
-    decoded(analysis.part_maps ?? {}),
-    load(url),
-  ]);
-  serial += 1;
-  return { url, element, analysis, atlases: { mask, similarity, parts }, version: serial, status: "ready" };
-}
-
-/** An image element, or null where the browser cannot draw a format that the service can read. */
-function load(url) {
-  return new Promise((done) => {
-    const element = new Image();
-    element.onload = () => done(element);
-    element.onerror = () => done(null);
-    element.src = url;
-  });
-}
-
-const options = () => ({ framing: store.state.framing, model: store.state.model });
-
-/** Whether framing or model have changed since the image was analysed. */
-function isStale({ analysis }) {
-  const { framing, model } = options();
-  return analysis.geometry.framing !== framing || (model !== null && analysis.model.name !== model);
-}
-
+/** Changes an entry; one that has been removed meanwhile is left alone. */
 function change(key, patch) {
   store.set({ images: store.state.images.map((entry) => (entry.key === key ? { ...entry, ...patch } : entry)) });
 }
 
-function addError(text) {
-  store.set({ errors: [...store.state.errors, text] });
-}
+const titleOf = ({ sample, name }) => sample?.title ?? name;
 
 /** Starts the filmstrip with the shipped photos. A sample is analysed when it is first shown. */
 export function listSamples(samples) {
@@ -67,98 +34,144 @@ export function listSamples(samples) {
 /** Adds files that were dropped, pasted or chosen. The first of them is shown as soon as it is ready. */
 export function addFiles(files, maxBytes) {
   store.set({ errors: [], note: null });
+  serial += 1;
+  const batch = serial;
   const added = [];
   for (const file of files) {
     const name = file.name || "pasted image.png";
     if (file.size > maxBytes) {
-      addError(`${name} is larger than ${Math.round(maxBytes / MIB)} MiB. Choose a smaller image.`);
+      store.addError(`${name} is larger than ${Math.round(maxBytes / MIB)} MiB. Choose a smaller image.`);
       continue;
     }
     serial += 1;
-    const url = URL.createObjectURL(file);
-    added.push({ key: `file${serial}`, name, url, thumb: url, file, status: "waiting" });
+    added.push({ key: `file${serial}`, name, url: URL.createObjectURL(file), thumb: null, file, batch, status: "waiting" });
   }
   if (added.length === 0) return;
   store.set({ images: [...store.state.images, ...added], requested: added[0].key });
-  added.forEach(({ key }) => enqueue(key));
-}
-
-/** Shows an image of the filmstrip, at once or as soon as it is analysed. */
-export function show(key) {
-  const entry = store.entry(key);
-  store.set({ requested: key });
-  if (entry.analysis) setCurrent(key);
-  if (entry.status === "new" || (entry.status === "ready" && isStale(entry))) {
-    change(key, { status: "waiting" });
-    enqueue(key);
+  for (const { key, file } of added) {
+    analyses.add(key);
+    drawThumbnail(key, file, (thumb) => change(key, { thumb }));
   }
 }
 
-/** Shows the neighbour in the filmstrip: 1 for the next image, -1 for the previous one. */
+/** Shows an image of the filmstrip, at once or as soon as it is analysed. Of one that has failed, shows the error. */
+export function show(key) {
+  const entry = store.entry(key);
+  if (!entry) return;
+  forgetReplaced(key);
+  store.set({ requested: key });
+  analyses.follow();
+  if (entry.status === "failed") return reportFailure(entry);
+  if (entry.analysis) setCurrent(key);
+  if (entry.status === "new" || (entry.status === "ready" && isStale(entry.facts))) analyses.add(key);
+  else if (entry.status === "ready" && !entry.analysis) openAgain(key);
+}
+
+/** A sample that was requested, waits, and is no longer requested, need not be analysed. */
+function forgetReplaced(key) {
+  const replaced = store.entry(store.state.requested);
+  if (replaced?.sample && replaced.key !== key && analyses.forgetWaiting(replaced.key)) change(replaced.key, { status: replaced.facts ? "ready" : "new" });
+}
+
+/** Shows the neighbour in the filmstrip: 1 for the next image, -1 for the previous one. Failed images are passed over. */
 export function step(by) {
   const { images, requested } = store.state;
-  const next = images[images.findIndex(({ key }) => key === requested) + by];
+  const index = images.findIndex(({ key }) => key === requested);
+  const next = (by > 0 ? images.slice(index + 1) : images.slice(0, Math.max(0, index)).reverse()).find(({ status }) => status !== "failed");
   if (next) show(next.key);
 }
 
 function setCurrent(key) {
+  noteShown(key);
   if (key !== store.state.current) store.set({ current: key, hover: null, point: null, pointer: null, zoom: NO_ZOOM });
+  const images = closeOld(store.state);
+  if (images) store.set({ images });
 }
 
-function enqueue(key) {
-  queue.push(key);
-  if (!isRunning) run();
-}
-
-/** Analyses queued images one after another, the requested one first. Progress is shown after a short delay. */
-async function run() {
-  isRunning = true;
-  while (queue.length > 0) {
-    const [key] = queue.splice(Math.max(0, queue.indexOf(store.state.requested)), 1);
-    const { name, sample } = store.entry(key);
-    const rest = () => (queue.length > 0 ? `, ${queue.length} more to come` : "");
-    const timer = setTimeout(() => store.set({ busy: `Analysing ${sample?.title ?? name}${rest()} \u2026` }), PROGRESS_DELAY_MS);
-    try {
-      await analyzeEntry(key);
-    } catch (error) {
-      if (!(error instanceof RequestError)) console.error(error);
-      handleFailure(key, `${sample?.title ?? name}: ${error instanceof RequestError ? error.message : "it could not be shown. Try another image."}`);
-    } finally {
-      clearTimeout(timer);
-      store.set({ busy: null });
-    }
+/** Opens an image whose analysis was closed. */
+async function openAgain(key) {
+  try {
+    const opened = await reopen(store.entry(key));
+    if (store.entry(key)?.status !== "ready" || store.state.requested !== key) return;
+    change(key, opened);
+    setCurrent(key);
+  } catch (error) {
+    if (store.entry(key)) fail(key, failureOf(error));
   }
-  isRunning = false;
 }
 
-async function analyzeEntry(key) {
-  const entry = store.entry(key);
-  const chosen = options();
-  const showProgress = (text) => store.set({ busy: text });
-  const analysis =
-    entry.sample && chosen.framing === "whole"
-      ? await analyzeSample(entry.sample.id, chosen, showProgress)
-      : await analyze(await fileOf(entry), entry.name, chosen, showProgress);
-  change(key, await open(analysis, entry.url));
+/** Shows an image whose analysis has just been opened, if it is the requested one. */
+function finish(key) {
+  store.settleErrors([key]);
   if (store.state.requested !== key) return;
   if (key === store.state.current) store.set({ point: null, pointer: null, hover: null });
   else setCurrent(key);
-  if (isStale(store.entry(key))) show(key);
+  if (isStale(store.entry(key).facts)) show(key);
 }
 
-/** The current image stays. A file that was never analysed is removed from the filmstrip. */
-function handleFailure(key, text) {
-  addError(text);
+/** The current image and the entry stay. After a failed request for another model or framing, the earlier one returns. */
+function fail(key, { text, canRetry }) {
   const entry = store.entry(key);
   if (entry.analysis) {
+    const { framing, model } = store.state;
+    store.addError({ text: `${titleOf(entry)}: ${text}`, retry: canRetry ? () => store.set({ framing, model }) : null });
     change(key, { status: "ready" });
-    if (key === store.state.current) store.set({ framing: entry.analysis.geometry.framing, model: store.state.model && entry.analysis.model.name });
-  } else if (entry.sample) change(key, { status: "new" });
-  else {
-    store.set({ images: store.state.images.filter((other) => other !== entry) });
-    URL.revokeObjectURL(entry.url);
+    if (key === store.state.current) store.set({ framing: entry.facts.framing, model: model && entry.facts.model });
+  } else {
+    change(key, { status: "failed", error: text, canRetry });
+    reportFailure(store.entry(key));
   }
-  if (store.state.requested === key) store.set({ requested: queue[0] ?? store.state.current });
+  if (store.state.requested !== key) return;
+  const { images } = store.state;
+  const next = images.slice(images.findIndex((other) => other.key === key)).find((other) => other.batch && other.batch === entry.batch && other.key !== key && ["waiting", "ready"].includes(other.status));
+  if (next) show(next.key);
+  else store.set({ requested: store.state.current });
+}
+
+function reportFailure({ key, error }) {
+  store.addError({ text: error, keys: [key] });
+}
+
+/** Ends all analyses. What was not analysed stays in the filmstrip, and `retry` or `show` takes it up again. */
+export function stop() {
+  for (const key of analyses.clear()) change(key, { status: store.entry(key).facts ? "ready" : "new" });
+  store.set({ requested: store.state.current });
+}
+
+/** The visitor's images that are not analysed: those that were stopped, and those that failed and may succeed later. */
+export function unfinished() {
+  return store.state.images.filter(({ file, status, canRetry }) => (status === "failed" && canRetry) || (file && status === "new"));
+}
+
+/** Analyses images again that failed or were stopped. If it is a single one, it is shown. */
+export function retry(keys) {
+  store.settleErrors(keys);
+  if (keys.length === 1 || !store.state.current) store.set({ requested: keys[0] });
+  keys.forEach((key) => analyses.add(key));
+}
+
+/** Removes images of the visitor from this tab. If the current one is among them, the nearest other image is shown. */
+export function remove(keys) {
+  const { images, current, requested } = store.state;
+  const gone = images.filter(({ key, sample }) => keys.includes(key) && !sample);
+  const rest = images.filter((entry) => !gone.includes(entry));
+  for (const { key, url, thumb } of gone) {
+    analyses.forget(key);
+    forgetThumbnail(key);
+    [url, thumb].forEach((each) => each && URL.revokeObjectURL(each));
+  }
+  const isGone = (key) => gone.some((entry) => entry.key === key);
+  store.settleErrors(gone.map(({ key }) => key));
+  store.set({ images: rest, current: isGone(current) ? null : current });
+  if (isGone(current) || isGone(requested)) show(isGone(current) ? nearest(images, rest, current) : current);
+}
+
+/** The nearest entry of `rest` that is analysed, else the nearest that has not failed. */
+function nearest(images, rest, from) {
+  const index = images.findIndex(({ key }) => key === from);
+  const distance = (entry) => Math.abs(images.indexOf(entry) - index - 0.1);
+  const sorted = [...rest].sort((a, b) => distance(a) - distance(b));
+  return (sorted.find(({ status }) => status === "ready") ?? sorted.find(({ status }) => status !== "failed") ?? sorted[0]).key;
 }
 
 /** The file of an image. A sample's file is fetched when it is first needed. */

@@ -5,6 +5,7 @@ import { hasFinder } from "./parts.js";
 import { NO_ZOOM } from "./zoom.js";
 
 const MAX_PINS = 6;
+const MAX_ERRORS = 12;
 
 /** Whether two `{block, group}` name the same group. */
 export const isSameGroup = (a, b) => a.block === b.block && a.group === b.group;
@@ -18,8 +19,9 @@ export class Store extends EventTarget {
     this.second = null;
     this.pinsByModel = new Map();
     this.state = {
-      // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready", ...} and, once ready, what
-      // `open` in images.js returns. `current` is shown; `requested` is shown as soon as it is ready.
+      // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready" | "failed", ...}. A ready one has
+      // `facts` and either what `open` in opening.js returns, or its `record`; a failed one has its `error`, a sentence.
+      // `current` is shown; `requested` is shown as soon as it is ready.
       images: [],
       current: null,
       requested: null,
@@ -59,6 +61,7 @@ export class Store extends EventTarget {
       difference: false,
       busy: null,
       note: null,
+      // Sentences, or {text, keys, retry}: `keys` are the images that it is about, `retry` is a function or null.
       errors: [],
     };
   }
@@ -68,6 +71,23 @@ export class Store extends EventTarget {
     if (changed.size === 0) return;
     Object.assign(this.state, patch);
     this.dispatchEvent(new CustomEvent("change", { detail: changed }));
+  }
+
+  /** Adds an error, as in `errors`. The same sentence about several images is one error; the oldest errors are dropped. */
+  addError(error) {
+    const added = typeof error === "string" ? { text: error } : error;
+    const others = this.state.errors.filter((other) => (other.text ?? other) !== added.text);
+    const same = this.state.errors.find((other) => other.text === added.text && other.keys);
+    const keys = added.keys && [...new Set([...(same?.keys ?? []), ...added.keys])];
+    this.set({ errors: [...others, { ...added, keys }].slice(-MAX_ERRORS) });
+  }
+
+  /** Removes images from the errors, because they were analysed, or are tried again, or were removed. */
+  settleErrors(settled) {
+    const { errors } = this.state;
+    if (!errors.some(({ keys }) => keys?.some((key) => settled.includes(key)))) return;
+    const rest = errors.map((error) => (error.keys ? { ...error, keys: error.keys.filter((key) => !settled.includes(key)) } : error));
+    this.set({ errors: rest.filter(({ keys }) => !keys || keys.length > 0) });
   }
 
   /** The entry of the filmstrip with that key. */

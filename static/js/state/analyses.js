@@ -1,0 +1,136 @@
+// Analyses the images of the filmstrip, several at once, the requested one first.
+
+import { analyze, analyzeSample, RequestError } from "../api.js";
+import { close, factsOf, open } from "./opening.js";
+import { Queue } from "./queue.js";
+import { store } from "./store.js";
+
+// A browser opens six connections to a host. Two stay free for what the visitor does meanwhile, one for the requested image.
+const CONCURRENCY = 4;
+const PROGRESS_DELAY_MS = 300;
+
+/** What an analysis is made with: the chosen framing, and the chosen model, or null for the service's default. */
+export const options = () => ({ framing: store.state.framing, model: store.state.model });
+
+/** Whether framing or model have changed since the image was analysed. */
+export function isStale(facts) {
+  const { framing, model } = options();
+  return facts.framing !== framing || (model !== null && facts.model !== model);
+}
+
+/** The sentence for the visitor, and whether the same request may succeed later. */
+export function failureOf(error) {
+  if (error instanceof RequestError) return { text: error.message, canRetry: error.canRetry };
+  console.error(error);
+  return { text: "It could not be shown. Try another image.", canRetry: false };
+}
+
+export class Analyses {
+  /**
+   * @param change `(key, patch)`: changes an entry of the filmstrip
+   * @param fileOf `async (entry)`: the file of an image
+   * @param onReady `(key)`: an image has been analysed
+   * @param onFailure `(key, {text, canRetry})`
+   * @param onLost `()`: the service has not answered several requests in a row
+   */
+  constructor({ change, fileOf, onReady, onFailure, onLost }) {
+    Object.assign(this, { change, fileOf, onReady, onFailure, onLost });
+    this.chosen = new Map();
+    this.waits = new Map();
+    this.lost = 0;
+    this.queue = new Queue({ limit: CONCURRENCY, work: (key, signal) => this.work(key, signal), isFirst: (key) => key === store.state.requested });
+  }
+
+  add(key) {
+    this.change(key, { status: "waiting", error: null });
+    this.queue.add(key);
+    this.announceSoon();
+  }
+
+  forget(key) {
+    this.queue.remove(key);
+  }
+
+  /** Forgets an image that is not being analysed yet; returns whether there was one. */
+  forgetWaiting(key) {
+    const isWaiting = this.queue.waiting.includes(key);
+    if (isWaiting) this.queue.remove(key);
+    return isWaiting;
+  }
+
+  clear() {
+    const keys = this.queue.clear();
+    this.announce();
+    return keys;
+  }
+
+  /** Follows the choice of image, model and framing: aborts outdated requests and sends them again, the requested one first. */
+  follow() {
+    for (const [key, { framing, model }] of [...this.chosen]) {
+      if (framing === options().framing && model === options().model) continue;
+      this.queue.remove(key);
+      this.queue.add(key);
+    }
+    this.queue.start();
+    this.announceSoon();
+  }
+
+  async work(key, signal) {
+    const entry = store.entry(key);
+    const chosen = options();
+    this.chosen.set(key, chosen);
+    try {
+      const analysis = await this.request(entry, { ...chosen, signal });
+      signal.throwIfAborted();
+      await this.keep(key, analysis, signal);
+    } catch (error) {
+      if (!signal.aborted) this.fail(key, error);
+    } finally {
+      if (this.chosen.get(key) === chosen) this.chosen.delete(key);
+      this.waits.delete(key);
+      this.announce();
+    }
+  }
+
+  async request({ key, name, sample, file, url }, chosen) {
+    const onBusy = (text, seconds) => {
+      this.queue.pause(1000 * seconds);
+      this.waits.set(key, text);
+      this.announce();
+    };
+    if (sample && chosen.framing === "whole") return analyzeSample(sample.id, chosen, onBusy);
+    return analyze(await this.fileOf({ file, url }), name, chosen, onBusy);
+  }
+
+  /** Opens the analysis of the image that is shown or requested; of any other image, keeps its record. */
+  async keep(key, analysis, signal) {
+    this.lost = 0;
+    const { current, requested } = store.state;
+    const isOpen = key === requested || key === current;
+    const kept = isOpen ? { ...(await open(analysis, store.entry(key).url)), record: null } : close(analysis);
+    signal.throwIfAborted();
+    this.change(key, { ...kept, facts: factsOf(analysis) });
+    this.onReady(key);
+  }
+
+  /** After as many lost requests in a row as run at once, the service is gone, and the rest of the queue need not try. */
+  fail(key, error) {
+    this.lost = error instanceof RequestError && error.status === null && error.canRetry ? this.lost + 1 : 0;
+    this.onFailure(key, failureOf(error));
+    if (this.lost < CONCURRENCY) return;
+    this.lost = 0;
+    this.onLost();
+  }
+
+  announceSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.announce(), PROGRESS_DELAY_MS);
+  }
+
+  /** Says what the page waits for: a busy service, else the requested image. */
+  announce() {
+    const [wait] = this.waits.values();
+    const entry = store.entry(store.state.requested);
+    store.set({ busy: wait ?? (entry?.status === "waiting" ? `Analysing ${entry.sample?.title ?? entry.name} \u2026` : null) });
+  }
+}
