@@ -59,13 +59,13 @@ async function detailOf(response) {
   }
 }
 
-/** The body of an answer; an answer that breaks off is an error of its own. */
+/** The body of an answer; one that ends too early is an error of its own. */
 async function bodyOf(response, read, signal) {
   try {
     return await response[read]();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new RequestError("The answer of the service broke off. Try again.");
+    throw new RequestError("The answer of the service is incomplete. Try again.");
   }
 }
 
@@ -84,16 +84,16 @@ function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
 
-/** The analysis of a file, as JSON text. `signal` in the options aborts it. */
+/** The analysis of a file. `signal` in the options aborts it, here and in the service. */
 export async function analyze(blob, name, options, onBusy) {
   const { signal } = options;
-  return bodyOf(await post("analyze", { ...queryOf(options), top_k: 5 }, blob, name, { onBusy, signal }), "blob", signal);
+  return bodyOf(await post("analyze", { ...queryOf(options), top_k: 5 }, blob, name, { onBusy, signal }), "json", signal);
 }
 
 /** The analysis of a sample, which the service caches. */
 export async function analyzeSample(id, { model, signal }, onBusy) {
   const query = model ? `?${new URLSearchParams({ model })}` : "";
-  return bodyOf(await request(`samples/${id}/analysis${query}`, { onBusy, signal }), "blob", signal);
+  return bodyOf(await request(`samples/${id}/analysis${query}`, { onBusy, signal }), "json", signal);
 }
 
 /** Every model of the service: its card, and whether it is ready. */

@@ -5,8 +5,10 @@ import { close, factsOf, open } from "./opening.js";
 import { Queue } from "./queue.js";
 import { store } from "./store.js";
 
-// A browser opens six connections to a host. Two stay free for what the visitor does meanwhile, one for the requested image.
+// A browser opens six connections to a host: these, one more for the requested image, and one for what else the visitor does.
 const CONCURRENCY = 4;
+// While the service is busy, fewer images are sent at once.
+const BUSY_STATUS = [503, 504];
 const PROGRESS_DELAY_MS = 300;
 
 /** What an analysis is made with: the chosen framing, and the chosen model, or null for the service's default. */
@@ -94,6 +96,7 @@ export class Analyses {
 
   async request({ key, name, sample, file, url }, chosen) {
     const onBusy = (text, seconds) => {
+      this.queue.limit = 1;
       this.queue.pause(1000 * seconds);
       this.waits.set(key, text);
       this.announce();
@@ -105,6 +108,7 @@ export class Analyses {
   /** Opens the analysis of the image that is shown or requested; of any other image, keeps its record. */
   async keep(key, analysis, signal) {
     this.lost = 0;
+    this.queue.limit = Math.min(CONCURRENCY, this.queue.limit + 1);
     const { current, requested } = store.state;
     const isOpen = key === requested || key === current;
     const kept = isOpen ? { ...(await open(analysis, store.entry(key).url)), record: null } : close(analysis);
@@ -116,6 +120,7 @@ export class Analyses {
   /** After as many lost requests in a row as run at once, the service is gone, and the rest of the queue need not try. */
   fail(key, error) {
     this.lost = error instanceof RequestError && error.status === null && error.canRetry ? this.lost + 1 : 0;
+    if (BUSY_STATUS.includes(error.status)) this.queue.limit = 1;
     this.onFailure(key, failureOf(error));
     if (this.lost < CONCURRENCY) return;
     this.lost = 0;
