@@ -101,6 +101,11 @@ export async function models() {
   return bodyOf(await request("api/v1/models"), "json");
 }
 
+/** The arrays from which the mask of one group is made. */
+export async function steps(blob, name, { block, group, model, framing }) {
+  return bodyOf(await post("steps", { block, group, model, framing }, blob, name), "json");
+}
+
 export async function masks(blob, name, options, format, signal) {
   return bodyOf(await post("masks", { ...queryOf(options), format, signal }, blob, name), "blob");
 }

@@ -5,6 +5,13 @@ export function number(value, digits = 2) {
   return value.toFixed(digits).replace("-", "\u2212");
 }
 
+/** A number with three significant digits, or 0 where it is next to nothing. */
+export function significant(value) {
+  if (Math.abs(value) < 1e-4) return "0";
+  const digits = Math.max(0, Math.min(5, 2 - Math.floor(Math.log10(Math.abs(value)))));
+  return number(value, digits);
+}
+
 /** A share as a percentage: whole percent from 10 % upwards, one decimal below. */
 export function percent(share) {
   if (share > 0 && share < 0.0005) return "< 0.1 %";

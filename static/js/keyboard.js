@@ -14,6 +14,8 @@ const TAKES_TEXT = "input:not([type=radio], [type=range]), select, textarea";
 export function listenForKeys() {
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    // A dialog has its own keys, and Escape closes it.
+    if (document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") return closeTopmost();
     if (handleView(event)) return event.preventDefault();
     const usesArrows = event.target.closest?.(USES_ARROWS);
@@ -27,7 +29,7 @@ export function listenForKeys() {
 /** Zooms the image (+, -, 0) or fills the screen with it (F). Returns whether the key was one of these. */
 function handleView({ key, target }) {
   const view = document.querySelector("sge-image");
-  if (target.matches?.(TAKES_TEXT) || document.querySelector("dialog[open]")) return false;
+  if (target.matches?.(TAKES_TEXT)) return false;
   if (ZOOMS[key]) view.zoom(ZOOMS[key]);
   else if (key === "0") view.resetZoom();
   else if (key === "f") view.toggleFullScreen();
@@ -37,7 +39,7 @@ function handleView({ key, target }) {
 
 /** Closes an open popover, else the comparison, else the point, else the pins and messages. */
 function closeTopmost() {
-  if (document.querySelector(":popover-open, dialog[open]")) return;
+  if (document.querySelector(":popover-open")) return;
   if (store.state.compare) return store.set({ compare: null });
   if (store.state.point) return store.set({ point: null });
   store.set({ hover: null, note: null, errors: [] });

@@ -1,6 +1,7 @@
 // Small line icons, drawn as SVG elements. They are decoration: the button around them has the name.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { makeSvg } from "../dom.js";
+
 const PATHS = {
   plus: "M8 3v10M3 8h10",
   minus: "M3 8h10",
@@ -15,10 +16,5 @@ const PATHS = {
 
 /** An icon of 16 x 16 CSS pixels in the colour of the text. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", PATHS[name]);
-  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, class: "icon", "aria-hidden": "true" })) svg.setAttribute(key, value);
-  svg.append(path);
-  return svg;
+  return makeSvg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, class: "icon", "aria-hidden": "true" }, makeSvg("path", { d: PATHS[name] }));
 }
