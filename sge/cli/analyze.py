@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,21 @@ import typer
 
 from sge.cli.console import messages
 from sge.cli.inputs import Input, find, for_each
-from sge.cli.options import AsJson, DeviceOption, FramingChoice, FramingOption, ModelOption, Paths, TopK
+from sge.cli.options import (
+    AsJson,
+    DeviceOption,
+    FramingChoice,
+    FramingOption,
+    ModelOption,
+    Paths,
+    TopK,
+    class_index,
+)
 from sge.lens import Lens
 from sge.models import DEFAULT_MODEL, load_model
+
+PREDICTED = "predicted"
+"""The ``--target`` that stands for the predicted class of each image."""
 
 
 class Format(StrEnum):
@@ -34,42 +46,53 @@ def analyze(
     model: ModelOption = DEFAULT_MODEL,
     framing: FramingOption = FramingChoice.WHOLE,
     top_k: TopK = 5,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Keep the effect of every group on this class in the records: its label or index, or predicted.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Write predictions and masks of every image: one record an image, in the same subfolders as the images."""
     inputs = find(paths)
-    targets = _targets(inputs, out, format)
+    files = _files(inputs, out, format)
     lens = Lens(load_model(model), device)
+    index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
     def analyze_one(image: Input) -> None:
-        analysis = lens.analyze(image.path, framing.value, top_k)
-        target = targets[image]
-        analysis.save(target)
+        frame = lens.frame(image.path, framing.value)
+        (analysis,) = lens.analyze_frames([frame], top_k)
+        if target is not None:
+            analysis = replace(analysis, attribution=lens.attribute_frame(frame, index))
+        file = files[image]
+        analysis.save(file)
         best = analysis.predictions[0]
         if as_json:
             classes = [asdict(prediction) for prediction in analysis.predictions]
-            typer.echo(json.dumps({"path": str(image.path), "record": str(target), "predictions": classes}))
+            typer.echo(json.dumps({"path": str(image.path), "record": str(file), "predictions": classes}))
         else:
-            typer.echo(f"{image.path}\t{target}\t{best.label}\t{best.score:.3f}")
+            typer.echo(f"{image.path}\t{file}\t{best.label}\t{best.score:.3f}")
 
     for_each(inputs, analyze_one)
     messages.print(f"{len(inputs)} records in {out}", highlight=False)
 
 
-def _targets(inputs: list[Input], out: Path, format: Format) -> dict[Input, Path]:
+def _files(inputs: list[Input], out: Path, format: Format) -> dict[Input, Path]:
     """Output file of each image: none is an input image, and no two are the same."""
     taken = {image.path.resolve() for image in inputs}
-    targets = {}
+    files = {}
     for image in inputs:
         stem, number = image.relative.with_suffix(""), 1
-        target = out / f"{stem}.{format.value}"
-        while target.resolve() in taken:
+        file = out / f"{stem}.{format.value}"
+        while file.resolve() in taken:
             number += 1
-            target = out / f"{stem}-{number}.{format.value}"
-        taken.add(target.resolve())
-        targets[image] = target
-    return targets
+            file = out / f"{stem}-{number}.{format.value}"
+        taken.add(file.resolve())
+        files[image] = file
+    return files
 
 
 def predict(

@@ -7,6 +7,7 @@ from sge.cli.lazy_commands import LazyCommand
 LIBRARY_COMMANDS = (
     LazyCommand("analyze", "sge.cli.analyze", "analyze", "Write predictions and masks of every image."),
     LazyCommand("predict", "sge.cli.analyze", "predict", "Print the classes of every image, best first."),
+    LazyCommand("ablate", "sge.cli.ablate", "ablate", "Print what the classes become without some groups."),
     LazyCommand("parts", "sge.cli.parts", "app", "Fit, find and evaluate parts: noses and eyes."),
     LazyCommand("models", "sge.cli.models", "app", "List, show, download, import and verify models."),
     LazyCommand(

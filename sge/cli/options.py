@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sge.errors import ChoiceError
+from sge.lens import Lens
+
 
 class FramingChoice(StrEnum):
     """How an image becomes network input."""
@@ -23,3 +26,15 @@ FramingOption = Annotated[
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+
+
+def class_index(lens: Lens, name: str, option: str = "--target") -> int:
+    """Index of the class that an option names, by label, synonym or index.
+
+    Raises:
+        typer.BadParameter: no such class; the message names labels that are close.
+    """
+    try:
+        return lens.find_target(name)
+    except ChoiceError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
