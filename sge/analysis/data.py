@@ -57,6 +57,8 @@ class ModelInfo:
     sha256: str | None
     opens_with: dict[str, Any] | None = None
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
+    no_parts: str | None = None
+    """The part finder's sentence for an image in which it finds nothing; None without a finder."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,7 +86,7 @@ def find_(
         loaded.finder.check_permutation(loaded.permutations)
     if loaded.finder is None:
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
-    lens = Lens(loaded, device)
+    lens, nothing_found = Lens(loaded, device), loaded.finder.nothing_found
 
     def print_parts(image: Input) -> None:
         parts = lens.analyze(image.path).parts
@@ -94,7 +94,7 @@ def find_(
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
             typer.echo(json.dumps({"path": str(image.path), "parts": records}))
             return
-        typer.echo(str(image.path) if parts else f"{image.path}\tno face found")
+        typer.echo(str(image.path) if parts else f"{image.path}\t{nothing_found}")
         for part in parts:
             typer.echo(f"  {part.score:.3f}  {part.name}\t{part.x:.0f}\t{part.y:.0f}")
 

@@ -142,7 +142,13 @@ class Lens(Effects):
         return Analysis(
             image_info=ImageInfo(image.name, image.width, image.height, image.format, image.sha256),
             model=ModelInfo(
-                self.model.name, card.title, card.sentence, card.gates, card.sha256, card.opens_with
+                self.model.name,
+                card.title,
+                card.sentence,
+                card.gates,
+                card.sha256,
+                card.opens_with,
+                None if finder is None else finder.nothing_found,
             ),
             predictions=self._predictions(forward.probabilities[number], top_k),
             blocks=list(forward.blocks),

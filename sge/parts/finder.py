@@ -19,6 +19,7 @@ from sge.parts.finder_version1 import translate_finder
 VERSION = 2
 PARTS = ("nose", "eye")
 """The parts that a finder can be fitted to. A face may have several eyes."""
+_PLURALS = {"nose": "nose", "eye": "eyes"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,14 @@ class Finder:
     """Shorter side of the network's input during the fit, in pixels."""
     measured: list[dict[str, Any]] = field(default_factory=list)
     """Measured figures, each with its data set and protocol."""
+    limits: str = ""
+    """What it was fitted on and what it misses, as the end of a sentence: ``was fitted on dogs and ...``."""
+
+    @property
+    def nothing_found(self) -> str:
+        """The sentence for an image in which no part is found; it says why a face may have been missed."""
+        names = " or ".join(_PLURALS[part] for part in PARTS if part in self.readouts)
+        return f"No {names} found: the part finder {self.limits}." if self.limits else f"No {names} found."
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the finder as JSON; the file is replaced as a whole or not at all.
@@ -155,11 +164,12 @@ def _from_record(record: dict[str, Any]) -> Finder:
     if not readouts or not set(readouts) <= set(PARTS):
         raise ValueError(f"parts {', '.join(map(str, readouts))}; there can be {', '.join(PARTS)}")
     permutations, fitted_on, size = record["permutations"], record["fitted_on"], record["size"]
-    if not isinstance(permutations, str) or not isinstance(fitted_on, str):
-        raise ValueError("permutations and fitted_on must be texts")
+    limits = record.get("limits", "")
+    if not all(isinstance(text, str) for text in (permutations, fitted_on, limits)):
+        raise ValueError("permutations, fitted_on and limits must be texts")
     if size is not None and type(size) is not int:
         raise ValueError(f"size {size}")
-    return Finder(readouts, permutations, fitted_on, size, list(record["measured"]))
+    return Finder(readouts, permutations, fitted_on, size, list(record["measured"]), limits)
 
 
 def _readout(record: dict[str, Any]) -> Readout:

@@ -21,6 +21,31 @@ def test_what_is_saved_comes_back(tmp_path):
     assert Finder.load(tmp_path / "a.parts.json") == FINDER
 
 
+@pytest.mark.parametrize(
+    ("readouts", "limits", "sentence"),
+    [
+        (("nose", "eye"), "", "No nose or eyes found."),
+        (("eye",), "", "No eyes found."),
+        (
+            ("nose", "eye"),
+            "was fitted on dogs",
+            "No nose or eyes found: the part finder was fitted on dogs.",
+        ),
+    ],
+)
+def test_the_sentence_for_an_image_without_parts_names_the_parts_and_the_limits(readouts, limits, sentence):
+    finder = Finder(dict.fromkeys(readouts, READOUT), IDENTITY_PERMUTATION, limits=limits)
+    assert finder.nothing_found == sentence
+
+
+def test_a_file_without_limits_is_read(tmp_path):
+    FINDER.save(tmp_path / "a.parts.json")
+    record = json.loads((tmp_path / "a.parts.json").read_text())
+    del record["limits"]
+    (tmp_path / "a.parts.json").write_text(json.dumps(record))
+    assert Finder.load(tmp_path / "a.parts.json").limits == ""
+
+
 def _term(**change):
     return lambda r: r["readouts"]["nose"]["terms"][0].update(change)
 
@@ -44,6 +69,7 @@ WRONG = {
     "a threshold of 1": lambda r: r["readouts"]["nose"].update(threshold=1),
     "no scale": lambda r: r["readouts"]["nose"].pop("scale"),
     "permutations that are not text": lambda r: r.update(permutations=5),
+    "limits that are not text": lambda r: r.update(limits=["dogs"]),
     "a size that is text": lambda r: r.update(size="big"),
 }
 

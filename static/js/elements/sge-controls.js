@@ -2,7 +2,7 @@
 
 import { make } from "../dom.js";
 import { COLOUR_MAPS, colourTable } from "../drawing/colours.js";
-import { hasFinder } from "../state/parts.js";
+import { hasFinder, nothingFound } from "../state/parts.js";
 import { store } from "../state/store.js";
 import { segments } from "./segments.js";
 import { StoreElement } from "./store-element.js";
@@ -63,7 +63,7 @@ class Controls extends StoreElement {
     const signal = store.chosenView === "parts" ? "parts" : store.signal;
     const values = { signal, scale, colormap, opacity: String(opacity), framing };
     const findsParts = store.image !== null && hasFinder(store.image.analysis);
-    this.inputs.signal.offer("parts", findsParts, findsParts && !store.hasParts ? "Parts: no face was found in this image" : null);
+    this.inputs.signal.offer("parts", findsParts, findsParts && !store.hasParts ? `Parts: ${nothingFound(store.image.analysis)}` : null);
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];
     }

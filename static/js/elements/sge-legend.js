@@ -5,7 +5,7 @@ import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
 import { blendTableFor } from "../drawing/painter.js";
 import { groupName, number, percent, shortGroupName } from "../format.js";
-import { hasFinder, NO_FACE, partsByKind, scores, title } from "../state/parts.js";
+import { hasFinder, nothingFound, partsByKind, scores, title } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
 import { partDot } from "./part-dot.js";
 import { StoreElement } from "./store-element.js";
@@ -47,9 +47,9 @@ class Legend extends StoreElement {
   groupHead(group) {
     const { analysis } = this.store.image;
     const facts = `focus ${number(analysis.focus[group.block][group.group])}, energy ${percent(analysis.energy[group.block][group.group])}`;
-    const isFaceless = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
-    const text = group.reason && !isFaceless ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
-    const head = isFaceless ? [make("span", { class: "no-face" }, NO_FACE), " "] : [];
+    const hasNothing = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
+    const text = group.reason && !hasNothing ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
+    const head = hasNothing ? [make("span", { class: "no-parts" }, nothingFound(analysis)), " "] : [];
     const caption = make("p", { class: "caption", title: text }, ...head, make("b", {}, groupName(group)), ` ${text}`);
     const atlas = this.store.atlas(group.block);
     if (atlas.isFlat(group.group)) {

@@ -5,11 +5,16 @@ import { percent } from "../format.js";
 const NAMES = { nose: "Nose", left_eye: "Left eye", right_eye: "Right eye" };
 const KINDS = { nose: ["Nose", "noses"], eye: ["Eye", "eyes"] };
 
-export const NO_FACE = "No face found here.";
 
 /** `nose` or `eye`: the kind of map in which the part was found. */
 export const kindOf = ({ name }) => (name.endsWith("_eye") ? "eye" : name);
 export const kindName = (kind) => KINDS[kind]?.[0] ?? kind;
+
+/** The sentence for an image without parts: the finder's own, which says what it was fitted on. */
+export function nothingFound({ model, part_maps: maps }) {
+  const names = Object.keys(maps ?? {}).map((kind) => (kind === "eye" ? "eyes" : kind));
+  return model.no_parts ?? `No ${names.join(" or ")} found.`;
+}
 
 /** Whether the model has a part finder; the analysis need not have found a part. */
 export const hasFinder = ({ part_maps: maps }) => Object.keys(maps ?? {}).length > 0;
