@@ -84,10 +84,36 @@ function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
 
-/** The analysis of a file. `signal` in the options aborts it, here and in the service. */
+/** The analysis of a file, with the effects of all groups on the predicted class. `signal` in the options aborts it. */
 export async function analyze(blob, name, options, onBusy) {
   const { signal } = options;
-  return bodyOf(await post("analyze", { ...queryOf(options), top_k: 5 }, blob, name, { onBusy, signal }), "json", signal);
+  const query = { ...queryOf(options), top_k: 5, target: "predicted" };
+  return bodyOf(await post("analyze", query, blob, name, { onBusy, signal }), "json", signal);
+}
+
+/**
+ * The effects of groups on one class.
+ *
+ * @param chosen `{target, blocks, method}`; without `blocks`, of every block
+ */
+export async function attribute(blob, name, options, chosen) {
+  return bodyOf(await post("attribute", { ...queryOf(options), ...chosen }, blob, name), "json");
+}
+
+/**
+ * The predictions before and after groups are ablated, and with random groups in their place.
+ *
+ * @param chosen `{groups, mode, controls, seed}`
+ * @param targets indices of classes that the answer must contain
+ */
+export async function ablate(blob, name, options, chosen, targets) {
+  const query = [...Object.entries({ ...queryOf(options), ...chosen, top_k: 5 }), ...targets.map((target) => ["target", target])];
+  return bodyOf(await post("ablate", query, blob, name), "json");
+}
+
+/** The label of every class of a model. */
+export async function labels(model) {
+  return (await bodyOf(await request(`api/v1/models/${encodeURIComponent(model)}`), "json")).labels ?? [];
 }
 
 /** The analysis of a sample, which the service caches. */

@@ -12,6 +12,24 @@ export function significant(value) {
   return number(value, digits);
 }
 
+/** A number with its sign, also in front of positive ones. */
+export function signed(value, digits = 2) {
+  return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${number(value, digits)}` : number(value, digits).replace(/^\u2212(0(\.0+)?)$/, "$1");
+}
+
+/** The difference of two shares in percentage points, with its sign: `\u221290 %`. */
+export function pointsOf(difference) {
+  const points = 100 * difference;
+  if (Math.abs(points) < 0.05) return "\u00b10 %";
+  return `${signed(points, Math.abs(points) < 9.95 ? 1 : 0)} %`;
+}
+
+/** Two shares as a range: `95 to 97 %`. */
+export function range(low, high) {
+  const [from, to] = [percent(low), percent(high)];
+  return from === to ? to : `${from.replace(" %", "")} to ${to}`;
+}
+
 /** A share as a percentage: whole percent from 10 % upwards, one decimal below. */
 export function percent(share) {
   if (share > 0 && share < 0.0005) return "< 0.1 %";

@@ -19,11 +19,14 @@ import "./elements/sge-status.js";
 import "./elements/sge-tour.js";
 import "./elements/sge-upload.js";
 import { listenForKeys } from "./keyboard.js";
+import { followEffects } from "./state/effect.js";
 import { listSamples, show } from "./state/images.js";
 import { store } from "./state/store.js";
+import { forget } from "./state/switched-off.js";
 import { ViewLink } from "./state/view-link.js";
 
 listenForKeys();
+followEffects(store);
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
   if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.requested ?? store.state.current);
@@ -31,12 +34,13 @@ store.addEventListener("change", ({ detail }) => {
 
 let modelOfPins = null;
 
-/** Blocks and pins belong to one model: another model starts with its own pins and opening block. */
+/** Blocks, groups and classes belong to one model: another model starts with its own pins and opening block. */
 function changeModel() {
   modelOfPins ??= store.image?.analysis.model.name ?? null;
   if (modelOfPins) store.keepPins(modelOfPins, store.state.pins);
   modelOfPins = store.state.model;
-  store.set({ signal: null, block: null, hover: null });
+  store.set({ signal: null, block: null, hover: null, target: null, expected: null });
+  forget(store);
   store.setPins(store.pinsOf(store.state.model));
 }
 

@@ -8,10 +8,13 @@ import "./elements/sge-legend.js";
 import "./elements/sge-predictions.js";
 import "./elements/sge-ranking.js";
 import { listenForKeys } from "./keyboard.js";
+import { showRecorded } from "./state/effect.js";
 import { open } from "./state/opening.js";
 import { store } from "./state/store.js";
 
 listenForKeys();
+store.set({ offline: true });
 const analysis = JSON.parse(document.getElementById("analysis").textContent);
 const entry = { key: "report", name: analysis.image.name ?? "image", ...(await open(analysis, analysis.preview)) };
 store.set({ images: [entry], current: "report", requested: "report", framing: analysis.geometry.framing });
+showRecorded(store);

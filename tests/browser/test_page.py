@@ -110,7 +110,7 @@ def test_six_groups_and_no_seventh(open_page):
         page.locator("sge-group-grid .tile").nth(i).click()
     expect(page.locator(".chip")).to_have_count(6)
     expect(page.get_by_role("status")).to_contain_text("Six groups are pinned")
-    page.locator(".chip button").first.click()
+    page.locator(".chip .remove").first.click()
     expect(page.locator(".chip")).to_have_count(5)
 
 

@@ -123,7 +123,7 @@ def test_a_previewed_or_pinned_group_replaces_the_parts(open_page):
     settled(page)
     assert shown(page) == "mask"
     assert painted(page) != parts
-    page.locator(".chip button").click()
+    page.locator(".chip .remove").click()
     settled(page)
     assert shown(page) == "parts"
     assert painted(page) == parts

@@ -1,4 +1,4 @@
-// Draws the main view: the photo with an overlay of groups or of parts.
+// Draws the main view: the photo with an overlay of groups, of parts, or of Grad-CAM.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
 import { blendMap, colourMapTable, darkenOutside, singleColourTable, visiblePart } from "./overlay.js";
@@ -16,6 +16,9 @@ export function colourOf(store, group) {
 export function blendTableFor({ state: { colormap, opacity } }, colour) {
   return colour ? singleColourTable(colour, opacity) : colourMapTable(colourTable(colormap), opacity);
 }
+
+/** The values at the ends of the colour bar of Grad-CAM. */
+export const gradCamLimits = (gradCam) => [0, gradCam.range(0)[1]];
 
 /** How strongly the photo is dimmed; with an overlay strength of 0 it is unchanged. */
 function dimmingFor(opacity) {
@@ -35,10 +38,11 @@ export class Painter {
     const { geometry } = image.analysis;
     const photo = this.photoAt(image, width, height, window);
     const box = boxOf(geometry, width, height, window);
-    const pixels = this.store.view === "parts" ? photo.pixels(0) : this.withGroups(photo, box);
+    const { view } = this.store;
+    const pixels = view === "parts" ? photo.pixels(0) : view === "gradcam" ? this.withGradCam(photo, box) : this.withGroups(photo, box);
     if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
-    if (this.store.view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
+    if (view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
   }
 
   /** The photo's pixels with the maps of the shown groups blended in. */
@@ -48,13 +52,25 @@ export class Painter {
     const pixels = photo.pixels(drawn.length > 0 ? dimmingFor(store.state.opacity) : 0);
     for (const shown of drawn) {
       const atlas = store.atlas(shown.block);
-      const limits = atlas.limits(shown.group, store.state.scale, store.signal);
-      const seen = visiblePart(box, photo);
-      if (seen === null) continue;
-      const bytes = levels(atlas, shown.group, limits, box[2], box[3], [seen[0] - box[0], seen[1] - box[1], seen[2], seen[3]]);
-      blendMap(pixels, photo.luminance, photo.width, bytes, seen, blendTableFor(store, colourOf(store, shown)));
+      this.blend(pixels, photo, box, atlas, shown.group, atlas.limits(shown.group, store.state.scale, store.signal), colourOf(store, shown));
     }
     return pixels;
+  }
+
+  /** The photo's pixels with Grad-CAM of the target blended in. */
+  withGradCam(photo, box) {
+    const { gradCam } = this.store.image;
+    const pixels = photo.pixels(dimmingFor(this.store.state.opacity));
+    this.blend(pixels, photo, box, gradCam, 0, gradCamLimits(gradCam), null);
+    return pixels;
+  }
+
+  /** Blends the visible part of one map into the pixels. */
+  blend(pixels, photo, box, atlas, group, limits, colour) {
+    const seen = visiblePart(box, photo);
+    if (seen === null) return;
+    const bytes = levels(atlas, group, limits, box[2], box[3], [seen[0] - box[0], seen[1] - box[1], seen[2], seen[3]]);
+    blendMap(pixels, photo.luminance, photo.width, bytes, seen, blendTableFor(this.store, colour));
   }
 
   photoAt(image, width, height, window) {

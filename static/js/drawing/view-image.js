@@ -40,7 +40,7 @@ function drawView(from) {
   new Painter(from).paint(photo);
   const outerWidth = Math.max(photo.width, MIN_WIDTH);
   const unit = Math.max(16, Math.round(outerWidth / 52));
-  const rows = Math.max(from.view === "parts" ? 0 : from.shown.length, 3);
+  const rows = Math.max(from.view === "groups" ? from.shown.length : 0, 3);
   const canvas = make("canvas", { width: outerWidth, height: photo.height + Math.round(unit * (LINE_HEIGHT * (rows + 1) + 2.4)) });
   const context = canvas.getContext("2d");
   context.fillStyle = BACKGROUND;
@@ -62,6 +62,7 @@ function drawCaption(from, context, top, unit, rows) {
     context.fillText(text, x, y, width);
   };
   if (from.view === "parts") partsByKind(from.image.analysis).forEach((found, i) => drawPart(context, found, unit, row(i), write));
+  else if (from.view === "gradcam") write(`Grad-CAM of ${from.image.attribution.target.label}`, 1.2 * unit, row(0), { weight: 600 });
   else from.shown.forEach((group, i) => drawGroup(from, context, group, i, unit, row(i), write));
   predictions.slice(0, 3).forEach(({ label, score }, i) => {
     context.textAlign = "right";

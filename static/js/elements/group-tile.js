@@ -1,4 +1,5 @@
-// A button that shows the map of one group over a small photo. It previews the group on hover and pins it on click.
+// A button that shows the map of one group over a small photo. It previews the group on hover, pins it on click, and has
+// a second button that switches the group off.
 
 import { make } from "../dom.js";
 import { colourTable, PIN_COLOURS } from "../drawing/colours.js";
@@ -6,8 +7,12 @@ import { blendMap, colourMapTable } from "../drawing/overlay.js";
 import { Photo } from "../drawing/photo.js";
 import { levels } from "../drawing/resample.js";
 import { groupName, percent } from "../format.js";
+import { hasGroups } from "../state/effect.js";
 import { kindName, weightsOf } from "../state/parts.js";
+import { isSameGroup } from "../state/store.js";
+import { toggleOff } from "../state/switched-off.js";
 import { partDot } from "./part-dot.js";
+import { markOff, switchOffButton } from "./switch-off-button.js";
 
 // Side in CSS pixels of a square with the area of a tile. All aspect ratios have this area, within the width limits.
 const SIDE = 76;
@@ -49,38 +54,50 @@ function paintTile(canvas, store, { group }, atlas) {
 }
 
 /**
- * A button for a group, which is a `{block, group}`.
+ * A button for a group, which is a `{block, group}`, and beside it the button that switches the group off.
  *
  * @param note the number beside the label
  * @param description the number in words
  * @param mark a position in the tile, as fractions, at which a circle is drawn
+ * @param below a second line under the tile
  */
-export function makeTile(store, group, { note, description, label = `g${group.group}`, mark = null }) {
+export function makeTile(store, group, { note, description, label = `g${group.group}`, mark = null, below = null }) {
   const atlas = store.atlas(group.block);
   const flat = atlas.isFlat(group.group);
   const weights = weightsOf(store.image.analysis, group);
   const canvas = make("canvas", { "aria-hidden": "true" });
   paintTile(canvas, store, group, atlas);
   const facts = [flat ? "flat, the same for every image" : description, ...weights.map(({ kind, weight }) => `${percent(weight)} of the ${kind} readout`)].join(", ");
-  const preview = (on) => store.set({ hover: on ? group : null });
-  return make(
+  const canSwitch = !store.state.offline && hasGroups(store.image);
+  const tile = make(
     "button",
     {
       type: "button",
       class: flat ? "tile flat" : "tile",
       "data-block-of": group.block,
       "data-group": group.group,
+      "data-words": `${groupName(group)}, ${facts}`,
       "aria-label": `${groupName(group)}, ${facts}`,
+      "aria-keyshortcuts": canSwitch ? "x Delete" : null,
       title: `${groupName(group)}: ${facts}`,
       onclick: () => store.togglePin(group),
-      onpointerenter: (event) => event.pointerType === "mouse" && preview(true),
-      onpointerleave: (event) => event.pointerType === "mouse" && preview(false),
-      onfocus: (event) => event.target.matches(":focus-visible") && preview(true),
-      onblur: () => preview(false),
+      onkeydown: (event) => canSwitch && switchByKey(event, store, group),
+      onfocus: (event) => event.target.matches(":focus-visible") && store.set({ hover: group }),
+      onblur: () => store.set({ hover: null }),
     },
-    make("span", { class: "tile-face" }, canvas, mark && pointMark(mark), weights.length > 0 ? partDots(weights) : null),
-    make("span", { class: "tile-caption" }, make("span", {}, label), make("span", { class: "tile-note" }, flat ? "flat" : note)),
+    make("span", { class: "tile-face" }, canvas, mark && pointMark(mark), weights.length > 0 ? partDots(weights) : null, make("span", { class: "tile-off" }, "off")),
+    make("span", { class: "tile-caption" }, make("span", { class: "tile-label" }, label), make("span", { class: "tile-note" }, flat ? "flat" : note)),
+    below && make("span", { class: "tile-below" }, below),
   );
+  // The preview stays while the pointer is over the second button.
+  const preview = (on) => (event) => event.pointerType === "mouse" && store.set({ hover: on ? group : null });
+  return make("div", { class: "tile-cell", onpointerenter: preview(true), onpointerleave: preview(false) }, tile, canSwitch ? switchOffButton(store, group, { tabindex: "-1" }) : null);
+}
+
+function switchByKey(event, store, group) {
+  if (event.ctrlKey || event.metaKey || event.altKey || !["x", "X", "Delete"].includes(event.key)) return;
+  event.preventDefault();
+  toggleOff(store, [group]);
 }
 
 /** A circle at the point that the visitor clicked. */
@@ -95,11 +112,16 @@ function partDots(weights) {
   return make("span", { class: "tile-parts", title: weights.map(({ kind }) => kindName(kind)).join(", ") }, ...weights.map(({ kind }) => partDot(kind)));
 }
 
-/** Marks the tiles of pinned groups in the colours of their pins. */
-export function markPins(root, store) {
+/** Marks the tiles of pinned groups in the colours of their pins, the shown groups, and those that are switched off. */
+export function markTiles(root, store) {
+  const shown = store.view === "groups" ? store.shown : [];
   for (const tile of root.querySelectorAll(".tile")) {
-    const pin = store.pinOf({ block: tile.dataset.blockOf, group: Number(tile.dataset.group) });
+    const group = { block: tile.dataset.blockOf, group: Number(tile.dataset.group) };
+    const pin = store.pinOf(group);
     tile.setAttribute("aria-pressed", String(Boolean(pin)));
     tile.style.setProperty("--pin", pin ? PIN_COLOURS[pin.slot] : "transparent");
+    if (shown.some((other) => isSameGroup(other, group))) tile.setAttribute("aria-current", "true");
+    else tile.removeAttribute("aria-current");
   }
+  markOff(root, store);
 }

@@ -47,7 +47,7 @@ class BlockPicker extends StoreElement {
    */
   choose(block) {
     const { store } = this;
-    store.set({ block, hover: null, view: "groups", sort: store.sort === "parts" ? "focus" : store.state.sort });
+    store.set({ block, hover: null, view: "groups", sort: store.sort === "parts" ? (store.image.attribution ? "effect" : "focus") : store.state.sort });
     if (store.state.pins.length > 0) store.set({ hover: store.openingGroup });
   }
 

@@ -11,7 +11,10 @@ const SHOWN = [
   ["parts", "Parts", "Parts: nose and eyes, where the network\u2019s groups find them"],
   ["similarity", "Similarity", "Similarity: where a group\u2019s features agree with the group\u2019s mean"],
   ["mask", "Mask", "Mask: the factors by which the network multiplies the group"],
+  ["gradcam", "Grad-CAM", "Grad-CAM: where the last layer\u2019s features raise the chosen class, after Selvaraju et al., 2017"],
 ];
+// Choices that show no single group.
+const WHOLE_VIEWS = new Set(["parts", "gradcam"]);
 const SCALES = [
   ["relative", "Relative", "Relative scale: each group between its own smallest and largest value"],
   ["absolute", "Absolute", "Absolute scale: all groups of a block between the same two values"],
@@ -27,7 +30,7 @@ class Controls extends StoreElement {
   build() {
     this.inputs = {};
     const rows = [
-      this.segments("signal", "Show", SHOWN, (value) => (value === "parts" ? { view: value, hover: null } : { view: "groups", signal: value })),
+      this.segments("signal", "Show", SHOWN, (value) => (WHOLE_VIEWS.has(value) ? { view: value, hover: null } : { view: "groups", signal: value })),
       this.segments("scale", "Scale", SCALES),
       this.segments("colormap", "Colour map", COLOUR_MAPS.map((name) => [name, swatch(name), name])),
       this.slider(),
@@ -60,10 +63,11 @@ class Controls extends StoreElement {
 
   draw() {
     const { scale, colormap, opacity, framing } = store.state;
-    const signal = store.chosenView === "parts" ? "parts" : store.signal;
+    const signal = WHOLE_VIEWS.has(store.chosenView) ? store.chosenView : store.signal;
     const values = { signal, scale, colormap, opacity: String(opacity), framing };
     const findsParts = store.image !== null && hasFinder(store.image.analysis);
     this.inputs.signal.offer("parts", findsParts, findsParts && !store.hasParts ? `Parts: ${nothingFound(store.image.analysis)}` : null);
+    this.inputs.signal.offer("gradcam", Boolean(store.image?.gradCam));
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];
     }

@@ -2,14 +2,19 @@
 
 import { make } from "../dom.js";
 import { number, percent, shortBlockName, shortGroupName } from "../format.js";
+import { hasGroups } from "../state/effect.js";
 import { hasFinder, kindName } from "../state/parts.js";
-import { makeTile, markPins, tileShape } from "./group-tile.js";
+import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
+import { effectNote, effectTiles } from "./effect-tiles.js";
+import { makeTile, markTiles, tileShape } from "./group-tile.js";
+import { inactiveMasks } from "./inactive-masks.js";
 import { partDot } from "./part-dot.js";
 import { rovingFocus } from "./roving-focus.js";
 import { segments } from "./segments.js";
 import { StoreElement } from "./store-element.js";
 
 const SORTS = [
+  ["effect", "Effect", "The groups with the largest effect on the chosen class first"],
   ["parts", "Parts", "The groups of all blocks that find the parts, by their weight in each readout"],
   ["focus", "Focus", "Most focused first: near 1 means a single position, 0 means no pattern"],
   ["energy", "Energy", "Largest share of the block\u2019s squared output first"],
@@ -19,31 +24,62 @@ const SORTS = [
 const MIN_SHOWN_WEIGHT = 0.01;
 
 class GroupGrid extends StoreElement {
-  static keys = ["images", "current", "block", "signal", "colormap", "scale", "sort", "pins"];
+  static keys = ["images", "current", "block", "signal", "colormap", "scale", "sort", "pins", "hover", "view", "off", "offMode", "flattened", "effect"];
 
   build() {
     const { suffix } = this.store;
     this.heading = make("h2", { id: `group-grid-heading${suffix}` });
     this.facts = make("p", { class: "quiet" });
+    this.note = make("div", { class: "effect-note quiet" });
     this.sorts = segments(`sort${suffix}`, "Sort groups by", SORTS, (sort) => this.store.set({ sort }));
     this.grid = make("div", { class: "tiles", role: "group", "aria-labelledby": this.heading.id });
     this.roving = rovingFocus(this.grid, ".tile");
-    this.replaceChildren(make("div", { class: "bar" }, this.heading, this.sorts.root, this.facts), this.grid);
+    this.replaceChildren(make("div", { class: "bar" }, this.heading, this.sorts.root, this.facts, this.note), this.grid);
   }
 
-  draw() {
+  draw(changed) {
     if (!this.store.image) return;
     const { block, signal, sort, image } = this.store;
     const { colormap, scale } = this.store.state;
-    const drawn = [image.key, image.version, block, signal, colormap, scale, sort].join();
+    const hasNoMasks = signal === "mask" && image.analysis.model.gates === "inactive";
+    const drawn = [image.key, image.version, block, signal, colormap, scale, sort, ...(sort === "effect" ? effectKey(image, block) : [])].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
+      this.sorts.offer("effect", hasGroups(image), image.attribution ? null : "Effects are not known yet");
       this.sorts.offer("parts", hasFinder(image.analysis));
       this.sorts.value = sort;
       this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
-      this.fill(sort === "parts" ? this.tilesOfParts() : this.tilesOfBlock(block, sort));
+      this.fill(hasNoMasks ? this.noMasks(block) : this.tiles(block, sort));
     }
-    markPins(this.grid, this.store);
+    const isEffect = sort === "effect" && !hasNoMasks;
+    if (changed.has("effect") || changed.has("images") || changed.size > 1) this.note.replaceChildren(...effectNote(this.store, block, isEffect));
+    this.facts.hidden = isEffect;
+    markTiles(this.grid, this.store);
+    for (const button of this.grid.querySelectorAll("[data-without]")) this.nameWithout(button);
+  }
+
+  tiles(block, sort) {
+    if (sort === "parts") return this.tilesOfParts();
+    if (sort !== "effect") return this.tilesOfBlock(block, sort);
+    this.heading.textContent = `${this.store.image.analysis.focus[block].length} groups of block ${shortBlockName(block)}`;
+    return effectTiles(this.store, block);
+  }
+
+  noMasks(block) {
+    this.heading.textContent = `Masks of block ${shortBlockName(block)}`;
+    this.facts.textContent = "";
+    return [inactiveMasks(this.store)];
+  }
+
+  /** The button that switches off every group of a part's readout, or switches them on again. */
+  withoutPart(kind) {
+    if (this.store.state.offline) return null;
+    const groups = groupsOfPart(this.store.image.analysis, kind);
+    return make("button", { type: "button", class: "without", "data-without": kind, onclick: () => toggleOff(this.store, groups) });
+  }
+
+  nameWithout(button) {
+    button.textContent = withoutWords(this.store, button.dataset.without);
   }
 
   /** Replaces the tiles. A keyboard focus stays on the same group if it is still there. */
@@ -82,13 +118,18 @@ class GroupGrid extends StoreElement {
       const rest = small.length > 0 ? `; ${small.length} of them below 1 % are not shown` : "";
       const facts = `${terms.length} groups of ${blocks} ${blocks === 1 ? "block" : "blocks"}${rest}`;
       return [
-        make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)),
+        make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts), this.withoutPart(kind)),
         ...shown.map(({ weight, ...group }) =>
           makeTile(this.store, group, { note: percent(weight), description: describe(analysis, group), label: shortGroupName(group) }),
         ),
       ];
     });
   }
+}
+
+/** What the order by effect depends on. */
+function effectKey({ attribution, expectedAttribution }, block) {
+  return [attribution, expectedAttribution].flatMap((each) => (each ? [each.target.index, each.method[block]] : ["none"]));
 }
 
 function describe(analysis, { block, group }) {

@@ -88,10 +88,16 @@ class ImageView extends StoreElement {
     this.canvas.width = Math.max(1, Math.round(width * density));
     this.canvas.height = Math.max(1, Math.round(height * density));
     this.painter.paint(this.canvas, seen);
-    const overlay = this.store.view === "parts" ? describeParts(image.analysis) : `${this.store.signal} of ${this.store.shown.map(groupName).join(", ")}`;
+    const overlay = this.overlayInWords(image);
     this.canvas.setAttribute("aria-label", `${image.name}; overlay: ${overlay}. Arrow keys move a cross, Enter lists the strongest groups there.`);
     this.tools.draw(zoom.scale);
     this.moveMarker(this.cursor ?? this.store.state.point);
+  }
+
+  overlayInWords(image) {
+    if (this.store.view === "parts") return describeParts(image.analysis);
+    if (this.store.view === "gradcam") return `Grad-CAM of ${image.attribution.target.label}`;
+    return `${this.store.signal} of ${this.store.shown.map(groupName).join(", ")}`;
   }
 
   /** The position on the screen as fractions of the image. */

@@ -3,18 +3,21 @@
 import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
-import { blendTableFor } from "../drawing/painter.js";
+import { blendTableFor, gradCamLimits } from "../drawing/painter.js";
 import { groupName, number, percent, shortGroupName } from "../format.js";
+import { hasGroups } from "../state/effect.js";
 import { hasFinder, nothingFound, partsByKind, scores, title } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
+import { groupsOfPart, isOff, toggleOff, withoutWords } from "../state/switched-off.js";
 import { partDot } from "./part-dot.js";
+import { switchOffButton } from "./switch-off-button.js";
 import { StoreElement } from "./store-element.js";
 
 // Where the pins will stand; their room is always there, so that pinning moves nothing.
 const HINT = "Click a group to pin it here: up to six, each in its own colour.";
 
 class Legend extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "pointer"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "pointer", "off", "offMode", "flattened"];
 
   build() {
     this.dataset.testid = "legend";
@@ -31,15 +34,31 @@ class Legend extends StoreElement {
     const { shown } = this.store;
     const { pins } = this.store.state;
     this.bars = [];
-    const head = this.store.view === "parts" ? this.partsHead() : shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
+    const head = this.head(shown);
     const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [make("p", { class: "hint" }, HINT)];
     this.replaceChildren(make("div", { class: "now" }, ...head), make("div", { class: "chips" }, ...chips));
+  }
+
+  head(shown) {
+    if (this.store.view === "parts") return this.partsHead();
+    if (this.store.view === "gradcam") return this.gradCamHead();
+    return shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
+  }
+
+  /** The class and the layer of Grad-CAM, with its colour bar. */
+  gradCamHead() {
+    const { attribution, gradCam } = this.store.image;
+    const [low, high] = gradCamLimits(gradCam);
+    const text = `Grad-CAM at ${attribution.grad_cam.layer}`;
+    const caption = make("p", { class: "caption", title: `${attribution.target.label}, ${text}` }, make("b", {}, attribution.target.label), ` ${text}`);
+    if (high === 0) return [caption, make("p", { class: "flat-note" }, "Zero everywhere: no position raises this class.")];
+    return [caption, this.scale("Grad-CAM", `Grad-CAM, from ${number(low)} to ${number(high)}`, null, low, high)];
   }
 
   /** The parts that were found, with their colours and scores. */
   partsHead() {
     const items = partsByKind(this.store.image.analysis).map((found) =>
-      make("li", {}, partDot(found.kind), make("b", {}, title(found)), ` ${scores(found.parts)}`),
+      make("li", {}, partDot(found.kind), make("b", {}, title(found)), ` ${scores(found.parts)}`, this.withoutPart(found.kind)),
     );
     return [make("ul", { class: "parts", "aria-label": "Parts that were found, with their scores" }, ...items)];
   }
@@ -58,15 +77,34 @@ class Legend extends StoreElement {
     }
     const [low, high] = atlas.limits(group.group, this.store.state.scale, this.store.signal);
     const words = `${this.store.signal}, ${this.store.state.scale} scale, from ${number(low)} to ${number(high)}`;
-    const scale = make(
+    return [caption, this.scale(this.store.signal, words, group, low, high)];
+  }
+
+  /** A colour bar with its name and the values at both ends. */
+  scale(name, words, group, low, high) {
+    return make(
       "div",
       { class: "scale", role: "img", "aria-label": words, title: words },
-      make("span", { class: "scale-name" }, this.store.signal),
+      make("span", { class: "scale-name" }, name),
       make("span", {}, number(low)),
       this.bar(group, null, low, high),
       make("span", {}, number(high)),
     );
-    return [caption, scale];
+  }
+
+  /** The button that switches off every group of a part's readout, or switches them on again. */
+  withoutPart(kind) {
+    if (this.store.state.offline) return null;
+    const groups = groupsOfPart(this.store.image.analysis, kind);
+    const words = withoutWords(this.store, kind);
+    return make("button", { type: "button", class: words.startsWith("With ") ? "power pressed" : "power", "aria-label": words, title: words, "data-without": kind, onclick: () => this.keepingFocus(() => toggleOff(this.store, groups)) });
+  }
+
+  /** Changes what is off and returns the focus to the same button, which is drawn anew. */
+  keepingFocus(change) {
+    const index = [...this.querySelectorAll("button")].indexOf(document.activeElement);
+    change();
+    if (index >= 0) requestAnimationFrame(() => this.querySelectorAll("button")[index]?.focus());
   }
 
   pinsHead(shown) {
@@ -77,7 +115,7 @@ class Legend extends StoreElement {
   chip(pin) {
     const atlas = this.store.atlas(pin.block);
     const exists = atlas && pin.group < atlas.groups;
-    const remove = make("button", { type: "button", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
+    const remove = make("button", { type: "button", class: "remove", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
     const children = [make("b", { title: groupName(pin) }, shortGroupName(pin))];
     if (!exists) children.push(make("span", { class: "range" }, "not in this model"));
     else if (atlas.isFlat(pin.group)) children.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
@@ -87,7 +125,14 @@ class Legend extends StoreElement {
       const bar = this.bar(pin, PIN_COLOURS[pin.slot], low, high);
       children.push(make("span", { class: "range" }, number(low)), bar, make("span", { class: "range" }, number(high)));
     }
-    return make("span", { class: "chip" }, this.pinDot(pin), ...children, remove);
+    return make("span", { class: isOff(this.store, pin) ? "chip off" : "chip" }, this.pinDot(pin), ...children, exists ? this.power(pin) : null, remove);
+  }
+
+  power(pin) {
+    if (this.store.state.offline || !hasGroups(this.store.image)) return null;
+    const button = switchOffButton(this.store, pin);
+    button.onclick = () => this.keepingFocus(() => {});
+    return button;
   }
 
   /** A dot in the pin's colour, as on its tile, also while the image is drawn in the colour map. */
@@ -108,11 +153,11 @@ class Legend extends StoreElement {
   /** Moves the needle of a colour bar to the value of the cell under the pointer. */
   moveNeedle({ group, low, high, needle }) {
     const { pointer } = this.store.state;
-    const atlas = this.store.atlas(group.block);
+    const atlas = group ? this.store.atlas(group.block) : this.store.image.gradCam;
     const cell = pointer && atlas && cellAt(this.store.image.analysis.geometry, atlas, pointer);
     needle.hidden = !cell;
     if (!cell) return;
-    const value = atlas.value(group.group, cell.row, cell.col);
+    const value = atlas.value(group?.group ?? 0, cell.row, cell.col);
     const fraction = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0;
     needle.style.left = `${100 * fraction}%`;
     needle.dataset.value = number(value);
@@ -123,7 +168,7 @@ class Legend extends StoreElement {
     const index = this.store.state.pins.indexOf(pin);
     this.store.togglePin(pin);
     requestAnimationFrame(() => {
-      const buttons = this.querySelectorAll(".chip button");
+      const buttons = this.querySelectorAll(".chip .remove");
       buttons[Math.min(index, buttons.length - 1)]?.focus();
     });
   }

@@ -3,14 +3,14 @@
 import { make } from "../dom.js";
 import { number, shortGroupName } from "../format.js";
 import { rankGroups } from "../state/positions.js";
-import { makeTile, markPins, tileShape } from "./group-tile.js";
+import { makeTile, markTiles, tileShape } from "./group-tile.js";
 import { rovingFocus } from "./roving-focus.js";
 import { StoreElement } from "./store-element.js";
 
 const COUNT = 12;
 
 class Ranking extends StoreElement {
-  static keys = ["images", "current", "point", "signal", "colormap", "scale", "pins"];
+  static keys = ["images", "current", "point", "signal", "colormap", "scale", "pins", "hover", "view", "off", "offMode", "flattened"];
 
   build() {
     this.note = make("p", { class: "quiet" });
@@ -33,7 +33,7 @@ class Ranking extends StoreElement {
       this.fill(point);
       if (changed.has("point")) this.scrollIntoSight();
     }
-    markPins(this.grid, this.store);
+    markTiles(this.grid, this.store);
   }
 
   /** Scrolls to just below the image where the image is sticky, else to the top of the scrolling column. */

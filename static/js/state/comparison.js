@@ -2,6 +2,7 @@
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
 import { correspondingBlock } from "./corresponding-block.js";
+import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
 import { open } from "./opening.js";
 import { store, Store } from "./store.js";
@@ -21,6 +22,7 @@ export class Comparison {
     const listener = ({ detail }) => (detail.has("current") || detail.has("images")) && this.update();
     store.addEventListener("change", listener);
     this.cleanups.push(() => store.removeEventListener("change", listener));
+    this.cleanups.push(followEffects(this.store));
     store.second = this.store;
     this.update();
   }

@@ -8,14 +8,21 @@ let serial = 0;
 export async function open(analysis, url) {
   const decoded = async (records) =>
     new Map(await Promise.all(Object.entries(records).map(async ([name, record]) => [name, await decodeAtlas(record)])));
-  const [mask, similarity, parts, element] = await Promise.all([
+  const [mask, similarity, parts, effects, element] = await Promise.all([
     decoded(analysis.masks),
     decoded(analysis.similarity),
     decoded(analysis.part_maps ?? {}),
+    effectsOf(analysis.attribution),
     load(url),
   ]);
   serial += 1;
-  return { url, element, analysis, atlases: { mask, similarity, parts }, version: serial, status: "ready" };
+  return { url, element, analysis, atlases: { mask, similarity, parts }, ...effects, expectedAttribution: null, version: serial, status: "ready" };
+}
+
+/** What an entry keeps of an answer of `/attribute`: the effects on one class, and its Grad-CAM as an atlas of one map. */
+export async function effectsOf(attribution) {
+  const cam = attribution?.grad_cam;
+  return { attribution: attribution ?? null, gradCam: cam ? await decodeAtlas(cam) : null };
 }
 
 /** An image element, or null where the browser cannot draw a format that the service can read. */
@@ -31,7 +38,7 @@ function load(url) {
 /** What stays in the tab of an analysis that is not open: its record as a blob, and the facts of the filmstrip. */
 export function close(analysis) {
   const record = new Blob([JSON.stringify(analysis)], { type: "application/json" });
-  return { record, analysis: null, atlases: null, element: null, attribution: null, status: "ready" };
+  return { record, analysis: null, atlases: null, element: null, attribution: null, expectedAttribution: null, gradCam: null, status: "ready" };
 }
 
 /** Opens an image that was closed. Its version changes, because its maps are new objects. */

@@ -45,6 +45,10 @@ export class Store extends EventTarget {
       flattened: false,
       // The service's answer for `off`, `offMode` and `flattened`: {status: "none" | "waiting" | "ready" | "failed", ...}.
       ablation: { status: "none" },
+      // The state of the effects that are shown: {status: "ready" | "waiting" | "measuring" | "failed", error}.
+      effect: { status: "ready" },
+      // Whether there is no service, as in a saved report.
+      offline: false,
       // The step of the tour, or null: {block, group, step}.
       tour: null,
       // "parts", "groups" or "gradcam". Where the analysis found no parts, "parts" shows the groups.
@@ -118,20 +122,36 @@ export class Store extends EventTarget {
     return this.image !== null && hasFinder(this.image.analysis) && this.image.analysis.parts.length > 0;
   }
 
+  /** The index of the class whose effects are shown: the visitor's choice, or the predicted class. */
+  get target() {
+    return this.state.target ?? this.image?.analysis.predictions[0].index ?? null;
+  }
+
+  /** The index of the class that the visitor expected instead of `target`, or null. */
+  get expected() {
+    return this.state.expected === this.target ? null : this.state.expected;
+  }
+
+  /** The groups that are switched off and exist in the current model. */
+  get off() {
+    return this.image ? this.state.off.filter(({ block, group }) => group < (this.atlas(block)?.groups ?? 0)) : [];
+  }
+
   /** The chosen view, regardless of a previewed group. */
   get chosenView() {
+    if (this.state.view === "gradcam" && this.image?.gradCam) return "gradcam";
     return this.hasParts && this.state.view === "parts" ? "parts" : "groups";
   }
 
-  /** The view that is drawn: "parts", or "groups" (see `shown`). */
+  /** The view that is drawn: "parts", "gradcam", or "groups" (see `shown`). */
   get view() {
     return this.state.hover ? "groups" : this.chosenView;
   }
 
-  /** The order of the group grid: the visitor's choice, else `parts` where parts were found, else `focus`. */
+  /** The order of the group grid: the visitor's choice, else `effect`; without effects `parts` or `focus`. */
   get sort() {
     const { sort } = this.state;
-    if (sort === null) return this.hasParts ? "parts" : "focus";
+    if (sort === null || sort === "effect") return this.image?.attribution ? "effect" : this.hasParts ? "parts" : "focus";
     return sort === "parts" && !hasFinder(this.image.analysis) ? "focus" : sort;
   }
 
