@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sge.analysis import BlockInfo, ClassEffect, ImageInfo, ModelInfo, Prediction
+from sge.analysis import BlockInfo, ClassEffect, Fit, ImageInfo, ModelInfo, Prediction
 from sge.parts import GroupWeight, Part
 
 
@@ -145,6 +145,7 @@ class AnalysisOut(BaseModel):
     signal: Literal["mask", "similarity"] = Field(description="the signal that a viewer shows first")
     default_block: str
     predictions: list[Prediction]
+    fit: Fit | None = Field(description="whether any class fits; null if the model has no measured threshold")
     blocks: list[BlockInfo]
     parts: list[Part] = Field(
         description="nose, left_eye and right_eye, as seen in the image; position and box in pixels of the original"

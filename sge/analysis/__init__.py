@@ -9,6 +9,7 @@ from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, 
 from sge.analysis.effect_record import attribution_record, steps_record
 from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
 from sge.analysis.files import to_bytes
+from sge.analysis.fit import Classification, Fit
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.prediction import Prediction
@@ -24,6 +25,8 @@ __all__ = [
     "Attribution",
     "BlockInfo",
     "ClassEffect",
+    "Classification",
+    "Fit",
     "GradCam",
     "GroupSteps",
     "Groups",

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sge.analysis.effect import Ablation, Attribution
+from sge.analysis.fit import Fit
 from sge.analysis.prediction import Prediction
 from sge.arrays import Array
 from sge.errors import AnalysisFileError, UnknownBlockError, UnknownGroupError, check_choice
@@ -83,6 +84,8 @@ class AnalysisData:
     """``nose`` and ``eye``; empty where the model has no finder."""
     image: Image.Image | None = None
     """The upright image; None in an analysis opened from a file without it."""
+    fit: Fit | None = None
+    """Whether any class fits the image; None if the model has no measured threshold."""
     attribution: Attribution | None = None
     """Effect of every group on one class, if it was asked for."""
     ablation: Ablation | None = None

@@ -25,6 +25,7 @@ from sge.analysis.effect_record import (
     decode_effect_arrays,
     effect_arrays,
 )
+from sge.analysis.fit import Fit
 from sge.analysis.prediction import Prediction
 from sge.analysis.record_version1 import translate_arrays, translate_record
 from sge.arrays import Array
@@ -47,6 +48,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         "signal": analysis.signal,
         "default_block": analysis.default_block,
         "predictions": [asdict(prediction) for prediction in analysis.predictions],
+        "fit": asdict(analysis.fit) if analysis.fit else None,
         "blocks": [asdict(block) for block in analysis.blocks],
         "parts": [asdict(part) | {"box": list(part.box)} for part in analysis.parts],
         "geometry": {
@@ -164,6 +166,7 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
         image_info=ImageInfo(**record["image"]),
         model=ModelInfo(**record["model"]),
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
+        fit=Fit(**record["fit"]) if record.get("fit") else None,
         blocks=blocks,
         masks={block.name: arrays[f"mask/{block.name}"] for block in blocks},
         similarity={block.name: arrays[f"similarity/{block.name}"] for block in blocks},

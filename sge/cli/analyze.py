@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from sge.analysis import Fit
 from sge.cli.console import messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import (
@@ -72,9 +73,11 @@ def analyze(
         best = analysis.predictions[0]
         if as_json:
             classes = [asdict(prediction) for prediction in analysis.predictions]
-            typer.echo(json.dumps({"path": str(image.path), "record": str(file), "predictions": classes}))
+            facts = {"path": str(image.path), "record": str(file)}
+            typer.echo(json.dumps(facts | {"predictions": classes, "fit": _fit_facts(analysis.fit)}))
         else:
-            typer.echo(f"{image.path}\t{file}\t{best.label}\t{best.score:.3f}")
+            columns = [str(image.path), str(file), best.label, f"{best.score:.3f}", _none_fits(analysis.fit)]
+            typer.echo("	".join(columns).rstrip("	"))
 
     for_each(inputs, analyze_one)
     messages.print(f"{len(inputs)} records in {out}", highlight=False)
@@ -95,6 +98,15 @@ def _files(inputs: list[Input], out: Path, format: Format) -> dict[Input, Path]:
     return files
 
 
+def _fit_facts(fit: Fit | None) -> dict[str, Any] | None:
+    return asdict(fit) if fit else None
+
+
+def _none_fits(fit: Fit | None) -> str:
+    """The card's sentence if no class fits, else nothing."""
+    return "" if fit is None or fit.fits else fit.sentence
+
+
 def predict(
     paths: Paths,
     model: ModelOption = DEFAULT_MODEL,
@@ -108,13 +120,16 @@ def predict(
     lens = Lens(load_model(model), device)
 
     def predict_one(image: Input) -> None:
-        predictions = lens.predict(image.path, framing.value, top_k)
+        found = lens.classify(image.path, framing.value, top_k)
         if as_json:
-            classes = [asdict(prediction) for prediction in predictions]
-            typer.echo(json.dumps({"path": str(image.path), "predictions": classes}))
+            classes = [asdict(prediction) for prediction in found.predictions]
+            facts = {"path": str(image.path), "predictions": classes, "fit": _fit_facts(found.fit)}
+            typer.echo(json.dumps(facts))
             return
         typer.echo(image.path)
-        for prediction in predictions:
+        if note := _none_fits(found.fit):
+            typer.echo(f"  {note}")
+        for prediction in found.predictions:
             typer.echo(f"  {100 * prediction.score:5.1f} %  {prediction.label}")
 
     for_each(inputs, predict_one)

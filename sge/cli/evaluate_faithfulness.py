@@ -44,7 +44,8 @@ def evaluate_faithfulness(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json", help="Pointing game: JSON of image name to left, top, right, bottom in pixels."
+            metavar="FILE.json",
+            help="Pointing game: JSON of image name to left, top, right, bottom in pixels.",
         ),
     ] = None,
     block: Annotated[

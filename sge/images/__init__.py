@@ -2,6 +2,7 @@
 
 from sge.images.decoding import FORMATS, FORMATS_TEXT, MAX_PIXELS, DecodedImage, Source, decode
 from sge.images.framing import (
+    FRAMINGS,
     MAX_SIZE,
     MIN_SIZE,
     Frame,
@@ -19,6 +20,7 @@ from sge.images.geometry import Box, Geometry
 __all__ = [
     "FORMATS",
     "FORMATS_TEXT",
+    "FRAMINGS",
     "MAX_PIXELS",
     "MAX_SIZE",
     "MIN_SIZE",

@@ -1,6 +1,7 @@
 """Where a model, an image and a part finder meet."""
 
 from sge.lens.chosen_groups import ChosenGroups
+from sge.lens.fit import find_fit, fit_scores
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
@@ -11,8 +12,10 @@ __all__ = [
     "Lens",
     "analyze_examples",
     "check_labels",
+    "find_fit",
     "find_parts",
     "find_target",
     "finder_of_maps",
     "fit_parts",
+    "fit_scores",
 ]

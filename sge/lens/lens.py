@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from sge.analysis import Analysis, BlockInfo, ImageInfo, ModelInfo, Prediction
+from sge.analysis import Analysis, BlockInfo, Classification, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.devices import find_device, find_precision
 from sge.errors import ChoiceError
 from sge.images import DecodedImage, Frame, Source, decode, frame
 from sge.lens.effects import Effects
+from sge.lens.fit import find_fit
 from sge.lens.labels import check_labels
 from sge.lens.passes import Passes
 from sge.models import Model
@@ -67,7 +67,16 @@ class Lens(Effects):
 
         Args and errors are those of ``analyze``, and so are the predictions.
         """
-        return self.predict_frames([self.frame(image, framing, size)], top_k)[0]
+        return self.classify(image, framing, top_k, size).predictions
+
+    def classify(
+        self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
+    ) -> Classification:
+        """``predict``, and whether any class fits the image.
+
+        Args and errors are those of ``analyze``.
+        """
+        return self.classify_frames([self.frame(image, framing, size)], top_k)[0]
 
     def frame(self, image: Source | DecodedImage, framing: str = "whole", size: int | None = None) -> Frame:
         """The image as input of this model's network.
@@ -95,23 +104,29 @@ class Lens(Effects):
         Raises:
             ChoiceError, ShapeError: as ``analyze_frames``.
         """
+        return [image.predictions for image in self.classify_frames(frames, top_k)]
+
+    def classify_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[Classification]:
+        """``classify`` for several frames of one shape, in one forward pass.
+
+        Raises:
+            ChoiceError, ShapeError: as ``analyze_frames``.
+        """
         _check_top_k(top_k)
         batch = self._passes.batch(frames)
         with self._passes.inference():
-            logits: Tensor = self.network(batch)
-        return [self._predictions(row, top_k) for row in self._probabilities(logits, frames)]
+            logits = self._checked(self.network(batch))
+        return [self._classification(*row, top_k) for row in zip(logits, frames, strict=True)]
 
-    def _probabilities(self, logits: Tensor, frames: Sequence[Frame]) -> Tensor:
+    def _checked(self, logits: Tensor) -> Tensor:
         check_labels(self.model.labels, logits.shape[1])
-        temperature = torch.tensor([[frame.temperature] for frame in frames], device=logits.device)
-        return (logits.float() / temperature).softmax(1).cpu()
+        return logits.float().cpu()
 
     def _forward(self, frames: Sequence[Frame]) -> _Forward:
         batch = self._passes.batch(frames)
         with self._passes.inference():
             with Capture(self.network, energy=True, rows=len(batch)) as captured:
-                logits: Tensor = self.network(batch)
-            probabilities = self._probabilities(logits, frames)
+                logits = self._checked(self.network(batch))
             masks, similarity, energy = (
                 {name: maps.float().cpu().numpy() for name, maps in recorded.items()}
                 for recorded in (captured.masks, captured.similarity, captured.energy)
@@ -129,7 +144,7 @@ class Lens(Effects):
             )
             for name, maps in masks.items()
         ]
-        return _Forward(probabilities, blocks, masks, similarity, energy)
+        return _Forward(logits, blocks, masks, similarity, energy)
 
     def _analysis(self, forward: _Forward, number: int, frame: Frame, top_k: int) -> Analysis:
         similarity = {name: maps[number] for name, maps in forward.similarity.items()}
@@ -139,6 +154,7 @@ class Lens(Effects):
         finder = self.model.finder
         part_maps, parts = ({}, []) if finder is None else maps_and_parts(similarity, geometry, finder)
         image, card = frame.image, self.model.card
+        classification = self._classification(forward.logits[number], frame, top_k)
         return Analysis(
             image_info=ImageInfo(image.name, image.width, image.height, image.format, image.sha256),
             model=ModelInfo(
@@ -150,7 +166,7 @@ class Lens(Effects):
                 card.opens_with,
                 None if finder is None else finder.nothing_found,
             ),
-            predictions=self._predictions(forward.probabilities[number], top_k),
+            predictions=classification.predictions,
             blocks=list(forward.blocks),
             masks={name: maps[number] for name, maps in forward.masks.items()},
             similarity=similarity,
@@ -159,22 +175,27 @@ class Lens(Effects):
             parts=parts,
             part_maps=part_maps,
             image=image.rgb,
+            fit=classification.fit,
         )
 
-    def _predictions(self, probabilities: Tensor, top_k: int) -> list[Prediction]:
-        scores, indices = probabilities.topk(min(top_k, len(probabilities)))
-        return [
-            Prediction(self.model.labels[int(index)], float(score), int(index))
-            for score, index in zip(scores, indices, strict=True)
+    def _classification(self, logits: Tensor, frame: Frame, top_k: int) -> Classification:
+        scores, indices = (logits / frame.temperature).softmax(0).topk(min(top_k, len(logits)))
+        raw_scores = logits.softmax(0)[indices]
+        predictions = [
+            Prediction(self.model.labels[int(index)], float(score), int(index), float(raw))
+            for score, index, raw in zip(scores, indices, raw_scores, strict=True)
         ]
+        return Classification(
+            predictions, find_fit(self.model.card.none_fits, logits, frame.geometry.framing)
+        )
 
 
 @dataclass(frozen=True)
 class _Forward:
     """Results of one forward pass of N frames, on the CPU."""
 
-    probabilities: Tensor
-    """(N, classes), float32."""
+    logits: Tensor
+    """(N, classes), float32, before any temperature."""
     blocks: list[BlockInfo]
     masks: dict[str, Array]
     """Block name to (N, G, h, w), float32; similarity likewise."""

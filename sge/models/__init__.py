@@ -9,6 +9,7 @@ from sge.models.importing import import_weights
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
+from sge.models.none_fits import FIT_SCORES, NoneFits
 from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
 from sge.models.registry import (
     CARD_SUFFIX,
@@ -29,6 +30,7 @@ __all__ = [
     "DELTA_SUFFIX",
     "DOGS_MODEL",
     "DOWNLOADS",
+    "FIT_SCORES",
     "LITE0",
     "LITE0_PREPROCESS",
     "NOTICE",
@@ -39,6 +41,7 @@ __all__ = [
     "Delta",
     "Entry",
     "Model",
+    "NoneFits",
     "PretrainedModel",
     "State",
     "base_weights",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sge.models.cards_version1 import translate_card
 from sge.models.model import CARD_VERSION, Card
+from sge.models.none_fits import NoneFits
 
 
 def card_fields(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,13 +18,15 @@ def card_fields(record: Mapping[str, Any]) -> dict[str, Any]:
             ``version`` has version 1.
 
     Raises:
-        ValueError: The record has a version that is not known here.
+        ValueError: The record has a version that is not known here, or a threshold that cannot be used.
         TypeError: The record is not a mapping.
     """
     fields = dict(record)
     version = fields.pop("version", 1)
     if version not in (1, CARD_VERSION):
         raise ValueError(f"card version {version}; known are 1 and {CARD_VERSION}")
+    if fields.get("none_fits") is not None:
+        fields["none_fits"] = NoneFits.from_record(fields["none_fits"])
     return translate_card(fields) if version == 1 else fields
 
 
@@ -36,6 +39,7 @@ def read_card(record: Mapping[str, Any], **more: Any) -> Card:
 
     Raises:
         TypeError: The record has unknown fields or lacks one.
-        ValueError: The record has an unknown version, or ``gates`` is not a known kind.
+        ValueError: The record has an unknown version, ``gates`` is not a known kind, or ``none_fits`` has no usable
+            threshold.
     """
     return Card(**{**card_fields(record), **more})

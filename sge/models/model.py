@@ -9,6 +9,7 @@ from torch import nn
 
 from sge.errors import check_choice
 from sge.images import Preprocess
+from sge.models.none_fits import NoneFits
 from sge.nn import IDENTITY_PERMUTATION, sge_blocks
 from sge.parts import Finder
 
@@ -44,6 +45,8 @@ class Card:
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
     opens_service: str | None = None
     """Why a service uses this model by default, with the measured figures."""
+    none_fits: NoneFits | None = None
+    """The measured threshold below which none of the classes fits an image; None if there is none."""
     made_from: dict[str, Any] | None = None
     """How the weights were trained: ``config``, ``images``, ``model`` and the like."""
 
@@ -55,8 +58,12 @@ class Card:
         return asdict(self)
 
     def to_record(self) -> dict[str, Any]:
-        """Returns the versioned record that is stored in a file; a file cannot hold its own hash."""
-        return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k != "sha256"}
+        """Returns the versioned record that is stored in a file; a file cannot hold its own hash.
+
+        ``none_fits`` is left out if it is None, so that programs without that field read the record.
+        """
+        left_out = {"sha256"} if self.none_fits else {"sha256", "none_fits"}
+        return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k not in left_out}
 
 
 _NO_CARD = Card(title="not stated", sentence="not stated")

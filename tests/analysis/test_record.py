@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sge.analysis.analysis import Analysis
+from sge.analysis.fit import Fit
+from sge.analysis.prediction import Prediction
 from sge.analysis.record import VERSION, arrays_of, from_header, from_record, to_header, to_record
 from tests.analyses import COARSE, FINE, made
 
@@ -46,6 +49,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a term without its group": lambda r: r["part_maps"]["nose"]["terms"][0].pop("group"),
     "a window with three sides": lambda r: r["geometry"]["window"].pop(),
     "an opening without its group": lambda r: r["model"].update(opens_with={"block": FINE, "reason": "x"}),
+    "a fit without its threshold": lambda r: r.update(fit={"fits": True, "score": 1.0, "sentence": "x"}),
     "a list instead of everything": lambda r: r.update(blocks={}, geometry=[]),
 }
 
@@ -94,10 +98,31 @@ def test_a_record_is_json_and_comes_back(record: dict[str, Any]) -> None:
         np.testing.assert_allclose(back.energy[block], values, atol=1e-5)
 
 
+def test_whether_a_class_fits_and_raw_scores_are_kept() -> None:
+    analysis = replace(
+        made(),
+        predictions=[Prediction("tabby", 0.75, 281, 0.5)],
+        fit=Fit(False, 1.25, 2.5, "None of its two cats fits this image."),
+    )
+    back = from_record(json.loads(json.dumps(to_record(analysis))))
+    assert (back.predictions, back.fit) == (analysis.predictions, analysis.fit)
+
+
+def test_a_record_from_before_raw_scores_and_fits_is_read(record: dict[str, Any]) -> None:
+    def older(r: dict[str, Any]) -> None:
+        r.pop("fit")
+        for prediction in r["predictions"]:
+            prediction.pop("raw_score")
+
+    back = from_record(changed(record, older))
+    assert back.fit is None
+    assert [found.raw_score for found in back.predictions] == [None, None]
+
+
 def test_a_record_never_holds_the_image(record: dict[str, Any]) -> None:
     assert set(record) == {
         *("version", "image", "model", "signal", "default_block", "predictions", "blocks", "parts"),
-        *("part_maps", "geometry", "focus", "energy", "masks", "similarity"),
+        *("part_maps", "geometry", "focus", "energy", "masks", "similarity", "fit"),
     }
     assert set(record["image"]) == {"name", "width", "height", "format", "sha256"}
     assert set(to_header(made())) == set(record) - {"masks", "similarity"}

@@ -98,6 +98,11 @@ def test_predict_for_machines(sge_command):
     record = json.loads(result.stdout)
     assert record["predictions"][0]["index"] == 235
     assert len(record["predictions"]) == 5
+    assert record["fit"] is None  # the default model has no threshold
+    best = record["predictions"][0]
+    assert best["raw_score"] == best["score"]  # the center crop has no temperature
+    whole = json.loads(sge_command("predict", SAMPLES / "shepherd.jpg", "--json").stdout)["predictions"][0]
+    assert whole["raw_score"] < whole["score"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""Whether any class of a model fits an image, from a score whose threshold was measured and is on the model's card."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sge.analysis import Fit
+from sge.models import NoneFits
+
+
+def fit_scores(logits: Tensor) -> dict[str, Tensor]:
+    """Scores that are larger for images that a class fits.
+
+    Args:
+        logits: (..., classes), before any temperature.
+
+    Returns:
+        By name, (...): ``max_probability``, the baseline of Hendrycks and Gimpel (ICLR 2017); ``max_logit``
+        (Hendrycks et al., ICML 2022); ``energy``, the negative energy of Liu et al. (NeurIPS 2020), at temperature 1.
+    """
+    return {
+        "max_probability": logits.softmax(-1).amax(-1),
+        "max_logit": logits.amax(-1),
+        "energy": logits.logsumexp(-1),
+    }
+
+
+def find_fit(none_fits: NoneFits | None, logits: Tensor, framing: str) -> Fit | None:
+    """Compares an image's score with the threshold of the model's card.
+
+    Args:
+        none_fits: Of the card; None if it has no threshold.
+        logits: (classes,), before any temperature.
+        framing: Of the image.
+
+    Returns:
+        None without a threshold.
+    """
+    if none_fits is None:
+        return None
+    score, threshold = float(fit_scores(logits)[none_fits.score]), none_fits.threshold[framing]
+    return Fit(fits=score >= threshold, score=score, threshold=threshold, sentence=none_fits.sentence)

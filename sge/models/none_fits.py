@@ -1,0 +1,58 @@
+"""The threshold on a card below which none of the model's classes fits an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sge.errors import check_choice
+from sge.images import FRAMINGS
+
+FIT_SCORES = ("max_probability", "max_logit", "energy")
+"""Scores that a card can name; ``sge.lens.fit`` computes them."""
+
+
+@dataclass(frozen=True)
+class NoneFits:
+    """A threshold that was measured on images of the model's own classes.
+
+    Raises:
+        ChoiceError: an unknown score.
+        ValueError: the threshold is no number for each framing, or the sentence is empty.
+    """
+
+    score: str
+    """One of ``FIT_SCORES``."""
+    threshold: dict[str, float]
+    """Framing to threshold; of an image with a smaller score, none of the classes fits."""
+    sentence: str
+    """What a viewer says of such an image, such as ``None of its ten breeds fits this image.``"""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """How often the threshold is right: ``kept``, ``caught`` and ``auroc``, with ``set`` and ``command``."""
+
+    def __post_init__(self) -> None:
+        check_choice("none_fits score", self.score, FIT_SCORES)
+        if not isinstance(self.threshold, dict) or set(self.threshold) != set(FRAMINGS):
+            raise ValueError(
+                f"none_fits has a threshold {self.threshold}; it needs one for each of {FRAMINGS}"
+            )
+        if not all(_is_number(value) for value in self.threshold.values()):
+            raise ValueError(f"none_fits has thresholds {self.threshold}, which must be finite numbers")
+        if not (isinstance(self.sentence, str) and self.sentence.strip()):
+            raise ValueError("none_fits has no sentence")
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> NoneFits:
+        """Reads what ``asdict`` wrote.
+
+        Raises:
+            ChoiceError, ValueError: see the class.
+            TypeError: the record is no mapping of its fields.
+        """
+        return cls(**record)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
