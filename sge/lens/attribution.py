@@ -57,7 +57,10 @@ def first_order_effects(
         with edit_masks(passes.network, {name: partial(add_offset, name) for name in blocks}):
             logits: Tensor = passes.network(inputs)[0].float()
         if unused := [name for name in blocks if name not in masks]:
-            raise CaptureError(f"The forward pass does not call the gate of {', '.join(unused)}.")
+            raise CaptureError(
+                f"The forward pass does not call the gate of {', '.join(unused)}. Use a network that is not compiled or "
+                "replicated, and name only blocks that it uses."
+            )
         index = int(logits.argmax()) if target is None else target
         gradients = torch.autograd.grad(logits[index], list(offsets.values())) if offsets else ()
     effect, spatial = {}, {}

@@ -16,12 +16,13 @@ from sge.lens.attribution import first_order_effects
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
 from sge.lens.grad_cam import grad_cam
 from sge.lens.labels import check_labels, find_target
+from sge.lens.measured_effects import is_bypassed, measured_effects
 from sge.lens.passes import Passes
 from sge.lens.steps import group_steps
 from sge.models import Model
 
 Image = Source | DecodedImage
-AUTO = "auto"
+AUTO, ABLATION = "auto", "ablation"
 
 
 class Effects(ABC):
@@ -120,7 +121,8 @@ class Effects(ABC):
             framing: As in ``analyze``.
             blocks: Names of SGE blocks; all of them by default.
             method: ``gradient``: to first order, from one backward pass. ``ablation``: measured, each group removed
-                alone. ``auto``: measured where the first order is known to fail.
+                alone, which costs up to one forward pass for each group. ``auto``: measured for those of the named
+                ``blocks`` that no shortcut bypasses, because the first order fails there; otherwise the gradient.
             size: As in ``analyze``.
 
         Raises:
@@ -145,12 +147,19 @@ class Effects(ABC):
         index = None if target is None else self.find_target(target)
         image = self._passes.batch([frame])
         found = first_order_effects(self._passes, image, index, names)
+        measured = [
+            name
+            for name in names
+            if method == ABLATION
+            or (method == AUTO and blocks is not None and not is_bypassed(self._passes, image, name))
+        ]
+        effects = {name: measured_effects(self._passes, image, found.target, name) for name in measured}
         return Attribution(
             target=self._prediction(found.logits, frame, found.target),
             logit=float(found.logits[found.target]),
-            effect=found.effect,
+            effect=found.effect | effects,
             spatial=found.spatial,
-            method=dict.fromkeys(names, "gradient"),
+            method={name: "ablation" if name in effects else "gradient" for name in names},
             grad_cam=grad_cam(self._passes, image, found.target, None),
         )
 
