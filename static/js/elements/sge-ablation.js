@@ -22,7 +22,8 @@ class AblationStrip extends StoreElement {
 
   build() {
     const button = (label, title, onclick) => make("button", { type: "button", class: "plain", title, onclick }, label);
-    this.attention = segments(`attention${this.store.suffix}`, "Attention of this network", ATTENTION, (value) => setFlattened(this.store, value === "flat"));
+    this.attention = segments(`attention${this.store.suffix}`, "Attention", ATTENTION, (value) => setFlattened(this.store, value === "flat"));
+    this.attention.root.classList.add("inline");
     this.words = make("p", { class: "off-words" });
     this.undo = button("Undo", "Undo the last change (Ctrl+Z)", () => undo(this.store));
     this.reset = button("Reset", "Switch everything on", () => reset(this.store));

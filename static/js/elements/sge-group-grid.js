@@ -118,7 +118,7 @@ class GroupGrid extends StoreElement {
       const rest = small.length > 0 ? `; ${small.length} of them below 1 % are not shown` : "";
       const facts = `${terms.length} groups of ${blocks} ${blocks === 1 ? "block" : "blocks"}${rest}`;
       return [
-        make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts), this.withoutPart(kind)),
+        make("div", { class: "readout-row" }, make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)), this.withoutPart(kind)),
         ...shown.map(({ weight, ...group }) =>
           makeTile(this.store, group, { note: percent(weight), description: describe(analysis, group), label: shortGroupName(group) }),
         ),
