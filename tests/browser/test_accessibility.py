@@ -8,8 +8,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.actions import choose, drop, save, settled
-from tests.browser.conftest import Watched
+from tests.browser.actions import choose, drop, settled
 
 pytestmark = pytest.mark.browser
 

@@ -319,7 +319,7 @@ def test_own_images_stay_in_their_tab(open_page):
     expect(first_label(page)).to_have_text("giant panda")
     choose(page, "colormap", "viridis")
     wait_for_hash(page, "image=own&colormap=viridis$")
-    page.locator(".thumb[aria-label='two.jpg']").click()
+    page.locator(".thumb[aria-label^='two.jpg']").click()
     expect(first_label(page)).to_have_text("koala")
     page.go_back()
     expect(first_label(page)).to_have_text("giant panda")

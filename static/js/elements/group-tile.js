@@ -69,6 +69,8 @@ export function makeTile(store, group, { note, description, label = `g${group.gr
   paintTile(canvas, store, group, atlas);
   const facts = [flat ? "flat, the same for every image" : description, ...weights.map(({ kind, weight }) => `${percent(weight)} of the ${kind} readout`)].join(", ");
   const canSwitch = !store.state.offline && hasGroups(store.image);
+  // The name begins with the visible text, so that speech input finds the tile by what it shows.
+  const words = `${[label, flat ? "flat" : note, below].filter((each) => each != null).join(" ")}: ${groupName(group)}, ${facts}`;
   const tile = make(
     "button",
     {
@@ -76,8 +78,8 @@ export function makeTile(store, group, { note, description, label = `g${group.gr
       class: flat ? "tile flat" : "tile",
       "data-block-of": group.block,
       "data-group": group.group,
-      "data-words": `${groupName(group)}, ${facts}`,
-      "aria-label": `${groupName(group)}, ${facts}`,
+      "data-words": words,
+      "aria-label": words,
       "aria-keyshortcuts": canSwitch ? "x Delete" : null,
       title: `${groupName(group)}: ${facts}`,
       onclick: () => store.togglePin(group),
@@ -86,7 +88,8 @@ export function makeTile(store, group, { note, description, label = `g${group.gr
       onblur: () => store.set({ hover: null }),
     },
     make("span", { class: "tile-face" }, canvas, mark && pointMark(mark), weights.length > 0 ? partDots(weights) : null, make("span", { class: "tile-off" }, "off")),
-    make("span", { class: "tile-caption" }, make("span", { class: "tile-label" }, label), make("span", { class: "tile-note" }, flat ? "flat" : note)),
+    make("span", { class: "tile-caption" }, make("span", { class: "tile-label" }, label), " ", make("span", { class: "tile-note" }, flat ? "flat" : note)),
+    " ",
     below && make("span", { class: "tile-below" }, below),
   );
   // The preview stays while the pointer is over the second button.

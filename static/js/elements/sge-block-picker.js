@@ -56,7 +56,7 @@ class BlockPicker extends StoreElement {
     const { analysis } = this.store.image;
     for (const button of this.querySelectorAll("button")) {
       const counts = countsIn(analysis, button.dataset.block);
-      button.querySelector(".counts").replaceChildren(...counts.map(({ kind, count }) => make("span", {}, ...(count > 0 ? [partDot(kind), count] : []))));
+      button.nextElementSibling.replaceChildren(...counts.map(({ kind, count }) => make("span", {}, ...(count > 0 ? [partDot(kind), count] : []))));
       const facts = counts.filter(({ count }) => count > 0).map(({ kind, count }) => `${count} in the ${kind} readout`);
       button.title = [button.title, ...facts].join(", ");
       button.setAttribute("aria-label", [button.getAttribute("aria-label"), ...facts].join(", "));
@@ -88,13 +88,13 @@ const sizeOf = ({ height, width, stride }) => `${height}x${width}/${stride}`;
 function blockButton(block, choose) {
   const { name, groups, channels, height, width, stride } = block;
   const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride} px, ${channels} channels`;
-  return make(
+  const button = make(
     "button",
-    { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `Block ${name}, ${facts}`, "aria-description": strideText(stride), onclick: () => choose(name) },
+    { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `${shortBlockName(name)}: block ${name}, ${facts}`, "aria-description": strideText(stride), onclick: () => choose(name) },
     shortBlockName(name),
-    make("span", { class: "counts", "aria-hidden": "true" }),
     make("span", { class: "pins", "aria-hidden": "true" }),
   );
+  return make("div", { class: "block" }, button, make("span", { class: "counts", "aria-hidden": "true" }));
 }
 
 function pinDot({ slot }) {

@@ -37,7 +37,7 @@ export function markOff(root, store) {
     const group = { block: tile.dataset.blockOf, group: Number(tile.dataset.group) };
     const off = isOff(store, group);
     cell.classList.toggle("off", off);
-    tile.setAttribute("aria-label", off ? `${tile.dataset.words}, switched off` : tile.dataset.words);
+    tile.setAttribute("aria-label", off ? `off ${tile.dataset.words}, switched off` : tile.dataset.words);
     if (button) nameButton(button, store, group);
   }
 }

@@ -23,7 +23,7 @@ export function zoomTools({ zoomOut, reset, zoomIn, fullScreen }) {
     root,
     draw(scale) {
       whole.textContent = `${number(scale, 1)}\u00d7`;
-      whole.setAttribute("aria-label", `Zoom ${number(scale, 1)} times; show the whole image (0)`);
+      whole.setAttribute("aria-label", `${whole.textContent}: show the whole image (0)`);
       // Not `disabled`: the button that was just pressed would lose the focus.
       for (const each of [out, whole]) each.setAttribute("aria-disabled", String(scale === 1));
       screen.replaceChildren(icon(document.fullscreenElement ? "shrink" : "expand"));
