@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 from sge.analysis import METHODS, MODES, Ablation, Attribution, GradCam, GroupSteps, Prediction
+from sge.arrays import Array
 from sge.errors import check_choice
 from sge.images import DecodedImage, Frame, Source
 from sge.lens.ablation import ablated_logits, removed_groups
-from sge.lens.attribution import first_order_effects
+from sge.lens.attribution import Gradients, first_order_effects
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
 from sge.lens.grad_cam import grad_cam
 from sge.lens.labels import check_labels, find_target
-from sge.lens.measured_effects import is_bypassed, measured_effects
+from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
 from sge.lens.passes import Passes
 from sge.lens.steps import group_steps
 from sge.models import Model
 
 Image = Source | DecodedImage
-AUTO, ABLATION = "auto", "ablation"
+AUTO = "auto"
 
 
 class Effects(ABC):
@@ -121,8 +122,8 @@ class Effects(ABC):
             framing: As in ``analyze``.
             blocks: Names of SGE blocks; all of them by default.
             method: ``gradient``: to first order, from one backward pass. ``ablation``: measured, each group removed
-                alone, which costs up to one forward pass for each group. ``auto``: measured for those of the named
-                ``blocks`` that no shortcut bypasses, because the first order fails there; otherwise the gradient.
+                alone, which costs up to one forward pass for each group. ``auto``: the gradient, but a block that
+                is named in ``blocks`` is measured if the removal of eight of its groups does not agree with it.
             size: As in ``analyze``.
 
         Raises:
@@ -147,19 +148,13 @@ class Effects(ABC):
         index = None if target is None else self.find_target(target)
         image = self._passes.batch([frame])
         found = first_order_effects(self._passes, image, index, names)
-        measured = [
-            name
-            for name in names
-            if method == ABLATION
-            or (method == AUTO and blocks is not None and not is_bypassed(self._passes, image, name))
-        ]
-        effects = {name: measured_effects(self._passes, image, found.target, name) for name in measured}
+        measured = self._measured(image, found, method, blocks is not None)
         return Attribution(
             target=self._prediction(found.logits, frame, found.target),
             logit=float(found.logits[found.target]),
-            effect=found.effect | effects,
+            effect=found.effect | measured,
             spatial=found.spatial,
-            method={name: "ablation" if name in effects else "gradient" for name in names},
+            method={name: "ablation" if name in measured else "gradient" for name in names},
             grad_cam=grad_cam(self._passes, image, found.target, None),
         )
 
@@ -219,6 +214,17 @@ class Effects(ABC):
     def steps_frame(self, frame: Frame, block: str, group: int) -> GroupSteps:
         """``steps`` for a frame."""
         return group_steps(self._passes, self._passes.batch([frame]), block, group)
+
+    def _measured(self, image: Tensor, found: Gradients, method: str, named: bool) -> dict[str, Array]:
+        if method == "ablation":
+            return {name: measured_effects(self._passes, image, found.target, name) for name in found.effect}
+        if method == "gradient" or not named:
+            return {}
+        effects = {
+            name: measured_unless_first_order_holds(self._passes, image, found.target, name, first_order)
+            for name, first_order in found.effect.items()
+        }
+        return {name: effect for name, effect in effects.items() if effect is not None}
 
     def _prediction(self, logits: Tensor, frame: Frame, index: int) -> Prediction:
         check_labels(self.model.labels, len(logits))

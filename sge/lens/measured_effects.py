@@ -1,21 +1,30 @@
-"""Effect of every group on the logit of one class, measured: each group is removed alone."""
+"""Effect of groups on the logit of one class, measured: each group is removed alone.
+
+Gradient x activation ranks the groups of some blocks as their removal does, and of others it does not, above all where
+no shortcut bypasses the block; docs/faithfulness.md has the figures. Which of the two a block of an image is, the removal
+of a few of its groups shows.
+"""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor
 
 from sge.arrays import Array
-from sge.errors import CaptureError
-from sge.lens.ablation import TRIAL_SIZE, ablated_logits, removed_groups
+from sge.lens.ablation import ablated_logits, removed_groups
 from sge.lens.passes import Passes
-from sge.nn import edit_masks
 
-EQUAL = 1e-4
-"""Logits of two inputs are equal if they differ by less than this fraction of the largest."""
+CHECKED = 8
+"""Number of groups that are removed to see whether the first order holds."""
+MIN_EXPLAINED = 0.9
+"""Fraction of the variance of the measured effects that the first order must explain for it to hold."""
 
 
-def measured_effects(passes: Passes, image: Tensor, target: int, block: str) -> Array:
+def measured_effects(
+    passes: Passes, image: Tensor, target: int, block: str, groups: Sequence[int] | None = None
+) -> Array:
     """How much the logit falls when each group is removed alone (mode ``zero``).
 
     Args:
@@ -23,53 +32,53 @@ def measured_effects(passes: Passes, image: Tensor, target: int, block: str) -> 
         image: (1, 3, h, w) from ``passes.batch``.
         target: The class.
         block: Name of an SGE block.
+        groups: Numbers of groups; all by default.
 
     Returns:
-        (G,), float32, on the CPU.
+        (number of groups,), float32.
 
     Raises:
         CaptureError: the pass does not call the block's gate.
     """
     count = passes.blocks_with_groups()[block].groups
-    rows = removed_groups({block: count}, [{block: [group]} for group in range(count)], "zero")
+    chosen = range(count) if groups is None else groups
+    if not len(chosen):
+        return np.zeros(0, np.float32)
+    rows = removed_groups({block: count}, [{block: [group]} for group in chosen], "zero")
     logits = ablated_logits(passes, image, rows)[:, target]
-    return (logits[0] - logits[1:]).numpy()
+    effects: Array = (logits[0] - logits[1:]).numpy()
+    return effects
 
 
-def is_bypassed(passes: Passes, image: Tensor, block: str) -> bool:
-    """Whether the image reaches the logits also past a block, as it does where a shortcut is added to the output.
+def measured_unless_first_order_holds(
+    passes: Passes, image: Tensor, target: int, block: str, first_order: Array
+) -> Array | None:
+    """None if the first order explains the measured effects of a few groups, otherwise the measured effects of all.
 
-    It does if the logits of two inputs differ although the block's masks are 0. Where there is no such path, one group is
-    a large part of all that the later layers see, and gradient x activation does not rank groups as their removal does:
-    docs/faithfulness.md has the figures. It is found out once for each block, on small inputs if the network takes them.
+    The few are spread over the ranks of the first order, from its smallest to its largest. A block that has hardly more
+    groups than these is measured.
 
     Args:
         passes: Of the network.
-        image: (1, 3, h, w), whose size the network takes.
+        image: (1, 3, h, w) from ``passes.batch``.
+        target: The class.
         block: Name of an SGE block.
+        first_order: (G,), effects by the gradient.
 
-    Raises:
-        CaptureError: the pass does not call the block's gate.
+    Returns:
+        (G,), float32, or None.
     """
-    key = ("bypassed", block)
-    if key not in passes.found:
-        passes.found[key] = _depends_on_input(passes, image, block)
-    return bool(passes.found[key])
-
-
-def _depends_on_input(passes: Passes, image: Tensor, block: str) -> bool:
-    random = torch.Generator().manual_seed(0)
-    for size in ((TRIAL_SIZE, TRIAL_SIZE), tuple(image.shape[2:])):
-        inputs = torch.randn(2, image.shape[1], *size, generator=random).to(image)
-        try:
-            with passes.inference(), edit_masks(passes.network, {block: torch.zeros_like}) as calls:
-                logits: Tensor = passes.network(inputs)
-        except Exception:  # The network does not take that size.
-            if size == tuple(image.shape[2:]):
-                raise
-            continue
-        if not calls[block]:
-            raise CaptureError(f"The forward pass does not call the gate of {block}, so it has no effect.")
-        one, other = logits.float()
-        return bool((one - other).abs().max() > EQUAL * logits.abs().max())
-    return False
+    count = len(first_order)
+    if count < 2 * CHECKED:
+        return measured_effects(passes, image, target, block)
+    ranks = np.linspace(0, count - 1, CHECKED).round().astype(int)
+    checked = np.argsort(first_order, kind="stable")[ranks]
+    few = measured_effects(passes, image, target, block, checked.tolist())
+    unexplained = ((few - first_order[checked]) ** 2).sum()
+    if unexplained <= (1 - MIN_EXPLAINED) * ((few - few.mean()) ** 2).sum():
+        return None
+    others = np.setdiff1d(np.arange(count), checked)
+    effects = np.zeros(count, np.float32)
+    effects[checked] = few
+    effects[others] = measured_effects(passes, image, target, block, others.tolist())
+    return effects

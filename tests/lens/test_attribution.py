@@ -7,29 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from scipy.stats import spearmanr
+from torch import Tensor, nn
 
 from sge.errors import CaptureError, ChoiceError, UnknownBlockError
+from sge.lens import measured_effects
+from sge.lens.ablation import Rows
 from sge.lens.lens import Lens
-from sge.lens.measured_effects import is_bypassed
 from sge.models.model import Model
-from sge.nn import sge_blocks
+from sge.nn import SpatialGroupEnhance, sge_blocks
 from sge.nn.resnet import build_resnet
 from tests.drawn_images import noise
 from tests.inactive_networks import inactive_network
 from tests.lens.networks import (
     CLASSES,
     LABELS,
-    Concat,
-    FixedSize,
-    InPlace,
-    Parallel,
     Plain,
     Residual,
-    UNet,
     Unused,
     lens_of,
-    resnet,
 )
 from tests.nn.networks import hooks
 
@@ -119,34 +115,54 @@ def test_blocks_are_those_that_are_asked_for(lens: Lens) -> None:
     assert list(lens.attribute(IMAGE, blocks=[])) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "bypassed"),
-    [
-        (Plain, {"first": False, "second": False}),
-        (Residual, {"first": True, "second": True}),
-        (InPlace, {"first": True, "second": False}),
-        (Concat, {"first": True, "second": True}),
-        (UNet, {"first": True, "second": True}),
-        (Parallel, {"first": True, "second": True}),
-        (FixedSize, {"first": False, "second": False}),
-    ],
-)
-def test_where_no_path_bypasses_the_block_auto_measures(kind: type[Plain], bypassed: dict[str, bool]) -> None:
-    tested = lens_of(kind())
-    named = tested.attribute(IMAGE, blocks=["first", "second"])
-    assert named.method == {name: "gradient" if past else "ablation" for name, past in bypassed.items()}
-    assert set(tested.attribute(IMAGE).method.values()) == {"gradient"}
-    measured = tested.attribute(IMAGE, blocks=["first", "second"], method="ablation")
-    for name, past in bypassed.items():
-        other = tested.attribute(IMAGE, method="gradient") if past else measured
-        np.testing.assert_array_equal(named[name], other[name])
+class Deep(Plain):
+    """Blocks of 32 groups. The logits are linear in the masks of the second; past the first lies a sharp threshold."""
+
+    channels = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(8, 64, 3, 1, 1), SpatialGroupEnhance(64, 32))
+        self.second = nn.Sequential(nn.Conv2d(64, 64, 1), nn.Tanh(), SpatialGroupEnhance(64, 32))
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.second(5 * self.first(x))
 
 
-@pytest.mark.slow
-def test_every_block_of_a_resnet_is_bypassed() -> None:
-    whole = lens_of(resnet())
-    image = whole._passes.batch([whole.frame(IMAGE)])
-    assert all(is_bypassed(whole._passes, image, block) for block in sge_blocks(whole.network))
+def test_auto_measures_a_named_block_where_the_first_order_fails() -> None:
+    tested = lens_of(Deep())
+    assert list(sge_blocks(tested.network)) == ["first", "second"]
+    named = tested.attribute(IMAGE, 1, blocks=["first", "second"])
+    gradient, measured = (tested.attribute(IMAGE, 1, method=method) for method in ("gradient", "ablation"))
+    assert named.method == {"first": "ablation", "second": "gradient"}
+    np.testing.assert_allclose(named["first"], measured["first"], atol=1e-5)
+    np.testing.assert_array_equal(named["second"], gradient["second"])
+    np.testing.assert_allclose(gradient["second"], measured["second"], atol=1e-3)
+    assert spearmanr(gradient["first"], measured["first"])[0] < 0.9
+    assert set(tested.attribute(IMAGE, 1).method.values()) == {"gradient"}
+
+
+def test_auto_measures_few_groups_where_the_first_order_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = lens_of(Deep())
+    removed: list[int] = []
+    original = measured_effects.ablated_logits
+
+    def counted(passes: object, image: object, rows: Rows) -> Tensor:
+        removed.append(rows.count - 1)
+        return original(passes, image, rows)
+
+    monkeypatch.setattr(measured_effects, "ablated_logits", counted)
+    tested.attribute(IMAGE, 1, blocks=["second"])
+    tested.attribute(IMAGE, 1, blocks=["first"])
+    tested.attribute(IMAGE, 1)
+    assert removed == [8, 8, 24]
+
+
+def test_a_block_of_few_groups_is_measured(lens: Lens) -> None:
+    assert lens.attribute(IMAGE, blocks=["second", "first"]).method == {
+        "first": "ablation",
+        "second": "ablation",
+    }
 
 
 def test_inactive_gates_have_no_spatial_effect() -> None:
