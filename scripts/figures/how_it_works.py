@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.special import expit
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models import ORIGINAL_MODEL
+from sge.models import DEFAULT_MODEL
+from sge.nn import sge_blocks
 
 BLOCK, GROUP = "blocks.4.2", 7
 
 
 def main() -> None:
     """Writes the figure."""
-    lens = sge.Lens(sge.load_model(ORIGINAL_MODEL))
+    lens = sge.Lens(sge.load_model(DEFAULT_MODEL))
     analysis = lens.analyze(ROOT / "static" / "samples" / "shepherd.jpg")
     similarity = analysis.similarity[BLOCK][GROUP]
-    mask = expit(2 * similarity - 1)
+    gate = sge_blocks(lens.network)[BLOCK]
+    weight, bias = (float(values.detach().flatten()[GROUP]) for values in (gate.weight, gate.bias))
     panels = [
         (analysis.require_image(), "a photo goes in", "EfficientNet-Lite0 with SGE"),
         (similarity, "similarity of one group", "$t = (c - mean) / std,\\quad c_i = g \\cdot x_i$"),
-        (mask, "its mask if the gate were active", "$a = sigmoid(2t - 1)$; inactive: 0.73 everywhere"),
+        (analysis.masks[BLOCK][GROUP], "its mask", f"$a = sigmoid({weight:.2f}\\,t {bias:+.2f})$"),
         (
             analysis.overlay(BLOCK, GROUP, legend=False),
             "over the photo",
