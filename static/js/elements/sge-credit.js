@@ -21,6 +21,8 @@ class Credit extends StoreElement {
         ]
       : [`${name}, ${size}`];
     this.replaceChildren(...children);
+    // One line, cut off where there is little room.
+    this.title = this.textContent;
   }
 }
 

@@ -45,7 +45,8 @@ class Tour extends StoreElement {
   }
 
   get step() {
-    return store.state.tour?.step ?? 0;
+    // A link may name any step.
+    return Math.min(STEPS.length - 1, store.state.tour?.step ?? 0);
   }
 
   start() {
@@ -97,7 +98,7 @@ class Tour extends StoreElement {
       this.setPlaying(this.isPlaying ?? false);
     }
     this.heading.textContent = `How ${groupName(tour)} makes its mask, on ${image.sample?.title ?? image.name}`;
-    this.drawScrubber(tour.step);
+    this.drawScrubber(this.step);
     this.load(image, tour);
   }
 

@@ -168,13 +168,15 @@ export class Store extends EventTarget {
     return pins.length > 0 ? pins : [this.openingGroup];
   }
 
-  /** The group that is shown first: the model's choice in its opening block, else the most focused group. */
+  /** The group that is shown first: the model's choice in its opening block, else the one with the largest effect or focus. */
   get openingGroup() {
     const { focus, model } = this.image.analysis;
     const opening = model.opens_with;
     if (opening && opening.block === this.block) return { block: this.block, group: opening.group, reason: opening.reason };
-    const values = focus[this.block];
-    return { block: this.block, group: values.indexOf(Math.max(...values)), reason: "the block\u2019s most focused group" };
+    const { attribution } = this.image;
+    const values = attribution?.effect[this.block] ?? focus[this.block];
+    const reason = attribution ? `largest effect of its block on ${attribution.target.label}` : "the block\u2019s most focused group";
+    return { block: this.block, group: values.indexOf(Math.max(...values)), reason };
   }
 
   /** The pin of a group. Its colour (`slot`) stays the same until it is removed. */
