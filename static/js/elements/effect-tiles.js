@@ -43,7 +43,7 @@ export function effectNote(store, block, isShown) {
   const [label, expected] = labels(store);
   const how = howMeasured(store.image.attribution, block);
   const words = expected
-    ? [make("b", {}, `${expected} against ${label}`), `: the effect on the one logit minus the effect on the other, ${how}; below it both.`]
+    ? ["Effect on ", make("b", {}, expected), " minus effect on ", make("b", {}, label), `, ${how}. Below it: ${expected} / ${label}.`]
     : ["Effect on ", make("b", {}, label), `: how much its logit falls when the group is removed, ${how}.`];
   return [make("span", { class: "effect-words" }, ...words), ...(store.state.offline ? [] : [measureButton(store, how, status)])];
 }
