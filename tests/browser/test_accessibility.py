@@ -96,3 +96,80 @@ def test_axe_finds_nothing(open_page, size, scheme):
         watched.page.keyboard.press("Escape")
         settled(watched.page)
     assert {name: lines for name, lines in found.items() if lines} == {}, json.dumps(found, indent=1)
+
+
+CONTRAST = """
+() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (a, b) => {
+    const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const behind = (element) => {
+    for (let each = element.parentElement; each; each = each.parentElement) {
+      const colour = rgba(getComputedStyle(each).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const controls = document.querySelectorAll("button, select, input:not([type=range]), textarea, .segments, .opener");
+  return [...controls].flatMap((element) => {
+    const style = getComputedStyle(element);
+    const border = rgba(style.borderTopColor);
+    const isDrawn = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== "none" && border[3] > 128;
+    if (!element.checkVisibility() || element.matches(".visually-hidden, :disabled") || !isDrawn) return [];
+    return [[element.outerHTML.slice(0, 100), contrast(border.slice(0, 3), behind(element).slice(0, 3))]];
+  });
+}
+"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_borders_of_controls_are_visible(open_page, size, scheme):
+    """A border has a contrast of 3:1 with what is behind its control (WCAG 1.4.11)."""
+    page = open_page(*SIZES[size], scheme=scheme).page
+    groups(page)
+    model_menu(page)
+    measured = page.evaluate(CONTRAST)
+    assert len(measured) > 20
+    assert [(element, round(value, 2)) for element, value in measured if value < 3] == []
+
+
+def test_the_focus_is_visible(open_page):
+    """Every tab stop of the page draws an outline, on itself or on what it stands for."""
+    page = open_page().page
+    outlined = """() => {
+      const { activeElement: element } = document;
+      const parts = [element, element.parentElement, element.closest("fieldset"), ...element.children];
+      const drawn = parts.some((each) => each && getComputedStyle(each).outlineStyle !== "none" && parseFloat(getComputedStyle(each).outlineWidth) >= 2);
+      return [element.outerHTML.slice(0, 120), drawn || element === document.body];
+    }"""
+    seen = {}
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name, is_drawn = page.evaluate(outlined)
+        if name in seen:
+            break
+        seen[name] = is_drawn
+    assert len(seen) > 20
+    assert [name for name, is_drawn in seen.items() if not is_drawn] == []
+
+
+def test_the_filmstrip_is_one_tab_stop(open_page):
+    page = open_page().page
+    stops = page.locator("sge-filmstrip .filmstrip").locator("button[tabindex='0'], button:not([tabindex])")
+    expect(stops).to_have_count(1)
+    stops.focus()
+    page.keyboard.press("Tab")
+    assert not page.evaluate("() => document.querySelector('.filmstrip').contains(document.activeElement)")
