@@ -66,7 +66,12 @@ def test_an_unreachable_service_is_reported(open_page):
     watched.page.route(MODELS, lambda route: route.abort())
     watched.page.locator("sge-models > button").click()
     expect(watched.page.get_by_role("alert")).to_contain_text("The service does not answer")
-    expect(watched.page.get_by_role("dialog", name="Models")).to_be_hidden()
+    menu = watched.page.get_by_role("dialog", name="Models")
+    expect(menu).to_be_hidden()
+    watched.page.unroute(MODELS)
+    watched.page.get_by_role("button", name="Retry").click()
+    expect(menu.locator(".model")).to_have_count(4)
+    expect(watched.page.get_by_role("alert")).to_be_empty()
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1440, 900)])
@@ -85,10 +90,44 @@ def test_each_model_is_described(open_page, width, height):
     expect(dogs).to_contain_text("trained with SGE.")
     expect(original).to_contain_text("SGE inserted, gates inactive.")
     expect(dogs).not_to_contain_text("The service uses it")
+    expect(first.locator(".badge")).to_have_text(["in use", "opens first"])
+    expect(first).to_contain_text("Its baseline: “EfficientNet-Lite0 with SGE”, top-1 accuracy 76.6 %.")
+    expect(original.locator(".badge")).to_have_text(["baseline"])
+    expect(original).to_contain_text("The baseline of “EfficientNet-Lite0 with SGE, tuned gates”")
+    expect(twin.locator(".badge")).to_have_count(0)
     box = menu.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     assert box["y"] + box["height"] <= height
+
+
+@pytest.mark.parametrize(
+    ("listed", "name", "tuned", "base"),
+    [
+        ([("a", "inactive", None), ("b", "tuned", "a")], "a", "b", None),
+        ([("a", "inactive", None), ("b", "tuned", "a")], "b", None, "a"),
+        ([("a", "inactive", None), ("b", "tuned", "c")], "a", None, None),
+        ([("a", "inactive", None), ("b", "trained", "a")], "a", None, None),
+        ([("b", "tuned", "a")], "b", None, None),
+        ([("a", "inactive", None)], "unknown", None, None),
+        ([], "a", None, None),
+    ],
+)
+def test_the_tuned_counterpart_and_the_baseline(open_page, listed, name, tuned, base):
+    """Networks that are still loading, and have no card yet, are neither."""
+    models = [
+        {"name": each, "ready": True, "card": {"gates": gates, "made_from": made and {"model": made}}}
+        for each, gates, made in listed
+    ]
+    models.append({"name": "late", "ready": False, "card": None})
+    found = open_page().page.evaluate(
+        """async ([models, name]) => {
+          const { tunedCounterpart, baseline } = await import("/static/js/state/models.js");
+          return [tunedCounterpart(models, name), baseline(models, name)].map((model) => model && model.name);
+        }""",
+        [models, name],
+    )
+    assert found == [tuned, base]
 
 
 def test_by_keyboard(open_page):

@@ -2,6 +2,7 @@
 
 import { models, RequestError } from "../api.js";
 import { make } from "../dom.js";
+import { tunedCounterpart } from "../state/models.js";
 
 const SENTENCE = "The gates of this network are inactive: every mask is the same constant, for every image. The similarity from which a mask is made is in the maps under Similarity.";
 
@@ -14,7 +15,7 @@ export function inactiveMasks(store) {
 
 async function offerTuned(store, actions) {
   try {
-    const tuned = (await models()).find(({ card, ready }) => ready && card?.gates === "tuned");
+    const tuned = tunedCounterpart(await models(), store.image.analysis.model.name);
     if (tuned) actions.prepend(make("button", { type: "button", class: "main", title: tuned.card.title, onclick: () => store.set({ model: tuned.name, signal: null }) }, "Open the tuned network"));
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;

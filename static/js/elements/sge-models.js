@@ -3,6 +3,7 @@
 import { models, RequestError } from "../api.js";
 import { make } from "../dom.js";
 import { number } from "../format.js";
+import { baseline, tunedCounterpart } from "../state/models.js";
 import { store } from "../state/store.js";
 import { rovingFocus } from "./roving-focus.js";
 import { StoreElement } from "./store-element.js";
@@ -58,7 +59,7 @@ class Models extends StoreElement {
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       this.menu.hidePopover();
-      store.set({ errors: [error.message] });
+      store.addError({ text: error.message, retry: () => this.menu.showPopover() });
       return;
     }
     if (!this.menu.matches(":popover-open")) return;
@@ -85,12 +86,32 @@ class Models extends StoreElement {
     const use = make(
       "button",
       { type: "button", class: "model", "data-model": name, "data-pressed": `use ${name}`, "aria-pressed": String(current), disabled: !ready, onclick: () => this.use(name) },
-      make("b", {}, title),
+      make("span", { class: "model-title" }, make("b", {}, title), ...this.badges(model, current).map((text) => make("span", { class: "badge" }, text))),
       make("span", {}, ready ? model.card.sentence : reason(model)),
       ready ? make("span", { class: "facts" }, facts(model.card)) : null,
-      ready && model.default && model.card.opens_service ? make("span", { class: "facts" }, model.card.opens_service) : null,
+      ...this.relations(model).map((text) => make("span", { class: "facts" }, text)),
     );
     return make("li", { class: ready ? null : "not-ready" }, use, ready && !current ? this.compareButton(name, title) : null);
+  }
+
+  badges(model, current) {
+    const badges = { "in use": current, "opens first": model.default, baseline: this.tunedFrom(model) !== null };
+    return Object.keys(badges).filter((text) => badges[text]);
+  }
+
+  /** The network that was tuned from this one. */
+  tunedFrom({ name, ready, card }) {
+    return ready && card.gates === "inactive" ? tunedCounterpart(this.models, name) : null;
+  }
+
+  /** Why the network opens, and of which network it is the baseline. */
+  relations(model) {
+    const [tuned, base] = [this.tunedFrom(model), baseline(this.models, model.name)];
+    return [
+      model.ready && model.default ? model.card.opens_service : null,
+      tuned && `The baseline of \u201c${tuned.card.title}\u201d: the same network with gates that do not act, so that its masks are constant.`,
+      base && `Its baseline: \u201c${base.card.title}\u201d, ${accuracy(base.card)}.`,
+    ].filter(Boolean);
   }
 
   compareButton(name, title) {
@@ -118,10 +139,16 @@ function reason({ error }) {
 }
 
 /** The measured accuracy, the set it was measured on, and the kind of gates. */
-function facts({ accuracy, gates }) {
-  const best = accuracy?.[0];
-  const accuracyText = best ? `Top-1 accuracy ${number(100 * best.top1, 1)} % on ${best.set}` : "Accuracy not measured";
-  return `${accuracyText}; ${GATES[gates] ?? gates}.`;
+function facts(card) {
+  const [best] = card.accuracy ?? [];
+  const measured = best ? `Top-1 accuracy ${percentOf(best)} on ${best.set}` : "Accuracy not measured";
+  return `${measured}; ${GATES[card.gates] ?? card.gates}.`;
 }
+
+function accuracy({ accuracy: measured }) {
+  return measured?.[0] ? `top-1 accuracy ${percentOf(measured[0])}` : "accuracy not measured";
+}
+
+const percentOf = ({ top1 }) => `${number(100 * top1, 1)} %`;
 
 customElements.define("sge-models", Models);
