@@ -100,17 +100,13 @@ def _groups(lens: Lens, text: str) -> Groups:
 
 def _table(title: str, effects: list[ClassEffect], controls: int) -> Table:
     table = Table("class", title=Text(title))
-    for column in ("before", "after", "change", f"{controls} x random"):
+    for column in ("before", "after", "change", *([f"{controls} x random"] if controls else [])):
         table.add_column(column, justify="right")
     for effect in effects:
-        random = effect.controls
-        table.add_row(
-            Text(effect.label),
-            _percent(effect.before),
-            _percent(effect.after),
-            f"{100 * effect.change:+.1f}",
-            "not drawn" if random is None else f"{100 * random.lo:.1f} .. {_percent(random.hi)}",
-        )
+        cells = [_percent(effect.before), _percent(effect.after), f"{100 * effect.change:+.1f}"]
+        if (random := effect.controls) is not None:
+            cells.append(f"{100 * random.lo:.1f} .. {_percent(random.hi)}")
+        table.add_row(Text(effect.label), *cells)
     return table
 
 
