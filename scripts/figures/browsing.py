@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 180
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def running_service(environment: dict[str, str] | None = None) -> Iterator[str]:
         environment: Of the process; by default this process's own.
 
     Raises:
-        RuntimeError: the service has ended, or is not ready within a minute.
+        RuntimeError: the service has ended, or is not ready within three minutes.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
             time.sleep(0.25)
         else:
             return
-    raise RuntimeError("sge serve has ended, or is not ready within a minute. Run it alone to see why.")
+    raise RuntimeError("sge serve has ended, or is not ready within three minutes. Run it alone to see why.")
 
 
 @contextmanager

@@ -105,10 +105,11 @@ export async function attribute(blob, name, options, chosen) {
  *
  * @param chosen `{groups, mode, controls, seed}`
  * @param targets indices of classes that the answer must contain
+ * @param signal aborts the request
  */
-export async function ablate(blob, name, options, chosen, targets) {
+export async function ablate(blob, name, options, chosen, targets, signal) {
   const query = [...Object.entries({ ...queryOf(options), ...chosen, top_k: 5 }), ...targets.map((target) => ["target", target])];
-  return bodyOf(await post("ablate", query, blob, name), "json");
+  return bodyOf(await post("ablate", query, blob, name, { signal }), "json", signal);
 }
 
 /** The label of every class of a model. */

@@ -70,8 +70,19 @@ export class Combobox {
     this.list.replaceChildren(...items);
   }
 
-  /** Opens the list below the field, or above it where there is more room. */
   show() {
+    this.place();
+    this.list.showPopover();
+    this.input.setAttribute("aria-expanded", "true");
+    this.moves = new AbortController();
+    const options = { capture: true, passive: true, signal: this.moves.signal };
+    // The field moves when the page scrolls, or when the keyboard of a phone comes up.
+    addEventListener("scroll", ({ target }) => target !== this.list && this.place(), options);
+    addEventListener("resize", () => this.place(), options);
+  }
+
+  /** Puts the list below the field, or above it where there is more room. */
+  place() {
     const { left, top, bottom, width } = this.input.getBoundingClientRect();
     const isAbove = innerHeight - bottom < 180 && top > innerHeight - bottom;
     Object.assign(this.list.style, {
@@ -81,12 +92,11 @@ export class Combobox {
       bottom: isAbove ? `${innerHeight - top + 4}px` : "auto",
       maxHeight: `${Math.min(320, (isAbove ? top : innerHeight - bottom) - 12)}px`,
     });
-    this.list.showPopover();
-    this.input.setAttribute("aria-expanded", "true");
   }
 
   close() {
     if (this.isOpen) this.list.hidePopover();
+    this.moves?.abort();
     this.active = -1;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");

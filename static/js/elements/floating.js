@@ -33,9 +33,13 @@ export function floating(strip, list, isWanted) {
     const isVisible = box.bottom > top + MIN_VISIBLE && box.top < bottom - MIN_VISIBLE;
     const floats = isWanted() && !isVisible;
     strip.classList.toggle("floating", floats);
-    document.documentElement.classList.toggle("has-floating", floats);
-    const [left, width] = [Math.max(0, box.left - 16), Math.min(innerWidth, box.width + 32)];
-    Object.assign(strip.style, floats ? { left: `${left}px`, width: `${width}px`, bottom: `${innerHeight - bottom}px` } : { left: "", width: "", bottom: "" });
+    const root = document.documentElement;
+    const column = scrollerOf(list)?.getBoundingClientRect();
+    root.classList.toggle("has-floating", floats);
+    root.classList.toggle("floats-in-column", floats && column !== undefined);
+    const [left, right] = column ? [column.left, column.right] : [Math.max(0, box.left - 16), Math.min(innerWidth, box.right + 16)];
+    const place = { left: `${left}px`, width: `${right - left}px`, bottom: `${innerHeight - bottom}px`, paddingInline: `${box.left - left}px` };
+    Object.assign(strip.style, floats ? place : { left: "", width: "", bottom: "", paddingInline: "" });
   };
   const soon = () => {
     if (pending || (!isWanted() && !strip.classList.contains("floating"))) return;
@@ -50,7 +54,7 @@ export function floating(strip, list, isWanted) {
     stop() {
       removeEventListener("scroll", soon, { capture: true });
       removeEventListener("resize", soon);
-      document.documentElement.classList.remove("has-floating");
+      document.documentElement.classList.remove("has-floating", "floats-in-column");
     },
   };
 }

@@ -75,7 +75,7 @@ class Effects {
     store.addEventListener("change", listener);
     this.stop = () => {
       store.removeEventListener("change", listener);
-      clearTimeout(this.timer);
+      this.forgetAblation();
       this.isStopped = true;
     };
     this.update();
@@ -120,12 +120,18 @@ class Effects {
     }
   }
 
+  /** Ends a request whose answer no longer counts. */
+  forgetAblation() {
+    clearTimeout(this.timer);
+    this.request?.abort();
+  }
+
   updateAblation(image) {
     const chosen = chosenAblation(this.store);
     const { target, expected } = this.store;
     const before = this.store.state.ablation;
     if (!chosen) {
-      clearTimeout(this.timer);
+      this.forgetAblation();
       if (before.status !== "none") this.store.set({ ablation: NOTHING });
       return;
     }
@@ -136,9 +142,11 @@ class Effects {
     const result = before.image === image.version ? before.result : null;
     const common = { key, image: image.version };
     this.store.set({ ablation: { ...common, status: "waiting", result } });
-    clearTimeout(this.timer);
+    this.forgetAblation();
+    this.request = new AbortController();
+    const { signal } = this.request;
     const isLast = () => this.store.state.ablation.key === key && !this.isStopped;
-    const ask = async () => ablate(await fileOf(image), image.name, optionsOf(image), chosen, targets);
+    const ask = async () => ablate(await fileOf(image), image.name, optionsOf(image), chosen, targets, signal);
     this.timer = setTimeout(async () => {
       try {
         const answer = await answerOf(key, ask);
