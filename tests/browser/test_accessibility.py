@@ -152,7 +152,10 @@ def test_the_focus_is_visible(open_page):
     outlined = """() => {
       const { activeElement: element } = document;
       const parts = [element, element.parentElement, element.closest("fieldset"), ...element.children];
-      const drawn = parts.some((each) => each && getComputedStyle(each).outlineStyle !== "none" && parseFloat(getComputedStyle(each).outlineWidth) >= 2);
+      const drawn = parts.some((each) => {
+        const { outlineStyle, outlineWidth } = each ? getComputedStyle(each) : { outlineStyle: "none" };
+        return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+      });
       return [element.outerHTML.slice(0, 120), drawn || element === document.body];
     }"""
     seen = {}

@@ -81,7 +81,7 @@ def test_a_busy_service_is_tried_again(open_page):
 
     page.route("**/api/v1/analyze*", refuse_once)
     drop(page, photo("panda", "one.jpg"))
-    expect(page.get_by_role("status")).to_contain_text("trying again in 1 s")
+    expect(page.locator("sge-status")).to_contain_text("trying again in 1 s")
     expect(first_label(page)).to_have_text("giant panda")
     assert len(refused) == 1
     expect(page.get_by_role("alert")).to_be_empty()
