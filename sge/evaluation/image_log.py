@@ -39,6 +39,8 @@ class ImageLog(Mapping[str, Record]):
             lines = self._path.read_text("utf-8").splitlines(keepends=True) if self._path.exists() else []
             # A run that was stopped while it wrote leaves a line without its end.
             complete = [json.loads(line) for line in lines if line.endswith("\n")]
+            if lines and not complete:
+                raise ValueError("its first line is not complete")
             if complete and complete[0] != json.loads(json.dumps(self._header)):
                 raise ValueError("it is of another model, set of boxes or setting")
             self._records = {record["image"]: record for record in complete[1:]}

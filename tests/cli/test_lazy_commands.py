@@ -21,6 +21,7 @@ def group(monkeypatch):
     """An application of three commands; the module of the last one cannot be imported."""
     module = ModuleType("sge_greetings")
     module.hello = hello
+    module.again = lambda name="you": typer.echo(f"hello there {name}")
     module.app = typer.Typer(no_args_is_help=True)
     module.app.command("again")(hello)
     module.app.command("once")(hello)
@@ -29,6 +30,7 @@ def group(monkeypatch):
     class Group(LazyGroup):
         table = (
             LazyCommand("hello", "sge_greetings", "hello", "Greets somebody."),
+            LazyCommand("hello there", "sge_greetings", "again", "Greets somebody there."),
             LazyCommand("more", "sge_greetings", "app", "Greets more."),
             LazyCommand("gone", "no_such_module", "hello", "Cannot be imported.", extra="app"),
         )
@@ -54,6 +56,14 @@ def test_functions_and_groups_are_commands(group):
     assert group("more", "again").stdout == "hello nobody\n"
     assert group("hello", "--nonsense").exit_code == 2
     assert group("more", "nonsense").exit_code == 2
+
+
+def test_a_second_word_chooses_another_command(group):
+    assert group("hello", "there").stdout == "hello there you\n"
+    assert group("hello").stdout == "hello nobody\n"
+    assert group("hello", "--name", "there").stdout == "hello there\n"
+    assert group("hello", "./there").exit_code == 2, "an argument that this command does not take"
+    assert "Greets somebody there." in group("--help").stdout
 
 
 def test_a_missing_package_of_an_extra_is_named_with_the_command_that_installs_it(group):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -169,7 +171,7 @@ def test_a_naive_implementation_agrees(seed, steps, rows, levels):
     np.testing.assert_allclose(found.insertion, insertion, atol=1e-5)
     np.testing.assert_allclose(found.deletion, deletion, atol=1e-5)
     assert area(found.insertion) == pytest.approx(
-        np.mean([(a + b) / 2 for a, b in zip(insertion, insertion[1:], strict=False)]), abs=1e-5
+        np.mean([(a + b) / 2 for a, b in pairwise(insertion)]), abs=1e-5
     )
 
 
