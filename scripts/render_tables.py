@@ -1,4 +1,4 @@
-"""Renders the tables of docs/models.md and docs/parts.md from the figures beside the weights.
+"""Renders the tables of docs/models.md, parts.md and faithfulness.md from the figures beside the weights.
 
     python -m scripts.render_tables [--check]
 
@@ -19,7 +19,7 @@ from sge.files import write_atomically
 from sge.paths import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = (ROOT / "docs" / "models.md", ROOT / "docs" / "parts.md")
+DOCUMENTS = tuple(ROOT / "docs" / name for name in ("models.md", "parts.md", "faithfulness.md"))
 SUFFIX = ".figures.json"
 VERSION = 1
 DIGITS = 3

@@ -61,7 +61,7 @@ def evaluate_faithfulness(
     ] = True,
     randomized: Annotated[
         int, typer.Option(min=0, help="Measure maps of random weights on so many of the images; 0: on none.")
-    ] = 32,
+    ] = 16,
     batch: Annotated[int, typer.Option(min=1, help="Inputs in a forward pass; changes the speed only.")] = 32,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",

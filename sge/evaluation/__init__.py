@@ -4,7 +4,7 @@ from sge.evaluation.accuracy import Evaluation, LabelledPrediction, evaluate, pr
 from sge.evaluation.calibration import require_torchmetrics
 from sge.evaluation.confusion_plot import draw_confusion
 from sge.evaluation.faithfulness import faithfulness
-from sge.evaluation.faithfulness_result import Faithfulness, Method
+from sge.evaluation.faithfulness_result import RANDOMIZED, Faithfulness, Method
 from sge.evaluation.gate_accuracy import FlatBlock, GateAccuracy, gate_accuracy
 from sge.evaluation.gates import best_single_group, flat_masks, mask_std, median_mask_std
 from sge.evaluation.image_figures import Protocol
@@ -12,6 +12,7 @@ from sge.evaluation.intervals import Interval, mean_interval
 from sge.evaluation.pointing import read_boxes
 
 __all__ = [
+    "RANDOMIZED",
     "Evaluation",
     "Faithfulness",
     "FlatBlock",

@@ -11,11 +11,17 @@ from pathlib import Path
 from sge.datasets import ImageFile
 from sge.errors import ChoiceError, DataError
 from sge.evaluation.curves import check_steps
-from sge.evaluation.faithfulness_result import Faithfulness, Record, column_interval, methods_of
+from sge.evaluation.faithfulness_result import (
+    RANDOMIZED,
+    Faithfulness,
+    Record,
+    column_interval,
+    methods_of,
+)
 from sge.evaluation.image_figures import ImageFigures, Protocol, identifier
 from sge.evaluation.image_log import ImageLog
 from sge.evaluation.saliency import choose_block
-from sge.evaluation.sets import Paths, listed_images, paths_of
+from sge.evaluation.sets import Paths, listed_images, paths_of, sampled
 from sge.images import Box, input_size
 from sge.models import Model
 
@@ -65,17 +71,21 @@ def faithfulness(
     side = input_size(model.preprocess, protocol.framing, protocol.size)
     _check(protocol, boxes, batch)
     paths = paths_of(sources)
-    files = listed_images(paths, only, limit, protocol.seed)
+    listed = listed_images(paths, only)
+    files = sampled(listed, limit, protocol.seed)
     if boxes is not None and not any(file.name in boxes for file in files):
         raise DataError(
             f"None of the {len(files)} images has a box; there is none for {files[0].name}, for example. "
             "The boxes need the images' names below the folder or in the archive."
         )
     measurement = ImageFigures(model, protocol, boxes or {}, batch, device, {} if skip_broken else None)
-    with ImageLog(log, _key(model, protocol, boxes)) as records:
-        todo = [file for file in files if identifier(file) not in records]
-        if todo and protocol.randomized:
-            measurement.randomize(files[: protocol.randomized])
+    sets = [path.resolve().name for path in paths]
+    with ImageLog(log, _key(model, protocol, boxes) | {"sets": sets, "only": only}) as records:
+        shuffled = sampled(listed, len(listed), protocol.seed)
+        randomized = {identifier(file) for file in shuffled[: protocol.randomized]}
+        todo = [file for file in files if not _is_done(records.get(identifier(file)), file, randomized)]
+        if todo and randomized:
+            measurement.randomize(shuffled, randomized)
         for record in measurement.records(track(todo)):
             records.add(record)
     found = [records[identifier(file)] for file in files if identifier(file) in records]
@@ -92,7 +102,7 @@ def faithfulness(
         size=side,
         steps=protocol.steps,
         seed=protocol.seed,
-        sets=[path.resolve().name for path in paths],
+        sets=sets,
         full=full,
         empty=empty,
         methods=methods_of(found, protocol.seed),
@@ -113,8 +123,15 @@ def _check(protocol: Protocol, boxes: dict[str, Box] | None, batch: int) -> None
 
 
 def _key(model: Model, protocol: Protocol, boxes: dict[str, Box] | None) -> Record:
-    """What the figures of one image depend on."""
+    """What the figures of one image depend on; how many images have maps of random weights is no part of it."""
     text = json.dumps(boxes, sort_keys=True).encode()
-    return {"model": [model.name, model.card.sha256], "boxes": hashlib.sha256(text).hexdigest()} | asdict(
-        protocol
+    settings = {key: value for key, value in asdict(protocol).items() if key != "randomized"}
+    return {"model": [model.name, model.card.sha256], "boxes": hashlib.sha256(text).hexdigest()} | settings
+
+
+def _is_done(record: Record | None, file: ImageFile, randomized: set[str]) -> bool:
+    if record is None:
+        return False
+    return identifier(file) not in randomized or any(
+        name.startswith(RANDOMIZED) for name in record["methods"]
     )

@@ -23,7 +23,7 @@ from sge.lens import Lens
 from sge.models import Model
 from sge.nn import eval_mode
 
-CALIBRATION = 16
+CALIBRATION = 8
 """Number of images that give the batch norms of the network with random weights their statistics."""
 
 
@@ -40,8 +40,8 @@ class Protocol:
     """Steps of a curve; None measures the pointing game alone."""
     seed: int = 0
     """Of the sample of images, random maps, random weights and intervals."""
-    randomized: int = 32
-    """Number of images, the first ones, on which maps of the same network with random weights are measured too."""
+    randomized: int = 16
+    """Size of the sample of images on which maps of the same network with random weights are measured too."""
 
 
 def identifier(file: ImageFile) -> str:
@@ -78,9 +78,14 @@ class ImageFigures:
         self._randomized: set[str] = set()
         """Images on which the maps of random weights are measured."""
 
-    def randomize(self, files: Sequence[ImageFile]) -> None:
-        """Adds maps of the same network with random weights on these images; the first of one shape calibrate it."""
-        self._randomized = {identifier(file) for file in files}
+    def randomize(self, files: Sequence[ImageFile], on: set[str]) -> None:
+        """Adds maps of the same network with random weights.
+
+        Args:
+            files: All images of the set in the order of its samples; the first ones of one shape calibrate the norms.
+            on: Images (``identifier``) on which these maps are measured.
+        """
+        self._randomized = on
         frames: list[Frame] = []
         for _, image in decode_files(files):
             if not isinstance(image, ImageError):

@@ -41,11 +41,10 @@ def listed_labelled(sources: Paths, only: str | None, limit: int | None, seed: i
     return replace(found, files=sampled(found.files, limit, seed))
 
 
-def listed_images(sources: Paths, only: str | None, limit: int | None, seed: int = 0) -> list[ImageFile]:
+def listed_images(sources: Paths, only: str | None = None) -> list[ImageFile]:
     """The images of several sources, labelled or not; a source that is given twice counts once.
 
     Raises:
-        ChoiceError: ``limit`` is below 1.
         DataError: a source cannot be used, or there is no such image.
     """
     paths = paths_of(sources)
@@ -55,7 +54,7 @@ def listed_images(sources: Paths, only: str | None, limit: int | None, seed: int
         kept = "" if only is None else f" whose name contains {only!r}"
         named = ", ".join(map(str, paths)) or "Nothing"
         raise DataError(f"{named} holds no images{kept}. Name a folder or .tar file that does.")
-    return sampled(files, limit, seed)
+    return files
 
 
 def paths_of(sources: Paths) -> list[Path]:

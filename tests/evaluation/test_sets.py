@@ -25,11 +25,11 @@ def test_a_larger_sample_begins_with_the_smaller_one():
 
 def test_images_of_folders_and_archives_count_once(tmp_path):
     with pytest.raises(DataError, match="holds no images"):
-        listed_images([tmp_path], None, None)
+        listed_images([tmp_path])
     with pytest.raises(DataError, match="Nothing holds no images"):
-        listed_images([], None, None)
+        listed_images([])
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(encoded(noise(8, 8)))
-    assert len(listed_images([tmp_path, tmp_path, tmp_path / "a"], None, None)) == 1
+    assert len(listed_images([tmp_path, tmp_path, tmp_path / "a"])) == 1
     with pytest.raises(DataError, match="contains 'x'"):
-        listed_images(tmp_path, "x", None)
+        listed_images(tmp_path, "x")
