@@ -153,7 +153,7 @@ def faithfulness_table(measured: Measured, curves: Record, pointing: Record, log
 
 def randomized_images(result: Record) -> int:
     """Number of images on which maps of random weights were measured."""
-    return max(row["images"] for row in result["methods"] if row["name"].startswith(RANDOMIZED))
+    return max(int(row["images"]) for row in result["methods"] if row["name"].startswith(RANDOMIZED))
 
 
 def rounded(value: Any) -> Any:
