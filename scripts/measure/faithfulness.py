@@ -4,8 +4,8 @@
 
 FOLDER holds what ``sge eval gates`` and ``sge eval faithfulness`` print with ``--json``: for each model
 ``NAME.gates.json``, ``NAME.faithfulness.json`` (curves) and ``NAME.pointing.json``, and the log of the curves,
-``NAME.faithfulness.jsonl``. ``--commands`` prints the commands that write them. ``python -m scripts.render_tables`` then
-renders docs/faithfulness.md.
+``NAME.faithfulness.jsonl``; and ``effect.json`` of ``scripts.measure.effect``, if it was run. ``--commands`` prints the
+commands that write them. ``python -m scripts.render_tables`` then renders docs/faithfulness.md.
 """
 
 from __future__ import annotations
@@ -151,6 +151,33 @@ def faithfulness_table(measured: Measured, curves: Record, pointing: Record, log
     }
 
 
+def effect_table(measured: Measured, result: Record) -> Record:
+    """The rows of ``scripts.measure.effect``: how the first-order effect agrees with the removal of each group."""
+    columns = {
+        "gradient_median": "gradient, median",
+        "gradient_min": "gradient, lowest",
+        "auto_median": "as shown, median",
+        "auto_min": "as shown, lowest",
+        "measured": "share of images measured",
+        "largest": "largest effect, logit",
+    }
+    images = len(result["images"])
+    return {
+        "document": DOCUMENT,
+        "set": f"{images} images: dogs of ../shared/data/parts_dev, one of each breed, then the samples of the page",
+        "protocol": "`whole` framing, predicted class; Spearman's rank correlation, over the groups of a block, with the "
+        "drop of the logit when each group is removed alone; median and lowest over images. As shown: `lens.attribute` with "
+        "method `auto`, which removes groups where the gradient fails. Largest effect: median over images",
+        "command": f"python -m scripts.measure.effect OUT.json --models {measured.model}",
+        "columns": [{"key": "block", "title": "block"}]
+        + [{"key": key, "title": title, "digits": 2} for key, title in columns.items()],
+        "rows": [
+            {"id": block, "block": _code(block)} | {key: row[key] for key in columns}
+            for block, row in result["blocks"].items()
+        ],
+    }
+
+
 def randomized_images(result: Record) -> int:
     """Number of images on which maps of random weights were measured."""
     return max(int(row["images"]) for row in result["methods"] if row["name"].startswith(RANDOMIZED))
@@ -208,6 +235,9 @@ def main(
             "flat_masks": gates_table(measured, gates),
             "faithfulness": faithfulness_table(measured, curves, pointing, log),
         }
+        effect = folder / "effect.json"
+        if effect.exists() and measured.model in (known := json.loads(effect.read_text("utf-8"))):
+            record["tables"]["effect"] = effect_table(measured, known[measured.model])
         write_atomically(path, dumped(record).encode())
 
 
