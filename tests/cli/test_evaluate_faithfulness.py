@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sge.cli import evaluate_faithfulness
-from tests.evaluation.test_faithfulness import CORNERS, SPOT, spot_image, spot_model, spots
+from tests.evaluation.test_faithfulness import SPOT, SPOTS, spot_image, spot_model, spots
 
 __all__ = ["spots"]
 
@@ -22,7 +22,7 @@ def _small(monkeypatch):
 @pytest.fixture
 def boxes_file(tmp_path):
     path = tmp_path / "boxes.json"
-    boxes = {f"any/{n}.png": [x, y, x + SPOT, y + SPOT] for n, (x, y) in enumerate(CORNERS)}
+    boxes = {f"any/{n}.png": [x, y, x + SPOT, y + SPOT] for n, (x, y) in enumerate(SPOTS)}
     path.write_text(json.dumps(boxes))
     return path
 

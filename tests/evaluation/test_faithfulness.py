@@ -54,21 +54,21 @@ def spot_image(x: int, y: int) -> bytes:
     return encoded(image)
 
 
-CORNERS = [(0, 0), (56, 0), (0, 56), (56, 56), (24, 40), (40, 24)]
+SPOTS = [(8, 8), (48, 8), (8, 48), (48, 48), (24, 40), (40, 24)]
 
 
 @pytest.fixture
 def spots(tmp_path):
     folder = tmp_path / "spots"
     (folder / "any").mkdir(parents=True)
-    for number, corner in enumerate(CORNERS):
-        (folder / "any" / f"{number}.png").write_bytes(spot_image(*corner))
+    for number, spot in enumerate(SPOTS):
+        (folder / "any" / f"{number}.png").write_bytes(spot_image(*spot))
     return folder
 
 
 @pytest.fixture
 def boxes():
-    return {f"any/{n}.png": Box(x, y, x + SPOT, y + SPOT) for n, (x, y) in enumerate(CORNERS)}
+    return {f"any/{n}.png": Box(x, y, x + SPOT, y + SPOT) for n, (x, y) in enumerate(SPOTS)}
 
 
 def by_name(result):
