@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -23,8 +25,10 @@ class _Tapped(nn.Module):
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        with edit_outputs(self.network, {self.layer: self._through}):
+        with edit_outputs(self.network, {self.layer: self._through}) as calls:
             logits: Tensor = self.network(x)
+        if not calls[self.layer]:
+            raise CaptureError(f"The forward pass does not call {self.layer}. Choose a layer that it uses.")
         return logits
 
     def _through(self, output: Any) -> Tensor:
@@ -46,7 +50,8 @@ def grad_cam(passes: Passes, image: Tensor, target: int, layer: str | None) -> G
 
     Raises:
         UnknownBlockError: the network has no module of that path.
-        ChoiceError: the module's output is no map, or the logit does not depend on it.
+        CaptureError: the pass does not call the module.
+        ChoiceError: the module's output is no map, or the logits do not depend on it.
     """
     from captum.attr import (
         LayerGradCam,  # Importing it takes a second, and most uses of a lens need no Grad-CAM.
@@ -56,7 +61,12 @@ def grad_cam(passes: Passes, image: Tensor, target: int, layer: str | None) -> G
     with passes.gradients():
         tapped = _Tapped(passes.network, path)
         tapped.training = False
-        found = LayerGradCam(tapped, tapped.tap).attribute(image.clone(), target, relu_attributions=True)
+        try:
+            found = LayerGradCam(tapped, tapped.tap).attribute(image.clone(), target, relu_attributions=True)
+        except RuntimeError as error:
+            if "not have been used" not in str(error):
+                raise
+            raise ChoiceError(f"The logits do not depend on {path}. Choose another layer.") from error
     return GradCam(found[0, 0].detach().float().cpu().numpy(), path)
 
 
@@ -64,21 +74,43 @@ def last_map(passes: Passes, image: Tensor) -> str:
     """Path of the last module to finish whose output is (N, C, h, w) with a map of more than one cell.
 
     Raises:
-        CaptureError: there is none.
+        CaptureError: there is none, or the network does not call hooks.
     """
-    key = ("last map", *image.shape)
-    if key not in passes.found:
-        finished: list[str] = []
+    with noted_maps(passes, image) as known:
+        if not known:
+            with passes.inference():
+                passes.network(image)
+    if (path := passes.found.get(_key(image))) is None:
+        raise CaptureError(
+            f"{type(passes.network).__name__} has no module that outputs a map of more than one cell for this image, or "
+            "it is compiled. Give a layer, or a larger size."
+        )
+    return str(path)
 
-        def note(path: str, output: Any) -> Any:
-            if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
-                finished.append(path)
-            return output
 
-        paths = [path for path, _ in passes.network.named_modules() if path]
-        with passes.inference(), edit_outputs(passes.network, {p: partial(note, p) for p in paths}):
-            passes.network(image)
-        if not finished:
-            raise CaptureError(f"{type(passes.network).__name__} has no module with a spatial map.")
-        passes.found[key] = finished[-1]
-    return str(passes.found[key])
+@contextmanager
+def noted_maps(passes: Passes, image: Tensor) -> Iterator[bool]:
+    """Context manager in which a forward pass of ``image`` tells ``last_map`` its answer.
+
+    Yields:
+        Whether the answer is known already.
+    """
+    if _key(image) in passes.found:
+        yield True
+        return
+
+    def note(path: str, output: Any) -> Any:
+        if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
+            last.append(path)
+        return output
+
+    last: list[str] = []
+    paths = [path for path, _ in passes.network.named_modules() if path]
+    with edit_outputs(passes.network, {path: partial(note, path) for path in paths}):
+        yield False
+    if last:
+        passes.found[_key(image)] = last[-1]
+
+
+def _key(image: Tensor) -> tuple[object, ...]:
+    return ("last map", *image.shape[2:])

@@ -102,6 +102,15 @@ def test_a_block_that_the_pass_does_not_use() -> None:
         unused.ablate(IMAGE, "all")
 
 
+@pytest.mark.slow
+def test_a_compiled_network_is_refused() -> None:
+    compiled = Lens(Model("compiled", torch.compile(fill(Residual()), backend="eager"), LABELS), "cpu")
+    compiled.predict(IMAGE)
+    for ask in (compiled.ablate, compiled.attribute):
+        with pytest.raises(CaptureError, match="not compiled"):
+            ask(IMAGE, **({"groups": "all"} if ask == compiled.ablate else {}))
+
+
 @pytest.mark.parametrize("groups", [{}, {"first": []}, {"first": [], "second": ()}])
 @pytest.mark.parametrize("mode", ["mean", "zero"])
 def test_ablating_nothing_changes_nothing(lens: Lens, groups: dict, mode: str) -> None:

@@ -86,13 +86,49 @@ def test_the_layer_is_the_last_with_a_map(build: object, layer: str) -> None:
     np.testing.assert_allclose(found.map, by_hand(whole, 1, layer), atol=1e-5)
 
 
-def test_a_map_of_one_cell_is_passed_over(lens: Lens) -> None:
-    image = lens._passes.batch([lens.frame(IMAGE)])
-    assert last_map(lens._passes, image) == "second.sge" or last_map(lens._passes, image) == "second"
-    no_map = Lens(Model("one", build_resnet(18, "sge", CLASSES), LABELS), "cpu")
-    no_map.network.conv1 = nn.AdaptiveAvgPool2d(1)
-    with pytest.raises((CaptureError, RuntimeError)):
-        no_map.grad_cam(IMAGE)
+class Auxiliary(Plain):
+    """Has a module that the logits do not depend on, and one that the pass does not call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Conv2d(8, 8, 1)
+        self.aside = nn.Conv2d(8, 8, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        self.aside(x)
+        return super().features(x)
+
+
+def test_layers_that_do_not_matter() -> None:
+    tested = lens_of(Auxiliary())
+    with pytest.raises(CaptureError, match="does not call unused"):
+        tested.grad_cam(IMAGE, layer="unused")
+    with pytest.raises(ChoiceError, match="do not depend on aside"):
+        tested.grad_cam(IMAGE, layer="aside")
+
+
+def test_a_map_of_one_cell_is_passed_over() -> None:
+    tested = lens_of(Plain())
+    image = tested._passes.batch([tested.frame(IMAGE)])
+    assert last_map(tested._passes, image) == "second"
+    tested.network.second.append(nn.AdaptiveAvgPool2d(1))
+    again = Lens(tested.model, "cpu")
+    assert last_map(again._passes, image) == "second.sge"
+    tested.network.stem = nn.Sequential(tested.network.stem, nn.AdaptiveAvgPool2d(1))
+    with pytest.raises(CaptureError, match="more than one cell"):
+        Lens(Model("one", nn.Sequential(nn.AdaptiveAvgPool2d(1), tested.network), LABELS), "cpu").grad_cam(
+            IMAGE
+        )
+
+
+def test_an_attribution_finds_the_layer_in_its_own_pass(lens: Lens) -> None:
+    fresh = lens_of(Residual())
+    passes: list[int] = []
+    fresh.network.fc.register_forward_hook(lambda *_: passes.append(1))
+    assert fresh.attribute(IMAGE, 1).grad_cam.layer == lens.grad_cam(IMAGE, 1).layer == "second"
+    assert len(passes) == 2
+    fresh.grad_cam(IMAGE, 1)
+    assert len(passes) == 3
 
 
 def test_threads_get_the_map_of_their_own_image() -> None:
