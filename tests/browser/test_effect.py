@@ -289,3 +289,18 @@ def test_where_no_class_fits_its_sentence_stands_for_the_name(open_page):
         "(all) => all.map((e) => getComputedStyle(e).fontSize)"
     )
     assert len(set(sizes[:5])) == 1
+
+
+def test_the_search_matches_any_synonym_the_best_first(open_page):
+    page = open_page().page
+    labels = ["corn, maize", "popcorn machine", "ear of corn", "acorn", "German shepherd, Alsatian", "dingo"]
+    found = page.evaluate(
+        """async (labels) => {
+          const { matching } = await import("/static/js/elements/combobox.js");
+          const choices = labels.map((label, index) => ({ label, index }));
+          const texts = ["corn", " MAIZE", "alsat", "shep", "zebra", ""];
+          return texts.map((text) => matching(choices, text).map(({ index }) => index));
+        }""",
+        labels,
+    )
+    assert found == [[0, 2, 1, 3], [0], [4], [4], [], [0, 1, 2, 3, 4, 5]]
