@@ -58,6 +58,7 @@ def service(tmp_path_factory):
     settings = {
         "SGE_MAX_BYTES": str(4 * 1024 * 1024),
         "SGE_TIME_LIMIT_S": "90",
+        "SGE_THREADS": "1",
         "SGE_MODEL_DIR": str(folder),
         "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL},{ORIGINAL_MODEL}",
     }
