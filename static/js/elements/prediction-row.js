@@ -41,6 +41,8 @@ export class PredictionRow {
     this.index = prediction.index;
     this.root.dataset.class = prediction.index;
     this.label.textContent = prediction.label;
+    this.label.title = prediction.label;
+    this.label.style.setProperty("--letters", prediction.label.length);
     const score = measured ? measured.after : prediction.score;
     this.percent.textContent = score === null ? "\u2013" : percent(score);
     this.fill.style.width = `${Math.max(100 * (score ?? 0), MIN_BAR)}%`;

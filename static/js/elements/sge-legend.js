@@ -69,7 +69,8 @@ class Legend extends StoreElement {
     const hasNothing = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
     const text = group.reason && !hasNothing ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
     const head = hasNothing ? [make("span", { class: "no-parts" }, nothingFound(analysis)), " "] : [];
-    const caption = make("p", { class: "caption", title: text }, ...head, make("b", {}, groupName(group)), ` ${text}`);
+    // The block comes first, so that it can be read where the line is cut off.
+    const caption = make("p", { class: "caption", title: hasNothing ? `${nothingFound(analysis)} ${text}` : text }, make("b", {}, groupName(group)), " ", ...head, text);
     const atlas = this.store.atlas(group.block);
     if (atlas.isFlat(group.group)) {
       const value = number(atlas.range(group.group)[0]);
