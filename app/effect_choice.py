@@ -15,8 +15,8 @@ PREDICTED = "predicted"
 """The target that stands for the predicted class."""
 MAX_CONTROLS = 100
 """Largest number of draws of random groups in one request; each is a row of a forward pass."""
-MAX_MEASURED = 256
-"""Largest number of groups that one request measures one by one (``method=ablation``); each is a row of a pass."""
+MAX_MEASURED = 128
+"""Largest number of groups that one request may have measured one by one; each is a row of a pass, as a draw is."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,11 @@ def choose_attribution(
         _check_block(slot, name)
     _require_groups(slot)
     count = sum(slot.groups[name] for name in names)
-    if method == "ablation" and count > MAX_MEASURED:
+    may_measure = method == "ablation" or (method == "auto" and bool(blocks))  # see Lens.attribute
+    if may_measure and count > MAX_MEASURED:
         raise ChoiceError(
-            f"method=ablation measures each group alone, at most {MAX_MEASURED} in one request, and {count} were asked "
-            f"for. Name fewer blocks with blocks=, or use method=auto. Groups: {_sizes(slot)}."
+            f"method={method} measures each group of the named blocks alone, at most {MAX_MEASURED} groups in one request, "
+            f"and {count} were asked for. Name fewer blocks in blocks=, or use method=gradient. Groups: {_sizes(slot)}."
         )
     return AttributionChoice(index, names if blocks else None, method)
 

@@ -62,14 +62,15 @@ def test_blocks_keep_their_order_and_count_once(slot: Slot) -> None:
         assert choose_attribution(slot, None, nothing) == AttributionChoice(None, None, "auto")
 
 
-def test_groups_measured_one_by_one_are_bounded_whichever_way_they_are_named(slot: Slot) -> None:
-    assert choose_attribution(slot, None, "c.2", "ablation").method == "ablation"
-    assert choose_attribution(slot, None, "a.0,b.1", "ablation").blocks == ["a.0", "b.1"]
-    for blocks in (None, "a.0,c.2"):
-        with pytest.raises(
-            ChoiceError, match=rf"at most {MAX_MEASURED} .*blocks=.*a\.0 8, b\.1 16, c\.2 256\."
-        ):
-            choose_attribution(slot, None, blocks, "ablation")
+@pytest.mark.parametrize(
+    ("method", "blocks"), [("ablation", None), ("ablation", "a.0,c.2"), ("auto", "a.0,c.2")]
+)
+def test_groups_measured_one_by_one_are_bounded(slot: Slot, method: str, blocks: str | None) -> None:
+    with pytest.raises(ChoiceError, match=rf"at most {MAX_MEASURED} .*blocks=.*a\.0 8, b\.1 16, c\.2 128\."):
+        choose_attribution(slot, None, blocks, method)
+    assert choose_attribution(slot, None, "c.2", method).method == method
+    assert choose_attribution(slot, None, blocks, "gradient").method == "gradient"
+    assert choose_attribution(slot, None, None, "auto").blocks is None
     slot.groups = {"a.0": MAX_MEASURED}  # a small network needs no blocks=
     assert choose_attribution(slot, None, None, "ablation").blocks is None
 
