@@ -15,7 +15,8 @@ class QueueLine extends StoreElement {
     this.count = make("span", { class: "count" });
     this.stop = button({ title: "Stop analysing; the images stay in the filmstrip" }, "Stop", stop);
     this.retry = button({}, "", () => retry(unfinished().map(({ key }) => key)));
-    this.removeAll = button({ class: "plain" }, "Remove all own images", () => this.removeOwn());
+    this.removeAll = button({ class: "plain", title: "Remove all own images" }, "Remove all", () => this.removeOwn());
+    this.removeAll.append(make("span", { class: "roomy" }, " own images"));
     this.progress = make("div", { class: "queue-progress", "data-testid": "queue" }, this.bar, this.count, this.stop, this.retry);
     this.replaceChildren(this.heading, this.progress, make("sge-status"), this.removeAll);
   }
@@ -32,7 +33,7 @@ class QueueLine extends StoreElement {
     this.show(this.stop, waiting > 0);
     const again = unfinished().length;
     this.show(this.retry, waiting === 0 && again > 0);
-    this.retry.textContent = again === stopped ? `Continue with ${again}` : `Retry ${again}`;
+    this.retry.textContent = stopped > 0 ? `Continue with ${again}` : `Retry ${again}`;
     this.show(this.removeAll, own.length > 0);
   }
 
