@@ -16,6 +16,9 @@ from .deps import EngineDep, ModelName
 from .effect_choice import AnalysisChoice, AttributionChoice
 from .requests import admitted
 
+OTHER_ENTRIES = ("embed.js", "report.js")
+"""Entry points of the page in a frame and of the report, which the page does not load."""
+
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(shipped("templates"))
 
@@ -37,16 +40,16 @@ def modules() -> list[str]:
     """Paths of the page's scripts below ``static/js``, which the browser preloads instead of import by import."""
     folder = static_folder() / "js"
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
-    return sorted(path for path in paths if path != "report.js")
+    return sorted(path for path in paths if path not in OTHER_ENTRIES)
 
 
 @router.head("/")
 @router.get("/")
 async def index(request: Request, engine: EngineDep) -> Response:
-    """The one page."""
+    """The one page, or with ``?embed=1`` one view of it to be shown in a frame."""
     return templates.TemplateResponse(
         request,
-        "index.html",
+        "embed.html" if request.query_params.get("embed") == "1" else "index.html",
         {
             "samples": samples(),
             "limits": engine.settings,

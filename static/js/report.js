@@ -11,6 +11,7 @@ import { listenForKeys } from "./keyboard.js";
 import { showRecorded } from "./state/effect.js";
 import { open } from "./state/opening.js";
 import { store } from "./state/store.js";
+import { openRecorded } from "./state/view-link.js";
 
 listenForKeys();
 store.set({ offline: true });
@@ -18,3 +19,4 @@ const analysis = JSON.parse(document.getElementById("analysis").textContent);
 const entry = { key: "report", name: analysis.image.name ?? "image", ...(await open(analysis, analysis.preview)) };
 store.set({ images: [entry], current: "report", requested: "report", framing: analysis.geometry.framing });
 showRecorded(store);
+openRecorded(analysis.view ?? "");

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sge.analysis.report import _modules, html_report
+from sge.analysis.report import STYLES, _modules, html_report
 from sge.errors import AnalysisFileError
+from sge.paths import shipped
 from tests.analyses import made
 
 
@@ -31,6 +32,29 @@ def test_the_report_contains_its_record_and_loads_nothing() -> None:
         assert address.startswith(("data:", "#")), address
     assert not re.search(r"""(?:from|import)\s*\(?\s*["'](?:https?:|/|\.)""", html)
     assert "</script>" not in record["predictions"][0]["label"].replace("</script>", "", 1)
+
+
+def record_of(html: str) -> dict[str, object]:
+    """The record in a report."""
+    (text,) = re.findall(r"<script[^>]*application/json[^>]*>(.*?)</script>", html, re.DOTALL)
+    record: dict[str, object] = json.loads(text)
+    return record
+
+
+@pytest.mark.parametrize(
+    "view", ["", "block=layer1.0&pins=layer1.0:1", "</script><script>alert(1)</script>", "<!--\u2028"]
+)
+def test_the_view_is_data_of_the_record(view: str) -> None:
+    """The settings of the page's address are stored as given, and cannot end the element that holds them."""
+    html = html_report(made(), view=view)
+    assert record_of(html)["view"] == view
+    assert "alert(1)</script>" not in html
+    assert "view" not in record_of(html_report(made()))
+
+
+def test_the_styles_of_a_report_exist() -> None:
+    for name in STYLES:
+        assert (shipped("static") / "css" / f"{name}.css").is_file()
 
 
 def test_it_needs_the_image() -> None:

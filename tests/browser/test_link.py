@@ -120,7 +120,7 @@ def hash_of(page):
 
 def wait_for_hash(page, pattern):
     """Waits until the hash, without ``#``, matches a pattern."""
-    expect(page).to_have_url(re.compile(rf"/#{pattern}"))
+    expect(page).to_have_url(re.compile(rf"/#?{pattern}"))
 
 
 def goto_hash(page, text):
@@ -215,7 +215,7 @@ def shared_page(shared_page_context):
     """One page for many links, reset to the plain view."""
     page = shared_page_context.page
     goto_hash(page, "")
-    page.wait_for_function("location.hash === ''")
+    wait_for_hash(page, "$")
     page.evaluate(
         """async () => (await import("/static/js/state/store.js")).store.set({ note: null, errors: [] })"""
     )
@@ -309,7 +309,7 @@ def test_back_returns_to_the_first_model_and_its_pins(open_page):
     expect(page.locator("sge-models > button")).to_have_text("Twin")
     page.evaluate("location.hash = ''")
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
-    page.wait_for_function("location.hash === ''")
+    wait_for_hash(page, "$")
 
 
 def test_own_images_stay_in_their_tab(open_page):

@@ -8,10 +8,13 @@ import { problem, readHash, VIEW_KEYS, withoutUnknown, writeHash } from "./view-
 
 // A change of these is a step to which Back returns; a change of the others replaces the current step.
 const STEPS = ["current", "model", "block", "target", "compare", "off", "offMode", "flattened"];
-const KEYS = [...STEPS, ...VIEW_KEYS];
+/** The keys of the store on which the link depends. */
+export const LINK_KEYS = [...new Set([...STEPS, ...VIEW_KEYS, "images"])];
 // Set as soon as a link is opened; the others wait for the analysis, which tells what exists.
 const EARLY_KEYS = ["model", "framing", "signal", "scale", "colormap", "opacity", "sort", "view"];
 const LATE_KEYS = ["view", ...VIEW_KEYS.filter((key) => !["image", ...EARLY_KEYS].includes(key))];
+// What a report can apply to its one analysis; its target and what is off are part of the analysis.
+const RECORDED_KEYS = ["block", "pins", "signal", "scale", "colormap", "opacity", "view", "sort", "point"];
 // Browsers limit how often a page may replace its URL.
 const REPLACE_DELAY_MS = 300;
 const OWN = "own";
@@ -31,11 +34,20 @@ function currentView() {
   return { ...view, model: state.model === defaultModel ? null : state.model, image: isFirst ? null : name };
 }
 
-/** The hash of the current view, without `#`; with `image: null` for a file that contains its image. */
-export const currentHash = (changes = {}) => (store.image ? writeHash({ ...currentView(), ...changes }) : "");
+/** The hash of the current view, without `#`. */
+export const currentHash = () => (store.image ? writeHash(currentView()) : "");
+
+/** The hash for a report, which contains its image and the analysis by one model. */
+export const reportHash = () => writeHash({ ...currentView(), image: null, model: null, compare: null, difference: false, tour: null });
 
 /** The link of the current view, on the page itself also where it is shown in a frame. */
 export const currentLink = () => new URL(`${location.pathname}#${currentHash()}`, location.href).href;
+
+/** Opens a report, whose one image is analysed, with the settings of a hash. */
+export function openRecorded(hash) {
+  const { view } = withoutUnknown(readHash(hash).view, store.image.analysis);
+  store.set(pick(view, RECORDED_KEYS));
+}
 
 /** Connects the store and the hash. */
 export class ViewLink {
@@ -62,7 +74,7 @@ export class ViewLink {
     // Once a model was chosen, the default one must be named too.
     const early = { ...pick(view, EARLY_KEYS), model: view.model ?? (store.state.model && defaultModel) };
     store.set({ requested: opening.key, ...early });
-    // The change of the model has put back what belongs to a model.
+    // The change of the model has reset what belongs to a model.
     store.set(early);
     show(opening.key);
     this.finish();
@@ -123,7 +135,7 @@ export class ViewLink {
       if (["images", "current", "requested", "model", "framing"].some((key) => changed.has(key))) this.finish();
       return;
     }
-    const keys = KEYS.filter((key) => changed.has(key));
+    const keys = LINK_KEYS.filter((key) => key !== "images" && changed.has(key));
     if (!store.image || keys.length === 0) return;
     if (this.changed.size === 0) queueMicrotask(() => this.write());
     keys.forEach((key) => this.changed.add(key));
