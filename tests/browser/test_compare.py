@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from sge.models.names import DOGS_MODEL
 from tests.browser.actions import choose, drop, first_label, painted, photo, save, settled
 from tests.browser.placed_parts import FACE, change, place, with_parts
 
@@ -96,20 +97,157 @@ def test_the_corresponding_block_is_nearest_in_stride_and_depth(open_page):
     assert found == ["4.0", "8.2", "16.4", "16.7", "32.9", "16.3", "16.2", "2.0"]
 
 
-def test_pins_and_previews_stay_with_their_model(open_page):
+def in_stores(page, text):
+    """Values of the two stores."""
+    return page.evaluate(
+        f"""async () => {{
+          const {{ store }} = await import("/static/js/state/store.js");
+          return [store, store.second].map((each) => ({text})(each));
+        }}"""
+    )
+
+
+def test_pins_carry_over_in_both_directions(open_page):
     page = open_page().page
+    page.locator('[data-block="blocks.5.0"]').click()
+    page.locator('main > .side sge-group-grid [data-group="20"]').click()
     second = compare(page)
-    first, other = page.locator("#image"), page.locator("#image-second")
-    drawn = first.evaluate("(canvas) => canvas.toDataURL()")
+    expect(second.locator(".chip b")).to_have_text(["5.0·g20"])
+    second.locator('sge-group-grid [data-group="36"]').click()
+    expect(page.locator("main > .stage .chip b")).to_have_text(["5.0·g20", "5.0·g36"])
+    pins = in_stores(page, "({ state }) => state.pins")
+    assert pins[0] == pins[1]
+    page.locator('main > .side sge-group-grid [data-group="20"]').click()
+    expect(second.locator(".chip b")).to_have_text(["5.0·g36"])
+    page.mouse.move(5, 5)
+    page.keyboard.press("Escape")
+    expect(page.locator("sge-compare")).to_be_empty()
+    expect(page.locator("main > .stage .chip b")).to_have_text(["5.0·g36"])
+
+
+def test_a_preview_is_shown_in_both(open_page):
+    page = open_page().page
+    page.locator('[data-block="blocks.5.0"]').click()
+    second = compare(page)
+    page.locator('main > .side sge-group-grid [data-group="20"]').hover()
+    expect(second.locator("sge-legend")).to_contain_text("Block 5.0 · group 20")
+    page.mouse.move(5, 5)
+    expect(second.locator("sge-legend .caption, sge-legend .parts")).not_to_contain_text("group 20")
+
+
+def test_the_target_carries_over_by_its_label(open_page):
+    page = open_page().page
+    compare(page)
+    target = page.evaluate(
+        """async () => {
+          const { store } = await import("/static/js/state/store.js");
+          const { index } = store.image.analysis.predictions[1];
+          store.set({ target: index });
+          return index;
+        }"""
+    )
+    page.wait_for_function(
+        """async (target) => (await import("/static/js/state/store.js")).store.second.state.target === target""",
+        arg=target,
+    )
+
+
+def test_what_is_off_carries_over(open_page):
+    page = open_page().page
+    compare(page)
+    page.evaluate(
+        """async () => {
+          const { store } = await import("/static/js/state/store.js");
+          store.set({ off: [{ block: "blocks.5.0", group: 20 }], offMode: "only" });
+        }"""
+    )
+    off = [{"block": "blocks.5.0", "group": 20}]
+    assert in_stores(page, "({ state }) => [state.off, state.offMode]") == [[off, "only"]] * 2
+    page.evaluate(
+        """async () => {
+          const { store } = await import("/static/js/state/store.js");
+          store.second.set({ off: [], offMode: "zero" });
+        }"""
+    )
+    assert in_stores(page, "({ state }) => [state.off, state.offMode]") == [[[], "zero"]] * 2
+
+
+def test_networks_without_common_blocks_keep_their_own_groups(open_page):
+    """The trained network has other blocks: pins stay with their model, and there is no difference."""
+    page = open_page().page
+    page.locator("sge-models > button").click()
+    page.locator(f"[data-compare={DOGS_MODEL}]").click()
+    second = page.locator("sge-compare")
+    expect(second.locator("sge-group-grid .tile").first).to_be_visible()
     second.locator("sge-group-grid .tile").nth(4).click()
     expect(second.locator(".chip")).to_have_count(1)
     expect(page.locator("main > .stage .chip")).to_have_count(0)
-    settled(page)
-    assert first.evaluate("(canvas) => canvas.toDataURL()") == drawn
-    assert other.evaluate("(canvas) => canvas.toDataURL()") != drawn
+    page.locator("main > .side sge-group-grid .tile").nth(4).click()
+    expect(page.locator("main > .stage .chip")).to_have_count(1)
+    expect(second.locator(".chip")).to_have_count(1)
+    expect(second.get_by_role("radio", name=re.compile("^Difference"))).to_be_disabled()
     page.keyboard.press("Escape")
     expect(page.locator("sge-compare")).to_be_empty()
-    expect(compare(page).locator(".chip")).to_have_count(1)
+
+
+def test_the_difference_is_second_minus_first(open_page):
+    """Twin's masks are changed by known amounts; the map and the legend show them."""
+
+    def edit(record):
+        if record["model"]["name"] != "twin":
+            return record
+        maps = record["similarity"]["blocks.5.0"]
+        return record | {
+            "similarity": record["similarity"]
+            | {"blocks.5.0": maps | {"lo": maps["lo"] + 0.5, "hi": maps["hi"] + 0.5}}
+        }
+
+    page = open_page(before=lambda page: change(page, edit)).page
+    page.locator('[data-block="blocks.5.0"]').click()
+    choose(page, "signal", "similarity")
+    page.locator('main > .side sge-group-grid [data-group="20"]').click()
+    second = compare(page)
+    page.mouse.move(5, 5)
+    settled(page)
+    before = second.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    choose(page, "difference", "difference")
+    legend = second.locator("sge-legend")
+    expect(legend).to_contain_text("similarity, second minus first model")
+    expect(legend.locator(".scale")).to_have_attribute("aria-label", re.compile("from \u22120.50 to 0.50"))
+    assert second.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()") != before
+    expect(page).to_have_url(re.compile("difference=1"))
+    values = page.evaluate(
+        """async () => {
+          const { store } = await import("/static/js/state/store.js");
+          const { differenceOf } = await import("/static/js/state/difference.js");
+          const map = differenceOf(store.second);
+          return [...map.cells()];
+        }"""
+    )
+    assert values == pytest.approx([0.5] * len(values), abs=1e-5)
+    choose(page, "signal", "mask")
+    expect(legend).to_contain_text("mask, second minus first model")
+    expect(legend).to_contain_text("No difference: both maps are the same.")
+
+
+def test_both_sides_show_the_same_signal_and_inactive_masks_are_named(open_page):
+    """The first model shows its masks; the second has inactive gates, whose masks are constant."""
+
+    def edit(record):
+        if record["model"]["name"] != "twin":
+            return record | {"signal": "mask"}
+        return record | {"signal": "similarity", "model": record["model"] | {"gates": "inactive"}}
+
+    page = open_page(before=lambda page: change(page, edit)).page
+    choose(page, "signal", "mask")
+    compare(page)
+    expect(page.locator("sge-compare sge-model-name")).to_contain_text(
+        "gates inactive: its masks are constant"
+    )
+    assert in_stores(page, "({ signal }) => signal") == ["mask", "mask"]
+    choose(page, "signal", "similarity")
+    assert in_stores(page, "({ signal }) => signal") == ["similarity", "similarity"]
+    expect(page.locator("sge-compare sge-model-name")).not_to_contain_text("inactive")
 
 
 def test_groups_are_ranked_in_both(open_page):

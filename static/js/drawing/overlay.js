@@ -36,6 +36,16 @@ export function singleColourTable(hex, opacity) {
   return blendTable((level) => opacity * level * level, () => rgb);
 }
 
+// The ends of the colours of differences: below and above 0. Distinguishable with every kind of colour vision.
+const [BELOW, ABOVE] = [rgbOf("#1f8bff"), rgbOf("#ff6a1f")];
+const DIVERGING_EXPONENT = 0.8;
+
+/** The blend table of differences: level 128 is 0 and shows the photo, the ends have the two colours. */
+export function divergingTable(opacity) {
+  const distance = (level) => Math.min(1, Math.abs(level - 128) / 127);
+  return blendTable((level) => opacity * distance(255 * level) ** DIVERGING_EXPONENT, (level) => (level < 128 ? BELOW : ABOVE));
+}
+
 /**
  * Blends a map into `pixels` (RGBA) of a photo that is `width` pixels wide.
  *

@@ -1,19 +1,26 @@
 // Draws the main view: the photo with an overlay of groups, of parts, or of Grad-CAM.
 
 import { colourTable, PIN_COLOURS } from "./colours.js";
-import { blendMap, colourMapTable, darkenOutside, singleColourTable, visiblePart } from "./overlay.js";
+import { blendMap, colourMapTable, darkenOutside, divergingTable, singleColourTable, visiblePart } from "./overlay.js";
 import { paintParts } from "./part-overlay.js";
 import { Photo } from "./photo.js";
 import { levels } from "./resample.js";
+import { differenceOf } from "../state/difference.js";
 import { WHOLE } from "../state/zoom.js";
+
+/** In place of a pin's colour: the two colours of a difference. */
+export const DIVERGING = "diverging";
+// Level 0 is not drawn, so that the limits of a difference lie a little beyond its ends.
+const DIFFERENCE_MARGIN = 1.01;
 
 /** The pin's colour of a shown group, or null for a single group, which is drawn in the colour map. */
 export function colourOf(store, group) {
   return store.shown.length === 1 ? null : PIN_COLOURS[store.pinOf(group).slot];
 }
 
-/** The blend table for a pin's colour, or for the colour map if `colour` is null. */
+/** The blend table for a pin's colour, for differences, or for the colour map if `colour` is null. */
 export function blendTableFor({ state: { colormap, opacity } }, colour) {
+  if (colour === DIVERGING) return divergingTable(opacity);
   return colour ? singleColourTable(colour, opacity) : colourMapTable(colourTable(colormap), opacity);
 }
 
@@ -38,8 +45,9 @@ export class Painter {
     const { geometry } = image.analysis;
     const photo = this.photoAt(image, width, height, window);
     const box = boxOf(geometry, width, height, window);
-    const { view } = this.store;
-    const pixels = view === "parts" ? photo.pixels(0) : view === "gradcam" ? this.withGradCam(photo, box) : this.withGroups(photo, box);
+    const difference = differenceOf(this.store);
+    const view = difference ? "difference" : this.store.view;
+    const pixels = difference ? this.withDifference(photo, box, difference) : view === "parts" ? photo.pixels(0) : view === "gradcam" ? this.withGradCam(photo, box) : this.withGroups(photo, box);
     if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
     if (view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
@@ -62,6 +70,14 @@ export class Painter {
     const { gradCam } = this.store.image;
     const pixels = photo.pixels(dimmingFor(this.store.state.opacity));
     this.blend(pixels, photo, box, gradCam, 0, gradCamLimits(gradCam), null);
+    return pixels;
+  }
+
+  /** The photo's pixels with the difference between two models. */
+  withDifference(photo, box, difference) {
+    const pixels = photo.pixels(dimmingFor(this.store.state.opacity));
+    const limit = DIFFERENCE_MARGIN * difference.limit;
+    if (limit > 0) this.blend(pixels, photo, box, difference, 0, [-limit, limit], DIVERGING);
     return pixels;
   }
 

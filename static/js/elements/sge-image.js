@@ -3,6 +3,7 @@
 import { make } from "../dom.js";
 import { Painter } from "../drawing/painter.js";
 import { groupName } from "../format.js";
+import { differenceOf } from "../state/difference.js";
 import { step } from "../state/images.js";
 import { describeParts } from "../state/parts.js";
 import { layOut, NO_ZOOM, panBy, panTo, zoomBy } from "../state/zoom.js";
@@ -20,7 +21,7 @@ const ZOOM_STEP = 1.5;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class ImageView extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "point", "zoom"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "point", "zoom"];
 
   build() {
     this.painter = new Painter(this.store);
@@ -95,6 +96,8 @@ class ImageView extends StoreElement {
   }
 
   overlayInWords(image) {
+    const difference = differenceOf(this.store);
+    if (difference) return `${this.store.signal} of ${groupName(difference.group)}, second minus first model`;
     if (this.store.view === "parts") return describeParts(image.analysis);
     if (this.store.view === "gradcam") return `Grad-CAM of ${image.attribution.target.label}`;
     return `${this.store.signal} of ${this.store.shown.map(groupName).join(", ")}`;

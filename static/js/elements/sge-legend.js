@@ -3,8 +3,9 @@
 import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
-import { blendTableFor, gradCamLimits } from "../drawing/painter.js";
+import { blendTableFor, DIVERGING, gradCamLimits } from "../drawing/painter.js";
 import { groupName, number, percent, shortGroupName } from "../format.js";
+import { differenceOf } from "../state/difference.js";
 import { hasGroups } from "../state/effect.js";
 import { hasFinder, nothingFound, partsByKind, scores, title } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
@@ -17,7 +18,7 @@ import { StoreElement } from "./store-element.js";
 const HINT = "Click a group to pin it here: up to six, each in its own colour.";
 
 class Legend extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "pointer", "off", "offMode", "flattened"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "pointer", "off", "offMode", "flattened"];
 
   build() {
     this.dataset.testid = "legend";
@@ -40,6 +41,8 @@ class Legend extends StoreElement {
   }
 
   head(shown) {
+    const difference = differenceOf(this.store);
+    if (difference) return this.differenceHead(difference);
     if (this.store.view === "parts") return this.partsHead();
     if (this.store.view === "gradcam") return this.gradCamHead();
     return shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
@@ -53,6 +56,16 @@ class Legend extends StoreElement {
     const caption = make("p", { class: "caption", title: `${attribution.target.label}, ${text}` }, make("b", {}, attribution.target.label), ` ${text}`);
     if (high === 0) return [caption, make("p", { class: "flat-note" }, "Zero everywhere: no position raises this class.")];
     return [caption, this.scale("Grad-CAM", `Grad-CAM, from ${number(low)} to ${number(high)}`, null, low, high)];
+  }
+
+  /** The group whose difference between two models is shown, with its symmetric colour bar. */
+  differenceHead(difference) {
+    const { limit, group } = difference;
+    const { signal } = this.store;
+    const caption = make("p", { class: "caption" }, make("b", {}, groupName(group)), ` ${signal}, second minus first model`);
+    if (limit === 0) return [caption, make("p", { class: "flat-note" }, "No difference: both maps are the same.")];
+    const words = `${signal} of the second model minus that of the first, from ${number(-limit)} to ${number(limit)}`;
+    return [caption, this.scale("difference", words, group, -limit, limit, { colour: DIVERGING, atlas: difference })];
   }
 
   /** The parts that were found, with their colours and scores. */
@@ -82,13 +95,13 @@ class Legend extends StoreElement {
   }
 
   /** A colour bar with its name and the values at both ends. */
-  scale(name, words, group, low, high) {
+  scale(name, words, group, low, high, { colour = null, atlas = null } = {}) {
     return make(
       "div",
       { class: "scale", role: "img", "aria-label": words, title: words },
       make("span", { class: "scale-name" }, name),
       make("span", {}, number(low)),
-      this.bar(group, null, low, high),
+      this.bar(group, colour, low, high, atlas),
       make("span", {}, number(high)),
     );
   }
@@ -143,18 +156,19 @@ class Legend extends StoreElement {
     return dot;
   }
 
-  bar(group, colour, low, high) {
+  /** @param atlas the map under the needle, if it is not that of the group */
+  bar(group, colour, low, high, atlas = null) {
     const canvas = make("canvas", { "aria-hidden": "true" });
     paintColourBar(canvas, blendTableFor(this.store, colour));
     const needle = make("i", { class: "needle", hidden: true });
-    this.bars.push({ group, low, high, needle });
+    this.bars.push({ group, low, high, needle, difference: atlas });
     return make("span", { class: "colour-bar" }, canvas, needle);
   }
 
   /** Moves the needle of a colour bar to the value of the cell under the pointer. */
-  moveNeedle({ group, low, high, needle }) {
+  moveNeedle({ group, low, high, needle, difference }) {
     const { pointer } = this.store.state;
-    const atlas = group ? this.store.atlas(group.block) : this.store.image.gradCam;
+    const atlas = difference ?? (group ? this.store.atlas(group.block) : this.store.image.gradCam);
     const cell = pointer && atlas && cellAt(this.store.image.analysis.geometry, atlas, pointer);
     needle.hidden = !cell;
     if (!cell) return;

@@ -1,22 +1,27 @@
-// The second model of a comparison. It follows the images of the first, and has its own blocks and pins.
+// The second model of a comparison. It follows the image, the controls, and the chosen groups and classes of the first.
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
 import { correspondingBlock } from "./corresponding-block.js";
 import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
+import { carryGroups, LinkedClasses } from "./linked-groups.js";
 import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
 // Keys that have the same value in both stores.
-const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "zoom", "sort", "note"];
+const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "zoom", "sort", "note", "difference"];
+const LINKED_GROUPS = ["pins", "hover", "off", "offMode", "flattened"];
+const LINKED_CLASSES = ["target", "expected"];
 const PROGRESS_DELAY_MS = 300;
 
 export class Comparison {
   constructor(model) {
     this.model = model;
     this.store = new Store("-second");
+    this.store.first = store;
     this.store.set({ model, pins: store.pinsOf(model), view: store.state.view, signal: store.state.signal });
     this.copy(store, this.store, SHARED);
+    this.classes = new LinkedClasses();
     this.requests = 0;
     this.cleanups = [this.link(store, this.store), this.link(this.store, store)];
     const listener = ({ detail }) => (detail.has("current") || detail.has("images")) && this.update();
@@ -29,8 +34,10 @@ export class Comparison {
 
   end() {
     this.requests += 1;
+    this.hasEnded = true;
     this.cleanups.forEach((cleanup) => cleanup());
     store.second = null;
+    store.set({ difference: false });
     store.keepPins(this.model, this.store.state.pins);
   }
 
@@ -38,21 +45,43 @@ export class Comparison {
     to.set(Object.fromEntries(keys.map((key) => [key, from.state[key]])));
   }
 
-  /** Copies shared keys. A chosen block selects the corresponding one; `isAligning` stops the reverse update. */
+  /** Carries changes from one store to the other. `isCarrying` stops the way back. */
   link(from, to) {
     const listener = ({ detail }) => {
-      this.copy(from, to, SHARED.filter((key) => detail.has(key)));
-      if (detail.has("block") && !this.isAligning && from.state.block) this.align(from, to);
+      if (!this.isCarrying) this.carry(from, to, detail);
     };
     from.addEventListener("change", listener);
     return () => from.removeEventListener("change", listener);
   }
 
+  carry(from, to, changed) {
+    this.isCarrying = true;
+    try {
+      this.copy(from, to, SHARED.filter((key) => changed.has(key)));
+      if (changed.has("block") && from.state.block) this.align(from, to);
+      carryGroups(from, to, changed);
+    } finally {
+      this.isCarrying = false;
+    }
+    this.carryClasses(from, to, changed);
+  }
+
+  /** A chosen block selects the corresponding one. */
   align(from, to) {
-    if (!from.image || !to.image) return;
-    this.isAligning = true;
-    to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null });
-    this.isAligning = false;
+    if (from.image && to.image) to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null });
+  }
+
+  /** A chosen class selects the class of the same label. The labels come from the service. */
+  async carryClasses(from, to, changed) {
+    for (const key of LINKED_CLASSES.filter((each) => changed.has(each))) {
+      const index = from.state[key];
+      if (!from.image || !to.image) continue;
+      const translated = await this.classes.translate(index, from, to);
+      if (this.hasEnded || from.state[key] !== index) continue;
+      this.isCarrying = true;
+      to.set({ [key]: translated });
+      this.isCarrying = false;
+    }
   }
 
   /** Analyses the current image once for each of its versions. Only the last request is shown. */
@@ -75,16 +104,28 @@ export class Comparison {
     } catch (error) {
       if (!(error instanceof RequestError)) console.error(error);
       if (requests !== this.requests) return;
-      const message = error instanceof RequestError ? error.message : "the image could not be shown.";
-      store.set({ compare: null, errors: [...store.state.errors, `${model}: ${message}`] });
+      store.addError(`${model}: ${error instanceof RequestError ? error.message : "the image could not be shown."}`);
+      store.set({ compare: null });
     } finally {
       clearTimeout(timer);
       if (requests === this.requests) showProgress(null);
     }
   }
 
+  /** Shows the analysis. The first one takes over the choices of the first model, and its signal. */
   show(entry) {
+    const isFirst = this.store.image === null;
     this.store.set({ images: [entry], current: entry.key, requested: entry.key, hover: null });
-    if (this.store.state.block === null) this.align(store, this.store);
+    if (!isFirst) return;
+    if (this.store.state.signal === null) this.store.set({ signal: store.signal });
+    const chosen = [...LINKED_GROUPS, ...LINKED_CLASSES].filter((key) => !isDefault(store.state[key]));
+    this.carry(store, this.store, new Set(["pins", ...chosen]));
+    if (this.store.state.block !== null) return;
+    this.isCarrying = true;
+    this.align(store, this.store);
+    this.isCarrying = false;
   }
 }
+
+/** Whether nothing is chosen: null, false or an empty list. */
+const isDefault = (value) => value === null || value === false || value.length === 0;

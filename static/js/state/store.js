@@ -4,7 +4,7 @@ import { groupName } from "../format.js";
 import { hasFinder } from "./parts.js";
 import { NO_ZOOM } from "./zoom.js";
 
-const MAX_PINS = 6;
+export const MAX_PINS = 6;
 const MAX_ERRORS = 12;
 
 /** Whether two `{block, group}` name the same group. */
@@ -16,7 +16,9 @@ export class Store extends EventTarget {
   constructor(suffix = "") {
     super();
     this.suffix = suffix;
+    // The other model's store during a comparison: of the first model, and of the second.
     this.second = null;
+    this.first = null;
     this.pinsByModel = new Map();
     this.state = {
       // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready" | "failed", ...}. A ready one has

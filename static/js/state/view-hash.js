@@ -2,7 +2,8 @@
 //
 // Reading checks the form of each value. Whether a block, group or class exists depends on the model (see `withoutUnknown`).
 
-export const MAX_PINS = 6;
+import { MAX_PINS } from "./store.js";
+
 const MAX_VALUE = 2000;
 const MAX_SHOWN = 40;
 const MAX_GROUP = 9999;
