@@ -137,13 +137,7 @@ export async function masks(blob, name, options, format, signal) {
   return bodyOf(await post("masks", { ...queryOf(options), format, signal }, blob, name), "blob");
 }
 
-export async function report(blob, name, options) {
-  return bodyOf(await post("analyze", { ...queryOf(options), format: "html" }, blob, name), "blob");
-}
-
-/** The shell command for the same request. */
-export function curlLine(name, options) {
-  const query = new URLSearchParams({ ...queryOf(options), top_k: 5 });
-  const quoted = `image=@"${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`.replaceAll("'", "'\\''");
-  return `curl -F '${quoted}' '${new URL(`api/v1/analyze?${query}`, location.href)}'`;
+/** @param query as `reportQuery` in state/service-requests.js gives it */
+export async function report(blob, name, query) {
+  return bodyOf(await post("analyze", query, blob, name), "blob");
 }

@@ -1,11 +1,14 @@
-// Exports: the view as an image, the masks, the report, and the shell command for the same request.
+// Exports: the view as an image, as a report and as a link, the maps, and the code for the same request.
 
-import { curlLine, masks, report, RequestError } from "../api.js";
+import { masks, report, RequestError } from "../api.js";
 import { make } from "../dom.js";
 import { viewImage } from "../drawing/view-image.js";
 import { fileOf } from "../state/images.js";
+import { reportQuery } from "../state/service-requests.js";
 import { store } from "../state/store.js";
-import { StoreElement } from "./store-element.js";
+import { currentLink, reportHash } from "../state/view-link.js";
+import { copyText } from "./clipboard.js";
+import "./sge-code.js";
 
 const FORMATS = {
   png: ["Image", "PNG of this view, with legend and classes"],
@@ -16,28 +19,17 @@ const FORMATS = {
 };
 const REVOKE_DELAY_MS = 10_000;
 
-class Export extends StoreElement {
-  static keys = ["images", "current", "framing", "model"];
-
-  build() {
+class Export extends HTMLElement {
+  connectedCallback() {
     const button = (attributes, label, action) => make("button", { type: "button", ...attributes, onclick: () => this.reportErrors(action) }, label);
     const downloads = Object.entries(FORMATS).map(([format, [label, title]]) => button({ "data-download": format, title }, label, () => this.download(format)));
     const copy = button({ "data-copy": "image", title: "Copy the view as an image" }, "Copy", () => this.copyImage());
-    this.line = make("code", { "data-testid": "curl", tabindex: "0", "aria-label": "Shell command for the same request" });
-    const copyLine = button({ "data-copy": "curl", class: "plain", title: "Copy this line" }, "Copy line", () => this.copyLine());
-    this.replaceChildren(
-      make("h2", {}, "Export"),
-      make("div", { class: "buttons" }, downloads[0], copy, ...downloads.slice(1)),
-      make("div", { class: "curl" }, this.line, copyLine),
-    );
+    const link = button({ "data-copy": "link", title: "Copy a link to this view" }, "Copy link", () => copyLink());
+    this.replaceChildren(make("h2", {}, "Export"), make("div", { class: "buttons" }, downloads[0], copy, ...downloads.slice(1), link, make("sge-code")));
   }
 
   get options() {
     return { framing: store.state.framing, model: store.state.model };
-  }
-
-  draw() {
-    if (store.image) this.line.textContent = curlLine(store.image.name, this.options);
   }
 
   async reportErrors(action) {
@@ -55,7 +47,7 @@ class Export extends StoreElement {
     const content = {
       png: () => viewImage(),
       json: () => new Blob([JSON.stringify(analysis)], { type: "application/json" }),
-      html: async () => report(await fileOf(image), name, this.options),
+      html: async () => report(await fileOf(image), name, reportQuery(store, reportHash())),
       npz: async () => masks(await fileOf(image), name, this.options, "npz", store.signal),
       safetensors: async () => masks(await fileOf(image), name, this.options, "safetensors", store.signal),
     };
@@ -70,17 +62,12 @@ class Export extends StoreElement {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": viewImage() })]);
     store.set({ note: "The view was copied." });
   }
+}
 
-  /** Scripts may write to the clipboard only over https; elsewhere the text is selected for copying by keyboard. */
-  async copyLine() {
-    try {
-      await navigator.clipboard.writeText(this.line.textContent);
-      store.set({ note: "The line was copied." });
-    } catch {
-      getSelection().selectAllChildren(this.line);
-      store.set({ note: "The line is selected; copy it with the keyboard." });
-    }
-  }
+/** The link of an own image carries the settings only, and the visitor learns it here. */
+function copyLink() {
+  const rest = store.image.sample ? "" : " It does not contain your image: whoever opens it sees the settings on a sample.";
+  return copyText(currentLink(), "The link", null, rest);
 }
 
 customElements.define("sge-export", Export);
