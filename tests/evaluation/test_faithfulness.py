@@ -149,7 +149,6 @@ def test_maps_that_find_the_spot_are_better_than_a_random_map(spots, boxes):
         assert rows[name].insertion.value > 0.85 * result.full.value
         assert rows[name].against_random["insertion"].low > 0
         assert rows[name].against_random["deletion"].high < 0
-        assert rows[name].drop.value < rows["random"].drop.value
     assert result.full.value > 0.9
     assert result.empty.value < 0.1
     assert result.chance.value == pytest.approx(1 / 64)
