@@ -76,7 +76,7 @@ def shown_percent(value):
 
 def assert_measured(page, ablation, index):
     before, after = float(ablation.before[index]), float(ablation.after[index])
-    expect(row(page, index).locator(".change")).not_to_be_empty()
+    expect(row(page, index).locator(".tick")).to_be_visible()
     assert share(row(page, index).locator(".percent").inner_text()) == pytest.approx(
         shown_percent(after), abs=0.11
     )
@@ -148,7 +148,7 @@ def test_undo_reset_only_and_keys(shepherd, lens):
     expect(strip).to_contain_text("Block 5.0 · group 20")
     strip.get_by_role("button", name="Reset").click()
     expect(strip).to_contain_text("Switch groups off")
-    expect(page.locator(".predictions .change").first).to_be_empty()
+    expect(page.locator(".predictions .tick").first).to_be_hidden()
     strip.get_by_role("button", name="Undo").click()
     expect(strip).to_contain_text("1 group off")
     # Another image measures the same groups; another model starts with everything on.
@@ -274,7 +274,7 @@ def test_inactive_masks_offer_the_tuned_network_and_its_attention_can_be_flatten
     with page.expect_response(re.compile("ablate.*groups=all.*mode=mean.*controls=0")):
         page.locator("label:has(input[name=attention][value=flat])").click()
     expect(page.get_by_test_id("off")).to_contain_text("Masks flattened")
-    expect(page.locator(".predictions .change").first).not_to_be_empty()
+    expect(page.locator(".predictions .tick").first).to_be_visible()
     page.get_by_test_id("off").get_by_role("button", name="Reset").click()
     expect(page.locator("input[name=attention][value=on]")).to_be_checked()
 

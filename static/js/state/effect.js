@@ -123,7 +123,10 @@ class Effects {
   /** Ends a request whose answer no longer counts. */
   forgetAblation() {
     clearTimeout(this.timer);
-    this.request?.abort();
+    const { request } = this;
+    if (!request || request.isDone) return;
+    answers.delete(request.key);
+    request.controller.abort();
   }
 
   updateAblation(image) {
@@ -137,16 +140,22 @@ class Effects {
     }
     const targets = [target, expected].filter((index) => index !== null);
     const key = keyOf(image, ...Object.values(chosen), ...targets);
-    if (key === before.key) return;
+    if (key === before.key && before.image === image.version) return;
     // The bars keep the last answer for the same image until the next one arrives.
     const result = before.image === image.version ? before.result : null;
     const common = { key, image: image.version };
     this.store.set({ ablation: { ...common, status: "waiting", result } });
     this.forgetAblation();
-    this.request = new AbortController();
-    const { signal } = this.request;
     const isLast = () => this.store.state.ablation.key === key && !this.isStopped;
-    const ask = async () => ablate(await fileOf(image), image.name, optionsOf(image), chosen, targets, signal);
+    const ask = async () => {
+      const request = { key, controller: new AbortController(), isDone: false };
+      this.request = request;
+      try {
+        return await ablate(await fileOf(image), image.name, optionsOf(image), chosen, targets, request.controller.signal);
+      } finally {
+        request.isDone = true;
+      }
+    };
     this.timer = setTimeout(async () => {
       try {
         const answer = await answerOf(key, ask);
