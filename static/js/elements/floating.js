@@ -5,7 +5,8 @@ const MIN_VISIBLE = 40;
 /** The nearest ancestor that scrolls, or null for the page. */
 function scrollerOf(element) {
   for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {
-    if (/auto|scroll/.test(getComputedStyle(each).overflowY)) return each;
+    const { display, overflowY } = getComputedStyle(each);
+    if (display !== "contents" && /auto|scroll/.test(overflowY)) return each;
   }
   return null;
 }
