@@ -247,8 +247,10 @@ def test_what_speaks_for_the_expected_class(shepherd, lens):
     expect(row(page, lens.find_target("dingo"))).to_have_attribute("data-role", "expected")
 
 
-def test_a_failure_says_so_and_can_be_tried_again(shepherd):
-    page = shepherd()
+def test_a_failure_says_so_and_can_be_tried_again(open_page):
+    watched = open_page()
+    watched.expected.append("500 (Internal Server Error)")
+    page = open_block(watched.page)
     refuse = lambda route: route.fulfill(  # noqa: E731
         status=500, json={"detail": "The ablation failed on purpose."}
     )
