@@ -117,6 +117,8 @@ def faithfulness_table(measured: Measured, curves: Record, pointing: Record, log
             "pointing": rounded(hits[row["name"]]),
             "images": f"{row['images']} / {hits[row['name']]['images']}",
         }
+        | {"above_random": rounded(row["against_random"].get("insertion"))}
+        | {"above_grad_cam": rounded(row["against_grad_cam"].get("insertion"))}
         | {"constant": row["constant"], "against_grad_cam": rounded(row["against_grad_cam"])}
         | {"against_random": rounded(row["against_random"])}
         for row in curves["methods"]
@@ -140,6 +142,8 @@ def faithfulness_table(measured: Measured, curves: Record, pointing: Record, log
         "columns": [
             {"key": "map", "title": "map"},
             {"key": "insertion", "title": "insertion (higher is better)"},
+            {"key": "above_random", "title": "insertion minus random map's"},
+            {"key": "above_grad_cam", "title": "insertion minus Grad-CAM's"},
             {"key": "deletion", "title": "deletion (lower)"},
             {"key": "drop", "title": "average drop (lower)"},
             {"key": "increase", "title": "increase (higher)"},

@@ -31,7 +31,7 @@ def test_usage(sge_command, labelled, options):
 def test_nothing_named(sge_command):
     result = sge_command("eval", "gates")
     assert result.exit_code == 2
-    assert "eval gates [OPTIONS] SET..." in result.stderr
+    assert "eval gates [OPTIONS]" in result.stderr
 
 
 def test_folders_of_that_name_are_sets_of_sge_eval(sge_command, colours, tmp_path, monkeypatch):

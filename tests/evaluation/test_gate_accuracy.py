@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,6 @@ from sge.evaluation.gates import flat_masks
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
 from sge.nn.module import SpatialGroupEnhance
-from sge.nn.resnet import SGE_RESNETS
 from tests.conftest import fill
 from tests.datasets.test_labelled import tar
 from tests.drawn_images import encoded, noise
@@ -121,8 +121,19 @@ def test_counts_by_hand(labelled):
 
 @pytest.fixture(scope="module")
 def trained():
-    network = fill(SGE_RESNETS["sge_resnet18"](6))
-    return Model("resnet", network, list("abcdef"), Card("R", "R."), Preprocess(size=64, resize=64))
+    """Two blocks with gates that act, batch norms and six classes."""
+    layers = {
+        "stem": nn.Conv2d(3, 8, 3, 4),
+        "norm": nn.BatchNorm2d(8),
+        "first": nn.Sequential(OrderedDict(relu=nn.ReLU(), sge=SpatialGroupEnhance(8, 4))),
+        "conv": nn.Conv2d(8, 12, 3, 2),
+        "second": nn.Sequential(OrderedDict(relu=nn.ReLU(), sge=SpatialGroupEnhance(12, 6))),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flat": nn.Flatten(),
+        "classes": nn.Linear(12, 6),
+    }
+    network = fill(nn.Sequential(OrderedDict(layers)))
+    return Model("small", network, list("abcdef"), Card("S", "S."), Preprocess(size=64, resize=64))
 
 
 def test_the_figures_are_those_of_evaluate(trained, tmp_path):
