@@ -151,7 +151,7 @@ def test_the_focus_is_visible(open_page):
     page = open_page().page
     outlined = """() => {
       const { activeElement: element } = document;
-      const parts = [element, element.parentElement, element.closest("fieldset"), ...element.children];
+      const parts = [element, element.parentElement, element.closest(".segments"), ...element.children];
       const drawn = parts.some((each) => {
         const { outlineStyle, outlineWidth } = each ? getComputedStyle(each) : { outlineStyle: "none" };
         return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
