@@ -6,6 +6,7 @@ import "./elements/sge-legend.js";
 import "./elements/sge-messages.js";
 import "./elements/sge-open-link.js";
 import "./elements/sge-predictions.js";
+import "./elements/sge-status.js";
 import { followEffects } from "./state/effect.js";
 import { listSamples } from "./state/images.js";
 import { store } from "./state/store.js";

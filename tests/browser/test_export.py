@@ -175,7 +175,7 @@ def test_the_link_is_copied(open_page, service):
     page = open_view(open_page, service, "block=blocks.4.1")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_role("status").first).to_contain_text("The link was copied.")
+    expect(page.locator("sge-status")).to_contain_text("The link was copied.")
     assert page.evaluate("navigator.clipboard.readText()") == f"{service}/#block=blocks.4.1"
 
 
@@ -187,5 +187,5 @@ def test_the_link_of_an_own_image_says_that_it_does_not_contain_it(open_page):
     expect(first_label(page)).to_have_text("giant panda")
     assert painted(page) != before
     page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_role("status").first).to_contain_text("It does not contain your image")
+    expect(page.locator("sge-status")).to_contain_text("It does not contain your image")
     assert page.evaluate("navigator.clipboard.readText()").endswith("#image=own")

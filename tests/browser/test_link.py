@@ -191,11 +191,11 @@ def test_what_cannot_be_used_is_ignored_with_a_note(shared_page, text):
     page = shared_page
     before = state(page)
     goto_hash(page, f"colormap=viridis&{text}")
-    expect(page.get_by_role("status")).to_contain_text("Ignored in this link")
+    expect(page.locator("sge-status")).to_contain_text("Ignored in this link")
     assert state(page) == before | {"colormap": "viridis"}
-    assert len(page.get_by_role("status").inner_text()) < 400
+    assert len(page.locator("sge-status").inner_text()) < 400
     wait_for_hash(page, "colormap=viridis$")
-    assert page.locator("sge-messages :is(img, b, script)").count() == 0
+    assert page.locator(":is(sge-messages, sge-status) :is(img, b, script)").count() == 0
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def shared_page(shared_page_context):
 
 def test_hundreds_of_unusable_keys_give_one_short_note(shared_page):
     goto_hash(shared_page, "&".join(f"key{i}=value" for i in range(500)))
-    expect(shared_page.get_by_role("status")).to_contain_text("and 494 more")
+    expect(shared_page.locator("sge-status")).to_contain_text("and 494 more")
 
 
 @pytest.mark.parametrize("text", UNUSABLE, ids=lambda text: text[:40])
@@ -234,7 +234,7 @@ def test_hundreds_of_unusable_keys_give_one_short_note(shared_page):
 def test_a_page_opens_with_what_cannot_be_used(open_page, service, text):
     page = open_page(before=lambda page: page.add_init_script(f"location.hash = {json.dumps(text)}")).page
     expect(first_label(page)).to_have_text("German shepherd")
-    expect(page.get_by_role("status")).to_contain_text("Ignored in this link")
+    expect(page.locator("sge-status")).to_contain_text("Ignored in this link")
 
 
 def test_a_link_opens_its_view_in_another_browser(open_page, service):
@@ -330,7 +330,7 @@ def test_own_images_stay_in_their_tab(open_page):
     other.goto("about:blank")
     other.goto(link)
     expect(first_label(other)).to_have_text("German shepherd")
-    expect(other.get_by_role("status")).to_contain_text(
+    expect(other.locator("sge-status")).to_contain_text(
         "This link was made with an own image, which it does not contain; its settings are applied to the sample."
     )
     assert state(other)["colormap"] == "viridis"
