@@ -8,7 +8,8 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.actions import choose, drop, settled
+from tests.browser.actions import choose, drop, photo, save, settled
+from tests.browser.conftest import Watched
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +80,32 @@ def error(page):
     expect(page.get_by_role("alert")).to_contain_text("broken.jpg")
 
 
-STATES = [opened, groups, point, model_menu, help_text, comparison, error]
+def switched_off(page):
+    tile = page.locator("sge-group-grid .tile").first
+    tile.focus()
+    page.keyboard.press("x")
+    expect(page.locator("sge-group-grid .tile-cell.off").first).to_be_visible()
+
+
+def tour(page):
+    page.locator("[data-tour=open]").click()
+    expect(page.locator("dialog.tour")).to_be_visible()
+
+
+def queue(page):
+    """Three images that are being analysed, with the bar; they are removed by the next state."""
+    page.route("**/api/v1/analyze*", lambda route: None)
+    drop(page, *[photo("panda", f"own {i}.jpg") for i in range(3)])
+    expect(page.get_by_role("progressbar", name="Images analysed")).to_be_visible()
+
+
+def stopped(page):
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Continue with 3")).to_be_visible()
+    page.unroute("**/api/v1/analyze*")
+
+
+STATES = [opened, groups, point, model_menu, help_text, tour, queue, stopped, comparison, error, switched_off]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -96,6 +122,20 @@ def test_axe_finds_nothing(open_page, size, scheme):
         watched.page.keyboard.press("Escape")
         settled(watched.page)
     assert {name: lines for name, lines in found.items() if lines} == {}, json.dumps(found, indent=1)
+
+
+def test_axe_finds_nothing_in_the_report(open_page, browser, tmp_path):
+    path = save(open_page().page, "html", tmp_path)
+    for scheme in ("light", "dark"):
+        for width, height in SIZES.values():
+            context = browser.new_context(
+                offline=True, color_scheme=scheme, viewport={"width": width, "height": height}
+            )
+            page = Watched(context, "none").page
+            page.goto(path.as_uri())
+            page.wait_for_selector("sge-group-grid .tile")
+            assert violations(page) == []
+            context.close()
 
 
 CONTRAST = """
