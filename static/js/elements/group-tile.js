@@ -88,6 +88,7 @@ export function makeTile(store, group, { note, description, label = `g${group.gr
       onblur: () => store.set({ hover: null }),
     },
     make("span", { class: "tile-face" }, canvas, mark && pointMark(mark), weights.length > 0 ? partDots(weights) : null, make("span", { class: "tile-off" }, "off")),
+    " ",
     make("span", { class: "tile-caption" }, make("span", { class: "tile-label" }, label), " ", make("span", { class: "tile-note" }, flat ? "flat" : note)),
     " ",
     below && make("span", { class: "tile-below" }, below),
