@@ -2,7 +2,8 @@
 
     python -m scripts.models.ship_dogs runs/dogs3/best.safetensors
 
-Reads ../shared/data (or SGE_SHARED). docs/models.md has the command of the training.
+Reads ../shared/data (or SGE_SHARED). docs/models.md has the command of the training. The card's
+``none_fits`` is measured afterwards: ``python -m scripts.measure.none_fits``.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class AnalysisData:
     image: Image.Image | None = None
     """The upright image; None in an analysis opened from a file without it."""
     fit: Fit | None = None
-    """Whether any class fits the image; None if the model has no measured threshold."""
+    """Whether any class fits the image; None if the model has no measured threshold for its framing."""
     attribution: Attribution | None = None
     """Effect of every group on one class, if it was asked for."""
     ablation: Ablation | None = None

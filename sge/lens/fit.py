@@ -16,12 +16,15 @@ def fit_scores(logits: Tensor) -> dict[str, Tensor]:
 
     Returns:
         By name, (...): ``max_probability``, the baseline of Hendrycks and Gimpel (ICLR 2017); ``max_logit``
-        (Hendrycks et al., ICML 2022); ``energy``, the negative energy of Liu et al. (NeurIPS 2020), at temperature 1.
+        (Hendrycks et al., ICML 2022); ``energy``, the negative energy of Liu et al. (NeurIPS 2020), at temperature 1;
+        ``negative_entropy`` of the probabilities, in nats.
     """
+    log_probabilities = logits.log_softmax(-1)
     return {
         "max_probability": logits.softmax(-1).amax(-1),
         "max_logit": logits.amax(-1),
         "energy": logits.logsumexp(-1),
+        "negative_entropy": (log_probabilities.exp() * log_probabilities).sum(-1),
     }
 
 
@@ -34,9 +37,9 @@ def find_fit(none_fits: NoneFits | None, logits: Tensor, framing: str) -> Fit | 
         framing: Of the image.
 
     Returns:
-        None without a threshold.
+        None without a threshold for the framing.
     """
-    if none_fits is None:
+    if none_fits is None or framing not in none_fits.threshold:
         return None
     score, threshold = float(fit_scores(logits)[none_fits.score]), none_fits.threshold[framing]
     return Fit(fits=score >= threshold, score=score, threshold=threshold, sentence=none_fits.sentence)

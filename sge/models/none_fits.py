@@ -10,7 +10,7 @@ from typing import Any
 from sge.errors import check_choice
 from sge.images import FRAMINGS
 
-FIT_SCORES = ("max_probability", "max_logit", "energy")
+FIT_SCORES = ("max_probability", "max_logit", "energy", "negative_entropy")
 """Scores that a card can name; ``sge.lens.fit`` computes them."""
 
 
@@ -20,13 +20,14 @@ class NoneFits:
 
     Raises:
         ChoiceError: an unknown score.
-        ValueError: the threshold is no number for each framing, or the sentence is empty.
+        ValueError: the threshold has no numbers by framing, or the sentence is empty.
     """
 
     score: str
     """One of ``FIT_SCORES``."""
     threshold: dict[str, float]
-    """Framing to threshold; of an image with a smaller score, none of the classes fits."""
+    """Framing to threshold; of an image with a smaller score, none of the classes fits. A framing that was not
+    measured is left out."""
     sentence: str
     """What a viewer says of such an image, such as ``None of its ten breeds fits this image.``"""
     measured: dict[str, Any] = field(default_factory=dict)
@@ -34,9 +35,10 @@ class NoneFits:
 
     def __post_init__(self) -> None:
         check_choice("none_fits score", self.score, FIT_SCORES)
-        if not isinstance(self.threshold, dict) or set(self.threshold) != set(FRAMINGS):
+        framings = set(self.threshold) if isinstance(self.threshold, dict) else set()
+        if not framings or not framings <= set(FRAMINGS):
             raise ValueError(
-                f"none_fits has a threshold {self.threshold}; it needs one for each of {FRAMINGS}"
+                f"none_fits has a threshold {self.threshold}; it needs numbers by framing, of {FRAMINGS}"
             )
         if not all(_is_number(value) for value in self.threshold.values()):
             raise ValueError(f"none_fits has thresholds {self.threshold}, which must be finite numbers")

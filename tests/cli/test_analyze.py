@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import sge
+from sge.models import Card, NoneFits
 from tests.conftest import ROOT
+from tests.lens.test_lens import model
 
 SAMPLES = ROOT / "static" / "samples"
 
@@ -103,6 +106,28 @@ def test_predict_for_machines(sge_command):
     assert best["raw_score"] == best["score"]  # the center crop has no temperature
     whole = json.loads(sge_command("predict", SAMPLES / "shepherd.jpg", "--json").stdout)["predictions"][0]
     assert whole["raw_score"] < whole["score"]
+
+
+@pytest.mark.parametrize(("threshold", "fits"), [(-1e9, True), (1e9, False)])
+def test_an_image_that_no_class_fits_is_said_so(sge_command, monkeypatch, tmp_path, threshold, fits):
+    card = Card(
+        "Small", "Knows seven.", none_fits=NoneFits("energy", {"whole": threshold}, "None of seven fits.")
+    )
+    small = replace(model(), card=card)
+    monkeypatch.setattr("sge.cli.analyze.load_model", lambda _: small)
+    photo = SAMPLES / "shepherd.jpg"
+    people = sge_command("predict", photo, "--top-k", 2).stdout.splitlines()
+    assert (people[1] == "  None of seven fits.") != fits
+    assert len(people) == (3 if fits else 4)
+    machines = [
+        json.loads(sge_command(*command, "--json").stdout)["fit"]
+        for command in (("predict", photo), ("analyze", photo, "-o", tmp_path))
+    ]
+    assert machines[0] == machines[1]
+    assert (machines[0]["fits"], machines[0]["threshold"]) == (fits, threshold)
+    line = sge_command("analyze", photo, "-o", tmp_path).stdout.rstrip("\n")
+    assert line.endswith("\tNone of seven fits.") != fits
+    assert json.loads((tmp_path / "shepherd.json").read_text("utf-8"))["fit"] == machines[0]
 
 
 @pytest.mark.parametrize(

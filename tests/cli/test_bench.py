@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sge.bench.timing import Timing
+from sge.models.names import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_the_stages_of_a_lens_are_compared_with_the_forward_pass(sge_command, me
     assert result.exit_code == 0, result.stderr
     ((names, rounds),) = measured
     assert (names[0], rounds) == ("forward pass alone", 5)
-    assert "sge_efficientnet_lite0 on cpu" in result.stdout
+    assert f"{DEFAULT_MODEL} on cpu" in result.stdout
     assert "1.00" in result.stdout
     assert "2.00 to 2.00" in result.stdout
 

@@ -98,5 +98,8 @@ def test_evaluate_prints_cross_validated_figures(sge_command, labels):
 def test_an_image_in_which_nothing_is_found_gets_the_finders_sentence(sge_command):
     result = sge_command("parts", "find", SAMPLES / "astronaut.jpg")
     assert result.exit_code == 0
-    assert "No nose or eyes found: the part finder was fitted on dogs and mostly ignores people." in result.stdout
+    assert (
+        "No nose or eyes found: the part finder was fitted on dogs and mostly ignores people."
+        in result.stdout
+    )
     assert "face" not in result.stdout

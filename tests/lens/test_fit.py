@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import logsumexp, softmax
+from scipy.special import entr, logsumexp, softmax
 
 from sge.analysis import Fit
 from sge.images import Preprocess
@@ -32,6 +32,7 @@ def test_scores_are_the_reference(logits: list[float]) -> None:
         "max_probability": softmax(values).max(),
         "max_logit": values.max(),
         "energy": logsumexp(values),
+        "negative_entropy": -entr(softmax(values)).sum(),
     }
     scores = fit_scores(torch.tensor(logits))
     for name, value in reference.items():
@@ -47,6 +48,9 @@ def test_scores_of_several_images_are_those_of_each() -> None:
 
 def test_without_a_threshold_nothing_is_said() -> None:
     assert find_fit(None, torch.zeros(3), "whole") is None
+    of_whole_images = NoneFits("energy", {"whole": 1.0}, SENTENCE)
+    assert find_fit(of_whole_images, torch.zeros(3), "center") is None
+    assert find_fit(of_whole_images, torch.zeros(3), "whole") is not None
 
 
 @pytest.mark.parametrize("score", FIT_SCORES)

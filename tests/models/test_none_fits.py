@@ -35,11 +35,12 @@ def test_a_card_without_a_threshold_is_read_by_programs_that_know_none():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"score": "luck"}, "choose one of: max_probability, max_logit, energy"),
+        ({"score": "luck"}, "choose one of: max_probability, max_logit, energy, negative_entropy"),
         ({"score": None}, "choose one of"),
-        ({"threshold": 2.5}, "one for each of"),
-        ({"threshold": {"whole": 2.5}}, "one for each of"),
-        ({"threshold": {"whole": 2.5, "center": 1, "left": 1}}, "one for each of"),
+        ({"threshold": 2.5}, "numbers by framing"),
+        ({"threshold": {}}, "numbers by framing"),
+        ({"threshold": ["whole"]}, "numbers by framing"),
+        ({"threshold": {"whole": 2.5, "center": 1, "left": 1}}, "numbers by framing"),
         ({"threshold": {"whole": "2.5", "center": 1}}, "finite numbers"),
         ({"threshold": {"whole": True, "center": 1}}, "finite numbers"),
         ({"threshold": {"whole": float("nan"), "center": 1}}, "finite numbers"),

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import sge
-from scripts.common import REACH, dev_images, peak_distances, sure_labels
+from scripts.common import REACH, decoded, dev_images, peak_distances, sure_labels
 from scripts.measure.trained import MIN_STRIDE, STEP
 from scripts.models.opening_group import count_hits
 from scripts.render_tables import read_figures, row
+from sge.datasets.labelled import find_images
 from sge.evaluation.accuracy import evaluate
 from sge.evaluation.gates import best_single_group, flat_masks, mask_std, median_mask_std
 from sge.images.framing import frame
@@ -91,6 +92,32 @@ def test_the_default_model_is_chosen_by_measured_figures():
     nose, eye = (100 * hits[part]["0.1"]["value"] for part in ("nose", "eye"))
     assert f"the nose in {nose:.0f} % and an eye in {eye:.0f} %" in reason
     assert not any(card.opens_service for name, card in cards.items() if name != DEFAULT_MODEL)
+
+
+def test_the_card_states_the_figures_of_its_threshold():
+    none_fits, stated = CARD.none_fits, FIGURES["none_fits"]
+    assert f"threshold {none_fits.threshold['whole']}," in stated["protocol"]
+    others = row(stated, "others")
+    assert none_fits.measured["kept"] == pytest.approx(1 - row(stated, "own")["below"])
+    assert (none_fits.measured["caught"], none_fits.measured["auroc"]) == (others["below"], others["auroc"])
+    used = row(FIGURES["none_fits_scores"], none_fits.score)
+    assert (used["caught_90"], used["auroc"]) == (others["below"], others["auroc"])
+    kinds = [entry for entry in stated["rows"] if entry["id"] not in ("own", "own_pets", "others")]
+    assert sum(entry["images"] for entry in kinds) == others["images"]
+    caught = sum(entry["images"] * entry["below"] for entry in kinds) / others["images"]
+    assert caught == pytest.approx(others["below"], abs=0.001)
+
+
+@pytest.mark.slow
+def test_the_share_of_cats_that_fit_no_breed_is_the_measured_one(model, shared):
+    lens = sge.Lens(model)
+    files = [file for file in find_images(shared / "data" / "pets_dev.tar") if file.folder[0].isupper()]
+    stated = row(FIGURES["none_fits"], "cats")
+    assert len(files) == stated["images"]
+    fits = [lens.classify(image).fit for image in decoded(files)]
+    below = sum(not fit.fits for fit in fits) / len(fits)
+    assert abs(below - stated["below"]) <= ONE / len(fits) + 0.0005
+    assert lens.classify(decoded(files[:1])[0], "center").fit is None  # not measured there
 
 
 @pytest.mark.slow
