@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import entr, logsumexp, softmax
 
@@ -25,6 +25,7 @@ def threshold(score: str, whole: float, center: float = 0.0) -> NoneFits:
     return NoneFits(score, {"whole": whole, "center": center}, SENTENCE)
 
 
+@settings(deadline=None)
 @given(LOGITS)
 def test_scores_are_the_reference(logits: list[float]) -> None:
     values = np.array(logits, np.float64)
