@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from tests.app.asking import jpeg, post
-from tests.app.conftest import API, until
+from tests.app.conftest import API, WAIT_S, until
 
 POSTS = ("predict", "masks", "overlay", "ablate", "attribute", "steps", "analyze")
 FORMATS = ("jpeg", "png", "webp", "gif", "avif")
@@ -125,7 +125,7 @@ schemathesis.openapi.format("binary", bodies("JPEG"))
 
 
 # Created when the tests are collected, and started by the fixture.
-_application = create_app(Settings())
+_application = create_app(Settings(time_limit_s=WAIT_S, threads=1))
 fuzzed = schemathesis.openapi.from_dict(_application.openapi())
 fuzzed.app = _application
 
@@ -138,20 +138,30 @@ def _started(_no_settings_from_outside: None) -> Iterator[None]:
     shutdown_lifespans()
 
 
-RIGHT = {"blocks": "blocks.1.0,blocks.4.2", "block": "blocks.4.2", "groups": "3,8-10", "group": "7"}
+RIGHT: dict[str, dict[str, Any]] = {
+    "masks": {"blocks": "blocks.1.0,blocks.4.2", "groups": "3,8-10"},
+    "overlay": {"block": "blocks.4.2", "group": "7"},
+    "ablate": {"groups": "blocks.4.2:3,8-10;blocks.6.0", "target": ["beagle", "207"], "controls": 1},
+    "attribute": {"blocks": "blocks.6.0", "target": "beagle"},
+    "steps": {"block": "blocks.4.2", "group": 7},
+    "analyze": {"target": "predicted", "ablate": "blocks.6.0:0-7", "controls": 1},
+}
 
 
 def made_right(case: schemathesis.Case) -> bool:
-    """Puts existing blocks and groups into a case that fits the schemas; returns whether its image is valid too."""
+    """Puts existing names into a case that fits the schemas; returns whether its image is valid too."""
     body = case.body.get("image") if isinstance(case.body, dict) else case.body
     data = getattr(body, "data", body)
     if case.meta is None or case.meta.generation.mode is not schemathesis.GenerationMode.POSITIVE:
         return False
     if not any(data in whole(kind.upper()) for kind in FORMATS):
         return False
-    for name in RIGHT.keys() & case.query.keys():
-        one_block = name == "blocks" and case.query.get("format") == "png"
-        case.query[name] = RIGHT["block" if one_block else name]
+    right = RIGHT.get(case.path.rsplit("/", 1)[-1], {})
+    case.query.update({name: right[name] for name in right.keys() & case.query.keys()})
+    if case.query.get("format") == "png" and "blocks" in case.query:
+        case.query["blocks"] = "blocks.4.2"
+    if case.query.get("method") == "ablation":  # of all blocks it is refused
+        case.query["blocks"] = right["blocks"]
     return True
 
 
@@ -165,4 +175,4 @@ def test_nothing_happens_that_the_document_does_not_state(case: schemathesis.Cas
     # Every check holds for every case, except that whatever fits the schemas is accepted: no schema can state which
     # bytes are a valid image and which blocks a network has. That check is made where both are right.
     right = made_right(case)
-    case.call_and_validate(excluded_checks=[] if right else [positive_data_acceptance])
+    case.call_and_validate(excluded_checks=[] if right else [positive_data_acceptance], timeout=WAIT_S)
