@@ -19,7 +19,7 @@ from sge.files import write_atomically
 from sge.paths import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = tuple(ROOT / "docs" / name for name in ("models.md", "parts.md"))
+DOCUMENTS = tuple(ROOT / "docs" / name for name in ("models.md", "parts.md", "faithfulness.md"))
 SUFFIX = ".figures.json"
 VERSION = 1
 DIGITS = 3

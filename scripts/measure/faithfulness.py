@@ -133,7 +133,7 @@ def faithfulness_table(measured: Measured, curves: Record, pointing: Record, log
     )
     return {
         "document": DOCUMENT,
-        "set": f"curves: {curves['images']} {WORDS[measured.images]}; pointing game: {pointing['images']} "
+        "set": f"curves: {curves['images']} {WORDS[measured.images]}; pointing game: {pointing['chance']['images']} "
         f"{WORDS['pets_dev.tar']}, which covers {pointing['chance']['value']:.3f} of the image",
         "protocol": f"groups of `{curves['block']}`; curves of {curves['steps']} steps in `{curves['framing']}` framing at "
         f"{curves['size']} px (mean probability of the predicted class {ends}), pointing game in "
