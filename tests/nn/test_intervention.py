@@ -44,7 +44,10 @@ def test_unknown_names_are_listed_and_leave_no_hook() -> None:
         edit_masks(network, {"7": torch.relu}),
     ):
         pass
-    with pytest.raises(UnknownBlockError, match=r"no module 0\.x"), edit_outputs(network, {"0": id, "0.x": id}):
+    with (
+        pytest.raises(UnknownBlockError, match=r"no module 0\.x"),
+        edit_outputs(network, {"0": id, "0.x": id}),
+    ):
         pass
     assert hooks(network) == 0
 
