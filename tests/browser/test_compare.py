@@ -239,8 +239,10 @@ def test_both_sides_show_the_same_signal_and_inactive_masks_are_named(open_page)
         return record | {"signal": "similarity", "model": record["model"] | {"gates": "inactive"}}
 
     page = open_page(before=lambda page: change(page, edit)).page
-    choose(page, "signal", "mask")
-    compare(page)
+    page.locator('[data-block="blocks.5.0"]').click()
+    page.locator('main > .side sge-group-grid [data-group="20"]').click()
+    page.locator("sge-models > button").click()
+    page.locator("[data-compare=twin]").click()
     expect(page.locator("sge-compare sge-model-name")).to_contain_text(
         "gates inactive: its masks are constant"
     )
