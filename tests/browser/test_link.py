@@ -287,7 +287,7 @@ def test_back_and_forward_step_through_images_and_blocks(open_page):
     page.go_forward()
     expect(first_label(page)).to_have_text("giant panda")
     expect(heading).to_contain_text("block 4.1")
-    assert hash_of(page) == "image=panda&block=blocks.4.1&opacity=0.5&sort=focus"
+    assert hash_of(page) == "image=panda&block=blocks.4.1&opacity=0.5&view=groups"
 
 
 def test_back_returns_to_the_first_model_and_its_pins(open_page):
@@ -299,7 +299,7 @@ def test_back_returns_to_the_first_model_and_its_pins(open_page):
     page.locator("sge-models > button").click()
     page.locator("[data-model=twin]").click()
     expect(page.locator("sge-models > button")).to_have_text("Twin")
-    wait_for_hash(page, "model=twin&sort=number$")
+    wait_for_hash(page, "model=twin(&|$)")
     page.go_back()
     expect(page.locator("sge-models > button")).not_to_have_text("Twin")
     expect(page.locator(".chip b")).to_have_text(["5.0·g3"])
