@@ -16,7 +16,18 @@ from sge.paths import shipped
 
 MAX_PREVIEW_SIDE = 1600
 """Maximum side of the embedded image in pixels, which keeps the report small enough for mail."""
-STYLES = ("tokens", "controls", "elements", "pins", "zoom", "predictions", "parts", "groups", "effect", "report")
+STYLES = (
+    "tokens",
+    "controls",
+    "elements",
+    "pins",
+    "zoom",
+    "predictions",
+    "parts",
+    "groups",
+    "effect",
+    "report",
+)
 _IMPORT = re.compile(
     r"""(?P<keyword>\b(?:from|import)\s*\(?\s*)(?P<quote>["'])(?P<path>\.{1,2}/[^"']+)(?P=quote)"""
 )

@@ -23,7 +23,7 @@ from sge.cli.measuring import (
     report_broken,
 )
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
-from sge.evaluation import Faithfulness, Protocol, faithfulness, read_boxes
+from sge.evaluation import Faithfulness, Protocol, measure_faithfulness, read_boxes
 from sge.models import DEFAULT_MODEL, load_model
 
 COLUMNS = {
@@ -81,7 +81,7 @@ def evaluate_faithfulness(
     weights.
     """
     known = None if boxes is None else read_boxes(boxes)
-    result = faithfulness(
+    result = measure_faithfulness(
         load_model(model, finder=False),
         sets,
         Protocol(block, framing.value, size, steps if curves else None, seed, randomized),

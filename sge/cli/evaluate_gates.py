@@ -23,7 +23,7 @@ from sge.cli.measuring import (
     report_broken,
 )
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
-from sge.evaluation import GateAccuracy, gate_accuracy
+from sge.evaluation import GateAccuracy, measure_gates
 from sge.models import DEFAULT_MODEL, load_model
 
 
@@ -46,7 +46,7 @@ def evaluate_gates(
 
     A flat mask is the mask's mean over space. The difference is what the positions that the gates choose contribute.
     """
-    result = gate_accuracy(
+    result = measure_gates(
         load_model(model, finder=False),
         sets,
         framing.value,

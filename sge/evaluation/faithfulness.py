@@ -28,7 +28,7 @@ from sge.models import Model
 Files = Iterable[ImageFile]
 
 
-def faithfulness(
+def measure_faithfulness(
     model: Model,
     sources: Paths,
     protocol: Protocol | None = None,

@@ -67,7 +67,7 @@ class GateAccuracy:
     """Paths of these images, with the reasons."""
 
 
-def gate_accuracy(
+def measure_gates(
     model: Model,
     sources: Paths,
     framing: str = "center",

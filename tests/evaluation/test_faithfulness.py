@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from sge.errors import BrokenImageError, CaptureError, ChoiceError, DataError, UnknownBlockError
-from sge.evaluation.faithfulness import faithfulness
+from sge.evaluation.faithfulness import measure_faithfulness
 from sge.evaluation.image_figures import Protocol
 from sge.images.framing import Preprocess
 from sge.images.geometry import Box
@@ -88,59 +88,59 @@ def by_name(result):
 )
 def test_settings_out_of_range(spots, options, message):
     with pytest.raises(ChoiceError, match=message):
-        faithfulness(spot_model(), spots, **options)
+        measure_faithfulness(spot_model(), spots, **options)
 
 
 def test_networks_and_blocks_that_cannot_be_measured(spots):
     with pytest.raises(CaptureError, match="has no SGE"):
-        faithfulness(spot_model(nn.Conv2d(3, 2, 1)), spots)
+        measure_faithfulness(spot_model(nn.Conv2d(3, 2, 1)), spots)
     with pytest.raises(UnknownBlockError, match="there are: block"):
-        faithfulness(spot_model(), spots, Protocol("layer4"))
+        measure_faithfulness(spot_model(), spots, Protocol("layer4"))
 
 
 def test_sets_without_images(tmp_path, spots):
     for source in (tmp_path / "gone", []):
         with pytest.raises(DataError):
-            faithfulness(spot_model(), source, SMALL)
+            measure_faithfulness(spot_model(), source, SMALL)
     with pytest.raises(DataError, match="contains 'x'"):
-        faithfulness(spot_model(), spots, SMALL, only="x")
+        measure_faithfulness(spot_model(), spots, SMALL, only="x")
 
 
 def test_no_image_has_a_box(spots):
     with pytest.raises(DataError, match=r"None of the 6 images has a box.*any/0\.png"):
-        faithfulness(spot_model(), spots, SMALL, {"0.png": Box(0, 0, 1, 1)})
+        measure_faithfulness(spot_model(), spots, SMALL, {"0.png": Box(0, 0, 1, 1)})
 
 
 def test_a_box_outside_its_image(spots, boxes):
     boxes["any/3.png"] = Box(64, 0, 80, 10)
     with pytest.raises(DataError, match=r"any/3\.png.*outside the image of 64 x 64"):
-        faithfulness(spot_model(), spots, SMALL, boxes)
+        measure_faithfulness(spot_model(), spots, SMALL, boxes)
 
 
 def test_broken_images(spots):
     (spots / "any" / "7.png").write_bytes(spot_image(0, 0)[:60])
     with pytest.raises(BrokenImageError, match=r"7\.png"):
-        faithfulness(spot_model(), spots, SMALL)
+        measure_faithfulness(spot_model(), spots, SMALL)
     with pytest.raises(DataError, match="None of the 1 images can be read"):
-        faithfulness(spot_model(), spots, SMALL, only="7", skip_broken=True)
-    result = faithfulness(spot_model(), spots, replace(SMALL, randomized=7), skip_broken=True)
+        measure_faithfulness(spot_model(), spots, SMALL, only="7", skip_broken=True)
+    result = measure_faithfulness(spot_model(), spots, replace(SMALL, randomized=7), skip_broken=True)
     assert (result.images, result.skipped) == (6, 1)
     assert next(iter(result.broken)).endswith("7.png")
 
 
 def test_logits_that_are_not_finite(spots):
     with pytest.raises(ChoiceError, match="not finite"):
-        faithfulness(spot_model(Spot(sharp=float("nan"))), spots, SMALL)
+        measure_faithfulness(spot_model(Spot(sharp=float("nan"))), spots, SMALL)
 
 
 def test_one_image_has_values_without_intervals(spots, boxes):
-    result = faithfulness(spot_model(), spots, SMALL, boxes, limit=1)
+    result = measure_faithfulness(spot_model(), spots, SMALL, boxes, limit=1)
     row = by_name(result)["mask"]
     assert (result.images, row.images, row.insertion.low, row.pointing.high) == (1, 1, None, None)
 
 
 def test_maps_that_find_the_spot_are_better_than_a_random_map(spots, boxes):
-    result = faithfulness(spot_model(), spots, SMALL, boxes)
+    result = measure_faithfulness(spot_model(), spots, SMALL, boxes)
     rows = by_name(result)
     assert result.block == "block"
     for name in ("mask", "similarity", "effect_mask", "effect_similarity", "grad_cam"):
@@ -156,7 +156,7 @@ def test_maps_that_find_the_spot_are_better_than_a_random_map(spots, boxes):
 
 
 def test_inactive_masks_rank_as_the_random_map(spots, boxes):
-    rows = by_name(faithfulness(spot_model(Spot(active=False)), spots, SMALL, boxes))
+    rows = by_name(measure_faithfulness(spot_model(Spot(active=False)), spots, SMALL, boxes))
     for name in ("mask", "effect_mask"):
         assert rows[name].constant == 6
         assert rows[name].insertion == rows["random"].insertion
@@ -169,13 +169,13 @@ def test_images_without_a_box_and_boxes_that_the_crop_hides(spots, boxes):
     del boxes["any/1.png"]
     wide = Image.new("RGB", (3 * SIDE, SIDE), (50, 50, 50))
     (spots / "any" / "0.png").write_bytes(encoded(wide))
-    result = faithfulness(spot_model(), spots, SMALL, boxes)
+    result = measure_faithfulness(spot_model(), spots, SMALL, boxes)
     assert (result.without_box, by_name(result)["mask"].pointing.images, result.chance.images) == (2, 4, 4)
 
 
 def test_the_pointing_game_alone_needs_no_curves(spots, boxes):
     network = Spot()
-    result = faithfulness(spot_model(network), spots, replace(SMALL, steps=None), boxes)
+    result = measure_faithfulness(spot_model(network), spots, replace(SMALL, steps=None), boxes)
     row = by_name(result)["mask"]
     assert (row.insertion, row.deletion, row.drop, row.increase) == (None,) * 4
     assert row.pointing.value == 1
@@ -184,18 +184,18 @@ def test_the_pointing_game_alone_needs_no_curves(spots, boxes):
 
 def test_a_seed_repeats_and_batches_change_nothing(spots, boxes):
     alone, *others = (
-        faithfulness(spot_model(), spots, SMALL, boxes, batch=batch) for batch in (1, 1, 5, 100)
+        measure_faithfulness(spot_model(), spots, SMALL, boxes, batch=batch) for batch in (1, 1, 5, 100)
     )
     assert others[0] == alone
     for other in others[1:]:
         for ours, theirs in zip(other.methods, alone.methods, strict=True):
             assert ours.insertion.value == pytest.approx(theirs.insertion.value, abs=1e-5)
-    seeded = faithfulness(spot_model(), spots, replace(SMALL, seed=1), boxes)
+    seeded = measure_faithfulness(spot_model(), spots, replace(SMALL, seed=1), boxes)
     assert by_name(seeded)["random"] != by_name(alone)["random"]
 
 
 def test_random_weights_are_measured_on_the_first_images(spots, boxes):
-    rows = by_name(faithfulness(spot_model(), spots, replace(SMALL, randomized=2), boxes))
+    rows = by_name(measure_faithfulness(spot_model(), spots, replace(SMALL, randomized=2), boxes))
     assert rows["randomized_mask"].images == rows["randomized_mask"].insertion.images == 2
     assert rows["mask"].images == 6
     # This network has no weights but three equal gates, so that its copy gives the same maps.
@@ -211,7 +211,7 @@ def test_an_interrupted_measurement_continues(spots, boxes, tmp_path):
 
     protocol = replace(SMALL, randomized=3)
     with pytest.raises(KeyboardInterrupt):
-        faithfulness(spot_model(), spots, protocol, boxes, log=log, track=interrupt)
+        measure_faithfulness(spot_model(), spots, protocol, boxes, log=log, track=interrupt)
     assert len(log.read_text().splitlines()) >= 2
     seen = []
 
@@ -219,12 +219,12 @@ def test_an_interrupted_measurement_continues(spots, boxes, tmp_path):
         seen.extend(files)
         return files
 
-    result = faithfulness(spot_model(), spots, protocol, boxes, log=log, track=rest)
+    result = measure_faithfulness(spot_model(), spots, protocol, boxes, log=log, track=rest)
     assert len(seen) < 6
-    whole = faithfulness(spot_model(), spots, protocol, boxes)
+    whole = measure_faithfulness(spot_model(), spots, protocol, boxes)
     assert by_name(result)["randomized_mask"].images == 3
     for ours, theirs in zip(result.methods, whole.methods, strict=True):
         assert ours.insertion.value == pytest.approx(theirs.insertion.value, abs=1e-6)
     with pytest.raises(DataError, match="another model, set of boxes or setting"):
-        faithfulness(spot_model(), spots, replace(protocol, steps=5), boxes, log=log)
+        measure_faithfulness(spot_model(), spots, replace(protocol, steps=5), boxes, log=log)
     assert np.isfinite(result.full.value)

@@ -13,7 +13,7 @@ from torch import nn
 
 from sge.errors import BrokenImageError, CaptureError, ChoiceError, DataError
 from sge.evaluation.accuracy import evaluate
-from sge.evaluation.gate_accuracy import ALL, gate_accuracy
+from sge.evaluation.gate_accuracy import ALL, measure_gates
 from sge.evaluation.gates import flat_masks
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
@@ -68,44 +68,44 @@ def labelled(tmp_path):
 )
 def test_a_setting_out_of_range(labelled, options):
     with pytest.raises(ChoiceError, match=next(iter(options))):
-        gate_accuracy(peak_model(), labelled, **options)
+        measure_gates(peak_model(), labelled, **options)
 
 
 def test_a_network_without_sge(labelled):
     with pytest.raises(CaptureError, match="has no SGE"):
-        gate_accuracy(peak_model(nn.Conv2d(3, 2, 1)), labelled)
+        measure_gates(peak_model(nn.Conv2d(3, 2, 1)), labelled)
 
 
 def test_sets_that_cannot_be_measured(tmp_path, labelled):
     with pytest.raises(DataError, match="There is no folder"):
-        gate_accuracy(peak_model(), tmp_path / "gone")
+        measure_gates(peak_model(), tmp_path / "gone")
     with pytest.raises(ChoiceError, match="no class of this model"):
-        gate_accuracy(replace(peak_model(), labels=["a", "b"]), labelled)
+        measure_gates(replace(peak_model(), labels=["a", "b"]), labelled)
     with pytest.raises(ChoiceError, match="a label for each class"):
-        gate_accuracy(replace(peak_model(), labels=["spot", "none", "more"]), labelled)
+        measure_gates(replace(peak_model(), labels=["spot", "none", "more"]), labelled)
 
 
 def test_broken_images(tmp_path):
     broken = tar(tmp_path / "x.tar", [("spot/1.png", spot(0, 0)[:50]), ("spot/2.png", spot(0, 0))])
     with pytest.raises(BrokenImageError, match=r"spot/1\.png"):
-        gate_accuracy(peak_model(), broken)
-    result = gate_accuracy(peak_model(), broken, skip_broken=True)
+        measure_gates(peak_model(), broken)
+    result = measure_gates(peak_model(), broken, skip_broken=True)
     assert (result.images, result.skipped, len(result.broken)) == (1, 1, 1)
     assert (result.top1.low, result.blocks[0].difference.high) == (None, None), "one image has no interval"
     with pytest.raises(DataError, match="None of the 1 images can be read"):
-        gate_accuracy(peak_model(), broken, only="1", skip_broken=True)
+        measure_gates(peak_model(), broken, only="1", skip_broken=True)
 
 
 def test_logits_that_are_not_finite(labelled):
     network = Peak()
     nn.init.constant_(network.first.sge.bias, float("nan"))
     with pytest.raises(ChoiceError, match="not finite"):
-        gate_accuracy(peak_model(network), labelled)
+        measure_gates(peak_model(network), labelled)
 
 
 def test_counts_by_hand(labelled):
     """A flat mask of the first block lowers every peak below 0.5; that of the second, which is constant, does nothing."""
-    result = gate_accuracy(peak_model(), labelled)
+    result = measure_gates(peak_model(), labelled)
     everything, first, second = result.blocks
     assert (result.images, result.top1.value) == (4, 0.75)
     assert [row.block for row in result.blocks] == [ALL, "first", "second"]
@@ -139,14 +139,14 @@ def trained():
 def test_the_figures_are_those_of_evaluate(trained, tmp_path):
     members = [(f"{n % 6}/{n}.png", encoded(noise(64, 64, n))) for n in range(12)]
     shard = tar(tmp_path / "x.tar", members)
-    result = gate_accuracy(trained, shard, batch=5)
+    result = measure_gates(trained, shard, batch=5)
     assert result.top1.value == pytest.approx(evaluate(trained, shard).top1)
     with flat_masks(trained.network):
         assert result.blocks[0].top1 == pytest.approx(evaluate(trained, shard).top1)
-    alone = gate_accuracy(trained, shard, batch=1)
+    alone = measure_gates(trained, shard, batch=1)
     for ours, theirs in zip(result.blocks, alone.blocks, strict=True):
         assert (ours.top1, ours.difference, ours.changed) == (theirs.top1, theirs.difference, theirs.changed)
         assert ours.mask_std == pytest.approx(theirs.mask_std, abs=1e-5)
     assert np.isfinite([row.mask_std for row in result.blocks]).all()
-    sample = gate_accuracy(trained, shard, limit=4, only="png")
+    sample = measure_gates(trained, shard, limit=4, only="png")
     assert (sample.images, sample.only, sample.sets) == (4, "png", ["x.tar"])

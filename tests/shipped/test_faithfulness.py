@@ -9,7 +9,7 @@ import pytest
 import sge
 from scripts.measure.faithfulness import DOCUMENT, MEASURES, MODELS, STEPS, dumped
 from scripts.render_tables import SUFFIX, read_figures, row
-from sge.evaluation.faithfulness import faithfulness
+from sge.evaluation.faithfulness import measure_faithfulness
 from sge.evaluation.faithfulness_result import TITLES
 from sge.evaluation.gate_accuracy import ALL
 from sge.evaluation.image_figures import Protocol
@@ -68,7 +68,7 @@ def test_an_inactive_mask_ranks_as_the_random_map_and_flat_masks_change_nothing(
 @pytest.mark.parametrize("measured", MODELS, ids=NAMES)
 def test_the_first_images_have_the_stated_figures(measured, shared):
     stated = read_figures(measured.model)["faithfulness"]["checked"]
-    result = faithfulness(
+    result = measure_faithfulness(
         sge.load_model(measured.model, finder=False),
         shared / "data" / measured.images,
         Protocol(steps=STEPS, randomized=0),
