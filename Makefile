@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test quick check bench format lock hooks clean
+.PHONY: run test test-page test-code quick check bench format lock hooks clean
 
 run: $(VENV)/.run
 	$(BIN)/sge serve
 
+# The browser tests run beside the others. One thread each, because threads that wait for a busy core waste it.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-page test-code
+
+test-page: $(VENV)/.test
+	$(BIN)/python -m pytest tests/browser
+
+test-code: $(VENV)/.test
+	$(BIN)/python -m pytest --ignore=tests/browser
 
 # Less than a minute: no browser, and nothing that is marked slow.
 quick: $(VENV)/.test

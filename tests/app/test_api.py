@@ -53,7 +53,7 @@ def test_predictions_have_the_form_of_hugging_face_best_first(
     answer = post(client, "predict", photo)
     assert answer.headers["content-type"] == "application/json"
     got = answer.json()
-    assert [set(entry) for entry in got] == [{"label", "score", "index"}] * 5
+    assert [set(entry) for entry in got] == [{"label", "score", "index", "raw_score"}] * 5
     assert [entry["label"] for entry in got] == [entry.label for entry in analysis.predictions]
     assert [entry["score"] for entry in got] == sorted((entry["score"] for entry in got), reverse=True)
     assert [entry["score"] for entry in got] == pytest.approx(
@@ -325,10 +325,14 @@ def test_another_attention_module_that_was_trained_here_is_served(
 def test_all_three_shipped_models_answer(photo: bytes) -> None:
     """The service as it starts without settings."""
     with running(models=Settings().models) as started:
-        inactive, tuned, dogs = started.client.get(f"{API}/models").json()
-        assert inactive["default"]
-        assert inactive["card"]["opens_service"]
-        assert (tuned["card"]["gates"], dogs["card"]["gates"]) == ("tuned", "trained")
+        tuned, inactive, dogs = started.client.get(f"{API}/models").json()
+        assert tuned["default"]
+        assert tuned["card"]["opens_service"]
+        assert [model["card"]["gates"] for model in (tuned, inactive, dogs)] == [
+            "tuned",
+            "inactive",
+            "trained",
+        ]
         assert not any(block["inactive"] for block in dogs["blocks"])
         said = started.client.post(f"{API}/analyze?model={dogs['name']}", files={"image": photo}).json()
         assert (said["signal"], said["model"]["gates"]) == ("mask", "trained")

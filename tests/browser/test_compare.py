@@ -38,6 +38,7 @@ def test_an_error_of_the_second_model_is_shown_and_the_first_stays(open_page):
     page.locator("[data-compare=twin]").click()
     expect(page.get_by_role("alert")).to_contain_text("twin: It cannot.")
     expect(page.locator("sge-compare")).to_be_empty()
+    page.get_by_role("alert").get_by_role("button", name="Close").click()
     settled(page)
     assert painted(page) == before
 
