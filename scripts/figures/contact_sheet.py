@@ -18,6 +18,8 @@ from scripts.figures.browsing import open_page
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+READY_TIMEOUT_MS = 60_000
+"""Time for the analysis of a sample on a busy machine."""
 SIDE, COLUMNS, MARGIN = 480, 4, 8
 """Side of a cell in pixels, cells in a row, and pixels between two images."""
 NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -31,7 +33,7 @@ def sample_views(page: Page) -> list[Image.Image]:
     views = []
     for thumb in page.locator(".thumb.sample").all():
         thumb.click()
-        expect(thumb).to_have_attribute("aria-current", "true")
+        expect(thumb).to_have_attribute("aria-current", "true", timeout=READY_TIMEOUT_MS)
         page.evaluate(NEXT_FRAME)
         with page.expect_download() as waiting:
             page.locator("[data-download=png]").click()
