@@ -51,6 +51,7 @@ def test_the_main_job(open_page, tmp_path):
     values = [float(text) for text in page.get_by_test_id("ranking").locator(".tile-note").all_inner_texts()]
     assert values == sorted(values, reverse=True)
 
+    choose(page, "signal", "similarity")
     with np.load(save(page, "npz", tmp_path)) as arrays:
         assert arrays["blocks.4.1"].shape[0] == 56
         at_point = [maps[:, int(0.23 * maps.shape[1]), int(0.21 * maps.shape[2])] for maps in arrays.values()]
@@ -109,7 +110,7 @@ def test_six_groups_and_no_seventh(open_page):
     for i in range(7):
         page.locator("sge-group-grid .tile").nth(i).click()
     expect(page.locator(".chip")).to_have_count(6)
-    expect(page.get_by_role("status")).to_contain_text("Six groups are pinned")
+    expect(page.locator("sge-status")).to_contain_text("Six groups are pinned")
     page.locator(".chip .remove").first.click()
     expect(page.locator(".chip")).to_have_count(5)
 

@@ -31,6 +31,7 @@ def numbers(page):
 
 def bars(page, kind):
     """The values of the bars, which their titles tell."""
+    expect(page.locator(f".tour .bar.{kind}").first).to_be_attached()
     titles = page.locator(f".tour .bar.{kind}").evaluate_all("(all) => all.map((bar) => bar.title)")
     return [float(title.rsplit(": ", 1)[1].replace("\u2212", "-")) for title in titles]
 
