@@ -44,9 +44,8 @@ def test_an_error_of_the_second_model_is_shown_and_the_first_stays(open_page):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (820, 1180), (390, 844), (844, 390)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_images_have_the_same_size(open_page, width, height, scheme):
-    page = open_page(width, height, scheme).page
+def test_both_images_have_the_same_size(open_page, width, height):
+    page = open_page(width, height).page
     second = compare(page)
     first_box, second_box = boxes(page)
     assert first_box["width"] == second_box["width"]

@@ -41,9 +41,8 @@ SIZES = [(390, 844), (844, 390), (820, 1180), (1024, 768), (1440, 900), (3840, 2
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows(open_page, width, height, scheme):
-    page = open_page(width, height, scheme).page
+def test_nothing_overflows(open_page, width, height):
+    page = open_page(width, height).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("window.scrollY") == 0
     box = page.locator("#image").bounding_box()
