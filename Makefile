@@ -3,20 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-page test-code quick check bench format lock hooks clean
+.PHONY: run test test-side test-rest quick check bench format lock hooks clean
 
 run: $(VENV)/.run
 	$(BIN)/sge serve
 
-# The browser tests run beside the others. One thread each, because threads that wait for a busy core waste it.
+# Two halves that take about equally long run beside each other, with one thread each, because threads that wait for a
+# busy core waste it.
+SIDE := tests/browser tests/training
+
 test: check
-	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-page test-code
+	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 test-side test-rest
 
-test-page: $(VENV)/.test
-	$(BIN)/python -m pytest tests/browser
+test-side: $(VENV)/.test
+	$(BIN)/python -m pytest $(SIDE)
 
-test-code: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore=tests/browser
+test-rest: $(VENV)/.test
+	$(BIN)/python -m pytest $(SIDE:%=--ignore=%)
 
 # Less than a minute: no browser, and nothing that is marked slow.
 quick: $(VENV)/.test
