@@ -168,7 +168,7 @@ def made_right(case: schemathesis.Case) -> bool:
 @pytest.mark.slow
 @fuzzed.parametrize()
 @settings(
-    max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @pytest.mark.usefixtures("_started")
 def test_nothing_happens_that_the_document_does_not_state(case: schemathesis.Case) -> None:
