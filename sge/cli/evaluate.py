@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
 from sge.cli.console import messages, results
+from sge.cli.measuring import OnlyOption, SizeOption, SkipBrokenOption, progress
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
-from sge.datasets import ImageFile, class_indices
+from sge.datasets import class_indices
 from sge.errors import MissingPackageError
 from sge.evaluation import Evaluation, evaluate, require_torchmetrics
-from sge.images import MAX_SIZE, MIN_SIZE
 from sge.models import DEFAULT_MODEL, load_model
 
 SHOWN = 40
@@ -50,11 +48,8 @@ def evaluate_sets(
     sets: Sets,
     model: ModelOption = DEFAULT_MODEL,
     framing: FramingOption = FramingChoice.CENTER,
-    size: Annotated[
-        int | None,
-        typer.Option(min=MIN_SIZE, max=MAX_SIZE, help="Pixels, in place of the network's own input size."),
-    ] = None,
-    only: Annotated[str | None, typer.Option(help="Keep images whose file name contains this.")] = None,
+    size: SizeOption = None,
+    only: OnlyOption = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Images of one shape in a forward pass; changes the speed only.")
     ] = 16,
@@ -63,9 +58,7 @@ def evaluate_sets(
     confusion: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix.")
     ] = None,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out and count images that cannot be read; exits 1.")
-    ] = False,
+    skip_broken: SkipBrokenOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Measure a model on labelled images: top-1, top-5, calibration, confusion."""
@@ -77,7 +70,7 @@ def evaluate_sets(
         loaded,
         sets,
         framing.value,
-        _progress,
+        progress,
         only=only,
         size=size,
         batch=batch,
@@ -96,12 +89,6 @@ def evaluate_sets(
         draw_confusion(result.confusion, confusion, _title(_short(model), result))
     if result.skipped:
         raise typer.Exit(1)
-
-
-def _progress(files: list[ImageFile]) -> Iterator[ImageFile]:
-    yield from track(
-        files, description="images", console=messages, transient=True, disable=not messages.is_terminal
-    )
 
 
 def _check_target(path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sge.cli.console import results
 from sge.cli.measuring import (
     LimitOption,
     OnlyOption,
@@ -19,8 +16,8 @@ from sge.cli.measuring import (
     SizeOption,
     SkipBrokenOption,
     interval_text,
+    print_result,
     progress,
-    report_broken,
 )
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
 from sge.evaluation import Faithfulness, Protocol, measure_faithfulness, read_boxes
@@ -94,11 +91,7 @@ def evaluate_faithfulness(
         device=device,
         skip_broken=skip_broken,
     )
-    if as_json:
-        typer.echo(json.dumps({"model": model} | asdict(result)))
-    else:
-        results.print(_table(model, result))
-    report_broken(result.images, result.broken)
+    print_result(model, result, lambda: _table(model, result), as_json)
 
 
 def _table(model: str, result: Faithfulness) -> Table:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from sge.cli.console import results
 from sge.cli.evaluate import Sets
 from sge.cli.measuring import (
     LimitOption,
@@ -19,8 +16,8 @@ from sge.cli.measuring import (
     SizeOption,
     SkipBrokenOption,
     interval_text,
+    print_result,
     progress,
-    report_broken,
 )
 from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
 from sge.evaluation import GateAccuracy, measure_gates
@@ -59,11 +56,7 @@ def evaluate_gates(
         seed=seed,
         skip_broken=skip_broken,
     )
-    if as_json:
-        typer.echo(json.dumps({"model": model} | asdict(result)))
-    else:
-        results.print(_table(model, result))
-    report_broken(result.images, result.broken)
+    print_result(model, result, lambda: _table(model, result), as_json)
 
 
 def _table(model: str, result: GateAccuracy) -> Table:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.progress import track
+from rich.table import Table
 
-from sge.cli.console import messages
+from sge.cli.console import messages, results
 from sge.datasets import ImageFile
-from sge.evaluation import Interval
+from sge.evaluation import Faithfulness, GateAccuracy, Interval
 from sge.images import MAX_SIZE, MIN_SIZE
 
 SizeOption = Annotated[
@@ -27,6 +30,9 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything th
 SkipBrokenOption = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out and count images that cannot be read; exits 1.")
 ]
+
+Measured = Faithfulness | GateAccuracy
+"""What a command measured over a set of images."""
 
 
 def progress(files: list[ImageFile]) -> Iterator[ImageFile]:
@@ -47,12 +53,20 @@ def interval_text(interval: Interval | None, sign: bool = False) -> str:
     return f"{value} ({interval.low:{plus}.2f} to {interval.high:{plus}.2f})"
 
 
-def report_broken(done: int, broken: dict[str, str]) -> None:
-    """Lists broken images on stderr.
+def print_result(model: str, result: Measured, table: Callable[[], Table], as_json: bool) -> None:
+    """Prints what was measured, as one JSON object or as a table, and lists broken images on stderr.
 
     Raises:
         typer.Exit: some images are broken; the exit status is 1.
     """
+    if as_json:
+        typer.echo(json.dumps({"model": model} | asdict(result)))
+    else:
+        results.print(table())
+    _report_broken(result.images, result.broken)
+
+
+def _report_broken(done: int, broken: dict[str, str]) -> None:
     if not broken:
         return
     for line in (

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from sge.nn import SpatialGroupEnhance
 
@@ -49,3 +55,20 @@ class Twice(nn.Module):
 def gates(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
     """Path to SGE module."""
     return {path: m for path, m in network.named_modules() if isinstance(m, SpatialGroupEnhance)}
+
+
+def saved(network: nn.Module) -> nn.Module:
+    """The network after ``torch.save`` and ``torch.load``."""
+    buffer = io.BytesIO()
+    torch.save(network, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=False)
+
+
+COPIES: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda network: pickle.loads(pickle.dumps(network)),
+    "torch.save": saved,
+    "EMA": AveragedModel,
+}
+"""Ways to copy a network."""

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 from collections.abc import Callable
 
 import pytest
 import torch
 import torchvision
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from sge.nn import insert_sge
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.resnet import build_resnet
-from tests.nn.networks import hooks, randomize_gates, small
-
-
-def saved(network: nn.Module) -> nn.Module:
-    buffer = io.BytesIO()
-    torch.save(network, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=False)
-
-
-COPIES: dict[str, Callable[[nn.Module], nn.Module]] = {
-    "deepcopy": copy.deepcopy,
-    "pickle": lambda network: pickle.loads(pickle.dumps(network)),
-    "torch.save": saved,
-    "EMA": AveragedModel,
-}
+from tests.nn.networks import COPIES, hooks, randomize_gates, small
 
 
 @pytest.mark.parametrize("how", COPIES)

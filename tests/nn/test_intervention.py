@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import io
-import pickle
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,23 +14,9 @@ from sge.errors import UnknownBlockError
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.intervention import edit_masks, edit_outputs
 from sge.nn.resnet import build_resnet
-from tests.nn.networks import Twice, hooks, randomize_gates, small
+from tests.nn.networks import COPIES, Twice, hooks, randomize_gates, small
 
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-
-
-def saved(network: nn.Module) -> nn.Module:
-    buffer = io.BytesIO()
-    torch.save(network, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=False)
-
-
-COPIES: dict[str, Callable[[nn.Module], nn.Module]] = {
-    "deepcopy": copy.deepcopy,
-    "pickle": lambda network: pickle.loads(pickle.dumps(network)),
-    "torch.save": saved,
-}
 
 
 def test_unknown_names_are_listed_and_leave_no_hook() -> None:
