@@ -23,6 +23,14 @@ def open_tour(page):
     expect(page.locator(".tour h3")).to_contain_text("1. Features")
 
 
+def go_to_next_step(page):
+    """One step on by the keyboard, and waits until the page shows it."""
+    heading = page.locator(".tour h3")
+    number = int(heading.inner_text().partition(".")[0])
+    page.keyboard.press("ArrowRight")
+    expect(heading).to_contain_text(f"{number + 1}. {STEPS[number]}")
+
+
 def numbers(page):
     """The numbers of the line with this image's numbers, in their order."""
     text = page.get_by_test_id("tour-numbers").inner_text().replace("\u2212", "-")
@@ -51,22 +59,22 @@ def test_its_numbers_are_those_of_the_library(open_page, steps):
     # Maps travel with 8 bits, and the page writes three digits.
     atol = np.ptp(steps.features) / 255 + 0.006
     np.testing.assert_allclose(bars(page, "first"), steps.features[:, row, col], atol=atol)
-    page.keyboard.press("ArrowRight")
+    go_to_next_step(page)
     np.testing.assert_allclose(bars(page, "second"), steps.mean, rtol=0.006, atol=1e-4)
-    page.keyboard.press("ArrowRight")
+    go_to_next_step(page)
     expect(page.locator(".tour .eq")).to_contain_text("eq. 2")
     assert numbers(page)[-1] == pytest.approx(steps.product[row, col], rel=0.01)
-    page.keyboard.press("ArrowRight")
+    go_to_next_step(page)
     product, centre, deviation, similarity = numbers(page)
     assert product == pytest.approx(steps.product[row, col], rel=0.01)
     assert centre == pytest.approx(steps.product.mean(), rel=0.01)
     assert deviation == pytest.approx(steps.product.std(ddof=1), rel=0.01)
     assert similarity == pytest.approx(steps.similarity[row, col], abs=0.03)
-    page.keyboard.press("ArrowRight")
+    go_to_next_step(page)
     weight, _, bias, mask = numbers(page)
     assert (weight, bias) == (pytest.approx(steps.weight, rel=0.01), pytest.approx(steps.bias, rel=0.01))
     assert mask == pytest.approx(steps.mask[row, col], abs=0.01)
-    page.keyboard.press("ArrowRight")
+    go_to_next_step(page)
     np.testing.assert_allclose(bars(page, "second"), steps.output[:, row, col], atol=atol)
 
 
@@ -74,7 +82,7 @@ def test_another_cell_can_be_marked(open_page, steps):
     page = open_page().page
     open_tour(page)
     for _ in range(4):
-        page.keyboard.press("ArrowRight")
+        go_to_next_step(page)
     page.locator(".map-box.large").click(position={"x": 3, "y": 3})
     assert numbers(page)[-1] == pytest.approx(steps.mask[0, 0], abs=0.01)
     page.locator(".tour-maps").focus()
