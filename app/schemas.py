@@ -179,7 +179,9 @@ class ModelOut(BaseModel):
     parameters: int | None
     classes: int | None
     preprocess: dict[str, Any] | None
-    card: dict[str, Any] | None
+    card: dict[str, Any] | None = Field(
+        description="what is known about the model; its notes are sentences on what was assumed"
+    )
     blocks: list[BlockInfo] = Field(description="map sizes for a 224 px square image")
 
 

@@ -102,6 +102,8 @@ def show(name: Name, as_json: AsJson = False) -> None:
     table.add_row("parameters", f"{model.parameters:,}")
     table.add_row("classes", f"{len(model.labels)}: {', '.join(model.labels[:3])}, ...")
     table.add_row("input", _input(model))
+    for note in model.card.notes:
+        table.add_row("note", note)
     blocks = Table("Block", "Channels", "Groups", "Inactive")
     for block in facts["blocks"]:
         blocks.add_row(*(str(value) for value in block.values()))

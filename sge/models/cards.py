@@ -27,6 +27,8 @@ def card_fields(record: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"card version {version}; known are 1 and {CARD_VERSION}")
     if fields.get("none_fits") is not None:
         fields["none_fits"] = NoneFits.from_record(fields["none_fits"])
+    if "notes" in fields:
+        fields["notes"] = tuple(fields["notes"])  # JSON has no tuples
     return translate_card(fields) if version == 1 else fields
 
 

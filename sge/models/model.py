@@ -49,6 +49,8 @@ class Card:
     """The measured threshold below which none of the classes fits an image; None if there is none."""
     made_from: dict[str, Any] | None = None
     """How the weights were trained: ``config``, ``images``, ``model`` and the like."""
+    notes: tuple[str, ...] = ()
+    """Full sentences on what was taken out of a checkpoint and what was assumed, such as labels or preprocessing."""
 
     def __post_init__(self) -> None:
         check_choice("gates", self.gates, GATES)
@@ -60,9 +62,9 @@ class Card:
     def to_record(self) -> dict[str, Any]:
         """Returns the versioned record that is stored in a file; a file cannot hold its own hash.
 
-        ``none_fits`` is left out if it is None, so that programs without that field read the record.
+        ``none_fits`` and ``notes`` are left out if they are empty, so that programs without these fields read the record.
         """
-        left_out = {"sha256"} if self.none_fits else {"sha256", "none_fits"}
+        left_out = {"sha256"} | {name for name in ("none_fits", "notes") if not getattr(self, name)}
         return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k not in left_out}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,12 @@ CARD = Card(
 def test_a_record_of_this_version_is_read_as_it_was_written():
     assert read_card(json.loads(json.dumps(CARD.to_record()))) == CARD
     assert read_card(CARD.to_record(), sha256="ab").sha256 == "ab"
+
+
+def test_notes_are_kept_and_left_out_if_there_are_none():
+    noted = replace(CARD, notes=("Labels are assumed.", "Taken from state_dict."))
+    assert read_card(json.loads(json.dumps(noted.to_record()))) == noted
+    assert "notes" not in CARD.to_record()
 
 
 @pytest.mark.parametrize("version", [0, 3, "2", None])
