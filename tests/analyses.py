@@ -34,7 +34,9 @@ def made(
     masks[COARSE] = np.full_like(masks[COARSE], 0.73)
     terms = {name: rs.random_sample(groups).astype(np.float32) for name in grids}
     return Analysis(
-        image_info=ImageInfo("grey.png", *size, "PNG", "ab" * 32),
+        image_info=ImageInfo(
+            "grey.png", *size, "PNG", "ab" * 32, ("The profile is damaged and was ignored.",)
+        ),
         model=ModelInfo("made", "Made up", "Knows nothing.", "tuned", None),
         predictions=[Prediction("tabby </script>", 0.75, 281), Prediction("Ünï 犬", 0.25, 1)],
         blocks=[

@@ -45,6 +45,8 @@ class ImageInfo:
     height: int
     format: str
     sha256: str
+    notes: tuple[str, ...] = ()
+    """What the decoder warned about or assumed, as full sentences."""
 
 
 @dataclass(frozen=True)

@@ -29,3 +29,5 @@ class Classification:
     """Best first."""
     fit: Fit | None
     """None if the model has no threshold."""
+    notes: tuple[str, ...] = ()
+    """What the image's decoder warned about or assumed, as full sentences."""

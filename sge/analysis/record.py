@@ -43,7 +43,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
     geometry = analysis.geometry
     header = {
         "version": VERSION,
-        "image": asdict(analysis.image_info),
+        "image": asdict(analysis.image_info) | {"notes": list(analysis.image_info.notes)},
         "model": asdict(analysis.model),
         "signal": analysis.signal,
         "default_block": analysis.default_block,
@@ -163,7 +163,7 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
     geometry = record["geometry"]
     attribution, ablation = record.get("attribution"), record.get("ablation")
     return AnalysisData(
-        image_info=ImageInfo(**record["image"]),
+        image_info=_image_info(record["image"]),
         model=ModelInfo(**record["model"]),
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
         fit=Fit(**record["fit"]) if record.get("fit") else None,
@@ -194,6 +194,13 @@ def _attribution(record: dict[str, Any], arrays: Mapping[str, Array], blocks: li
         if len(effects) != groups.get(name):
             raise ValueError(f"{len(effects)} effects of {name}, which has {groups.get(name)} groups")
     return attribution
+
+
+def _image_info(image: dict[str, Any]) -> ImageInfo:
+    notes = image.get("notes", [])
+    if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
+        raise ValueError(f"notes that are no list of sentences: {notes!r:.60}")
+    return ImageInfo(**image | {"notes": tuple(notes)})
 
 
 def _part_map(part: str, record: dict[str, Any], values: Array) -> PartMap:

@@ -54,6 +54,8 @@ class DecodedImage:
     """Hash of the file's bytes; for a PIL image, of its pixels."""
     name: str | None = None
     """File name without folders; None if unknown."""
+    notes: tuple[str, ...] = ()
+    """What the decoder warned about or assumed, as full sentences."""
 
     @property
     def width(self) -> int:

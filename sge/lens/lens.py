@@ -156,7 +156,9 @@ class Lens(Effects):
         image, card = frame.image, self.model.card
         classification = self._classification(forward.logits[number], frame, top_k)
         return Analysis(
-            image_info=ImageInfo(image.name, image.width, image.height, image.format, image.sha256),
+            image_info=ImageInfo(
+                image.name, image.width, image.height, image.format, image.sha256, image.notes
+            ),
             model=ModelInfo(
                 self.model.name,
                 card.title,
@@ -185,9 +187,8 @@ class Lens(Effects):
             Prediction(self.model.labels[int(index)], float(score), int(index), float(raw))
             for score, index, raw in zip(scores, indices, raw_scores, strict=True)
         ]
-        return Classification(
-            predictions, find_fit(self.model.card.none_fits, logits, frame.geometry.framing)
-        )
+        fit = find_fit(self.model.card.none_fits, logits, frame.geometry.framing)
+        return Classification(predictions, fit, frame.image.notes)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a window with three sides": lambda r: r["geometry"]["window"].pop(),
     "an opening without its group": lambda r: r["model"].update(opens_with={"block": FINE, "reason": "x"}),
     "a fit without its threshold": lambda r: r.update(fit={"fits": True, "score": 1.0, "sentence": "x"}),
+    "notes that are one text": lambda r: r["image"].update(notes="The end is missing."),
+    "notes that are numbers": lambda r: r["image"].update(notes=[1]),
     "a list instead of everything": lambda r: r.update(blocks={}, geometry=[]),
 }
 
@@ -108,13 +110,16 @@ def test_whether_a_class_fits_and_raw_scores_are_kept() -> None:
     assert (back.predictions, back.fit) == (analysis.predictions, analysis.fit)
 
 
-def test_a_record_from_before_raw_scores_and_fits_is_read(record: dict[str, Any]) -> None:
+def test_a_record_from_before_raw_scores_fits_and_notes_is_read(record: dict[str, Any]) -> None:
     def older(r: dict[str, Any]) -> None:
         r.pop("fit")
         for prediction in r["predictions"]:
             prediction.pop("raw_score")
 
+        r["image"].pop("notes")
+
     back = from_record(changed(record, older))
+    assert back.image_info.notes == ()
     assert back.fit is None
     assert [found.raw_score for found in back.predictions] == [None, None]
 
@@ -124,7 +129,7 @@ def test_a_record_never_holds_the_image(record: dict[str, Any]) -> None:
         *("version", "image", "model", "signal", "default_block", "predictions", "blocks", "parts"),
         *("part_maps", "geometry", "focus", "energy", "masks", "similarity", "fit"),
     }
-    assert set(record["image"]) == {"name", "width", "height", "format", "sha256"}
+    assert set(record["image"]) == {"name", "width", "height", "format", "sha256", "notes"}
     assert set(to_header(made())) == set(record) - {"masks", "similarity"}
 
 
