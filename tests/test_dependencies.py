@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-GROUND = ("arrays", "devices", "errors", "files", "paths")
+GROUND = ("arrays", "devices", "errors", "files", "paths", "text")
 LAYERS = (
     ("sge.ground",),
     ("sge.nn",),

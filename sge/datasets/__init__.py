@@ -11,8 +11,17 @@ from sge.datasets.decoded_cache import (
     shrink,
     write_cache,
 )
+from sge.datasets.entries import ImageFile, Listing, Skipped, class_of
+from sge.datasets.foreign import foreign_name, has_image_name
 from sge.datasets.imagenet import class_indices
-from sge.datasets.labelled import ImageFile, LabelledSet, decode_files, find_images, find_labelled
+from sge.datasets.labelled import (
+    LabelledSet,
+    decode_file,
+    decode_files,
+    find_images,
+    find_labelled,
+    list_images,
+)
 from sge.datasets.record_file import RecordFile, RecordWriter, index_path
 
 __all__ = [
@@ -20,18 +29,25 @@ __all__ = [
     "ImageFile",
     "ImageFiles",
     "LabelledSet",
+    "Listing",
     "Prepare",
     "Progress",
     "RecordFile",
     "RecordWriter",
+    "Skipped",
     "batches_of_one_shape",
     "cache_key",
     "class_indices",
+    "class_of",
+    "decode_file",
     "decode_files",
     "evaluation_crop",
     "find_images",
     "find_labelled",
+    "foreign_name",
+    "has_image_name",
     "index_path",
+    "list_images",
     "normalize_batch",
     "shrink",
     "write_cache",

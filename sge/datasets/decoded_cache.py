@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sge.datasets.labelled import ImageFile
+from sge.datasets.archives import is_compressed
+from sge.datasets.entries import ImageFile
+from sge.datasets.labelled import decode_file
 from sge.datasets.record_file import RecordFile, RecordWriter
 from sge.errors import DataError, ImageError
-from sge.images import DecodedImage, Preprocess, center_crop, decode, resize
+from sge.images import DecodedImage, Preprocess, center_crop, resize
 
 MAX_SHORTER_SIDE, MAX_ASPECT = 256, 1.5
 """Limits of an image that is kept for training: its shorter side in pixels, and its longer side as a multiple."""
@@ -140,12 +143,11 @@ class ImageFiles(Sequence[Tensor]):
         self.names = [file.name for file in files]
         """Where each image comes from."""
         for source in {file.source for file in files if file.member is not None}:
-            with source.open("rb") as stream:
-                if not _is_plain_tar(stream.read(512)):
-                    raise DataError(
-                        f"{source} is compressed. Unpack the shard to a plain .tar, or have its images decoded ahead "
-                        "(--decode ahead)."
-                    )
+            if is_compressed(source):
+                raise DataError(
+                    f"{source} is compressed. Unpack the shard to a plain .tar, or have its images decoded ahead "
+                    "(--decode ahead)."
+                )
 
     def __len__(self) -> int:
         return len(self._files)
@@ -156,14 +158,7 @@ class ImageFiles(Sequence[Tensor]):
         Raises:
             ImageError: it cannot be read.
         """
-        file = self._files[i]
-        if file.member is None:
-            image = decode(file.path)
-        else:
-            with file.source.open("rb") as stream:
-                stream.seek(file.member.offset_data)
-                image = decode(stream.read(file.member.size))
-        return _to_tensor(np.array(self._prepare(image.rgb)))
+        return _to_tensor(np.array(self._prepare(decode_file(self._files[i]).rgb)))
 
 
 def cache_key(files: Iterable[ImageFile], **settings: Any) -> str:
@@ -176,13 +171,14 @@ def cache_key(files: Iterable[ImageFile], **settings: Any) -> str:
     """
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in dict.fromkeys(file.path if file.member is None else file.source for file in files):
-        stat = path.stat()
-        key.update(f"{path.absolute()}\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
+        key.update(os.fsencode(path.absolute()))
+        try:
+            stat = path.stat()
+        except OSError:  # A link that leads nowhere, or a file that was deleted after it was listed.
+            key.update(b"\ngone\n")
+        else:
+            key.update(f"\n{stat.st_size} {stat.st_mtime_ns}\n".encode())
     return key.hexdigest()
-
-
-def _is_plain_tar(head: bytes) -> bool:
-    return head[257:262] == b"ustar"
 
 
 def _to_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:

@@ -46,7 +46,7 @@ def test_a_tar_without_classes(tmp_path):
 def test_a_cut_archive(tmp_path):
     whole = tar(tmp_path / "x.tar", [("a/1.jpg", b"x" * 2000), ("a/2.jpg", b"y" * 2000)]).read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[:4000])
-    with pytest.raises(DataError, match="can be read"):
+    with pytest.raises(DataError, match=r"cut\.tar is cut off or damaged"):
         find_labelled([tmp_path / "cut.tar"])
 
 
@@ -100,16 +100,17 @@ def test_a_linked_class_folder_is_read(tmp_path):
 
 def test_paths_that_hold_no_images(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
-    for path in (tmp_path / "nowhere", tmp_path / "notes.txt"):
-        with pytest.raises(DataError, match=r"is no folder, \.tar file or image that can be read"):
-            find_images(path)
+    with pytest.raises(DataError, match="nowhere cannot be read: No such file"):
+        find_images(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"is no folder, \.tar file or image that can be read"):
+        find_images(tmp_path / "notes.txt")
     assert find_images(tmp_path) == []
 
 
 def test_a_damaged_archive_of_unlabelled_images(tmp_path):
     path = tar(tmp_path / "a.tar", [("a.png", b"x" * 5000), ("b.png", b"x" * 5000)])
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(DataError, match=r"a\.tar is no folder"):
+    with pytest.raises(DataError, match=r"a\.tar is cut off or damaged"):
         find_images(path)
 
 

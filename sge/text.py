@@ -1,0 +1,21 @@
+"""Text from outside (names of files, labels) as one line that every terminal and every file can hold."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Writes characters that are not printable as escapes, such as ``\n`` and ``\x1b``.
+
+    These are control characters, marks that turn the direction of text, and bytes of a file name that are no UTF-8.
+
+    Args:
+        text: Any text.
+        keep: Characters to leave as they are.
+    """
+    return "".join(c if _is_plain(c) or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_plain(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
