@@ -28,14 +28,15 @@ Signal = Annotated[
 ]
 
 
-@router.post("/predict", responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
+@router.post("/predict", response_model=list[Prediction], responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
 async def predict(
     request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
-) -> list[Prediction]:
+) -> Response:
     """The classes that the network predicts, best first."""
     lens = engine.slot(model).require_lens()
     async with admitted(engine):
-        return await predict_upload(request, engine, lens, framing, top_k)
+        predictions = await predict_upload(request, engine, lens, framing, top_k)
+    return responses.predictions_json(predictions)
 
 
 _MASK_TYPES = {

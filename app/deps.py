@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
 from fastapi import Depends, Query, Request
 
@@ -29,11 +29,19 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
 
 
 def refuse_unknown_names(request: Request) -> None:
-    """Refuses a query parameter that the route does not have: a misspelt one would be ignored silently.
+    """Refuses query parameters that would be ignored silently: one that the route does not have, and repeated ones.
 
     Raises:
-        ChoiceError: An unknown parameter; the message lists those of the route.
+        ChoiceError: An unknown parameter (the message lists those of the route), or a second value of a single one.
     """
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
-    if request.method == "POST" and (unknown := [name for name in request.query_params if name not in known]):
+    if request.method != "POST":
+        return
+    known = {
+        field.alias: get_origin(field.field_info.annotation) is list
+        for field in request.scope["route"].dependant.query_params
+    }
+    if unknown := [name for name in request.query_params if name not in known]:
         raise ChoiceError(f"No parameter {unknown[0][:80]!r}; there are: {', '.join(known)}.")
+    for name, is_list in known.items():
+        if not is_list and len(request.query_params.getlist(name)) > 1:
+            raise ChoiceError(f"{name} is given more than once. Give it one value.")

@@ -155,6 +155,12 @@ async def analyze(
             max_length=2000, description="settings that an html report opens with, as in the page's address"
         ),
     ] = None,
+    preview: Annotated[
+        int,
+        Query(
+            ge=0, le=4096, description="adds the decoded image, at most so many pixels a side; 0: none (json)"
+        ),
+    ] = 0,
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
@@ -171,4 +177,4 @@ async def analyze(
             analysis = await analyze_upload(request, engine, lens, framing, top_k)
         else:
             analysis = await compute_upload(request, engine, lens, chosen.run, framing)
-        return await engine.run(responses.ANALYSES[format], analysis, view)
+        return await engine.run(responses.ANALYSES[format], analysis, view, preview)

@@ -238,13 +238,20 @@ class Engine:
         try:
             results = _forward(batch)
         except Exception as error:
-            for job in batch:
-                job.result.set_exception(error)
+            self._fail(batch, error)
             return
         seconds = (time.perf_counter() - started) / len(batch)
         self._seconds_per_image = 0.8 * self._seconds_per_image + 0.2 * seconds
         for job, result in zip(batch, results, strict=True):
             job.result.set_result(result)
+
+    def _fail(self, batch: list[Job], error: Exception) -> None:
+        """Gives the error to the image that caused it: a batch is repeated image by image."""
+        if len(batch) == 1:
+            batch[0].result.set_exception(error)
+            return
+        for job in batch:
+            self._run([job])
 
 
 def _forward(batch: list[Job]) -> list[Any]:

@@ -18,6 +18,9 @@ from sge.errors import (
     UnsupportedFormatError,
 )
 
+from .curl import curl_line
+from .parameter_problems import sentences
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -29,14 +32,23 @@ class ProblemError(Exception):
         detail: A sentence that says what to do next.
         reason: One word for the metrics.
         retry_after_s: Seconds after which the client may try again.
+        headers: Further headers of the response.
     """
 
-    def __init__(self, status: int, detail: str, reason: str, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        reason: str,
+        retry_after_s: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
 
 
 _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
@@ -47,8 +59,10 @@ _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
     (SGEError, 422, "parameter"),
 )
 _SENTENCES = {
+    400: "The request cannot be read. Send it again with another HTTP library or with curl.",
+    401: "This address cannot be read here.",
     404: "Nothing is served under this address; /api/v1/openapi.json lists what is.",
-    405: "This address does not accept {method}; the Allow header lists the methods that it accepts.",
+    405: "This address does not accept {method}{methods}.",
 }
 
 
@@ -81,7 +95,7 @@ def install(app: FastAPI) -> None:
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
         request.state.rejected = error.reason
         retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return response(error.status, error.detail, retry)
+        return response(error.status, error.detail, error.headers | retry)
 
     @app.exception_handler(SGEError)
     async def _user_error(request: Request, error: SGEError) -> JSONResponse:
@@ -92,12 +106,24 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         request.state.rejected = "parameter"
-        wrong = [f"{details['loc'][-1]}: {details['msg']}" for details in error.errors()]
-        return response(422, f"{'; '.join(wrong)}.", errors=wrong)
+        wrong = sentences(request, error.errors())
+        return response(422, " ".join(wrong), errors=wrong)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
         detail = str(error.detail)
-        if detail == http.HTTPStatus(error.status_code).phrase and error.status_code in _SENTENCES:
-            detail = _SENTENCES[error.status_code].format(method=request.method)
-        return response(error.status_code, detail, dict(error.headers or {}))
+        if detail == http.HTTPStatus(error.status_code).phrase:
+            detail = _SENTENCES.get(error.status_code, "The request was refused.").format(
+                method=request.method[:20], methods=_methods(request, headers.get("Allow"))
+            )
+        return response(error.status_code, detail, headers)
+
+
+def _methods(request: Request, allowed: str | None) -> str:
+    """What an address accepts instead, as the end of a sentence."""
+    if not allowed:
+        return ", only GET and HEAD"
+    if allowed == "POST":
+        return f", only POST with an image: {curl_line(request)}"
+    return f", only {allowed}"

@@ -10,10 +10,10 @@ from fastapi.staticfiles import StaticFiles
 
 import sge
 
-from . import api, effect_api, errors, openapi, pages
+from . import api, effect_api, errors, image_api, openapi, pages
 from .engine import Engine
 from .metrics import Metrics
-from .middleware import RequestMetrics, SecurityHeaders, ServerErrors
+from .middleware import ImageNotes, RequestMetrics, SecurityHeaders, ServerErrors
 from .settings import Settings
 
 
@@ -47,13 +47,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.engine = engine
     app.state.sample_analyses = {}
     # The last one added is the outermost: an error's response is counted and carries the headers too.
+    app.add_middleware(ImageNotes)
     app.add_middleware(ServerErrors)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors)
     errors.install(app)
     app.include_router(api.router)
     app.include_router(effect_api.router)
+    app.include_router(image_api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.static_folder()), name="static")
-    openapi.describe_problems(app)
+    openapi.complete(app)
     return app

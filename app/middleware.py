@@ -1,10 +1,12 @@
-"""Three ASGI middlewares, one job each: security headers, metrics with the access log, and server errors."""
+"""Four ASGI middlewares, one job each: security headers, metrics with the access log, notes, and server errors."""
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -51,6 +53,7 @@ def security_headers(frame_ancestors: Sequence[str] = ("'none'",)) -> dict[str, 
 
 HEADERS = security_headers()
 """The headers with the default settings."""
+NOTES_HEADER = "X-SGE-Notes"
 CLIENT_CLOSED_REQUEST = 499
 """Status in logs and metrics of a request whose client disconnected; no client receives it."""
 UNLOGGED = ("/live", "/ready", "/metrics")
@@ -119,6 +122,28 @@ class RequestMetrics:
             facts = {"method": scope["method"], "route": route, "status": status}
             facts |= {"seconds": round(seconds, 4), **state.get("image", {})}
             log.info("request", extra=facts | ({"rejected": reason} if reason else {}))
+
+
+class ImageNotes:
+    """Adds the decoder's notes on an image to the headers of its answer, because most bodies have no room for them.
+
+    The header's value is a JSON list of sentences, percent-encoded because headers hold ASCII only.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+
+        async def send_with_notes(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                notes = scope.get("state", {}).get("notes")
+                if notes:
+                    MutableHeaders(scope=message)[NOTES_HEADER] = quote(json.dumps(list(notes)))
+            await send(message)
+
+        await self.app(scope, receive, send_with_notes)
 
 
 class ServerErrors:

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 
 from sge.images import FORMATS, FORMATS_TEXT
 
+from .curl import FIELD
 from .errors import MEDIA_TYPE
+from .middleware import NOTES_HEADER
 from .schemas import Problem
-from .uploads import FIELD
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -25,6 +26,10 @@ _PROBLEMS = {
     504: "past the time limit",
 }
 _RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
+_NOTES = {
+    "description": "what the decoder warned about or assumed: a JSON list of sentences, percent-encoded",
+    "schema": {"type": "string"},
+}
 BINARY = {"type": "string", "format": "binary"}
 
 
@@ -55,7 +60,11 @@ IMAGE_BODY = {
 }
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Adds the schema that ``problems`` refers to."""
+def complete(app: FastAPI) -> None:
+    """Adds the schema that ``problems`` refers to, and the header with the notes on an image to every answer about one."""
     document = app.openapi()
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+    for item in document["paths"].values():
+        for operation in item.values():
+            if "requestBody" in operation:
+                operation["responses"]["200"]["headers"] = {NOTES_HEADER: _NOTES}

@@ -51,7 +51,7 @@ async def analyze_upload(
         ImageError: The image cannot be decoded.
         ClientDisconnect: The client has disconnected.
     """
-    return await _from_upload(request, engine, lambda image: engine.analyze(image, lens, framing, top_k))
+    return await from_upload(request, engine, lambda image: engine.analyze(image, lens, framing, top_k))
 
 
 async def predict_upload(
@@ -62,7 +62,7 @@ async def predict_upload(
     Raises:
         ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
     """
-    return await _from_upload(request, engine, lambda image: engine.predict(image, lens, framing, top_k))
+    return await from_upload(request, engine, lambda image: engine.predict(image, lens, framing, top_k))
 
 
 async def compute_upload(
@@ -74,10 +74,15 @@ async def compute_upload(
         ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
         SGEError: What ``work`` raises.
     """
-    return await _from_upload(request, engine, lambda image: engine.compute(image, lens, work, framing))
+    return await from_upload(request, engine, lambda image: engine.compute(image, lens, work, framing))
 
 
-async def _from_upload(request: Request, engine: Engine, work: Callable[[DecodedImage], Awaitable[T]]) -> T:
+async def from_upload(request: Request, engine: Engine, work: Callable[[DecodedImage], Awaitable[T]]) -> T:
+    """``work`` of the decoded image in the request's body.
+
+    Raises:
+        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
+    """
     upload = await read_upload(request, engine.settings.max_bytes)
     request.state.image = {"bytes": len(upload.data)}
 
@@ -90,6 +95,7 @@ async def _from_upload(request: Request, engine: Engine, work: Callable[[Decoded
             "format": image.format,
             "image_sha256": image.sha256,
         }
+        request.state.notes = image.notes  # see middleware.ImageNotes
         return await work(image)
 
     return await cancel_on_disconnect(request, decode_and_work())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -18,16 +17,21 @@ from sge.analysis import (
     Analysis,
     Attribution,
     GroupSteps,
+    Prediction,
     ablation_report,
     atlas_record,
     attribution_record,
     draw_contact_sheet,
     draw_overlay,
+    encode_image,
     html_report,
+    json_text,
     steps_record,
     to_bytes,
+    to_record,
 )
 from sge.arrays import Array
+from sge.images import DecodedImage
 
 from .map_choice import MapChoice
 
@@ -60,7 +64,7 @@ def _masks_safetensors(analysis: Analysis, chosen: MapChoice) -> Response:
     facts = {
         "signal": chosen.signal,
         "model": analysis.model.name,
-        "image": json.dumps(asdict(analysis.image_info)),
+        "image": json_text(asdict(analysis.image_info)),
     }
     return _file(
         to_safetensors(_chosen_maps(analysis, chosen), facts),
@@ -89,19 +93,32 @@ def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) 
     return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
-def _analysis_json(analysis: Analysis, _view: str | None) -> Response:
-    return Response(to_bytes(analysis, ".json"), media_type="application/json")
+def _analysis_json(analysis: Analysis, _view: str | None, preview: int) -> Response:
+    if not preview:
+        return Response(to_bytes(analysis, ".json"), media_type="application/json")
+    return _json(to_record(analysis) | {"preview": encode_image(analysis.require_image(), preview).url})
 
 
-def _analysis_html(analysis: Analysis, view: str | None) -> Response:
+def _analysis_html(analysis: Analysis, view: str | None, _preview: int) -> Response:
     report = html_report(analysis, view)
     return _file(report.encode(), "text/html; charset=utf-8", "sge-lens-report.html")
 
 
-ANALYSES: dict[str, Callable[[Analysis, str | None], Response]] = {
+ANALYSES: dict[str, Callable[[Analysis, str | None, int], Response]] = {
     "json": _analysis_json,
     "html": _analysis_html,
 }
+
+
+def decoded_image(image: DecodedImage, max_side: int | None, format: str) -> Response:
+    """The upright sRGB image that is analyzed."""
+    encoded = encode_image(image.rgb, max_side, format)
+    return Response(encoded.data, media_type=encoded.media_type)
+
+
+def predictions_json(predictions: list[Prediction]) -> Response:
+    """The classes, best first."""
+    return _json([asdict(prediction) for prediction in predictions])
 
 
 def ablation_json(ablation: Ablation, targets: list[int], top_k: int) -> Response:
@@ -119,8 +136,8 @@ def steps_json(steps: GroupSteps) -> Response:
     return _json(steps_record(steps))
 
 
-def _json(record: dict[str, Any]) -> Response:
-    return Response(json.dumps(record), media_type="application/json")
+def _json(record: dict[str, Any] | list[Any]) -> Response:
+    return Response(json_text(record), media_type="application/json")
 
 
 def _png(image: Image.Image) -> Response:

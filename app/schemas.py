@@ -164,6 +164,9 @@ class AnalysisOut(BaseModel):
     similarity: dict[str, AtlasOut]
     attribution: AttributionOut | None = Field(default=None, description="only if target= asks for it")
     ablation: AblationRecordOut | None = Field(default=None, description="only if ablate= asks for it")
+    preview: str | None = Field(
+        default=None, description="only if preview= asks for it: the decoded image as a data URL, PNG or JPEG"
+    )
 
 
 class ModelOut(BaseModel):

@@ -11,10 +11,20 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from .curl import FIELD, curl_line
 from .errors import ProblemError
 from .settings import MEBIBYTE
+from .upload_problems import (
+    codings_of,
+    encoded,
+    malformed,
+    no_boundary,
+    no_file,
+    refuse_text,
+    unreadable_form,
+    wrong_type,
+)
 
-FIELD = "image"
 RAW_TYPES = ("image/", "application/octet-stream")
 MULTIPART_OVERHEAD = 64 * 1024
 """Bytes that boundaries and part headers may add to an image of the largest size."""
@@ -40,23 +50,23 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         max_bytes: Largest image, bytes; checked while the body streams in, chunked or not.
 
     Raises:
-        ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body.
+        ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body or a compressed one.
         ClientDisconnect: The client has disconnected.
     """
+    if codings := codings_of(request.headers.getlist("content-encoding")):
+        raise encoded(request, codings)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
         upload = await _from_form(request, max_bytes)
     elif kind.startswith(RAW_TYPES):
         upload = Upload(await _from_body(request, max_bytes), None)
     else:
-        raise ProblemError(
-            415,
-            f"The body's Content-Type is {kind[:80] or 'missing'}. Send multipart/form-data with a file field "
-            f"'{FIELD}', or the image's bytes with Content-Type: image/jpeg (or its own).",
-            "format",
-        )
+        raise wrong_type(request, kind)
     if not upload.data:
-        raise _malformed("The image is empty (0 bytes). Send its bytes.")
+        raise malformed(
+            f"The image is empty (0 bytes). Check the file's path and send its bytes: {curl_line(request)}."
+        )
+    refuse_text(request, upload.data)
     return upload
 
 
@@ -72,11 +82,7 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
     async with aclosing(_capped(request, max_bytes + MULTIPART_OVERHEAD, max_bytes)) as stream:
         form = await _parse(request, stream)
     try:
-        file = form.get(FIELD)
-        if not isinstance(file, UploadFile):
-            raise _malformed(
-                f"The form has no file field '{FIELD}', or is cut off. Give this name to the field that holds the image."
-            )
+        file = _image_of(request, form)
         data = await file.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise _too_large(max_bytes)
@@ -85,7 +91,16 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
         await form.close()
 
 
+def _image_of(request: Request, form: FormData) -> UploadFile:
+    files = [value for value in form.getlist(FIELD) if isinstance(value, UploadFile)]
+    if not files:
+        raise no_file(request, form)
+    return files[0]  # the parser refuses a second file
+
+
 async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormData:
+    if not re.search(r"""boundary\s*=\s*"?[^\s";]""", request.headers["content-type"], re.IGNORECASE):
+        raise no_boundary(request)
     parser = MultiPartParser(
         request.headers, stream, max_files=1, max_fields=MAX_TEXT_FIELDS, max_part_size=MAX_TEXT_BYTES
     )
@@ -93,11 +108,9 @@ async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormD
     try:
         return await parser.parse()
     except MultiPartException as error:
-        raise _malformed(
-            f"The form cannot be read: {error.message} Send one file field '{FIELD}'."
-        ) from error
+        raise unreadable_form(request, error.message) from error
     except (KeyError, ValueError) as error:  # an unknown charset or a malformed part header
-        raise _malformed("The form cannot be read: its headers are malformed.") from error
+        raise unreadable_form(request, "") from error
 
 
 async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -117,10 +130,6 @@ def plain_name(name: str | None) -> str | None:
     """A file name that is safe to show: no folders, no invisible characters, at most ``MAX_NAME`` characters."""
     last = re.split(r"[\\/]", name or "")[-1]
     return "".join(letter for letter in last if letter.isprintable()).strip()[:MAX_NAME] or None
-
-
-def _malformed(detail: str) -> ProblemError:
-    return ProblemError(400, detail, "malformed")
 
 
 def _too_large(max_bytes: int) -> ProblemError:

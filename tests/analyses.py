@@ -37,7 +37,14 @@ def made(
         image_info=ImageInfo(
             "grey.png", *size, "PNG", "ab" * 32, ("The profile is damaged and was ignored.",)
         ),
-        model=ModelInfo("made", "Made up", "Knows nothing.", "tuned", None),
+        model=ModelInfo(
+            "made",
+            "Made up",
+            "Knows nothing.",
+            "tuned",
+            None,
+            notes=("The labels are assumed to be ImageNet's.",),
+        ),
         predictions=[Prediction("tabby </script>", 0.75, 281), Prediction("Ünï 犬", 0.25, 1)],
         blocks=[
             BlockInfo(name, groups, *grids[name], stride, 64, inactive)

@@ -9,10 +9,13 @@ from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, 
 from sge.analysis.effect_record import attribution_record, steps_record
 from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
 from sge.analysis.files import to_bytes
+from sge.analysis.finite_json import json_text
 from sge.analysis.fit import Classification, Fit
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.prediction import Prediction
+from sge.analysis.preview import EncodedImage, encode_image
+from sge.analysis.record import to_record
 from sge.analysis.report import html_report
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "BlockInfo",
     "ClassEffect",
     "Classification",
+    "EncodedImage",
     "Fit",
     "GradCam",
     "GroupSteps",
@@ -41,8 +45,11 @@ __all__ = [
     "class_effects",
     "draw_contact_sheet",
     "draw_overlay",
+    "encode_image",
     "html_report",
+    "json_text",
     "parse_numbers",
     "steps_record",
     "to_bytes",
+    "to_record",
 ]

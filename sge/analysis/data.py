@@ -62,6 +62,8 @@ class ModelInfo:
     """The group that a viewer shows first: ``block``, ``group``, and ``reason`` in words."""
     no_parts: str | None = None
     """The part finder's sentence for an image in which it finds nothing; None without a finder."""
+    notes: tuple[str, ...] = ()
+    """What was taken out of a checkpoint and what was assumed, as full sentences."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis.data import AnalysisData
+from sge.analysis.finite_json import json_text
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
 from sge.analysis.summary import draw_summary
@@ -26,18 +27,18 @@ _HEADER = "sge.analysis"
 
 
 def _safetensors(analysis: AnalysisData) -> bytes:
-    return to_safetensors(arrays_of(analysis), {_HEADER: json.dumps(to_header(analysis))})
+    return to_safetensors(arrays_of(analysis), {_HEADER: json_text(to_header(analysis))})
 
 
 def _npz(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
-    arrays = {**arrays_of(analysis), _HEADER: np.array(json.dumps(to_header(analysis)))}
+    arrays = {**arrays_of(analysis), _HEADER: np.array(json_text(to_header(analysis)))}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def _json(analysis: AnalysisData) -> bytes:
-    return json.dumps(to_record(analysis)).encode()
+    return json_text(to_record(analysis)).encode()
 
 
 def _html(analysis: AnalysisData) -> bytes:
@@ -68,7 +69,8 @@ def to_bytes(analysis: AnalysisData, ending: str) -> bytes:
         ending: ``.safetensors``, ``.npz``, ``.json``, ``.html`` or ``.png``.
 
     Raises:
-        AnalysisFileError: another ending, or one that needs the image and the analysis holds none.
+        AnalysisFileError: another ending, one that needs the image and the analysis holds none, or a number that is not
+            finite.
     """
     if ending not in _WRITERS:
         raise AnalysisFileError(

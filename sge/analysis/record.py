@@ -44,7 +44,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
     header = {
         "version": VERSION,
         "image": asdict(analysis.image_info) | {"notes": list(analysis.image_info.notes)},
-        "model": asdict(analysis.model),
+        "model": asdict(analysis.model) | {"notes": list(analysis.model.notes)},
         "signal": analysis.signal,
         "default_block": analysis.default_block,
         "predictions": [asdict(prediction) for prediction in analysis.predictions],
@@ -163,8 +163,8 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
     geometry = record["geometry"]
     attribution, ablation = record.get("attribution"), record.get("ablation")
     return AnalysisData(
-        image_info=_image_info(record["image"]),
-        model=ModelInfo(**record["model"]),
+        image_info=ImageInfo(**_with_notes(record["image"])),
+        model=ModelInfo(**_with_notes(record["model"])),
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
         fit=Fit(**record["fit"]) if record.get("fit") else None,
         blocks=blocks,
@@ -196,11 +196,11 @@ def _attribution(record: dict[str, Any], arrays: Mapping[str, Array], blocks: li
     return attribution
 
 
-def _image_info(image: dict[str, Any]) -> ImageInfo:
-    notes = image.get("notes", [])
+def _with_notes(facts: dict[str, Any]) -> dict[str, Any]:
+    notes = facts.get("notes", [])
     if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
         raise ValueError(f"notes that are no list of sentences: {notes!r:.60}")
-    return ImageInfo(**image | {"notes": tuple(notes)})
+    return facts | {"notes": tuple(notes)}
 
 
 def _part_map(part: str, record: dict[str, Any], values: Array) -> PartMap:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from sge.analysis.data import AnalysisData
+from sge.analysis.finite_json import json_text
+from sge.analysis.preview import encode_image
 from sge.analysis.record import to_record
 from sge.paths import shipped
 
@@ -43,32 +44,20 @@ def html_report(analysis: AnalysisData, view: str | None = None) -> str:
         view: The settings that the report opens with, as in the hash of the page's address.
 
     Raises:
-        AnalysisFileError: the analysis holds no image.
+        AnalysisFileError: the analysis holds no image, or a number is not finite.
     """
     static = shipped("static")
     loader = Environment(loader=FileSystemLoader(shipped("templates")), autoescape=select_autoescape())
-    record = to_record(analysis) | {"preview": _data_url(_preview(analysis), "image/jpeg")}
+    record = to_record(analysis) | {"preview": encode_image(analysis.require_image(), MAX_PREVIEW_SIDE).url}
     if view is not None:
         record["view"] = view
     return loader.get_template("report.html").render(
         analysis=analysis,
         # "</script>" in a label must not end the element that holds the data.
-        record=json.dumps(record).replace("<", "\\u003c"),
+        record=json_text(record).replace("<", "\\u003c"),
         styles="\n".join((static / "css" / f"{name}.css").read_text("utf-8") for name in STYLES),
         import_map=json.dumps({"imports": _modules(static / "js")}),
     )
-
-
-def _preview(analysis: AnalysisData) -> bytes:
-    image = analysis.require_image().copy()
-    image.thumbnail((MAX_PREVIEW_SIDE, MAX_PREVIEW_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
-
-
-def _data_url(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _modules(folder: Path) -> dict[str, str]:
@@ -80,7 +69,8 @@ def _modules(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*.js")):
         name = PurePosixPath(path.relative_to(folder).as_posix())
         source = _IMPORT.sub(lambda match, name=name: _absolute(match, name), path.read_text("utf-8"))  # type: ignore[misc]
-        modules[f"sge/{name}"] = _data_url(source.encode(), "text/javascript")
+        encoded = base64.b64encode(source.encode()).decode("ascii")
+        modules[f"sge/{name}"] = f"data:text/javascript;base64,{encoded}"
     return modules
 
 

@@ -167,6 +167,7 @@ class Lens(Effects):
                 card.sha256,
                 card.opens_with,
                 None if finder is None else finder.nothing_found,
+                card.notes,
             ),
             predictions=classification.predictions,
             blocks=list(forward.blocks),

@@ -19,7 +19,7 @@ from app.settings import Settings
 from tests.app.asking import jpeg, post
 from tests.app.conftest import API, WAIT_S, until
 
-POSTS = ("predict", "masks", "overlay", "ablate", "attribute", "steps", "analyze")
+POSTS = ("predict", "masks", "overlay", "ablate", "attribute", "steps", "analyze", "image")
 FORMATS = ("jpeg", "png", "webp", "gif", "avif")
 
 
@@ -38,6 +38,7 @@ def test_every_operation_states_every_problem(document: dict[str, Any]) -> None:
     everything = {200, 400, 404, 413, 415, 422, 500, 503, 504}
     assert stated == {
         **{(f"/{route}", "post"): everything for route in POSTS},
+        ("/image", "post"): everything - {404},  # it asks no model
         ("/models", "get"): {200, 500},
         ("/models/{name}", "get"): {200, 404, 422, 500},
         ("/health/live", "get"): {200, 500},
@@ -80,6 +81,7 @@ def test_every_answer_kind_is_stated(document: dict[str, Any]) -> None:
         "attribute": {"application/json"},
         "steps": {"application/json"},
         "analyze": {"application/json", "text/html"},
+        "image": {"image/png", "image/jpeg"},
     }
 
 

@@ -1,0 +1,189 @@
+"""Sentences for bodies that hold no image: what arrived, and how an image is sent."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+
+from .curl import FIELD, curl_line
+from .errors import ProblemError
+
+HEAD_BYTES = 2048
+"""Bytes at the beginning of a body that tell what it is."""
+MAX_SHOWN = 60
+"""Characters of the client's own words that a sentence repeats."""
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+_TEXT_TRANSFER = (
+    b"\xef\xbf\xbd\xef\xbf\xbd",  # JPEG, read as UTF-8
+    b"\xef\xbf\xbdPNG",
+    b"\xc3\xbf\xc3\x98\xc3\xbf",  # JPEG, read as Latin-1 and written as UTF-8
+    b"\xc2\x89PNG",
+    b"\x89PNG\n",  # line ends were converted
+    b"\x89PNG\r\r",
+)
+_KINDS = {
+    "application/json": "JSON holds no image bytes; if yours is base64 text in it, decode that text first",
+    "application/x-www-form-urlencoded": "That is a form without a file, as curl -d sends it",
+    "text/plain": "That is text",
+    "": "It says what the body is",
+}
+
+
+def shown(text: str) -> str:
+    """The client's own words, cut off and without invisible characters."""
+    visible = "".join(letter for letter in text if letter.isprintable())
+    return visible if len(visible) <= MAX_SHOWN else f"{visible[:MAX_SHOWN]}…"
+
+
+def wrong_type(request: Request, kind: str) -> ProblemError:
+    """A body that is neither a form nor an image: 415."""
+    why = _KINDS.get(kind)
+    detail = (
+        f"The body's Content-Type is {shown(kind) or 'missing'}.{f' {why}.' if why else ''} Send multipart/form-data "
+        f"with a file field '{FIELD}', or the image's bytes with Content-Type: image/jpeg (or its own): "
+        f"{curl_line(request)}."
+    )
+    return ProblemError(415, detail, "format")
+
+
+def encoded(request: Request, codings: str) -> ProblemError:
+    """A compressed body: 415, with the codings that are accepted (RFC 9110, 15.5.16)."""
+    detail = (
+        f"The body is compressed (Content-Encoding: {shown(codings)}), and image files are compressed already. Send the "
+        f"image's own bytes without Content-Encoding: {curl_line(request)}."
+    )
+    return ProblemError(415, detail, "format", headers={"Accept-Encoding": "identity"})
+
+
+def malformed(detail: str) -> ProblemError:
+    """A body that cannot be read: 400."""
+    return ProblemError(400, detail, "malformed")
+
+
+def unreadable_form(request: Request, reason: str) -> ProblemError:
+    """A form that the parser refuses: 400.
+
+    Args:
+        request: Its address is repeated in a command.
+        reason: The parser's message. It selects the sentence and is not shown.
+    """
+    curl = curl_line(request)
+    if reason.startswith("Too many files"):
+        return malformed(f"The form holds more than one file. Send one image in each request: {curl}.")
+    if reason.startswith("Too many fields"):
+        return malformed(f"The form has too many fields. Send one file field '{FIELD}' alone: {curl}.")
+    if reason.startswith("Part exceeded"):
+        return malformed(
+            "The form has a text field of more than 4 KiB. If it is the image, its part needs a file name "
+            f'(filename="photo.jpg"), as curl adds it with @: {curl}.'
+        )
+    if '"name"' in reason:
+        return malformed(
+            f'A part of the form has no field name. Give the image\'s part name="{FIELD}": {curl}.'
+        )
+    return malformed(
+        "The form cannot be read: its parts are malformed or are not separated by the boundary that Content-Type names. "
+        f"Let the HTTP library write Content-Type itself: {curl}."
+    )
+
+
+def no_boundary(request: Request) -> ProblemError:
+    """``multipart/form-data`` without a boundary: 400."""
+    return malformed(
+        "Content-Type: multipart/form-data has no boundary. Do not set this header yourself: requests with files=, fetch "
+        f"with FormData, and curl -F set it with its boundary: {curl_line(request)}."
+    )
+
+
+def no_file(request: Request, form: FormData) -> ProblemError:
+    """A form without the file field ``image``: 400. The sentence names what it holds instead."""
+    curl = curl_line(request)
+    texts = [value for value in form.getlist(FIELD) if isinstance(value, str)]
+    files = [name for name, value in form.multi_items() if isinstance(value, UploadFile)]
+    if texts:
+        return _text_field(texts[0], curl)
+    if files:
+        return malformed(f"The form's file field is called '{shown(files[0])}'. Call it '{FIELD}': {curl}.")
+    others = [shown(name) for name in form][:3]
+    held = (
+        f"only the text field{'s' * (len(others) > 1)} {', '.join(others)}" if others else "no complete part"
+    )
+    return malformed(
+        f"The form has no file field '{FIELD}'; it holds {held}, or it is cut off. Send the whole form: {curl}."
+    )
+
+
+def _text_field(text: str, curl: str) -> ProblemError:
+    value = text.strip()
+    if re.match(r"https?://", value, re.IGNORECASE):
+        what = "an address. This service fetches nothing: download the image and send the file"
+    elif value.startswith("data:"):
+        what = "a data URL. Decode the base64 text after its comma and send the bytes"
+    elif _is_base64(value.encode("utf-8", "replace")):
+        what = "base64 text. Decode it and send the bytes"
+    elif re.fullmatch(r"[\w ./\\:~-]{1,255}\.[A-Za-z0-9]{1,5}", value):
+        what = "the name of a file. Send the file itself, with curl by an @ before the name"
+    elif not value:
+        what = "empty text. Send the file"
+    else:
+        what = 'text, because its part has no file name. Add one (filename="photo.jpg"), as curl does with @'
+    return malformed(f"The field '{FIELD}' holds {what}: {curl}.")
+
+
+def refuse_text(request: Request, data: bytes) -> None:
+    """Refuses an upload that is an image's text form, or not an image but its envelope.
+
+    Args:
+        request: Its address is repeated in a command.
+        data: What was sent as the image. Bytes that are not recognized here are left to the decoder.
+
+    Raises:
+        ProblemError: 415, base64, a data URL, JSON, an address, a form in place of the image, or bytes that were sent as
+            text.
+    """
+    what = _envelope(data[:HEAD_BYTES])
+    if what:
+        raise ProblemError(415, f"What was sent as the image is {what}: {curl_line(request)}.", "format")
+
+
+def _envelope(head: bytes) -> str | None:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(_TEXT_TRANSFER):
+        return (
+            "an image that was read or sent as text, which damages it. Open the file in binary mode and send its bytes "
+            "(curl --data-binary, not -d)"
+        )
+    if text.startswith(b"data:"):
+        return "a data URL. Decode the base64 text after its comma and send the bytes"
+    if text.startswith((b'{"', b"{\n", b"{\r", b"{ ", b"[{", b'["')):
+        return "JSON. Send the image's bytes; base64 text in JSON must be decoded first"
+    if re.match(rb"https?://\S+\s*$", text, re.IGNORECASE):
+        return "an address. This service fetches nothing: download the image and send the file"
+    if text.startswith(b"--") and b"content-disposition" in text.lower():
+        return "a whole form. Its Content-Type must be multipart/form-data with the form's boundary"
+    if re.match(rb"[\w.%+-]{1,80}=(?:data%3A|%FF%D8|%89PNG)", text, re.IGNORECASE):
+        return "a form without a file. Send the image's bytes"
+    if _is_base64(text):
+        return "base64 text. Decode it and send the bytes"
+    return None
+
+
+def _is_base64(text: bytes) -> bool:
+    """Whether text decodes to the beginning of an image, or of any ISO media file such as AVIF and HEIC."""
+    found = _BASE64.match(text.strip(b"\"' \t\r\n"))
+    if found is None:
+        return False
+    start = base64.b64decode(found[0][:24].translate(bytes.maketrans(b"-_", b"+/")))
+    return start.startswith(_MAGIC) or start[4:8] == b"ftyp"
+
+
+def codings_of(values: Sequence[str]) -> str:
+    """The content codings of a body that change its bytes, separated by commas; empty if there is none."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    return ", ".join(name for name in names if name and name.lower() != "identity")
