@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from sge.images import Preprocess, pixel_statistics
+from sge.images import LUMA, Preprocess, pixel_statistics
 
 T = TypeVar("T")
 
@@ -48,7 +48,10 @@ def normalize_batch(images: Tensor, preprocess: Preprocess) -> Tensor:
         preprocess: Gives mean and standard deviation.
 
     Returns:
-        The same shape, float32, channels last.
+        The same shape, or (N, 1, h, w) if the network takes one channel; float32, channels last.
     """
+    images = images.float()
+    if preprocess.channels == 1:
+        images = torch.einsum("nchw,c->nhw", images, torch.from_numpy(LUMA).to(images.device))[:, None]
     mean, std = (torch.from_numpy(values).to(images.device) for values in pixel_statistics(preprocess))
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)

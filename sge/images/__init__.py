@@ -3,10 +3,9 @@
 from sge.images.decoding import FORMATS, FORMATS_TEXT, MAX_PIXELS, DecodedImage, Source, decode
 from sge.images.framing import (
     FRAMINGS,
-    MAX_SIZE,
+    LUMA,
     MIN_SIZE,
     Frame,
-    Preprocess,
     center_crop,
     frame,
     input_size,
@@ -16,11 +15,13 @@ from sge.images.framing import (
     whole_size,
 )
 from sge.images.geometry import Box, Geometry
+from sge.images.preprocess import MAX_SIZE, Preprocess
 
 __all__ = [
     "FORMATS",
     "FORMATS_TEXT",
     "FRAMINGS",
+    "LUMA",
     "MAX_PIXELS",
     "MAX_SIZE",
     "MIN_SIZE",

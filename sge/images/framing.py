@@ -12,6 +12,7 @@ from sge.arrays import Array
 from sge.errors import ChoiceError, ShapeError, check_choice
 from sge.images.decoding import DecodedImage
 from sge.images.geometry import Box, Geometry
+from sge.images.preprocess import MAX_SIZE, Preprocess
 
 FRAMINGS = ("whole", "center")
 STRIDE = 32
@@ -19,31 +20,13 @@ MAX_ASPECT = 4
 """With ``whole``, a side is at most this many times the network's size, which bounds the memory of a banner."""
 BANNER_ASPECT = 8
 """Above this aspect ratio, ``center`` resizes only the part of the image that it crops."""
-MIN_SIZE, MAX_SIZE = 32, 1024
+MIN_SIZE = 32
+"""Smallest size that a caller can ask for, in pixels. A network's own size may be smaller."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of R, G and B in gray (ITU-R BT.601)."""
 
 Pixels = Image.Image | npt.NDArray[np.uint8]
 """An RGB image, as a PIL image or as a uint8 array (h, w, 3)."""
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """The input that a network was trained on: (pixel / 255 - mean) / std in RGB."""
-
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    resize: int = 256
-    """Shorter side before the center crop, in pixels; never less than the crop."""
-    size: int = 224
-    """Side of the center crop, in pixels."""
-    interpolation: str = "bilinear"
-    """``bilinear`` or ``bicubic``."""
-    whole: int | None = None
-    """Shorter side with framing ``whole``, in pixels; None stands for ``size``."""
-    whole_temperature: float = 1.0
-    """Divides the logits of framing ``whole`` before the softmax (temperature scaling; Guo et al., ICML 2017).
-
-    On an input larger than those of its training, a network ranks classes as before, but its logits shrink.
-    """
 
 
 @dataclass(frozen=True)
@@ -51,7 +34,7 @@ class Frame:
     """One image as network input."""
 
     array: Array
-    """(3, h, w), float32, normalized."""
+    """(channels, h, w), float32, normalized; one channel if the network's ``Preprocess`` has one."""
     geometry: Geometry
     image: DecodedImage
     temperature: float = 1.0
@@ -92,10 +75,11 @@ def input_size(preprocess: Preprocess, framing: str, size: int | None = None) ->
     """
     check_choice("framing", framing, FRAMINGS)
     own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
-    side = own if size is None else size
-    if not MIN_SIZE <= side <= MAX_SIZE:
-        raise ChoiceError(f"size is {side}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
-    return side
+    if size is None:
+        return own
+    if isinstance(size, bool) or not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ChoiceError(f"size is {size!r}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
+    return size
 
 
 def whole_size(image: tuple[int, int], size: int) -> tuple[int, int]:
@@ -166,7 +150,7 @@ def center_crop(image: Pixels, preprocess: Preprocess, size: int | None = None) 
 
 
 def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:
-    """(pixel / 255 - mean) / std.
+    """(pixel / 255 - mean) / std, of the luma if the network takes one channel.
 
     Args:
         pixels: RGB values 0 to 255 of any dtype: (3, h, w) or (N, 3, h, w), or with the channels last.
@@ -174,7 +158,7 @@ def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:
         preprocess: Gives mean and std.
 
     Returns:
-        Channels first, float32, contiguous.
+        Channels first, (..., channels, h, w), float32, contiguous.
 
     Raises:
         ShapeError: no axis of three channels.
@@ -184,12 +168,15 @@ def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:
         raise ShapeError(f"Pixels have shape {values.shape}; give (3, height, width) or (height, width, 3).")
     if values.shape[-3] != 3:
         values = np.moveaxis(values, -1, -3)
+    values = values.astype(np.float32)
+    if preprocess.channels == 1:
+        values = np.tensordot(values, LUMA, ([-3], [0]))[..., None, :, :]
     mean, std = pixel_statistics(preprocess)
-    return np.ascontiguousarray((values.astype(np.float32) - mean) / std)
+    return np.ascontiguousarray((values - mean) / std)
 
 
 def pixel_statistics(preprocess: Preprocess) -> tuple[Array, Array]:
-    """Mean and standard deviation of pixels 0 to 255, each (3, 1, 1) float32, for tensors on other devices."""
+    """Mean and standard deviation of pixels 0 to 255, (channels, 1, 1) float32, for tensors anywhere."""
     scale = np.float32(255)
     mean, std = (np.asarray(values, np.float32) for values in (preprocess.mean, preprocess.std))
     return scale * mean[:, None, None], scale * std[:, None, None]

@@ -55,8 +55,8 @@ class CropTeacher:
             Logits over the student's classes, (N, classes), and penultimate features, (N, C'); both float32.
         """
 
-        def channel(values: tuple[float, float, float]) -> Tensor:
-            return torch.tensor(values, device=images.device).view(3, 1, 1)
+        def channel(values: tuple[float, ...]) -> Tensor:
+            return torch.tensor(values, device=images.device).view(-1, 1, 1)
 
         pixels = images * channel(preprocess.std) + channel(preprocess.mean)
         own = (pixels - channel(self.preprocess.mean)) / channel(self.preprocess.std)
