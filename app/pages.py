@@ -65,7 +65,8 @@ async def sample_analysis(
     """The analysis of a sample, as ``POST /api/v1/analyze?target=predicted`` gives it; stored for each model."""
     listed = next((entry for entry in samples() if entry["id"] == sample), None)
     if listed is None:
-        raise HTTPException(404, f"No sample {sample!r}.")
+        names = ", ".join(entry["id"] for entry in samples())
+        raise HTTPException(404, f"No sample {sample[:80]!r}; there are: {names}.")
     slot = engine.slot(model)
     stored: dict[tuple[str, str], bytes] = request.app.state.sample_analyses
     key = (sample, slot.name)

@@ -27,6 +27,7 @@ _TEXT_TRANSFER = (
     b"\x89PNG\n",  # line ends were converted
     b"\x89PNG\r\r",
 )
+_DECODE = "(base64 -d photo.txt > photo.jpg) and send the bytes"
 _KINDS = {
     "application/json": "JSON holds no image bytes; if yours is base64 text in it, decode that text first",
     "application/x-www-form-urlencoded": "That is a form without a file, as curl -d sends it",
@@ -124,10 +125,10 @@ def _text_field(text: str, curl: str) -> ProblemError:
     if re.match(r"https?://", value, re.IGNORECASE):
         what = "an address. This service fetches nothing: download the image and send the file"
     elif value.startswith("data:"):
-        what = "a data URL. Decode the base64 text after its comma and send the bytes"
+        what = f"a data URL. Decode the base64 text after its comma {_DECODE}"
     elif _is_base64(value.encode("utf-8", "replace")):
-        what = "base64 text. Decode it and send the bytes"
-    elif re.fullmatch(r"[\w ./\\:~-]{1,255}\.[A-Za-z0-9]{1,5}", value):
+        what = f"base64 text. Decode it {_DECODE}"
+    elif re.fullmatch(r"@?[\w ./\\:~-]{1,255}\.[A-Za-z0-9]{1,5}", value):
         what = "the name of a file. Send the file itself, with curl by an @ before the name"
     elif not value:
         what = "empty text. Send the file"
@@ -160,8 +161,10 @@ def _envelope(head: bytes) -> str | None:
             "(curl --data-binary, not -d)"
         )
     if text.startswith(b"data:"):
-        return "a data URL. Decode the base64 text after its comma and send the bytes"
-    if text.startswith((b'{"', b"{\n", b"{\r", b"{ ", b"[{", b'["')):
+        return f"a data URL. Decode the base64 text after its comma {_DECODE}"
+    if re.match(rb"b['\"]\\?", text):
+        return "the text that Python prints for bytes (b'...'). Send the bytes themselves"
+    if re.match(rb"\{\s*[\"}]|\[\s*[\[{\"\d-]", text):
         return "JSON. Send the image's bytes; base64 text in JSON must be decoded first"
     if re.match(rb"https?://\S+\s*$", text, re.IGNORECASE):
         return "an address. This service fetches nothing: download the image and send the file"
@@ -170,7 +173,9 @@ def _envelope(head: bytes) -> str | None:
     if re.match(rb"[\w.%+-]{1,80}=(?:data%3A|%FF%D8|%89PNG)", text, re.IGNORECASE):
         return "a form without a file. Send the image's bytes"
     if _is_base64(text):
-        return "base64 text. Decode it and send the bytes"
+        return f"base64 text. Decode it {_DECODE}"
+    if re.match(rb"(?:ffd8ff|89504e47|47494638|52494646)[0-9a-f]{16}", text, re.IGNORECASE):
+        return "hexadecimal text. Decode it (xxd -r -p photo.txt > photo.jpg) and send the bytes"
     return None
 
 

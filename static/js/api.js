@@ -84,10 +84,13 @@ function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
 
-/** The analysis of a file, with the effects of all groups on the predicted class. `signal` in the options aborts it. */
+/**
+ * The analysis of a file, with the effects of all groups on the predicted class. `signal` in the options aborts it;
+ * `preview` asks for the decoded image with at most so many pixels a side.
+ */
 export async function analyze(blob, name, options, onBusy) {
-  const { signal } = options;
-  const query = { ...queryOf(options), top_k: 5, target: "predicted" };
+  const { signal, preview } = options;
+  const query = { ...queryOf(options), top_k: 5, target: "predicted", ...(preview ? { preview } : {}) };
   return bodyOf(await post("analyze", query, blob, name, { onBusy, signal }), "json", signal);
 }
 
@@ -135,6 +138,11 @@ export async function steps(blob, name, { block, group, model, framing }) {
 
 export async function masks(blob, name, options, format, signal) {
   return bodyOf(await post("masks", { ...queryOf(options), format, signal }, blob, name), "blob");
+}
+
+/** The image as the service decodes it: upright, in sRGB, on white. */
+export async function decodedImage(blob, name, query) {
+  return bodyOf(await post("image", query, blob, name), "blob");
 }
 
 /** @param query as `reportQuery` in state/service-requests.js gives it */

@@ -91,7 +91,7 @@ export class Painter {
 
   photoAt(image, width, height, window) {
     const crop = [window.left, window.top, window.width, window.height];
-    const key = [image.key, width, height, ...crop].join();
+    const key = [image.key, image.element?.src, width, height, ...crop].join();
     if (key !== this.key) {
       this.key = key;
       this.photo = new Photo(image.element, width, height, crop);

@@ -7,14 +7,13 @@ const GREY_WITHOUT_IMAGE = 150;
 /** The pixels of a photo at one size, with its luminance. */
 export class Photo {
   /**
-   * @param element an image element, or null where the browser cannot draw the format: then the photo is plain grey
+   * @param element the decoded image, or null where there is none: then the photo is plain grey
    * @param crop left, top, width and height as fractions of the image
    */
   constructor(element, width, height, crop = [0, 0, 1, 1]) {
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    // The service also puts transparent images on white.
     context.fillStyle = element ? "#fff" : `rgb(${GREY_WITHOUT_IMAGE} ${GREY_WITHOUT_IMAGE} ${GREY_WITHOUT_IMAGE})`;
     context.fillRect(0, 0, width, height);
     context.imageSmoothingQuality = "high";

@@ -4,6 +4,7 @@ import { make } from "../dom.js";
 import { Painter } from "../drawing/painter.js";
 import { groupName } from "../format.js";
 import { differenceOf } from "../state/difference.js";
+import { sharpen } from "../state/decoded-image.js";
 import { step } from "../state/images.js";
 import { describeParts } from "../state/parts.js";
 import { layOut, NO_ZOOM, panBy, panTo, zoomBy } from "../state/zoom.js";
@@ -89,6 +90,7 @@ class ImageView extends StoreElement {
     this.canvas.width = Math.max(1, Math.round(width * density));
     this.canvas.height = Math.max(1, Math.round(height * density));
     this.painter.paint(this.canvas, seen);
+    if (!this.isMoving) sharpen(this.store, image, this.canvas.width / seen.width);
     const overlay = this.overlayInWords(image);
     this.canvas.setAttribute("aria-label", `${image.name}; overlay: ${overlay}. Arrow keys move a cross, Enter lists the strongest groups there.`);
     this.tools.draw(zoom.scale);

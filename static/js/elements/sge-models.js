@@ -89,6 +89,7 @@ class Models extends StoreElement {
       make("span", { class: "model-title" }, make("b", {}, title), ...this.badges(model, current).map((text) => make("span", { class: "badge" }, text))),
       make("span", {}, ready ? model.card.sentence : reason(model)),
       ready ? make("span", { class: "facts" }, facts(model.card)) : null,
+      ...(model.card?.notes ?? []).map((text) => make("span", { class: "facts card-note" }, text)),
       ...this.relations(model).map((text) => make("span", { class: "facts" }, text)),
     );
     return make("li", { class: ready ? null : "not-ready" }, use, ready && !current ? this.compareButton(name, title) : null);

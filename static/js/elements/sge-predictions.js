@@ -5,6 +5,7 @@ import { hasGroups } from "../state/effect.js";
 import { chooseTarget, labelOf } from "../state/effect-order.js";
 import { PredictionRow } from "./prediction-row.js";
 import "./sge-ablation.js";
+import "./sge-notes.js";
 import "./sge-targets.js";
 import { StoreElement } from "./store-element.js";
 
@@ -27,7 +28,7 @@ class Predictions extends StoreElement {
     this.about = make("p", { class: "about" });
     this.more = make("button", { type: "button", class: "plain more", "aria-expanded": "false", onclick: () => this.toggleAbout() }, "More");
     this.below = make("div", { class: "below-list" }, make("div", { class: "about-box" }, this.about, this.more), this.risen);
-    this.replaceChildren(this.heading, this.none, this.list, make("sge-targets"), make("sge-ablation"), this.below);
+    this.replaceChildren(this.heading, this.none, this.list, make("sge-notes"), make("sge-targets"), make("sge-ablation"), this.below);
   }
 
   draw() {

@@ -1,6 +1,7 @@
 // Analyses the images of the filmstrip, several at once, the requested one first.
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
+import { PREVIEW_SIDE, takePreview } from "./decoded-image.js";
 import { close, factsOf, open } from "./opening.js";
 import { Queue } from "./queue.js";
 import { store } from "./store.js";
@@ -31,12 +32,13 @@ export class Analyses {
   /**
    * @param change `(key, patch)`: changes an entry of the filmstrip
    * @param fileOf `async (entry)`: the file of an image
+   * @param onDecoded `(key, blob)`: the service has given the decoded image of a file
    * @param onReady `(key)`: an image has been analysed
    * @param onFailure `(key, {text, canRetry})`
    * @param onLost `()`: the service has not answered several requests in a row
    */
-  constructor({ change, fileOf, onReady, onFailure, onLost }) {
-    Object.assign(this, { change, fileOf, onReady, onFailure, onLost });
+  constructor({ change, fileOf, onDecoded, onReady, onFailure, onLost }) {
+    Object.assign(this, { change, fileOf, onDecoded, onReady, onFailure, onLost });
     this.chosen = new Map();
     this.waits = new Map();
     this.lost = 0;
@@ -102,7 +104,8 @@ export class Analyses {
       this.announce();
     };
     if (sample && chosen.framing === "whole") return analyzeSample(sample.id, chosen, onBusy);
-    return analyze(await this.fileOf({ file, url }), name, chosen, onBusy);
+    const preview = file && !url ? PREVIEW_SIDE : null;
+    return analyze(await this.fileOf({ file, url }), name, { ...chosen, preview }, onBusy);
   }
 
   /** Opens the analysis of the image that is shown or requested; of any other image, keeps its record. */
@@ -111,9 +114,14 @@ export class Analyses {
     this.queue.limit = Math.min(CONCURRENCY, this.queue.limit + 1);
     const { current, requested } = store.state;
     const isOpen = key === requested || key === current;
-    const kept = isOpen ? { ...(await open(analysis, store.entry(key).url)), record: null } : close(analysis);
+    const known = store.entry(key).url;
+    const preview = takePreview(analysis);
+    const url = known ?? (preview && URL.createObjectURL(preview));
+    const kept = isOpen ? { ...(await open(analysis, url)), record: null } : { ...close(analysis), url };
+    if (signal.aborted && url && !known) URL.revokeObjectURL(url);
     signal.throwIfAborted();
     this.change(key, { ...kept, facts: factsOf(analysis) });
+    if (preview) this.onDecoded(key, preview);
     this.onReady(key);
   }
 

@@ -8,7 +8,7 @@ import { drawThumbnail, forgetThumbnail } from "./thumbnails.js";
 import { NO_ZOOM } from "./zoom.js";
 
 const MIB = 1048576;
-const analyses = new Analyses({ change, fileOf, onReady: finish, onFailure: fail, onLost: stop });
+const analyses = new Analyses({ change, fileOf, onDecoded: replaceThumbnail, onReady: finish, onFailure: fail, onLost: stop });
 let serial = 0;
 
 /** Changes an entry; one that has been removed meanwhile is left alone. */
@@ -44,7 +44,7 @@ export function addFiles(files, maxBytes) {
       continue;
     }
     serial += 1;
-    added.push({ key: `file${serial}`, name, url: URL.createObjectURL(file), thumb: null, file, batch, status: "waiting" });
+    added.push({ key: `file${serial}`, name, url: null, thumb: null, file, batch, status: "waiting" });
   }
   if (added.length === 0) return;
   store.set({ images: [...store.state.images, ...added], requested: added[0].key });
@@ -52,6 +52,17 @@ export function addFiles(files, maxBytes) {
     analyses.add(key);
     drawThumbnail(key, file, (thumb) => change(key, { thumb }));
   }
+}
+
+/** The thumbnail of a file is the browser's own reading until the service has decoded the file. */
+function replaceThumbnail(key, decoded) {
+  forgetThumbnail(key);
+  drawThumbnail(key, decoded, (thumb) => {
+    const before = store.entry(key)?.thumb;
+    if (!thumb) return;
+    change(key, { thumb });
+    if (before) URL.revokeObjectURL(before);
+  });
 }
 
 /** Shows an image of the filmstrip, at once or as soon as it is analysed. Of one that has failed, shows the error. */

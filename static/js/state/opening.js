@@ -1,10 +1,11 @@
 // Opens an analysis for drawing, and closes it again, so that many images fit into the tab's memory.
 
 import { decodeAtlas } from "./atlas.js";
+import { loadImage } from "./decoded-image.js";
 
 let serial = 0;
 
-/** An analysis with its maps decoded and its image element loaded. */
+/** An analysis with its maps decoded and its image loaded; `url` is that of the decoded image, or null without one. */
 export async function open(analysis, url) {
   const decoded = async (records) =>
     new Map(await Promise.all(Object.entries(records).map(async ([name, record]) => [name, await decodeAtlas(record)])));
@@ -13,7 +14,7 @@ export async function open(analysis, url) {
     decoded(analysis.similarity),
     decoded(analysis.part_maps ?? {}),
     effectsOf(analysis.attribution),
-    load(url),
+    loadImage(url),
   ]);
   serial += 1;
   return { url, element, analysis, atlases: { mask, similarity, parts }, ...effects, expectedAttribution: null, version: serial, status: "ready" };
@@ -23,16 +24,6 @@ export async function open(analysis, url) {
 export async function effectsOf(attribution) {
   const cam = attribution?.grad_cam;
   return { attribution: attribution ?? null, gradCam: cam ? await decodeAtlas(cam) : null };
-}
-
-/** An image element, or null where the browser cannot draw a format that the service can read. */
-function load(url) {
-  return new Promise((done) => {
-    const element = new Image();
-    element.onload = () => done(element);
-    element.onerror = () => done(null);
-    element.src = url;
-  });
 }
 
 /** What stays in the tab of an analysis that is not open: its record as a blob, and the facts of the filmstrip. */

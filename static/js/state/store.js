@@ -23,6 +23,7 @@ export class Store extends EventTarget {
     this.state = {
       // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready" | "failed", ...}. A ready one has
       // `facts` and either what `open` in opening.js returns, or its `record`; a failed one has its `error`, a sentence.
+      // `url` is that of the decoded image: of a sample its file, of a file what the service has sent, or null before.
       // `current` is shown; `requested` is shown as soon as it is ready.
       images: [],
       current: null,

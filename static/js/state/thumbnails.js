@@ -1,4 +1,5 @@
 // Thumbnails of the visitor's own images, so that the filmstrip does not hold them at their full size.
+// They are drawn from the file until it is analysed, and then from the image that the service has decoded.
 
 import { Queue } from "./queue.js";
 
@@ -19,9 +20,10 @@ export function forgetThumbnail(key) {
 }
 
 async function draw(key, signal) {
-  const { file, done } = jobs.get(key);
+  const job = jobs.get(key);
+  const { file, done } = job;
   const url = await shrink(file).catch(() => null);
-  jobs.delete(key);
+  if (jobs.get(key) === job) jobs.delete(key);
   if (!signal.aborted) done(url);
   else if (url) URL.revokeObjectURL(url);
 }
