@@ -1,6 +1,7 @@
 """Image bytes to network input, and mask cells back to pixels."""
 
-from sge.images.decoding import FORMATS, FORMATS_TEXT, MAX_PIXELS, DecodedImage, Source, decode
+from sge.images.decoding import MAX_PIXELS, DecodedImage, Source, decode
+from sge.images.file_kinds import FORMATS, FORMATS_TEXT
 from sge.images.framing import (
     FRAMINGS,
     LUMA,

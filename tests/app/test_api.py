@@ -18,7 +18,7 @@ from app.schemas import AnalysisOut
 from app.settings import Settings
 from sge import Analysis, Lens
 from sge.analysis.contact_sheet import draw_contact_sheet
-from sge.images.decoding import FORMATS
+from sge.images.file_kinds import FORMATS
 from sge.models.checkpoint import write_weights
 from sge.nn.resnet import build_resnet
 from tests.app.asking import Exchange, jpeg, post

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from sge.images.color import to_rgb
+from sge.images.color import show
 from sge.images.decoding import decode
 from tests.drawn_images import encoded
 
@@ -59,4 +59,4 @@ def test_a_palette_and_transparency_with_a_profile() -> None:
 def test_a_gray_images_profile_is_not_one_of_rgb() -> None:
     gray = Image.new("L", (4, 4), 90)
     gray.info["icc_profile"] = swapped()
-    assert color(to_rgb(gray.resize((16, 16)))) == [90, 90, 90]
+    assert color(show(gray.resize((16, 16))).rgb) == [90, 90, 90]
