@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from sge.analysis import BlockInfo
-from sge.errors import SGEError
+from sge.analysis import BlockInfo, json_text
+from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens
-from sge.models import load_model
+from sge.models import Card, load_model
 from sge.nn import sge_blocks
 
 from .errors import ProblemError
@@ -66,17 +66,33 @@ class Slot:
         try:
             lens = Lens(load_model(self.source), device, precision)
             probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
+            opening = probe.blocks, probe.default_block, probe.signal
+            _check_card(self.name, lens.model.card)
         except SGEError as error:
             self.error = str(error)
             log.error("model failed", extra={"model": self.name, "reason": str(error)})
             return
-        except Exception as error:
-            self.error = f"{type(error).__name__}; the server's log says more."
+        except Exception:
+            self.error = "its files are not usable, and the server's log says why. Import the model again."
             log.exception("model failed", extra={"model": self.name})
             return
-        self.blocks, self.default_block, self.signal = probe.blocks, probe.default_block, probe.signal
+        self.blocks, self.default_block, self.signal = opening
         self.groups = {name: module.groups for name, module in sge_blocks(lens.network).items()}
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
         facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}
         log.info("model ready", extra=facts | {"seconds": self.seconds})
+
+
+def _check_card(name: str, card: Card) -> None:
+    """Refuses a card that no answer could hold.
+
+    Raises:
+        CheckpointError: A number of it is not finite.
+    """
+    try:
+        json_text(card.to_dict())
+    except AnalysisFileError:
+        raise CheckpointError(
+            f"The card of {name} has a number that is not finite. Import the model again."
+        ) from None
