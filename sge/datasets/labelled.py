@@ -42,6 +42,25 @@ class LabelledSet:
         filled = {file.folder for file in self.files}
         return [folder for folder in self.folders if folder not in filled]
 
+    def check_filled(self) -> None:
+        """Checks that every class has an image.
+
+        Raises:
+            DataError: one has none; the message names what lies there instead.
+        """
+        if not self.empty:
+            return
+        others = [
+            f"{entry.path.name}: {entry.reason}"
+            for entry in (*self.unreadable, *self.skipped)
+            if any(entry.path.is_relative_to(source / self.empty[0]) for source in self.sources)
+        ]
+        found = f" {self.empty[0]} holds only {len(others)} other entries ({others[0]})." if others else ""
+        raise DataError(
+            f"No image of {', '.join(self.empty[:5])} in {', '.join(map(str, self.sources))}.{found} Add some, or "
+            "remove the folder: a class without images can be neither learned nor measured."
+        )
+
 
 def find_labelled(sources: Iterable[str | os.PathLike[str]], only: str | None = None) -> LabelledSet:
     """Lists labelled images without reading them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,12 +14,11 @@ from sge.datasets import (
     LabelledSet,
     batches_of_one_shape,
     class_indices,
-    decode_files,
-    find_labelled,
 )
 from sge.devices import autocast, find_device, find_precision
-from sge.errors import ChoiceError, DataError, ImageError, MissingPackageError
+from sge.errors import ChoiceError, DataError, MissingPackageError
 from sge.evaluation.calibration import Confusion, calibration_error, confusion
+from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import Frame, frame, input_size
 from sge.lens import check_labels
 from sge.models import Model
@@ -29,7 +27,6 @@ from sge.nn import eval_mode
 TOP_K = 5
 
 Files = Iterable[ImageFile]
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True)
@@ -57,9 +54,13 @@ class Evaluation:
     skipped: int
     """Number of images that cannot be read and were left out."""
     broken: dict[str, str]
-    """Paths of these images, with the reasons."""
+    """Paths of these images, and of folders and links that cannot be read, with the reasons."""
+    not_images: dict[str, str]
+    """Paths of files that are no images, and of folders that systems make, with the reasons."""
+    notes: dict[str, list[str]]
+    """Paths of images about which the decoder says something, with its sentences."""
     empty: list[str]
-    """Class folders without an image; they do not enter any figure."""
+    """Class folders of which no image was measured; they do not enter any figure."""
     ece: float | None
     """Expected calibration error of the predicted class, 15 bins; None without torchmetrics."""
     confusion: Confusion | None
@@ -112,13 +113,12 @@ def evaluate(
 
     Raises:
         ChoiceError: a folder that is no class of the model, or a setting out of range.
-        DataError: a source is missing or damaged, or holds no images that can be read.
+        DataError: a source is missing or damaged, a class folder is empty, or no image can be read.
         ImageError: an image cannot be read; the accuracy of the others would not be that of the set.
     """
     side, precision = input_size(model.preprocess, framing, size), find_precision(precision)
-    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    found = find_labelled(paths, only)
-    broken: dict[str, str] | None = {} if skip_broken else None
+    found = listed_labelled(sources, only)
+    reader = SetReader.of(found, skip_broken)
     predictions = list(
         predict_set(
             model,
@@ -129,7 +129,7 @@ def evaluate(
             batch=batch,
             device=device,
             precision=precision,
-            broken=broken,
+            reader=reader,
         )
     )
     if not predictions:
@@ -147,9 +147,11 @@ def evaluate(
         precision=precision,
         sets=[source.resolve().name for source in found.sources],
         only=only,
-        skipped=len(broken or {}),
-        broken=broken or {},
-        empty=found.empty,
+        skipped=len(reader.broken),
+        broken=reader.broken,
+        not_images=reader.not_images,
+        notes=reader.notes,
+        empty=sorted(set(found.folders) - {prediction.file.folder for prediction in predictions}),
         ece=ece,
         confusion=confused,
     )
@@ -165,7 +167,7 @@ def predict_set(
     batch: int = 16,
     device: str = "auto",
     precision: str = "auto",
-    broken: dict[str, str] | None = None,
+    reader: SetReader | None = None,
 ) -> Iterator[LabelledPrediction]:
     """Predictions for the images of a labelled set; the other arguments are those of ``evaluate``.
 
@@ -178,7 +180,7 @@ def predict_set(
         batch: Largest number of images in a forward pass.
         device: ``auto``, ``cpu``, ``cuda``, ...
         precision: As in ``evaluate``.
-        broken: Receives the paths of images that cannot be read, with the reasons; None raises instead.
+        reader: Reads the images; by default one that ends at an image that cannot be read.
 
     Returns:
         One prediction per readable image; images of one shape follow each other, so that the order may differ
@@ -198,21 +200,10 @@ def predict_set(
         {classes[f.folder] for f in images.files},
     )
     with eval_mode(classifier.network), torch.inference_mode():
-        frames = _frames(track(images.files), model, framing, size, broken)
+        decoded = (reader or SetReader.of(images, skip_broken=False)).read(track(images.files))
+        frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
         for framed in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
             yield from classifier.predict(framed)
-
-
-def _frames(
-    files: Files, model: Model, framing: str, size: int | None, broken: dict[str, str] | None
-) -> Iterator[tuple[ImageFile, Frame]]:
-    for file, image in decode_files(files):
-        if not isinstance(image, ImageError):
-            yield file, frame(image, model.preprocess, framing, size)
-        elif broken is None:
-            raise type(image)(f"{file.path}: {image}") from image
-        else:
-            broken[str(file.path)] = str(image)
 
 
 class _Classifier:

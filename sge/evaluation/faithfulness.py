@@ -21,7 +21,7 @@ from sge.evaluation.faithfulness_result import (
 from sge.evaluation.image_figures import ImageFigures, Protocol, identifier
 from sge.evaluation.image_log import ImageLog
 from sge.evaluation.saliency import choose_block
-from sge.evaluation.sets import Paths, listed_images, paths_of, sampled
+from sge.evaluation.sets import Paths, SetReader, listed_images, paths_of, sampled
 from sge.images import Box, input_size
 from sge.models import Model
 
@@ -71,14 +71,16 @@ def measure_faithfulness(
     side = input_size(model.preprocess, protocol.framing, protocol.size)
     _check(protocol, boxes, batch)
     paths = paths_of(sources)
-    listed = listed_images(paths, only)
+    found_images = listed_images(paths, only)
+    listed = found_images.files
     files = sampled(listed, limit, protocol.seed)
     if boxes is not None and not any(file.name in boxes for file in files):
         raise DataError(
             f"None of the {len(files)} images has a box; there is none for {files[0].name}, for example. "
             "The boxes need the images' names below the folder or in the archive."
         )
-    measurement = ImageFigures(model, protocol, boxes or {}, batch, device, {} if skip_broken else None)
+    reader = SetReader.of(found_images, skip_broken)
+    measurement = ImageFigures(model, protocol, boxes or {}, batch, device, reader)
     sets = [path.resolve().name for path in paths]
     with ImageLog(log, _key(model, protocol, boxes) | {"sets": sets, "only": only}) as records:
         shuffled = sampled(listed, len(listed), protocol.seed)
@@ -108,8 +110,10 @@ def measure_faithfulness(
         methods=methods_of(found, protocol.seed),
         chance=column_interval(found, "chance", protocol.seed),
         without_box=sum(record["chance"] is None for record in found) if boxes is not None else 0,
-        skipped=len(measurement.broken or {}),
-        broken=measurement.broken or {},
+        skipped=len(reader.broken),
+        broken=reader.broken,
+        not_images=reader.not_images,
+        notes=reader.notes,
     )
 
 

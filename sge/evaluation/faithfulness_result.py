@@ -76,7 +76,11 @@ class Faithfulness:
     skipped: int
     """Number of images that cannot be read and were left out."""
     broken: dict[str, str]
-    """Paths of these images, with the reasons."""
+    """Paths of these images, and of folders and links that cannot be read, with the reasons."""
+    not_images: dict[str, str]
+    """Paths of files that are no images, and of folders that systems make, with the reasons."""
+    notes: dict[str, list[str]]
+    """Paths of images about which the decoder says something, with its sentences."""
 
 
 def methods_of(records: Sequence[Record], seed: int) -> list[Method]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from sge.arrays import Array
-from sge.datasets import ImageFile, batches_of_one_shape, class_indices, decode_files
+from sge.datasets import ImageFile, batches_of_one_shape, class_indices
 from sge.devices import find_device
-from sge.errors import CaptureError, ChoiceError, DataError, ImageError
+from sge.errors import CaptureError, ChoiceError, DataError
 from sge.evaluation.gates import flatten_mask, median_mask_std
 from sge.evaluation.intervals import Interval, mean_interval
-from sge.evaluation.sets import Paths, listed_labelled
-from sge.images import Frame, frame, input_size
+from sge.evaluation.sets import Paths, SetReader, listed_labelled
+from sge.images import frame, input_size
 from sge.lens import check_labels
 from sge.models import Model
 from sge.nn import MaskCapture, edit_masks, eval_mode, sge_blocks
@@ -64,7 +64,11 @@ class GateAccuracy:
     skipped: int
     """Number of images that cannot be read and were left out."""
     broken: dict[str, str]
-    """Paths of these images, with the reasons."""
+    """Paths of these images, and of folders and links that cannot be read, with the reasons."""
+    not_images: dict[str, str]
+    """Paths of files that are no images, and of folders that systems make, with the reasons."""
+    notes: dict[str, list[str]]
+    """Paths of images about which the decoder says something, with its sentences."""
 
 
 def measure_gates(
@@ -101,7 +105,7 @@ def measure_gates(
     Raises:
         CaptureError: the network has no SGE.
         ChoiceError: a folder that is no class of the model, or a setting out of range.
-        DataError: a source is missing or damaged, or holds no images that can be read.
+        DataError: a source is missing or damaged, a class folder is empty, or no image can be read.
         ImageError: an image cannot be read.
     """
     side = input_size(model.preprocess, framing, size)
@@ -114,9 +118,10 @@ def measure_gates(
         )
     found = listed_labelled(sources, only, limit, seed)
     classes = class_indices(found.folders, model.labels)
-    broken: dict[str, str] = {}
+    reader = SetReader.of(found, skip_broken)
     counts = _Counts(model, find_device(device))
-    frames = _frames(track(found.files), model, framing, size, broken, skip_broken)
+    decoded = reader.read(track(found.files))
+    frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
     with eval_mode(model.network), torch.inference_mode():
         for pairs in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
             truth = np.array([classes[file.folder] for file, _ in pairs])
@@ -133,21 +138,11 @@ def measure_gates(
         seed=seed,
         sets=[source.resolve().name for source in found.sources],
         only=only,
-        skipped=len(broken),
-        broken=broken,
+        skipped=len(reader.broken),
+        broken=reader.broken,
+        not_images=reader.not_images,
+        notes=reader.notes,
     )
-
-
-def _frames(
-    files: Files, model: Model, framing: str, size: int | None, broken: dict[str, str], skip_broken: bool
-) -> Iterator[tuple[ImageFile, Frame]]:
-    for file, image in decode_files(files):
-        if not isinstance(image, ImageError):
-            yield file, frame(image, model.preprocess, framing, size)
-        elif not skip_broken:
-            raise type(image)(f"{file.path}: {image}") from image
-        else:
-            broken[str(file.path)] = str(image)
 
 
 @dataclass

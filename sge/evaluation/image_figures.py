@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sge.evaluation.faithfulness_result import MEASURES, RANDOMIZED, Record
 from sge.evaluation.pointing import chance, pointing_hit, visible_box
 from sge.evaluation.randomized import randomized_model
 from sge.evaluation.saliency import baselines, explanations
+from sge.evaluation.sets import SetReader
 from sge.images import Box, DecodedImage, Frame
 from sge.lens import Lens
 from sge.models import Model
@@ -58,7 +60,7 @@ class ImageFigures:
         boxes: Image name to box.
         batch: Largest number of inputs in a forward pass.
         device: ``auto``, ``cpu``, ``cuda``, ...
-        broken: Receives the paths of images that cannot be read, with the reasons; None raises instead.
+        reader: Reads the images.
     """
 
     def __init__(
@@ -68,11 +70,11 @@ class ImageFigures:
         boxes: dict[str, Box],
         batch: int,
         device: str,
-        broken: dict[str, str] | None,
+        reader: SetReader,
     ) -> None:
         assert protocol.block is not None
         self.protocol, self.block, self.boxes = protocol, protocol.block, boxes
-        self.batch, self.broken = batch, broken
+        self.batch, self.reader = batch, reader
         self.lens = Lens(model, device)
         self._random: Lens | None = None
         self._randomized: set[str] = set()
@@ -102,17 +104,12 @@ class ImageFigures:
         """Figures of every image that can be read.
 
         Raises:
-            ImageError: an image cannot be read, and ``broken`` is None.
+            ImageError: an image cannot be read, and the reader does not skip broken images.
             ChoiceError: maps or logits are not finite.
             DataError: a box lies outside its image.
         """
-        for file, image in decode_files(files):
-            if not isinstance(image, ImageError):
-                yield self._record(file, self._frame(image))
-            elif self.broken is None:
-                raise type(image)(f"{file.path}: {image}") from image
-            else:
-                self.broken[str(file.path)] = str(image)
+        for file, image in self.reader.read(files):
+            yield self._record(file, self._frame(image))
 
     def _frame(self, image: DecodedImage) -> Frame:
         return self.lens.frame(image, self.protocol.framing, self.protocol.size)
@@ -125,7 +122,7 @@ class ImageFigures:
         if self._random is not None and identifier(file) in self._randomized:
             random_maps = explanations(self._random, framed, target, self.block)
             maps |= {RANDOMIZED + name: values for name, values in random_maps.items()}
-        maps |= baselines(maps["mask"].shape, (self.protocol.seed, zlib.crc32(file.name.encode())))
+        maps |= baselines(maps["mask"].shape, (self.protocol.seed, zlib.crc32(os.fsencode(file.name))))
         given = self.boxes.get(file.name)
         box = None if given is None else visible_box(file.name, given, framed.geometry)
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from sge.datasets import ImageFile, LabelledSet, find_images, find_labelled
-from sge.errors import ChoiceError, DataError
+from sge.datasets import (
+    ImageFile,
+    LabelledSet,
+    Listing,
+    Skipped,
+    decode_files,
+    find_labelled,
+    list_images,
+)
+from sge.errors import BrokenImageError, ChoiceError, DataError, ImageError
+from sge.images import DecodedImage
 
 T = TypeVar("T")
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -31,30 +40,89 @@ def sampled(files: Sequence[T], limit: int | None, seed: int = 0) -> list[T]:
     return random.Random(seed).sample(files, len(files))[:limit]
 
 
-def listed_labelled(sources: Paths, only: str | None, limit: int | None, seed: int = 0) -> LabelledSet:
+def listed_labelled(
+    sources: Paths, only: str | None = None, limit: int | None = None, seed: int = 0
+) -> LabelledSet:
     """The labelled images of several sources, as ``find_labelled`` and ``sampled`` choose them.
 
     Raises:
-        ChoiceError, DataError: as these do.
+        ChoiceError, DataError: as these do, or a class folder holds no image. With ``only`` a class may be empty.
     """
     found = find_labelled(paths_of(sources), only)
+    if only is None:
+        found.check_filled()
     return replace(found, files=sampled(found.files, limit, seed))
 
 
-def listed_images(sources: Paths, only: str | None = None) -> list[ImageFile]:
+def listed_images(sources: Paths, only: str | None = None) -> Listing:
     """The images of several sources, labelled or not; a source that is given twice counts once.
 
     Raises:
         DataError: a source cannot be used, or there is no such image.
     """
     paths = paths_of(sources)
-    found = {file.path.resolve(): file for path in paths for file in find_images(path)}
+    listings = [list_images(path) for path in paths]
+    found = {os.path.realpath(file.path): file for listing in listings for file in listing.files}
     files = [file for file in found.values() if only is None or only in Path(file.name).name]
     if not files:
         kept = "" if only is None else f" whose name contains {only!r}"
         named = ", ".join(map(str, paths)) or "Nothing"
         raise DataError(f"{named} holds no images{kept}. Name a folder or .tar file that does.")
-    return files
+    return Listing(
+        files,
+        set(),
+        list(dict.fromkeys(entry for listing in listings for entry in listing.skipped)),
+        list(dict.fromkeys(entry for listing in listings for entry in listing.unreadable)),
+    )
+
+
+@dataclass
+class SetReader:
+    """Decodes the images of a set, and keeps account of all that does not enter the figures.
+
+    Args:
+        skip_broken: Leaves out images that cannot be read, instead of raising.
+    """
+
+    skip_broken: bool
+    broken: dict[str, str] = field(default_factory=dict)
+    """Paths of images, folders and links that cannot be read, with the reasons."""
+    not_images: dict[str, str] = field(default_factory=dict)
+    """Paths of files that are no images, and of folders that systems make, with the reasons."""
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """Paths of images about which the decoder says something, with its sentences."""
+
+    @classmethod
+    def of(cls, found: LabelledSet | Listing, skip_broken: bool) -> SetReader:
+        """A reader that knows what a listing left out.
+
+        Raises:
+            BrokenImageError: a folder or link cannot be read, and ``skip_broken`` is False.
+        """
+        if found.unreadable and not skip_broken:
+            raise BrokenImageError(f"{found.unreadable[0].path}: {found.unreadable[0].reason}.")
+        return cls(skip_broken, _reasons(found.unreadable), _reasons(found.skipped))
+
+    def read(self, files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
+        """The images that can be read.
+
+        Raises:
+            ImageError: an image cannot be read, and ``skip_broken`` is False.
+            DataError: an archive can no longer be opened.
+        """
+        for file, image in decode_files(files):
+            if not isinstance(image, ImageError):
+                if image.notes:
+                    self.notes[str(file.path)] = list(image.notes)
+                yield file, image
+            elif not self.skip_broken:
+                raise type(image)(f"{file.path}: {image}") from image
+            else:
+                self.broken[str(file.path)] = str(image)
+
+
+def _reasons(entries: Iterable[Skipped]) -> dict[str, str]:
+    return {str(entry.path): entry.reason for entry in entries}
 
 
 def paths_of(sources: Paths) -> list[Path]:

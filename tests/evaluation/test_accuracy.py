@@ -49,12 +49,11 @@ def plain(colour: int, width: int = 40, height: int = 40) -> bytes:
 
 @pytest.fixture
 def colours(tmp_path):
-    """Folder red holds two red images and a blue one, green a green one, and dark blue none."""
+    """Folder red holds two red images and a blue one, and green a green one."""
     folder = tmp_path / "colours"
     for name, colour in (("red/1", 0), ("red/2", 0), ("red/3", 2), ("green/1", 1)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.png").write_bytes(plain(colour))
-    (folder / "dark blue").mkdir()
     # What file managers leave behind is neither a class nor an image.
     (folder / ".cache").mkdir()
     (folder / "red" / ".DS_Store").write_bytes(b"x")
@@ -79,14 +78,28 @@ def test_a_setting_out_of_range(colours, asked):
 
 def test_a_broken_image_ends_the_measurement_unless_it_is_skipped(colours):
     (colours / "red" / "0.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    (colours / "green" / "notes.jpg").write_text("no image")
     (colours / "green" / "notes.txt").write_text("no image")
     with pytest.raises(BrokenImageError, match=r"red.0\.jpg: "):
         evaluate(model(), colours, only="0")
     result = evaluate(model(), colours, skip_broken=True)
     assert (result.images, result.skipped, result.top1) == (4, 2, 3 / 4)
-    assert sorted(name.rsplit("/", 1)[1] for name in result.broken) == ["0.jpg", "notes.txt"]
+    assert sorted(name.rsplit("/", 1)[1] for name in result.broken) == ["0.jpg", "notes.jpg"]
+    assert {name.rsplit("/", 1)[1] for name in result.not_images} == {".cache", ".DS_Store", "notes.txt"}
     with pytest.raises(DataError, match="None of the 1 images can be read"):
         evaluate(model(), colours, only="0", skip_broken=True)
+
+
+def test_a_class_without_images_is_refused(colours):
+    (colours / "dark blue").mkdir()
+    with pytest.raises(DataError, match="No image of dark blue in"):
+        evaluate(model(), colours)
+    (colours / "dark blue" / "Thumbs.db").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"dark blue holds only 1 other entries \(Thumbs\.db: a list of"):
+        evaluate(model(), colours)
+    assert evaluate(model(), colours, only="png").empty == ["dark blue"]
+    (colours / "dark blue" / "1.png").write_bytes(b"no image")
+    assert evaluate(model(), colours, skip_broken=True).empty == ["dark blue"]
 
 
 def test_logits_that_are_not_finite(colours):
@@ -97,7 +110,6 @@ def test_logits_that_are_not_finite(colours):
 def test_fewer_labels_than_classes(colours):
     made = model()
     made.labels = made.labels[:3]
-    (colours / "dark blue").rmdir()
     with pytest.raises(ChoiceError, match="Give the Model a label for each class"):
         evaluate(made, colours)
 
@@ -105,7 +117,7 @@ def test_fewer_labels_than_classes(colours):
 def test_counts_by_hand(colours):
     result = evaluate(model(), colours)
     assert (result.images, result.top1, result.top5, result.top1_among) == (4, 3 / 4, 1, 3 / 4)
-    assert (result.per_class, result.empty) == ({"green": 1.0, "red": 2 / 3}, ["dark blue"])
+    assert (result.per_class, result.empty) == ({"green": 1.0, "red": 2 / 3}, [])
     assert (result.size, result.precision, result.sets) == (32, "float32", ["colours"])
     assert result.confusion is not None
     assert result.confusion.labels == ["red", "green"]

@@ -30,6 +30,6 @@ def test_images_of_folders_and_archives_count_once(tmp_path):
         listed_images([])
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(encoded(noise(8, 8)))
-    assert len(listed_images([tmp_path, tmp_path, tmp_path / "a"])) == 1
+    assert len(listed_images([tmp_path, tmp_path, tmp_path / "a"]).files) == 1
     with pytest.raises(DataError, match="contains 'x'"):
         listed_images(tmp_path, "x")
