@@ -96,6 +96,10 @@ class DownloadError(SGEError):
     """A download failed, or the file is incomplete or not the expected one."""
 
 
+class OutputError(SGEError, OSError):
+    """Results cannot be written: a file of someone else is in the way, a full disk, no permission."""
+
+
 class MissingPackageError(SGEError, ImportError):
     """A package of an optional extra is not installed; the message says how to install it."""
 

@@ -13,6 +13,7 @@ from sge.analysis.finite_json import json_text
 from sge.analysis.fit import Classification, Fit
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
+from sge.analysis.own_files import SOFTWARE, is_record
 from sge.analysis.prediction import Prediction
 from sge.analysis.preview import EncodedImage, encode_image
 from sge.analysis.record import to_record
@@ -22,6 +23,7 @@ __all__ = [
     "GROUP_COLORS",
     "METHODS",
     "MODES",
+    "SOFTWARE",
     "Ablation",
     "Analysis",
     "AnalysisData",
@@ -47,6 +49,7 @@ __all__ = [
     "draw_overlay",
     "encode_image",
     "html_report",
+    "is_record",
     "json_text",
     "parse_numbers",
     "steps_record",

@@ -15,6 +15,7 @@ from safetensors.numpy import save as to_safetensors
 
 from sge.analysis.data import AnalysisData
 from sge.analysis.finite_json import json_text
+from sge.analysis.own_files import HEADER, png_info
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
 from sge.analysis.summary import draw_summary
@@ -22,17 +23,14 @@ from sge.errors import AnalysisFileError
 from sge.files import write_atomically
 from sge.images import Source, decode
 
-_HEADER = "sge.analysis"
-"""Name of the header: a key of a .safetensors file's metadata, an array of an .npz file."""
-
 
 def _safetensors(analysis: AnalysisData) -> bytes:
-    return to_safetensors(arrays_of(analysis), {_HEADER: json_text(to_header(analysis))})
+    return to_safetensors(arrays_of(analysis), {HEADER: json_text(to_header(analysis))})
 
 
 def _npz(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
-    arrays = {**arrays_of(analysis), _HEADER: np.array(json_text(to_header(analysis)))}
+    arrays = {**arrays_of(analysis), HEADER: np.array(json_text(to_header(analysis)))}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
@@ -47,7 +45,7 @@ def _html(analysis: AnalysisData) -> bytes:
 
 def _png(analysis: AnalysisData) -> bytes:
     buffer = io.BytesIO()
-    draw_summary(analysis).save(buffer, "PNG")
+    draw_summary(analysis).save(buffer, "PNG", pnginfo=png_info())
     return buffer.getvalue()
 
 
@@ -138,13 +136,13 @@ def _read(path: Path) -> AnalysisData:
 def _read_safetensors(path: Path) -> AnalysisData:
     with safe_open(path, "np") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return from_header(json.loads((file.metadata() or {})[_HEADER]), arrays)
+        return from_header(json.loads((file.metadata() or {})[HEADER]), arrays)
 
 
 def _read_npz(path: Path) -> AnalysisData:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    return from_header(json.loads(str(arrays.pop(_HEADER))), arrays)
+    return from_header(json.loads(str(arrays.pop(HEADER))), arrays)
 
 
 def _read_json(path: Path) -> AnalysisData:

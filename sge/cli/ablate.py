@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sge.analysis import ClassEffect, Groups, ablation_report, choose_groups, class_effects
-from sge.cli.console import results
+from sge.cli.console import emit
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import (
     AsJson,
@@ -22,11 +22,13 @@ from sge.cli.options import (
     Paths,
     TopK,
     class_index,
+    loaded_model,
 )
 from sge.errors import SGEError
 from sge.lens import Lens
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
 from sge.nn import sge_blocks
+from sge.text import printable
 
 
 class Mode(StrEnum):
@@ -74,18 +76,18 @@ def ablate(
 ) -> None:
     """Print the classes of every image before and after groups are ablated, and with random groups in their place."""
     inputs = find(paths)
-    lens = Lens(load_model(model), device)
+    lens = Lens(loaded_model(model), device)
     chosen = _groups(lens, groups)
     targets = [class_index(lens, name) for name in target or ()]
 
     def ablate_one(image: Input) -> None:
-        ablation = lens.ablate(image.path, chosen, mode.value, controls, framing=framing.value, seed=seed)
+        ablation = lens.ablate(image.decode(), chosen, mode.value, controls, framing=framing.value, seed=seed)
         if as_json:
             record = {"path": str(image.path)} | ablation_report(ablation, targets, top_k)
-            typer.echo(json.dumps(record))
+            emit(json.dumps(record))
         else:
-            title = f"{image.path}: {mode.value} {groups}"
-            results.print(_table(title, class_effects(ablation, targets, top_k), controls))
+            title = printable(f"{image.path}: {mode.value} {groups}")
+            emit(_table(title, class_effects(ablation, targets, top_k), controls))
 
     for_each(inputs, ablate_one)
 
@@ -106,7 +108,7 @@ def _table(title: str, effects: list[ClassEffect], controls: int) -> Table:
         cells = [_percent(effect.before), _percent(effect.after), f"{100 * effect.change:+.1f}"]
         if (random := effect.controls) is not None:
             cells.append(f"{100 * random.lo:.1f} .. {_percent(random.hi)}")
-        table.add_row(Text(effect.label), *cells)
+        table.add_row(Text(printable(effect.label)), *cells)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sge.analysis import Fit
-from sge.cli.console import messages
+from sge.analysis import Analysis, Fit, is_record
+from sge.cli.console import ResultsClosedError, emit, say
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import (
     AsJson,
@@ -22,9 +23,12 @@ from sge.cli.options import (
     Paths,
     TopK,
     class_index,
+    loaded_model,
 )
+from sge.cli.outputs import OverwriteOption, check_free, record_files, writable_folder
 from sge.lens import Lens
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
+from sge.text import printable
 
 PREDICTED = "predicted"
 """The ``--target`` that stands for the predicted class of each image."""
@@ -55,47 +59,42 @@ def analyze(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write predictions and masks of every image: one record an image, in the same subfolders as the images."""
+    """Write predictions and masks of every image: one record an image, in the same subfolders as the images.
+
+    An earlier record is replaced; any other file is left as it is, and its image counts as failed.
+    """
     inputs = find(paths)
-    files = _files(inputs, out, format)
-    lens = Lens(load_model(model), device)
+    writable_folder(out, "--out")
+    files = record_files(inputs, out, format.value)
+    lens = Lens(loaded_model(model), device)
     index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
     def analyze_one(image: Input) -> None:
-        frame = lens.frame(image.path, framing.value)
+        file = files[image]
+        check_free(file, is_record, overwrite)
+        frame = lens.frame(image.decode(), framing.value)
         (analysis,) = lens.analyze_frames([frame], top_k)
         if target is not None:
             analysis = replace(analysis, attribution=lens.attribute_frame(frame, index))
-        file = files[image]
         analysis.save(file)
-        best = analysis.predictions[0]
-        if as_json:
-            classes = [asdict(prediction) for prediction in analysis.predictions]
-            facts = {"path": str(image.path), "record": str(file)}
-            typer.echo(json.dumps(facts | {"predictions": classes, "fit": _fit_facts(analysis.fit)}))
-        else:
-            columns = [str(image.path), str(file), best.label, f"{best.score:.3f}", _none_fits(analysis.fit)]
-            typer.echo("	".join(columns).rstrip("	"))
+        with suppress(ResultsClosedError):  # The records are the result; the rest of them is still wanted.
+            emit(_line(image, file, analysis, as_json))
 
     for_each(inputs, analyze_one)
-    messages.print(f"{len(inputs)} records in {out}", highlight=False)
+    say(f"{len(inputs)} records in {out}")
 
 
-def _files(inputs: list[Input], out: Path, format: Format) -> dict[Input, Path]:
-    """Output file of each image: none is an input image, and no two are the same."""
-    taken = {image.path.resolve() for image in inputs}
-    files = {}
-    for image in inputs:
-        stem, number = image.relative.with_suffix(""), 1
-        file = out / f"{stem}.{format.value}"
-        while file.resolve() in taken:
-            number += 1
-            file = out / f"{stem}-{number}.{format.value}"
-        taken.add(file.resolve())
-        files[image] = file
-    return files
+def _line(image: Input, file: Path, analysis: Analysis, as_json: bool) -> str:
+    best = analysis.predictions[0]
+    if as_json:
+        classes = [asdict(prediction) for prediction in analysis.predictions]
+        facts = {"path": str(image.path), "record": str(file), "predictions": classes}
+        return json.dumps(facts | {"fit": _fit_facts(analysis.fit)})
+    columns = [str(image.path), str(file), best.label, f"{best.score:.3f}", _none_fits(analysis.fit)]
+    return "\t".join(map(printable, columns)).rstrip("\t")
 
 
 def _fit_facts(fit: Fit | None) -> dict[str, Any] | None:
@@ -117,19 +116,19 @@ def predict(
 ) -> None:
     """Print the classes of every image, best first."""
     inputs = find(paths)
-    lens = Lens(load_model(model), device)
+    lens = Lens(loaded_model(model), device)
 
     def predict_one(image: Input) -> None:
-        found = lens.classify(image.path, framing.value, top_k)
+        found = lens.classify(image.decode(), framing.value, top_k)
         if as_json:
             classes = [asdict(prediction) for prediction in found.predictions]
             facts = {"path": str(image.path), "predictions": classes, "fit": _fit_facts(found.fit)}
-            typer.echo(json.dumps(facts))
+            emit(json.dumps(facts))
             return
-        typer.echo(image.path)
+        lines = [printable(str(image.path))]
         if note := _none_fits(found.fit):
-            typer.echo(f"  {note}")
-        for prediction in found.predictions:
-            typer.echo(f"  {100 * prediction.score:5.1f} %  {prediction.label}")
+            lines.append(f"  {note}")
+        lines += [f"  {100 * p.score:5.1f} %  {printable(p.label)}" for p in found.predictions]
+        emit("\n".join(lines))
 
     for_each(inputs, predict_one)

@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 
 from sge.bench import Contenders, interleaved, networks, stages
-from sge.cli.console import results
-from sge.cli.options import DeviceOption, ModelOption
+from sge.cli.console import emit
+from sge.cli.options import DeviceOption, ModelOption, loaded_model
 from sge.lens import Lens
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
 Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]
@@ -38,7 +38,7 @@ def lens(
 ) -> None:
     """Time each stage from a 1.4 megapixel JPEG to an analysis."""
     _set(threads)
-    loaded = Lens(load_model(model), device)
+    loaded = Lens(loaded_model(model), device)
     _report(f"{model} on {loaded.device}", stages(loaded), rounds)
 
 
@@ -58,4 +58,4 @@ def _report(title: str, contenders: Contenders, rounds: int) -> None:
     for name, timing in timings.items():
         low, middle, high = timing.ratio_to(first)
         table.add_row(name, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{1000 * timing.median:.1f}")
-    results.print(table)
+    emit(table)

@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from typing import IO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-messages = Console(stderr=True)
+from sge.errors import OutputError
+from sge.text import printable
+
+
+class ResultsClosedError(Exception):
+    """Nobody reads the results any more, as after ``sge predict ... | head -1``."""
+
+
+class _Messages(Console):
+    def on_broken_pipe(self) -> None:
+        """Goes on in silence: whoever closed stderr still wants the results."""
+        _discard(sys.stderr)
+
+
+messages = _Messages(stderr=True)
 # A file or a pipe has no width of its own; 120 columns keep a table's rows on one line each.
-results = Console(width=None if sys.stdout.isatty() else 120)
+results = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 120)
+
+
+def say(text: str) -> None:
+    """Prints a line on stderr as it is: no markup, no wrapping, and no control characters of a file's name."""
+    messages.print(Text(printable(text, keep="\n\t")), soft_wrap=True)
+
+
+def emit(result: RenderableType) -> None:
+    """Prints a result on stdout: one line of text, or a table.
+
+    Raises:
+        ResultsClosedError: the reader has closed the pipe; later results are discarded.
+        OutputError: stdout cannot be written, as when a disk is full.
+    """
+    if isinstance(result, str):
+        text = printable(result, keep="\n\t")
+    else:
+        with results.capture() as captured:
+            results.print(result)
+        text = captured.get().rstrip("\n")
+    if sys.stdout is None:  # closed by whoever started the command
+        return
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        raise ResultsClosedError from None
+    except OSError as error:
+        _discard(sys.stdout)
+        raise OutputError(
+            f"The results cannot be written to standard output: {error.strerror}. Free some space, or name another file."
+        ) from error
 
 
 def training_bar(shown: bool = True) -> Progress:
@@ -27,3 +78,11 @@ def training_bar(shown: bool = True) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=messages, transient=True, disable=not (shown and messages.is_terminal))
+
+
+def _discard(stream: IO[str]) -> None:
+    """Sends what follows to nowhere, so that the last flush at the end of the process does not fail again."""
+    with suppress(OSError, ValueError):  # A stream of a test has no file.
+        target = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(target, stream.fileno())
+        os.close(target)

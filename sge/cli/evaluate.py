@@ -13,13 +13,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sge.cli.console import messages, results
-from sge.cli.measuring import OnlyOption, SizeOption, SkipBrokenOption, progress
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
+from sge.analysis import is_record
+from sge.cli.console import emit, say
+from sge.cli.measuring import OnlyOption, SizeOption, SkipBrokenOption, progress, say_account
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
+from sge.cli.outputs import OverwriteOption, check_free
 from sge.datasets import class_indices
 from sge.errors import MissingPackageError
 from sge.evaluation import Evaluation, evaluate, require_torchmetrics
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
+from sge.text import printable
 
 SHOWN = 40
 """Number of classes in the table; if there are more, the worst are shown. JSON has all of them."""
@@ -58,14 +61,16 @@ def evaluate_sets(
     confusion: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix.")
     ] = None,
+    overwrite: OverwriteOption = False,
     skip_broken: SkipBrokenOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Measure a model on labelled images: top-1, top-5, calibration, confusion."""
     if confusion is not None:
         _check_target(confusion)
+        check_free(confusion, is_record, overwrite)
         require_torchmetrics()
-    loaded = load_model(model, finder=False)
+    loaded = loaded_model(model, finder=False)
     result = evaluate(
         loaded,
         sets,
@@ -76,12 +81,12 @@ def evaluate_sets(
         batch=batch,
         device=device,
         precision=precision.value,
-        skip_broken=skip_broken,
+        skip_broken=True,
     )
     if as_json:
-        typer.echo(json.dumps({"model": model} | asdict(result)))
+        emit(json.dumps({"model": model} | asdict(result)))
     else:
-        results.print(_table(model, result, loaded.labels))
+        emit(_table(model, result, loaded.labels))
     _report(result)
     if confusion is not None and result.confusion is not None:
         from sge.evaluation import draw_confusion
@@ -125,7 +130,7 @@ def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
     skipped = f", {result.skipped} skipped as broken" if result.skipped else ""
     sets = ", ".join(result.sets)
     title = f"{model} on {sets}{only}: {result.images} images{skipped}\n{_protocol(result)}"
-    table = Table("measure", title=Text(title))
+    table = Table("measure", title=Text(printable(title, keep="\n")))
     table.add_column("value", justify="right")
     table.add_row("top-1 over all classes", f"{result.top1:.3f}")
     table.add_row("top-5 over all classes", f"{result.top5:.3f}")
@@ -142,24 +147,19 @@ def _table(model: str, result: Evaluation, labels: list[str]) -> Table:
     classes = class_indices([name for name, _ in shown], labels)
     for name, value in shown:
         label = labels[classes[name]]
-        table.add_row(Text(f"top-1, {name}" + (f" {label}" if label != name else "")), f"{value:.3f}")
+        table.add_row(
+            Text(printable(f"top-1, {name}" + (f" {label}" if label != name else ""))), f"{value:.3f}"
+        )
     return table
 
 
 def _report(result: Evaluation) -> None:
     """Lists on stderr what the figures leave out."""
-
-    def say(text: str) -> None:
-        messages.print(text, markup=False, highlight=False, soft_wrap=True)
-
     if result.ece is None:
         try:
             require_torchmetrics()
         except MissingPackageError as error:
             say(f"Left out: {error}")
     if result.empty:
-        say(f"No image in, and so not counted: {', '.join(result.empty)}")
-    if result.skipped:
-        say(f"{result.images} done, {result.skipped} skipped:")
-        for name, reason in result.broken.items():
-            say(f"  {name}: {reason}")
+        say(f"No image was measured of, and so not counted: {', '.join(result.empty)}")
+    say_account(result)

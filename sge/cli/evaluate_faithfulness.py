@@ -19,9 +19,10 @@ from sge.cli.measuring import (
     print_result,
     progress,
 )
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
 from sge.evaluation import Faithfulness, Protocol, measure_faithfulness, read_boxes
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
+from sge.text import printable
 
 COLUMNS = {
     "insertion": "insertion, higher is better",
@@ -79,7 +80,7 @@ def evaluate_faithfulness(
     """
     known = None if boxes is None else read_boxes(boxes)
     result = measure_faithfulness(
-        load_model(model, finder=False),
+        loaded_model(model, finder=False),
         sets,
         Protocol(block, framing.value, size, steps if curves else None, seed, randomized),
         known,
@@ -89,7 +90,7 @@ def evaluate_faithfulness(
         track=progress,
         batch=batch,
         device=device,
-        skip_broken=skip_broken,
+        skip_broken=True,
     )
     print_result(model, result, lambda: _table(model, result), as_json)
 
@@ -109,7 +110,7 @@ def _table(model: str, result: Faithfulness) -> Table:
             f"boxes cover {interval_text(result.chance)} of the input; {result.without_box} images have none"
         )
     measured = [name for name in COLUMNS if any(getattr(row, name) for row in result.methods)]
-    table = Table("map", title=Text("\n".join(lines)))
+    table = Table("map", title=Text(printable("\n".join(lines), keep="\n")))
     for name in measured:
         table.add_column(COLUMNS[name], justify="right")
     table.add_column("images", justify="right")

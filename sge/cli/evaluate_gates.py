@@ -19,9 +19,10 @@ from sge.cli.measuring import (
     print_result,
     progress,
 )
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
 from sge.evaluation import GateAccuracy, measure_gates
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
+from sge.text import printable
 
 
 def evaluate_gates(
@@ -44,7 +45,7 @@ def evaluate_gates(
     A flat mask is the mask's mean over space. The difference is what the positions that the gates choose contribute.
     """
     result = measure_gates(
-        load_model(model, finder=False),
+        loaded_model(model, finder=False),
         sets,
         framing.value,
         progress,
@@ -54,7 +55,7 @@ def evaluate_gates(
         batch=batch,
         device=device,
         seed=seed,
-        skip_broken=skip_broken,
+        skip_broken=True,
     )
     print_result(model, result, lambda: _table(model, result), as_json)
 
@@ -64,7 +65,7 @@ def _table(model: str, result: GateAccuracy) -> Table:
         f"{model} on {', '.join(result.sets)}: {result.images} images, top-1 {interval_text(result.top1)}\n"
         f"framing {result.framing}, {result.size} px; 95 % bootstrap intervals over images"
     )
-    table = Table("flat masks in", title=Text(title))
+    table = Table("flat masks in", title=Text(printable(title, keep="\n")))
     for column in ("groups", "mask std", "top-1", "change of top-1", "predictions changed"):
         table.add_column(column, justify="right")
     for row in result.blocks:

@@ -1,18 +1,30 @@
-"""Resolves paths, folders and globs to images, and loops over them without ending at a bad file."""
+"""Resolves paths, folders, globs and standard input to images, and loops over them without ending at a bad file."""
 
 from __future__ import annotations
 
 import glob
+import os
+import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sge.cli.console import messages
-from sge.datasets import find_images
-from sge.errors import ImageNotFoundError, SGEError
+from sge.cli.accounts import say_broken, say_skipped
+from sge.cli.console import ResultsClosedError, messages, say
+from sge.datasets import Skipped, list_images, made_by_systems, why_no_image
+from sge.errors import ImageError, ImageNotFoundError, SGEError
+from sge.images import DecodedImage, decode
+from sge.text import printable
+
+STDIN = "-"
+"""The argument that stands for standard input."""
+MAX_STREAM = 256 * 2**20
+"""Bytes that are read from standard input or a named pipe; no image of the accepted size is larger."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +37,43 @@ class Input:
     missing: str | None = None
     """Why there is no image: a folder or glob without any, which is reported like a bad file."""
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether the image comes from standard input."""
+        return str(self.path) == STDIN
+
+    def decode(self) -> DecodedImage:
+        """Decodes the image, and says the decoder's notes.
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+        """
+        image = decode(self._source(), name="stdin" if self.is_stream else printable(self.path.name))
+        for note in image.notes:
+            say(f"{self.path}: {note}")
+        return image
+
+    def _source(self) -> Path | bytes:
+        if self.is_stream:
+            return _read_stdin()
+        try:
+            mode = self.path.stat().st_mode
+        except OSError:  # ``decode`` says why.
+            return self.path
+        if stat.S_ISFIFO(mode):
+            with self.path.open("rb") as stream:
+                return _read_stream(stream)
+        if not stat.S_ISREG(mode):
+            raise ImageError("This is a device or socket and no image file. Name a file.")
+        return self.path
+
 
 def find(arguments: list[str]) -> list[Input]:
-    """Lists the images of files, folders with all their subfolders, and quoted globs.
+    """Lists the images of files, folders with all their subfolders, quoted globs, and ``-`` for standard input.
 
     Args:
-        arguments: As the user wrote them. From a folder only image files are taken; a file that is named itself
-            is always tried.
+        arguments: As the user wrote them. From a folder or glob only image files are taken; a file that is named
+            itself is always tried, unless it is one that operating systems make. What is left out is said on stderr.
 
     Returns:
         The images in order, each file once. A path that does not exist stays in the list, so that it is reported
@@ -40,25 +82,15 @@ def find(arguments: list[str]) -> list[Input]:
     Raises:
         typer.BadParameter: no argument gives an image.
     """
-    found: dict[Path, Input] = {}
+    found: dict[str, Input] = {}
+    skipped: list[Skipped] = []
     for argument in arguments:
-        path = Path(argument).expanduser()
-        if path.is_dir():
-            inputs = [Input(file.path, Path(file.name)) for file in find_images(path)] or [
-                Input(path, Path(path.name), "there are no images in this folder.")
-            ]
-        elif not path.exists() and glob.has_magic(argument):
-            matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-            inputs = [Input(match, Path(match.name)) for match in matches if match.is_file()] or [
-                Input(path, Path(path.name), "no file matches.")
-            ]
-        else:
-            inputs = [Input(path, Path(path.name))]
-        for item in inputs:
-            found.setdefault(item.path.resolve(), item)
+        for item in _inputs(argument, skipped):
+            found.setdefault(os.path.realpath(item.path), item)
+    say_skipped(skipped)
     if all(item.missing for item in found.values()):
         raise typer.BadParameter(
-            f"No images in {', '.join(arguments)}. Name files, or a folder that holds some."
+            f"No images in {printable(', '.join(arguments))}. Name files, or a folder that holds some."
         )
     return list(found.values())
 
@@ -66,27 +98,78 @@ def find(arguments: list[str]) -> list[Input]:
 def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
     """Calls ``work`` for every image, with a progress bar on stderr.
 
+    When nobody reads the results any more, the rest is not done, which is no failure.
+
     Raises:
         typer.Exit: some images failed; they are listed on stderr, and the exit status is 1.
     """
-    failed: list[tuple[Path, str]] = []
+    failed: dict[str, str] = {}
+    done = 0
     for item in _with_progress(inputs):
         if item.missing:
-            failed.append((item.path, item.missing))
+            failed[str(item.path)] = item.missing
             continue
         try:
             work(item)
         except ImageNotFoundError:
-            failed.append((item.path, "there is no such file."))
-        except BrokenPipeError:  # The reader of the results has gone; the image is not at fault.
-            raise
-        except (SGEError, OSError) as error:
-            failed.append((item.path, str(error)))
+            failed[str(item.path)] = "there is no such file."
+        except ResultsClosedError:
+            break
+        except SGEError as error:
+            failed[str(item.path)] = str(error)
+        except OSError as error:
+            failed[str(item.path)] = f"{error.strerror or type(error).__name__}."
+        else:
+            done += 1
+    say_broken(done, failed)
     if failed:
-        messages.print(f"{len(inputs) - len(failed)} done, {len(failed)} failed:", style="bold")
-        for path, reason in failed:
-            messages.print(f"  {path}: {reason}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _inputs(argument: str, skipped: list[Skipped]) -> list[Input]:
+    path = Path(argument).expanduser()
+    if argument == STDIN:
+        return [Input(path, Path("stdin"))]
+    if reason := made_by_systems(path.name):
+        skipped.append(Skipped(path, reason))
+        return []
+    if os.path.isdir(path):
+        listing = list_images(path)
+        skipped += listing.skipped
+        inputs = [Input(file.path, Path(file.name)) for file in listing.files]
+        inputs += [Input(e.path, Path(e.path.name), f"{e.reason}.") for e in listing.unreadable]
+        return inputs or [Input(path, Path(path.name), "there are no images in this folder.")]
+    if not os.path.lexists(path) and glob.has_magic(argument):
+        matches = _matches(str(path), skipped)
+        return matches or [Input(path, Path(path.name), "no image matches.")]
+    return [Input(path, Path(path.name))]
+
+
+def _matches(pattern: str, skipped: list[Skipped]) -> list[Input]:
+    inputs = []
+    for match in sorted(Path(name) for name in glob.glob(pattern, recursive=True)):
+        if os.path.isdir(match):
+            continue
+        if reason := why_no_image(match):
+            skipped.append(Skipped(match, reason))
+        else:
+            inputs.append(Input(match, Path(match.name)))
+    return inputs
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ImageError("Standard input is a terminal. Send an image to it: sge predict - < photo.jpg.")
+    return _read_stream(sys.stdin.buffer)
+
+
+def _read_stream(stream: IO[bytes]) -> bytes:
+    data = stream.read(MAX_STREAM + 1)
+    if len(data) > MAX_STREAM:
+        raise ImageError(
+            f"There are more than {MAX_STREAM // 2**20} MiB, which is no image. Name another file."
+        )
+    return data
 
 
 def _with_progress(inputs: list[Input]) -> Iterator[Input]:

@@ -11,9 +11,10 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from sge.cli.console import messages, results
+from sge.cli.accounts import say_broken, say_notes, say_skipped
+from sge.cli.console import emit, messages
 from sge.datasets import ImageFile
-from sge.evaluation import Faithfulness, GateAccuracy, Interval
+from sge.evaluation import Evaluation, Faithfulness, GateAccuracy, Interval
 from sge.images import MAX_SIZE, MIN_SIZE
 
 SizeOption = Annotated[
@@ -28,7 +29,7 @@ LimitOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything that is random.")]
 SkipBrokenOption = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out and count images that cannot be read; exits 1.")
+    bool, typer.Option("--skip-broken", hidden=True, help="What is always done; older scripts name it.")
 ]
 
 Measured = Faithfulness | GateAccuracy
@@ -54,24 +55,22 @@ def interval_text(interval: Interval | None, sign: bool = False) -> str:
 
 
 def print_result(model: str, result: Measured, table: Callable[[], Table], as_json: bool) -> None:
-    """Prints what was measured, as one JSON object or as a table, and lists broken images on stderr.
+    """Prints what was measured, as one JSON object or as a table, and on stderr what the figures leave out.
 
     Raises:
         typer.Exit: some images are broken; the exit status is 1.
     """
     if as_json:
-        typer.echo(json.dumps({"model": model} | asdict(result)))
+        emit(json.dumps({"model": model} | asdict(result)))
     else:
-        results.print(table())
-    _report_broken(result.images, result.broken)
+        emit(table())
+    say_account(result)
+    if result.skipped:
+        raise typer.Exit(1)
 
 
-def _report_broken(done: int, broken: dict[str, str]) -> None:
-    if not broken:
-        return
-    for line in (
-        f"{done} done, {len(broken)} skipped:",
-        *(f"  {name}: {why}" for name, why in broken.items()),
-    ):
-        messages.print(line, markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+def say_account(result: Measured | Evaluation) -> None:
+    """Says what the figures leave out, and what the decoder says about images."""
+    say_skipped(result.not_images)
+    say_notes(result.notes)
+    say_broken(result.images, result.broken, "skipped")

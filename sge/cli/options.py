@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from sge.cli.console import say
 from sge.errors import ChoiceError
 from sge.lens import Lens
+from sge.models import Model, load_model
 
 
 class FramingChoice(StrEnum):
@@ -18,7 +20,9 @@ class FramingChoice(StrEnum):
     CENTER = "center"
 
 
-Paths = Annotated[list[str], typer.Argument(help="Images, folders, or quoted globs.")]
+Paths = Annotated[
+    list[str], typer.Argument(help="Images, folders, quoted globs, or - for an image on standard input.")
+]
 ModelOption = Annotated[str, typer.Option("--model", help="A model's name or weights file.")]
 FramingOption = Annotated[
     FramingChoice, typer.Option("--framing", help="The whole image, or its center square.")
@@ -26,6 +30,18 @@ FramingOption = Annotated[
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+
+
+def loaded_model(name: str, *, finder: bool = True) -> Model:
+    """Loads a model, and says on stderr what its card notes: what was assumed or left out when it was imported.
+
+    Raises:
+        SGEError: as ``load_model``.
+    """
+    model = load_model(name, finder=finder)
+    for note in model.card.notes:
+        say(f"{name}: {note}")
+    return model
 
 
 def class_index(lens: Lens, name: str, option: str = "--target") -> int:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sge.cli.console import messages, results
+from sge.cli.accounts import say_broken, say_skipped
+from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
-from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths
-from sge.datasets import find_images
-from sge.errors import FinderError
+from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths, loaded_model
+from sge.cli.outputs import OverwriteOption, check_free
+from sge.datasets import Listing, list_images
+from sge.errors import FinderError, ImageError
 from sge.lens import Example, Lens, analyze_examples, finder_of_maps
-from sge.models import DEFAULT_MODEL, load_model
+from sge.models import DEFAULT_MODEL
 from sge.parts import (
     FOLDS,
     Finder,
@@ -30,6 +33,7 @@ from sge.parts import (
     read_labels,
     without_parts,
 )
+from sge.text import printable
 
 # Modules that import torch are imported by the commands, so that the help appears at once.
 
@@ -53,10 +57,12 @@ def fit(
     measure: Annotated[
         bool, typer.Option(help="Cross-validate, and write the figures into the file.")
     ] = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Fit a finder to labelled images; the network is not trained."""
-    labelled = _labelled(labels, without)
-    lens, maps = _analyzed(model, device, labelled)
+    check_free(out, _is_finder, overwrite)
+    labelled, missing = _labelled(labels, without)
+    lens, maps, labelled, broken = _analyzed(model, device, labelled)
     shown = sum(any(image.points.values()) for image in labelled)
     fitted_on = f"{shown} images that show a part, {len(labelled) - shown} that show none"
     finder = finder_of_maps(lens, maps, fitted_on)
@@ -67,7 +73,8 @@ def fit(
         _print(rows, model)
     finder.save(out)
     sizes = [f"{part} of {len(readout.terms)} groups" for part, readout in finder.readouts.items()]
-    typer.echo(f"{out}: {', '.join(sizes)}")
+    emit(f"{out}: {', '.join(sizes)}")
+    _end(len(labelled), missing | broken)
 
 
 @app.command("find")
@@ -80,7 +87,7 @@ def find_(
 ) -> None:
     """Print the noses and eyes of every image, in pixels."""
     inputs = find(paths)
-    loaded = load_model(model, finder=finder is None)
+    loaded = loaded_model(model, finder=finder is None)
     if finder is not None:
         loaded.finder = Finder.load(finder)
         loaded.finder.check_permutation(loaded.permutations)
@@ -89,14 +96,15 @@ def find_(
     lens, nothing_found = Lens(loaded, device), loaded.finder.nothing_found
 
     def print_parts(image: Input) -> None:
-        parts = lens.analyze(image.path).parts
+        parts = lens.analyze(image.decode()).parts
         if as_json:
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
-            typer.echo(json.dumps({"path": str(image.path), "parts": records}))
+            emit(json.dumps({"path": str(image.path), "parts": records}))
             return
-        typer.echo(str(image.path) if parts else f"{image.path}\t{nothing_found}")
-        for part in parts:
-            typer.echo(f"  {part.score:.3f}  {part.name}\t{part.x:.0f}\t{part.y:.0f}")
+        path = printable(str(image.path))
+        lines = [path if parts else f"{path}\t{nothing_found}"]
+        lines += [f"  {part.score:.3f}  {part.name}\t{part.x:.0f}\t{part.y:.0f}" for part in parts]
+        emit("\n".join(lines))
 
     for_each(inputs, print_parts)
 
@@ -116,34 +124,74 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Cross-validate finders on labelled images: hits by distance, missed parts, false alarms."""
-    labelled = _labelled(labels, without)
-    _, maps = _analyzed(model, device, labelled)
+    labelled, missing = _labelled(labels, without)
+    _, maps, labelled, broken = _analyzed(model, device, labelled)
     unsure = [image.unsure for image in labelled]
     rows = evaluate_parts(maps, unsure, fit=best_group if single else fit_readout)
     few_shot = {} if single else few_shot_hit_rate(maps, shots)
     if as_json:
         record = {"model": model, "measured": [asdict(row) for row in rows], f"from_{shots}": few_shot}
-        typer.echo(json.dumps(record))
-        return
-    _print(rows, model)
-    for part, hits in few_shot.items():
-        values = ", ".join(f"{value:.3f} within {limit}" for limit, value in hits.items())
-        results.print(f"{part} from {shots} labelled images: {values}", highlight=False)
+        emit(json.dumps(record))
+    else:
+        _print(rows, model)
+        for part, hits in few_shot.items():
+            values = ", ".join(f"{value:.3f} within {limit}" for limit, value in hits.items())
+            emit(f"{part} from {shots} labelled images: {values}")
+    _end(len(labelled), missing | broken)
 
 
-def _labelled(labels: Path, without: Path | None) -> list[LabelledImage]:
+def _is_finder(path: Path) -> bool:
+    try:
+        Finder.load(path)
+    except FinderError:
+        return False
+    return True
+
+
+def _labelled(labels: Path, without: Path | None) -> tuple[list[LabelledImage], dict[str, str]]:
+    """The labelled images, and what cannot be listed of the folder without parts."""
     labelled = read_labels(labels)
-    if without is not None:
-        files = [file.path for file in find_images(without)] if without.is_dir() else []
-        if not files:
-            raise FinderError(f"There are no images in {without}. Name a folder that holds some.")
-        labelled += [without_parts(file) for file in files]
-    return labelled
+    if without is None:
+        return labelled, {}
+    listing = list_images(without) if os.path.isdir(without) else Listing()
+    if not listing.files:
+        raise FinderError(f"There are no images in {without}. Name a folder that holds some.")
+    say_skipped(listing.skipped)
+    labelled += [without_parts(file.path) for file in listing.files]
+    return labelled, {str(entry.path): f"{entry.reason}." for entry in listing.unreadable}
 
 
-def _analyzed(model: str, device: str, labelled: list[LabelledImage]) -> tuple[Lens, list[LabelledMaps]]:
-    lens = Lens(load_model(model, finder=False), device)
-    return lens, analyze_examples(lens, [Example.from_label(image) for image in labelled], _track)
+def _analyzed(
+    model: str, device: str, labelled: list[LabelledImage]
+) -> tuple[Lens, list[LabelledMaps], list[LabelledImage], dict[str, str]]:
+    """The lens, the maps of the images that can be read, these images, and the others with the reasons."""
+    lens = Lens(loaded_model(model, finder=False), device)
+    readable: list[LabelledImage] = []
+    broken: dict[str, str] = {}
+
+    def decoded(examples: list[Example]) -> Iterator[Example]:
+        for image, example in zip(labelled, _track(examples), strict=True):
+            try:
+                yield replace(example, image=Input(image.path, Path(image.path.name)).decode())
+            except ImageError as error:
+                broken[str(image.path)] = str(error)
+            else:
+                readable.append(image)
+
+    maps = analyze_examples(lens, [Example.from_label(image) for image in labelled], decoded)
+    if not any(any(image.points.values()) for image in readable):
+        say_broken(len(readable), broken)
+        raise FinderError(
+            "None of the images that show a part can be read. Mend the files that are named above."
+        )
+    return lens, maps, readable, broken
+
+
+def _end(done: int, broken: dict[str, str]) -> None:
+    """Names what could not be read; the exit status is then 1."""
+    say_broken(done, broken)
+    if broken:
+        raise typer.Exit(1)
 
 
 def _track(examples: list[Example]) -> Iterable[Example]:
@@ -166,7 +214,7 @@ def _print(rows: list[PartEvaluation], model: str) -> None:
         ]
         counts = str(row.shown), str(row.absent), f"{row.groups:.0f}"
         table.add_row(row.part, row.images, counts[0], *hits, counts[1], *shares, counts[2])
-    results.print(table)
+    emit(table)
 
 
 def _rounded(value: Any) -> Any:

@@ -10,7 +10,9 @@ from typing import Annotated
 import torch
 import typer
 
-from sge.cli.console import messages, training_bar
+from sge.cli.accounts import say_notes, say_skipped
+from sge.cli.console import emit, say, training_bar
+from sge.cli.outputs import OverwriteOption, writable_folder
 from sge.devices import find_device
 from sge.errors import ChoiceError, check_choice
 from sge.training import (
@@ -19,6 +21,7 @@ from sge.training import (
     EpochEvent,
     StepEvent,
     TrainingRequest,
+    TrainingSet,
     distributed_context,
     make_shapes_dataset,
     train,
@@ -82,6 +85,7 @@ def train_network(
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare crops.")] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between two saved states.")] = 200,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a network; the same command resumes an interrupted training."""
     check_choice("preset", preset, list(PRESETS))
@@ -91,6 +95,7 @@ def train_network(
     config = config.changed(
         sizes=tuple(size) if size else None, lr=lr, seed=seed, amp=amp, similarity_blocks=_pairs(dense)
     )
+    writable_folder(out, "--out")
     train_images, dev_images = _sources(preset, images, dev, out)
     request = TrainingRequest(
         train=train_images,
@@ -103,6 +108,7 @@ def train_network(
         save_every=save_every,
         workers=workers,
         decode_ahead=DECODE_AHEAD[decode],
+        overwrite=overwrite,
     )
     _run(request, find_device(device))
 
@@ -111,7 +117,7 @@ def _run(request: TrainingRequest, device: torch.device) -> None:
     with distributed_context(device) as distributed, _console(distributed.is_main) as callbacks:
         target = train(request, distributed, callbacks)
     if target is not None:
-        typer.echo(str(target))
+        emit(str(target))
 
 
 def _pairs(dense: list[str] | None) -> tuple[tuple[str, str], ...] | None:
@@ -159,7 +165,11 @@ def _console(is_main: bool) -> Iterator[Callbacks]:
         def on_epoch(event: EpochEvent) -> None:
             stds = [facts.mask_std for facts in event.gates.values()]
             masks = f", mask std {min(stds):.2f} to {max(stds):.2f}" if stds else ""
-            unreadable = f"; {event.unreadable} unreadable images were replaced" if event.unreadable else ""
+            unreadable = (
+                f"; {event.unreadable} images can no longer be read and were replaced"
+                if event.unreadable
+                else ""
+            )
             message(
                 f"epoch {event.epoch}: dev top-1 {event.top1:.4f} (best {event.best:.4f}), "
                 f"loss {event.loss:.3f}, {event.seconds:.0f} s{masks}{unreadable}"
@@ -167,6 +177,18 @@ def _console(is_main: bool) -> Iterator[Callbacks]:
 
         def message(text: str) -> None:
             if is_main:
-                messages.print(text, markup=False, highlight=False, soft_wrap=True)
+                say(text)
 
-        yield Callbacks(on_step, on_epoch, message, lambda done: bar.update(task, completed=done))
+        yield Callbacks(
+            on_step, on_epoch, message, lambda done: bar.update(task, completed=done), _say_account
+        )
+
+
+def _say_account(name: str, images: TrainingSet) -> None:
+    """Says what a set of images is without; every broken image is named."""
+    say_skipped(images.skipped)
+    say_notes(images.notes)
+    if images.broken:
+        say(f"{len(images.broken)} {name} images cannot be read and are left out:")
+        for line in images.broken:
+            say(f"  {line}")

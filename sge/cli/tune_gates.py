@@ -11,12 +11,15 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.progress import Progress
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from sge.cli.console import messages, training_bar
-from sge.datasets import DecodedCache, decode_files, find_images, write_cache
+from sge.cli.accounts import say_broken, say_notes, say_skipped
+from sge.cli.console import emit, messages, say, training_bar
+from sge.cli.outputs import OverwriteOption, check_free
+from sge.datasets import DecodedCache, decode_files, list_images, write_cache
 from sge.errors import ChoiceError, ImageError
-from sge.files import write_atomically
+from sge.files import locked, write_atomically
 from sge.images import DecodedImage
 from sge.models import (
     CARD_SUFFIX,
@@ -62,13 +65,43 @@ def tune_gates_of_model(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the interrupted tuning of this name.")
     ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train inactive gates to act, without labels, while the predictions stay close to the original's."""
     check_name(name)
     if (known := entries().get(name)) is not None and known.origin == "imported":
         raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another one: -o.")
+    check_free(model_dir() / f"{name}{DELTA_SUFFIX}", _is_delta, overwrite)
     config = GateTuningConfig(steps=steps, seed=seed, sizes=tuple(size or GateTuningConfig.sizes))
     start = pretrained_model(model)
+    work = model_dir() / WORK_FOLDER
+    with locked(work / f"{name}.lock", wait=False) as held:
+        if not held:
+            raise ChoiceError(
+                f"Another tuning of {name} is running. Wait for its end, or choose another name: -o."
+            )
+        target = _tuned(name, start, images, config, leave_out, resume)
+    (work / f"{name}.lock").unlink(missing_ok=True)
+    emit(f"{name} is ready: {target}")
+
+
+def _is_delta(path: Path) -> bool:
+    try:
+        with safe_open(path, "np") as file:
+            return any(key.startswith("sge.") for key in file.metadata() or {})
+    except Exception:  # Not a file of this format; which error it raises depends on its bytes.
+        return False
+
+
+def _tuned(
+    name: str,
+    start: PretrainedModel,
+    images: list[Path],
+    config: GateTuningConfig,
+    leave_out: str | None,
+    resume: bool,
+) -> Path:
+    """Tunes the gates, or resumes it, and writes the model; its path."""
     work = model_dir() / WORK_FOLDER
     state = work / f"{name}.state"
     if not resume:
@@ -80,7 +113,7 @@ def tune_gates_of_model(
     target = _write_model(name, start, difference(network, inactive.state_dict()), card)
     for path in [*work.glob(f"{name}.images*"), state]:
         path.unlink(missing_ok=True)
-    typer.echo(f"{name} is ready: {target}")
+    return target
 
 
 def _tune(
@@ -92,7 +125,7 @@ def _tune(
         def progress(event: StepEvent) -> None:
             bar.update(task, completed=event.step, rate=_speed(event))
             if not messages.is_terminal and event.step % LINE_EVERY == 0:
-                typer.echo(f"step {event.step} of {event.steps}, {_speed(event)}", err=True)
+                say(f"step {event.step} of {event.steps}, {_speed(event)}")
 
         tune_gates(
             network,
@@ -108,23 +141,30 @@ def _tune(
 def _decoded(path: Path, sources: list[Path], leave_out: str | None) -> DecodedCache:
     """Decodes the images of each source once; a source that is given twice is listed twice."""
     numbers = {source: str(i) for i, source in enumerate(dict.fromkeys(sources))}
+    listings = {source: list_images(source) for source in numbers}
+    say_skipped([entry for listing in listings.values() for entry in listing.skipped])
+    broken = {str(e.path): f"{e.reason}." for listing in listings.values() for e in listing.unreadable}
 
     def contents() -> Iterator[tuple[str, DecodedImage | ImageError]]:
-        for source, number in numbers.items():
+        for source, listing in listings.items():
             files = [
                 file
-                for file in find_images(source)
+                for file in listing.files
                 if leave_out is None or not file.path.name.startswith(leave_out)
             ]
             for file, image in decode_files(files):
-                yield f"{number}/{file.name}", image
+                if isinstance(image, ImageError):
+                    broken[str(file.path)] = str(image)
+                yield f"{numbers[source]}/{file.name}", image
 
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("images", total=None)
-        for line in write_cache(path, contents(), lambda done: bar.update(task, completed=done)):
-            messages.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
+        write_cache(path, contents(), lambda done: bar.update(task, completed=done))
+    cache = DecodedCache(path)
+    say_notes(cache.notes)
+    say_broken(len(cache), broken, "cannot be read and are left out")
     by_source: dict[str, list[int]] = {number: [] for number in numbers.values()}
-    for i, name in enumerate(DecodedCache(path).names):
+    for i, name in enumerate(cache.names):
         by_source[name.partition("/")[0]].append(i)
     return DecodedCache(path, [i for source in sources for i in by_source[numbers[source]]])
 

@@ -1,6 +1,7 @@
 """Lists images of folders and tar archives, decodes them once, and batches them."""
 
 from sge.datasets.batching import batches_of_one_shape, normalize_batch
+from sge.datasets.checked import Checked, check_files
 from sge.datasets.decoded_cache import (
     DecodedCache,
     ImageFiles,
@@ -12,7 +13,7 @@ from sge.datasets.decoded_cache import (
     write_cache,
 )
 from sge.datasets.entries import ImageFile, Listing, Skipped, class_of
-from sge.datasets.foreign import foreign_name, has_image_name
+from sge.datasets.foreign import made_by_systems
 from sge.datasets.imagenet import class_indices
 from sge.datasets.labelled import (
     LabelledSet,
@@ -21,10 +22,12 @@ from sge.datasets.labelled import (
     find_images,
     find_labelled,
     list_images,
+    why_no_image,
 )
 from sge.datasets.record_file import RecordFile, RecordWriter, index_path
 
 __all__ = [
+    "Checked",
     "DecodedCache",
     "ImageFile",
     "ImageFiles",
@@ -37,6 +40,7 @@ __all__ = [
     "Skipped",
     "batches_of_one_shape",
     "cache_key",
+    "check_files",
     "class_indices",
     "class_of",
     "decode_file",
@@ -44,11 +48,11 @@ __all__ = [
     "evaluation_crop",
     "find_images",
     "find_labelled",
-    "foreign_name",
-    "has_image_name",
     "index_path",
     "list_images",
+    "made_by_systems",
     "normalize_batch",
     "shrink",
+    "why_no_image",
     "write_cache",
 ]

@@ -79,6 +79,11 @@ class DecodedCache(Sequence[Tensor]):
         """Images that could not be read when the cache was made, one line each."""
         return list(self._file.facts.get("skipped", []))
 
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """Names of images about which the decoder said something when the cache was made, with its sentences."""
+        return dict(self._file.facts.get("notes", {}))
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -111,6 +116,7 @@ def write_cache(
     """
     names: list[str] = []
     skipped: list[str] = []
+    notes: dict[str, list[str]] = {}
     with RecordWriter(path, ["uint8"]) as writer:
         for name, image in images:
             if isinstance(image, ImageError):
@@ -118,11 +124,13 @@ def write_cache(
                 continue
             writer.add([np.asarray(prepare(image.rgb))])
             names.append(name)
+            if image.notes:
+                notes[name] = list(image.notes)
             if progress is not None:
                 progress(len(names))
         if not names:
             raise DataError("There is no image that can be read. Name folders or .tar files that hold some.")
-        writer.finish(key, {"names": names, "skipped": skipped})
+        writer.finish(key, {"names": names, "skipped": skipped, "notes": notes})
     return skipped
 
 

@@ -48,6 +48,7 @@ _FILES = {
     "thumbs.db": "a list of thumbnails that Windows makes",
     "ehthumbs.db": "a list of thumbnails that Windows makes",
     "ehthumbs_vista.db": "a list of thumbnails that Windows makes",
+    ".ds_store": "settings of a folder that macOS makes",
     "desktop.ini": "settings of a folder that Windows makes",
     "icon\r": "a folder's icon that macOS makes",
 }
@@ -80,6 +81,14 @@ _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1
 def foreign_folder(name: str) -> str | None:
     """Why a folder is left out with everything in it; None for a folder that may hold images."""
     return _FOLDERS.get(name.casefold()) or ("hidden" if name.startswith(".") else None)
+
+
+def made_by_systems(name: str) -> str | None:
+    """Why nobody means a file or folder of this name as an image; None for any other name, also a hidden one."""
+    lower = name.casefold()
+    if lower.startswith("._"):
+        return "attributes of a file that macOS keeps"
+    return _FILES.get(lower) or _FOLDERS.get(lower)
 
 
 def foreign_name(name: str) -> str | None:

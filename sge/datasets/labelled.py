@@ -106,7 +106,7 @@ def list_images(source: str | os.PathLike[str]) -> Listing:
     path = Path(source)
     if os.path.isdir(path):
         return list_folder(path)
-    if os.path.isfile(path) and _is_image(path):
+    if os.path.isfile(path) and not why_no_image(path):
         return Listing([ImageFile(path.parent, path.name)])
     return list_archive(path)
 
@@ -118,6 +118,19 @@ def find_images(source: str | os.PathLike[str]) -> list[ImageFile]:
         DataError: as ``list_images``.
     """
     return list_images(source).files
+
+
+def why_no_image(path: Path) -> str | None:
+    """Why a file is no image, by its name and first bytes; None for an image, and for a file that cannot be read."""
+
+    def head() -> bytes:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+
+    try:
+        return foreign_file(path.name, head)
+    except OSError:
+        return None
 
 
 def read_files(files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, Source | BrokenImageError]]:
@@ -182,14 +195,3 @@ def _nothing(paths: list[Path], only: str | None, skipped: list[Skipped], unread
     others = [f"{entry.path}: {entry.reason}" for entry in (*unreadable, *skipped)]
     found = f" There are only {len(others)} other entries, such as {others[0]}." if others else ""
     return f"{named} holds no images{kept} in folders of classes (CLASS/image.jpg).{found}"
-
-
-def _is_image(path: Path) -> bool:
-    def head() -> bytes:
-        with path.open("rb") as file:
-            return file.read(HEAD)
-
-    try:
-        return foreign_file(path.name, head) is None
-    except OSError:
-        return False

@@ -76,7 +76,7 @@ class RecordWriter:
     """Context manager that writes a ``RecordFile``.
 
     Nothing that was interrupted can be opened: the old index is deleted first and the new one is written by
-    ``finish``.
+    ``finish``. A process that has the old file open keeps reading it, because the new one is written beside it.
 
     Args:
         path: The data file; ``path.json`` becomes its index.
@@ -90,13 +90,15 @@ class RecordWriter:
     def __enter__(self) -> RecordWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         index_path(self._path).unlink(missing_ok=True)
-        self._file: IO[bytes] = self._path.open("wb")
+        self._part = self._path.with_name(f"{self._path.name}.part")
+        self._file: IO[bytes] = self._part.open("wb")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        self._part.unlink(missing_ok=True)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -121,7 +123,8 @@ class RecordWriter:
             key: What the content was made from.
             facts: JSON data to keep beside the records.
         """
-        self._file.flush()
+        self._file.close()
+        self._part.replace(self._path)
         index = {
             "version": VERSION,
             "key": key,

@@ -16,7 +16,7 @@ from sge.datasets import (
     class_indices,
 )
 from sge.devices import autocast, find_device, find_precision
-from sge.errors import ChoiceError, DataError, MissingPackageError
+from sge.errors import ChoiceError, MissingPackageError
 from sge.evaluation.calibration import Confusion, calibration_error, confusion
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import Frame, frame, input_size
@@ -133,7 +133,7 @@ def evaluate(
         )
     )
     if not predictions:
-        raise DataError(f"None of the {len(found.files)} images can be read.")
+        raise reader.none_readable(len(found.files))
     ece, confused = _with_torchmetrics(predictions, model.labels)
     count = len(predictions)
     return Evaluation(

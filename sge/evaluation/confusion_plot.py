@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import warnings
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from sge.analysis import SOFTWARE
 from sge.errors import ChoiceError
 from sge.evaluation.calibration import Confusion
+from sge.files import write_atomically
 
 COLORMAP = "Blues"
 """White for no images, so that confused classes stand out."""
@@ -57,8 +62,14 @@ def draw_confusion(confusion: Confusion, path: str | os.PathLike[str], title: st
     if rows <= MAX_COUNTED:
         _write_counts(axes, counts, shares)
     axes.set_title(title.replace("$", r"\$"), fontsize=font + 1, loc="left", pad=12)
+    drawn = io.BytesIO()
+    with warnings.catch_warnings():  # The font lacks some letters, which are drawn as boxes.
+        warnings.simplefilter("ignore")
+        figure.savefig(
+            drawn, format="png", bbox_inches="tight", pad_inches=0.2, metadata={"Software": SOFTWARE}
+        )
     try:
-        figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.2)
+        write_atomically(Path(path), drawn.getvalue())
     except OSError as error:
         raise ChoiceError(f"{path} cannot be written: {error.strerror}. Choose another file.") from error
 

@@ -92,7 +92,7 @@ def measure_faithfulness(
             records.add(record)
     found = [records[identifier(file)] for file in files if identifier(file) in records]
     if not found:
-        raise DataError(f"None of the {len(files)} images can be read. Name a set that holds some.")
+        raise reader.none_readable(len(files))
     full, empty = (column_interval(found, key, protocol.seed) for key in ("full", "empty"))
     assert full is not None
     assert empty is not None

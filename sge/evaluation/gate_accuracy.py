@@ -12,7 +12,7 @@ from torch import Tensor
 from sge.arrays import Array
 from sge.datasets import ImageFile, batches_of_one_shape, class_indices
 from sge.devices import find_device
-from sge.errors import CaptureError, ChoiceError, DataError
+from sge.errors import CaptureError, ChoiceError
 from sge.evaluation.gates import flatten_mask, median_mask_std
 from sge.evaluation.intervals import Interval, mean_interval
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
@@ -127,7 +127,7 @@ def measure_gates(
             truth = np.array([classes[file.folder] for file, _ in pairs])
             counts.add(np.stack([framed.array for _, framed in pairs]), truth)
     if not counts.truth:
-        raise DataError(f"None of the {len(found.files)} images can be read. Name a set that holds some.")
+        raise reader.none_readable(len(found.files))
     top1, blocks = counts.result(seed)
     return GateAccuracy(
         images=top1.images,

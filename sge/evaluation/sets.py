@@ -120,6 +120,17 @@ class SetReader:
             else:
                 self.broken[str(file.path)] = str(image)
 
+    def none_readable(self, count: int) -> DataError:
+        """The error for a set of which no image can be read.
+
+        Args:
+            count: Number of its images.
+        """
+        reasons = [f" {path}: {reason}" for path, reason in self.broken.items()][:3]
+        return DataError(
+            f"None of the {count} images can be read.{''.join(reasons)} Name a set that holds some."
+        )
+
 
 def _reasons(entries: Iterable[Skipped]) -> dict[str, str]:
     return {str(entry.path): entry.reason for entry in entries}

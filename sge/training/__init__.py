@@ -1,6 +1,7 @@
 """Trains networks on labelled images, and tunes the gates of pretrained networks without labels; one trainer does both."""
 
 from sge.training.config import PRESETS
+from sge.training.dataset import TrainingSet
 from sge.training.distributed import distributed_context
 from sge.training.events import EpochEvent, StepEvent
 from sge.training.gate_tuning import tune_gates
@@ -17,6 +18,7 @@ __all__ = [
     "GateTuningConfig",
     "StepEvent",
     "TrainingRequest",
+    "TrainingSet",
     "distributed_context",
     "make_shapes_dataset",
     "openness",

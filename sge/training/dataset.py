@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sge.datasets import (
@@ -12,7 +12,10 @@ from sge.datasets import (
     LabelledSet,
     Prepare,
     Progress,
+    Skipped,
     cache_key,
+    check_files,
+    class_of,
     decode_files,
     evaluation_crop,
     find_labelled,
@@ -20,7 +23,9 @@ from sge.datasets import (
     write_cache,
 )
 from sge.errors import DataError
+from sge.files import locked
 from sge.images import Preprocess
+from sge.text import printable
 
 MANY_IMAGES = 100_000
 """Sets of at least this many images are not decoded ahead: at 256 px they would take more than 25 GB."""
@@ -35,8 +40,14 @@ class TrainingSet:
     """Class number of each image."""
     classes: list[str]
     """Folder names, in the order of the class numbers."""
-    skipped: list[str]
-    """Images that could not be read, one line each; empty where images are decoded at each access."""
+    broken: list[str] = field(default_factory=list)
+    """Images, folders and links that could not be read, one line each."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Files that are no images, and what operating systems leave in folders."""
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    """Names of images about which the decoder says something, with its sentences."""
+    lost: set[int] = field(default_factory=set, compare=False)
+    """Numbers of images that could be read at first and no longer can."""
 
 
 def open_set(
@@ -49,9 +60,12 @@ def open_set(
 ) -> TrainingSet:
     """Lists labelled images, and decodes them into ``store`` unless it already holds exactly these.
 
+    Images that are not kept are decoded once all the same, so that both ways leave out the same broken images and give
+    the same training.
+
     Args:
         sources: Folders in ImageFolder layout, or ``.tar`` files with members ``CLASS/NAME.EXT``.
-        store: File of the decoded images.
+        store: File of the decoded images; beside it ``store.checked.json`` keeps which images can be read.
         classes: The expected classes; by default those found, sorted.
         progress: Called with the number of images decoded so far.
         ahead: Decode all images now; by default if there are fewer than ``MANY_IMAGES``.
@@ -67,26 +81,32 @@ def open_set(
     prepare: Prepare = shrink if evaluate_as is None else evaluation_crop(evaluate_as)
     key = cache_key(found.files, evaluate_as=evaluate_as and asdict(evaluate_as))
     images: DecodedCache | ImageFiles
-    if ahead is False or (ahead is None and len(found.files) >= MANY_IMAGES):
-        images = ImageFiles(found.files, prepare, key)
-        skipped: list[str] = []
-    else:
-        images = _decoded(found, store, key, prepare, progress)
-        skipped = images.skipped
-    names = [name.partition("/")[0] for name in images.names]
+    with locked(store.with_name(f"{store.name}.lock")):
+        if ahead is False or (ahead is None and len(found.files) >= MANY_IMAGES):
+            images, broken, notes = _when_asked_for(found, store, key, prepare, progress)
+        else:
+            images = kept = _decoded(found, store, key, prepare, progress)
+            broken, notes = kept.skipped, kept.notes
+    names = [class_of(name) for name in images.names]
     if unread := sorted(set(found.folders) - set(names)):
-        raise DataError(f"No image of {', '.join(unread)} can be read. Replace them.")
+        first = next(line for line in broken if class_of(line) in unread)
+        raise DataError(
+            f"No image of {', '.join(unread)} can be read ({first}). Replace them, or remove the folder."
+        )
     numbers = {name: i for i, name in enumerate(classes or found.folders)}
-    return TrainingSet(images, [numbers[name] for name in names], list(numbers), skipped)
+    broken = broken + [f"{entry.path}: {entry.reason}." for entry in found.unreadable]
+    targets = [numbers[name] for name in names]
+    return TrainingSet(images, targets, list(numbers), broken, found.skipped, notes)
 
 
 def _check(found: LabelledSet, classes: list[str] | None) -> None:
-    sources = ", ".join(map(str, found.sources))
-    if found.empty:
-        raise DataError(
-            f"No image of {', '.join(found.empty[:5])} in {sources}. Add some, or remove the folder: "
-            "a class without images cannot be learned."
-        )
+    found.check_filled()
+    for folder in found.folders:
+        if printable(folder) != folder:
+            raise DataError(
+                f"The name of the class folder {printable(folder)} holds characters that cannot be shown. Rename it: "
+                "it becomes the label of the class."
+            )
     if classes is None and len(found.folders) < 2:
         raise DataError(
             f"There is one class only ({', '.join(found.folders)}); at least two are needed to learn."
@@ -96,6 +116,17 @@ def _check(found: LabelledSet, classes: list[str] | None) -> None:
             f"{', '.join(unknown[:5])}: no such class among those learned ({', '.join(classes[:5])}, ...). "
             "Train and dev images need the same folders."
         )
+
+
+def _when_asked_for(
+    found: LabelledSet, store: Path, key: str, prepare: Prepare, progress: Progress | None
+) -> tuple[ImageFiles, list[str], dict[str, list[str]]]:
+    """The images that can be read, the others with the reasons, and notes of the decoder."""
+    ImageFiles(found.files)  # refuses compressed archives at once
+    checked = check_files(store.with_name(f"{store.name}.checked.json"), found.files, key, progress)
+    readable = [file for file in found.files if file.name not in checked.broken]
+    broken = [f"{name}: {reason}" for name, reason in checked.broken.items()]
+    return ImageFiles(readable, prepare, key), broken, checked.notes
 
 
 def _decoded(

@@ -46,4 +46,4 @@ class EpochEvent:
     gates: dict[str, GateFacts]
     """State of the gates, by block."""
     unreadable: int = 0
-    """Images of this run that could not be read; the next readable one replaced each."""
+    """Images that could be read at first and no longer can; another one of its class replaced each."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sge.datasets import DecodedCache
 from sge.errors import CaptureError, DataError, UnknownBlockError
 from sge.images import Preprocess
 from sge.nn import sge_blocks
@@ -27,7 +28,7 @@ from sge.training.losses import Targets
 from sge.training.optim import gate_optimizer
 from sge.training.state import StateFiles
 from sge.training.student import Student
-from sge.training.supervision import Batch, Supervision
+from sge.training.supervision import Batch, Supervision, names_digest
 from sge.training.teachers import SelfTeacher
 from sge.training.trainer import Trainer
 
@@ -134,6 +135,8 @@ class SelfDistillation(Supervision):
         self.preprocess, self.device = preprocess, device
         self.steps_per_epoch = config.steps
         self.identity = {"teacher": teacher.digest, "number of images": len(images)}
+        if isinstance(images, DecodedCache):
+            self.identity["names of the images"] = names_digest(images.names)
 
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         """Crops that depend on the seed and the step alone."""

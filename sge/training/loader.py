@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sge.errors import ImageError, TrainingError
+from sge.errors import DataError, ImageError
 from sge.nn import standardize_maps
 from sge.training.augment import Augment
 from sge.training.config import TrainConfig
@@ -20,7 +20,7 @@ from sge.training.teacher_maps import TeacherMaps
 CropKey = tuple[int, int, int]
 """Epoch, image number and crop side in pixels: with the seed they determine a sample."""
 MAX_BROKEN_RUN = 100
-"""A training ends when this many consecutive images cannot be read."""
+"""A class counts as lost when this many of its images cannot be read, one after the other."""
 LOGITS_CELLS = 4
 """Rows and columns at which the teacher's logits are read within a crop, before they are averaged."""
 
@@ -37,8 +37,10 @@ class Sample:
     """The teacher's logits for the crop, (classes,), float32."""
     similarity: dict[str, Tensor] | None = None
     """By the student's block: (G, h, w) of the teacher's groups, float32, mean 0 and unbiased std 1 in each map."""
-    broken: Tensor = field(default_factory=lambda: torch.tensor(False))
-    """Whether another image had to stand in for one that cannot be read, (), bool."""
+    broken: Tensor = field(default_factory=lambda: torch.tensor(-1))
+    """Number of the image that can no longer be read and that another one of its class replaces, or -1, (), int64."""
+    lost: Tensor = field(default_factory=lambda: torch.tensor(False))
+    """Whether no image of its class can be read any more, (), bool; ``image`` then means nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,34 +77,43 @@ class Crops(Dataset[Sample]):
         return len(self.data.targets)
 
     def __getitem__(self, key: CropKey) -> Sample:
-        epoch, number, size = key
-        number, pixels, broken = self._readable(number)
+        epoch, wanted, size = key
+        number, pixels = self._readable(wanted)
+        broken = torch.tensor(-1 if number == wanted else wanted)
+        if pixels is None:
+            # An error in a process that prepares crops would arrive with that process's traceback.
+            pixels, lost = torch.zeros(3, size, size, dtype=torch.uint8), torch.tensor(True)
+            broken = torch.tensor(wanted)
+        else:
+            lost = torch.tensor(False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.config.seed, epoch, number))
             image, crop = self.augment(pixels, size)
         target = torch.tensor(self.data.targets[number])
         if self.maps is None:
-            return Sample(image, target, broken=torch.tensor(broken))
+            return Sample(image, target, broken=broken, lost=lost)
         output = self.maps[number]
         similarity = {
             block: standardize_maps(crop.of(output.similarity[grid.source], -(-size // grid.stride)))
             for block, grid in self.grids.items()
         }
         logits = crop.of(output.logits, LOGITS_CELLS).mean((1, 2))
-        return Sample(image, target, logits, similarity, torch.tensor(broken))
+        return Sample(image, target, logits, similarity, broken, lost)
 
-    def _readable(self, number: int) -> tuple[int, Tensor, bool]:
-        """The first image from ``number`` on that can be read, and whether it is another one."""
-        for candidate in range(number, number + MAX_BROKEN_RUN):
-            candidate %= len(self)
-            try:
-                return candidate, self.data.images[candidate], candidate != number
-            except ImageError:
+    def _readable(self, number: int) -> tuple[int, Tensor | None]:
+        """The first image from ``number`` on that can be read and has its class; None if there is none."""
+        tried = 0
+        for step in range(len(self)):
+            candidate = (number + step) % len(self)
+            if self.data.targets[candidate] != self.data.targets[number]:
                 continue
-        raise TrainingError(
-            f"{MAX_BROKEN_RUN} images in a row cannot be read, from {self.data.images.names[number]} on. "
-            "Check the disk."
-        )
+            try:
+                return candidate, self.data.images[candidate]
+            except (ImageError, DataError):
+                tried += 1
+            if tried == MAX_BROKEN_RUN:
+                break
+        return number, None
 
 
 def derived_seed(*numbers: int) -> int:
@@ -121,6 +132,7 @@ def collate(samples: list[Sample]) -> Sample:
         torch.stack(logits) if logits else None,
         {b: torch.stack([s.similarity[b] for s in samples if s.similarity]) for b in blocks} or None,
         torch.stack([sample.broken for sample in samples]),
+        torch.stack([sample.lost for sample in samples]),
     )
 
 

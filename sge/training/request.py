@@ -31,6 +31,8 @@ class TrainingRequest:
     """Number of processes that prepare crops."""
     decode_ahead: bool | None = None
     """Decode all images before training; None: decided by their number."""
+    overwrite: bool = False
+    """Replace files in ``out`` that no training wrote."""
 
     @property
     def cache_folder(self) -> Path:

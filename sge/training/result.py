@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from sge.datasets import class_indices
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, OutputError
 from sge.models import Card, imagenet_labels, write_weights
 from sge.nn import sge_blocks
 from sge.training.initial_model import InitialModel
 from sge.training.request import TrainingRequest
+from sge.training.run_log import CSV, is_log
 from sge.training.supervision import LabelledSupervision
 from sge.training.trainer import Trainer
 
 BEST = "best.safetensors"
+
+
+def check_target(request: TrainingRequest) -> None:
+    """Checks before a training that it replaces no file of someone else in its folder.
+
+    Raises:
+        OutputError: a file has the name of one that the training writes, and no training wrote it.
+    """
+    if request.overwrite:
+        return
+    checks = {BEST: _is_weights, CSV: is_log}
+    for name, is_ours in checks.items():
+        path = request.out / name
+        if os.path.lexists(path) and not is_ours(path):
+            raise OutputError(
+                f"{path} exists and was not written by a training. Name another folder (--out), or add --overwrite to "
+                "replace it."
+            )
+
+
+def _is_weights(path: Path) -> bool:
+    try:
+        with safe_open(path, "np") as file:
+            return "sge.arch" in (file.metadata() or {})
+    except Exception:  # Not a file of this format; which error it raises depends on its bytes.
+        return False
 
 
 def write_result(

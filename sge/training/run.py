@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from torch import nn
 
 from sge.datasets import Progress, class_indices
-from sge.errors import ChoiceError, DataError
+from sge.errors import ChoiceError, DataError, TrainingError
+from sge.files import locked
 from sge.images import Preprocess
 from sge.models import Model, digest
 from sge.training.dataset import TrainingSet, open_set
@@ -21,7 +23,7 @@ from sge.training.initial_model import InitialModel, from_scratch, from_weights
 from sge.training.loader import TargetGrid
 from sge.training.optim import optimizer_for
 from sge.training.request import TrainingRequest
-from sge.training.result import write_result
+from sge.training.result import check_target, write_result
 from sge.training.run_log import RunLog, require_tensorboard
 from sge.training.state import StateFiles
 from sge.training.student import Student
@@ -41,6 +43,8 @@ class Callbacks:
     """Takes a sentence for the user."""
     images: Progress
     """Takes the number of images that have been decoded, or that the teacher has seen."""
+    account: Callable[[str, TrainingSet], None] = lambda name, images: None
+    """Takes ``train`` or ``dev`` and the images with what was left out of them."""
 
 
 def train(request: TrainingRequest, distributed: DistributedContext, callbacks: Callbacks) -> Path | None:
@@ -58,7 +62,26 @@ def train(request: TrainingRequest, distributed: DistributedContext, callbacks: 
         SGEError: Images, weights, teacher or settings cannot be used.
     """
     require_tensorboard()  # before the images are decoded, which may take an hour
-    request.out.mkdir(parents=True, exist_ok=True)
+    with _alone_in(request.out, distributed):
+        distributed.rank_zero_first(lambda: check_target(request))
+        return _train(request, distributed, callbacks)
+
+
+@contextmanager
+def _alone_in(folder: Path, distributed: DistributedContext) -> Iterator[None]:
+    """Refuses a second training in the folder of one that is running."""
+    if not distributed.is_main:
+        yield
+        return
+    with locked(folder / ".lock", wait=False) as held:
+        if not held:
+            raise TrainingError(
+                f"Another training is running in {folder}. Wait for its end, or name another folder (--out)."
+            )
+        yield
+
+
+def _train(request: TrainingRequest, distributed: DistributedContext, callbacks: Callbacks) -> Path | None:
     train_set = distributed.rank_zero_first(lambda: _open_train(request, callbacks))
     classes = train_set.classes
     initial = (
@@ -121,7 +144,7 @@ def _trainer(
 def _open_train(request: TrainingRequest, callbacks: Callbacks) -> TrainingSet:
     store = request.cache_folder / "train.images"
     opened = open_set(request.train, store, None, callbacks.images, request.decode_ahead)
-    _tell_skipped("train", opened, callbacks)
+    callbacks.account("train", opened)
     return opened
 
 
@@ -131,14 +154,8 @@ def _open_dev(
     """The dev images, as the crops on which a network with this preprocessing is evaluated."""
     store = request.cache_folder / "dev.images"
     opened = open_set(request.dev, store, classes, callbacks.images, request.decode_ahead, preprocess)
-    _tell_skipped("dev", opened, callbacks)
+    callbacks.account("dev", opened)
     return opened
-
-
-def _tell_skipped(name: str, images: TrainingSet, callbacks: Callbacks) -> None:
-    if images.skipped:
-        first = "; ".join(images.skipped[:3])
-        callbacks.message(f"{len(images.skipped)} {name} images cannot be read and are left out: {first}")
 
 
 def _teacher(

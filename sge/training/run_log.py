@@ -14,6 +14,15 @@ CSV = "log.csv"
 COLUMNS = ("epoch", "step", "top1", "best", "loss", "lr", "images_per_second", "seconds")
 
 
+def is_log(path: Path) -> bool:
+    """Whether a file is the log of a training."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(1000).startswith(",".join(COLUMNS[:4]).encode())
+    except OSError:
+        return False
+
+
 def require_tensorboard() -> None:
     """Checks that TensorBoard is installed.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sge.errors import CheckpointError
+from sge.errors import CheckpointError, TrainingError
 from sge.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 VERSION = 2
 """Version of the state; states of version 1 carry none."""
 LAST, BEFORE_LAST = "last.pt", "before_last.pt"
+LATER = {"names of the images", "dev images"}
+"""Facts that states of earlier releases lack; such a state is resumed without comparing them."""
 State = dict[str, Any]
 
 
@@ -40,12 +42,22 @@ class StateFiles:
         return [path for path in (self.last, self.before_last) if path is not None and path.exists()]
 
     def save(self, state: State) -> None:
-        """Writes the state; the one before it is kept as ``before_last``."""
+        """Writes the state; the one before it is kept as ``before_last``.
+
+        Raises:
+            TrainingError: it cannot be written, as when the disk is full; the states before are unchanged.
+        """
         file = io.BytesIO()
         torch.save({"version": VERSION} | state, file)
-        if self.before_last is not None and self.last.exists():
-            self.last.replace(self.before_last)
-        write_atomically(self.last, file.getvalue())
+        try:
+            if self.before_last is not None and self.last.exists():
+                self.last.replace(self.before_last)
+            write_atomically(self.last, file.getvalue())
+        except OSError as error:
+            raise TrainingError(
+                f"The state of the training cannot be written to {self.last}: {error.strerror}. Free some space; the same "
+                "command then resumes from the state before."
+            ) from error
 
     def load(self) -> State | None:
         """Reads the newest state that is not damaged; None when no file exists.
@@ -59,7 +71,11 @@ class StateFiles:
             except Exception as error:  # which type torch raises depends on the damaged byte
                 log.warning("%s is damaged (%s).", path, type(error).__name__)
                 continue
-            if isinstance(state, dict) and "step" in state:
+            if (
+                isinstance(state, dict)
+                and "step" in state
+                and _is_identity(state.get("identity", {"config": {}}))
+            ):
                 self._check_version(path, state)
                 return state
         if self.existing:
@@ -85,9 +101,9 @@ class StateFiles:
             if saved["config"].get(name) != identity["config"].get(name)
         ]
         differences += [
-            f"the {name}"
+            f"the {name}{_difference(saved.get(name), identity.get(name))}"
             for name in sorted(saved | identity)
-            if name != "config" and saved.get(name) != identity.get(name)
+            if name not in ("config", *(LATER - saved.keys())) and saved.get(name) != identity.get(name)
         ]
         if differences:
             raise CheckpointError(
@@ -109,6 +125,21 @@ class StateFiles:
         if self.before_last is None:
             return f"Name another file, or delete {files} to start again."
         return f"Name another folder (--out), or delete {files} to start again."
+
+
+def _is_identity(identity: Any) -> bool:
+    return isinstance(identity, dict) and isinstance(identity.get("config"), dict)
+
+
+def _difference(saved: Any, here: Any) -> str:
+    """What distinguishes two facts, in brackets; nothing for hashes, which say nothing to a person."""
+    if isinstance(saved, list) and isinstance(here, list):
+        changes = [f"without {name}" for name in saved if name not in here]
+        changes += [f"with {name}" for name in here if name not in saved]
+        return f" ({', '.join(changes[:5]) or 'in another order'} here)"
+    if isinstance(saved, int) and isinstance(here, int):
+        return f" ({saved} there, {here} here)"
+    return ""
 
 
 def _shown(value: Any) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,7 @@ from sge.datasets import normalize_batch
 from sge.devices import autocast
 from sge.errors import TrainingError
 from sge.images import Preprocess
+from sge.text import printable
 from sge.training.augment import mixed
 from sge.training.config import TrainConfig
 from sge.training.dataset import TrainingSet
@@ -24,6 +28,8 @@ from sge.training.student import StudentOutput
 from sge.training.teachers import CropTeacher, MapTeacher
 from sge.training.validate import accuracy
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -33,7 +39,7 @@ class Batch:
     """(N, 3, s, s), normalized."""
     targets: Targets
     unreadable: int = 0
-    """Images that another one replaces because they could not be read."""
+    """Images that can no longer be read and that another one of their class replaces, each counted once."""
 
 
 class Supervision(ABC):
@@ -107,7 +113,12 @@ class LabelledSupervision(Supervision):
         self.train, self.dev, self.config, self.preprocess = train, dev, config, preprocess
         self.distributed, self.teacher, self.workers = distributed, teacher, workers
         self.steps_per_epoch = _steps_per_epoch(config, len(train.targets), distributed.world_size)
-        self.identity = {"number of images": len(train.targets), "classes": train.classes}
+        self.identity = {
+            "number of images": len(train.targets),
+            "classes": train.classes,
+            "names of the images": names_digest(train.images.names),
+            "dev images": names_digest(dev.images.names),
+        }
         if teacher is not None:
             self.identity["teacher"] = teacher.digest
         self.matching = GroupMatching(
@@ -127,10 +138,31 @@ class LabelledSupervision(Supervision):
             yield self._batch(sample, derived_seed(self.config.seed, step, rank + micro * world_size))
 
     def _batch(self, sample: Sample, seed: int) -> Batch:
+        unreadable = self._unreadable(sample)
         device = self.distributed.device
         images = normalize_batch(sample.image.to(device), self.preprocess)
         images, labels = mixed(images, sample.target.to(device), len(self.train.classes), self.config, seed)
-        return Batch(images, self._targets(sample, labels, images), int(sample.broken.sum()))
+        return Batch(images, self._targets(sample, labels, images), unreadable)
+
+    def _unreadable(self, sample: Sample) -> int:
+        """Names images that can no longer be read; their number.
+
+        Raises:
+            TrainingError: no image of a class can be read any more.
+        """
+        new = set(sample.broken[sample.broken >= 0].tolist()) - self.train.lost
+        for number in sorted(new):
+            name = printable(self.train.images.names[number])
+            log.warning("%s can no longer be read; another image of its class replaces it.", name)
+        self.train.lost.update(new)
+        if sample.lost.any():
+            number = int(sample.broken[sample.lost][0])
+            raise TrainingError(
+                f"No image of {self.train.classes[self.train.targets[number]]} can be read any more, such as "
+                f"{printable(self.train.images.names[number])}. Check the disk and the folder; the same command then "
+                "resumes the training."
+            )
+        return len(new)
 
     def _targets(self, sample: Sample, labels: Tensor, images: Tensor) -> Targets:
         device = self.distributed.device
@@ -160,6 +192,11 @@ class LabelledSupervision(Supervision):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the group matching."""
         self.matching.load_state_dict(state)
+
+
+def names_digest(names: Sequence[str]) -> str:
+    """Hash of the names of images in their order, which decides the batches."""
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
 
 
 def _steps_per_epoch(config: TrainConfig, images: int, processes: int) -> int:

@@ -28,10 +28,11 @@ from sge.datasets import (
     batches_of_one_shape,
     normalize_batch,
 )
-from sge.errors import ChoiceError, DataError
+from sge.errors import ChoiceError, DataError, ImageError
 from sge.images import input_size, resize, whole_size
 from sge.models import Model, digest
 from sge.nn import Capture, eval_mode
+from sge.text import printable
 
 QUANTUM = 1 / 16
 """Step of a stored similarity; one byte then covers -8 to 8 standard deviations."""
@@ -132,7 +133,12 @@ def _framed(teacher: Model, images: DecodedCache | ImageFiles) -> Iterator[tuple
     """Each image's number and its pixels, (3, h, w) uint8, resized as framing ``whole`` does."""
     shorter = input_size(teacher.preprocess, "whole")
     for number in range(len(images)):
-        image = images[number]
+        try:
+            image = images[number]
+        except ImageError as error:
+            raise DataError(
+                f"{printable(images.names[number])} can no longer be read: {error} Replace it and start again."
+            ) from error
         size = whole_size((image.shape[2], image.shape[1]), shorter)
         resized = resize(image.permute(1, 2, 0).numpy(), size, teacher.preprocess.interpolation)
         yield number, torch.from_numpy(np.array(resized)).permute(2, 0, 1)

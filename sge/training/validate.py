@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from sge.datasets import normalize_batch
 from sge.devices import autocast
-from sge.errors import ImageError
+from sge.errors import DataError, ImageError, TrainingError
 from sge.images import Preprocess
 from sge.nn import eval_mode
+from sge.text import printable
 from sge.training.dataset import TrainingSet
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,19 @@ def predictions(
 def accuracy(
     network: nn.Module, data: TrainingSet, preprocess: Preprocess, device: torch.device, precision: str
 ) -> float:
-    """Top-1 accuracy on the readable images, 0 to 1; the arguments are those of ``predictions``."""
+    """Top-1 accuracy on the readable images, 0 to 1; the arguments are those of ``predictions``.
+
+    Raises:
+        TrainingError: no image of a class can be read any more.
+    """
     found = predictions(network, data, preprocess, device, precision)
+    readable = {target for target, one in zip(data.targets, found.tolist(), strict=True) if one != UNREADABLE}
+    if vanished := sorted(set(data.targets) - readable):
+        names = ", ".join(data.classes[number] for number in vanished)
+        raise TrainingError(
+            f"No dev image of {names} can be read any more. Check the disk and the folder; the same command then "
+            "resumes the training."
+        )
     right = int((found == torch.tensor(data.targets)).sum())
     return right / max(int((found != UNREADABLE).sum()), 1)
 
@@ -60,6 +72,9 @@ def _readable(data: TrainingSet, numbers: range) -> dict[int, Tensor]:
     for number in numbers:
         try:
             crops[number] = data.images[number]
-        except ImageError as error:
-            log.warning("%s is left out of the dev accuracy: %s", data.images.names[number], error)
+        except (ImageError, DataError) as error:
+            if number not in data.lost:
+                name = printable(data.images.names[number])
+                log.warning("%s is left out of the dev accuracy: %s", name, error)
+            data.lost.add(number)
     return crops

@@ -114,7 +114,7 @@ def test_an_image_that_no_class_fits_is_said_so(sge_command, monkeypatch, tmp_pa
         "Small", "Knows seven.", none_fits=NoneFits("energy", {"whole": threshold}, "None of seven fits.")
     )
     small = replace(model(), card=card)
-    monkeypatch.setattr("sge.cli.analyze.load_model", lambda _: small)
+    monkeypatch.setattr("sge.cli.analyze.loaded_model", lambda _: small)
     photo = SAMPLES / "shepherd.jpg"
     people = sge_command("predict", photo, "--top-k", 2).stdout.splitlines()
     assert (people[1] == "  None of seven fits.") != fits

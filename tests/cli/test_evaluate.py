@@ -17,7 +17,7 @@ __all__ = ["colours"]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(evaluate, "load_model", lambda name, finder: model())
+    monkeypatch.setattr(evaluate, "loaded_model", lambda name, finder: model())
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,15 @@ def test_confusion_without_torchmetrics(sge_command, colours, tmp_path, monkeypa
 @pytest.mark.slow
 def test_a_broken_image_that_is_skipped(sge_command, colours):
     (colours / "red" / "[b]0.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
-    result = sge_command("eval", colours)
+    (colours / "dark blue").mkdir()
+    (colours / "dark blue" / "1.png").write_bytes(b"no image")
+    result = sge_command("eval", colours, "--only", "0")
     assert result.exit_code == 1
-    assert "[b]0.jpg" in str(result.exception)
-    result = sge_command("eval", colours, "--skip-broken")
+    assert "[b]0.jpg: " in str(result.exception)
+    result = sge_command("eval", colours)
+    assert "No image was measured of, and so not counted: dark blue" in result.stderr
+    shutil.rmtree(colours / "dark blue")
+    result = sge_command("eval", colours)
     assert result.exit_code == 1
     assert "1 skipped as broken" in " ".join(result.stdout.split())
     assert "[b]0.jpg" in result.stderr
@@ -102,7 +107,12 @@ def test_json(sge_command, colours, tmp_path):
         "only": "png",
         "skipped": 0,
         "broken": {},
-        "empty": ["dark blue"],
+        "not_images": {
+            str(colours / ".cache"): "hidden",
+            str(colours / "red" / ".DS_Store"): "settings of a folder that macOS makes",
+        },
+        "notes": {},
+        "empty": [],
         "confusion": {
             "indices": [0, 1],
             "labels": ["red", "green"],
@@ -126,9 +136,7 @@ def test_the_table(sge_command, colours, monkeypatch):
         "framing center, 32",
     ):
         assert text in result.stdout
-    assert "No image in, and so not counted: dark blue" in result.stderr
     monkeypatch.setattr(evaluate, "SHOWN", 1)
-    shutil.rmtree(colours / "dark blue")
     result = sge_command("eval", colours)
     assert "1 worst of 2 classes" in result.stdout
     assert "top-1, green" not in result.stdout

@@ -16,7 +16,7 @@ FEW = ("--steps", 2, "--randomized", 1)
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(evaluate_faithfulness, "load_model", lambda name, finder: spot_model())
+    monkeypatch.setattr(evaluate_faithfulness, "loaded_model", lambda name, finder: spot_model())
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_broken_images_are_listed(sge_command, spots):
     (spots / "any" / "[b].png").write_bytes(spot_image(0, 0)[:40])
     result = sge_command("eval", "faithfulness", spots, *FEW, "--only", "b")
     assert "[b].png" in str(result.exception)
-    result = sge_command("eval", "faithfulness", spots, *FEW, "--skip-broken", "--json")
+    result = sge_command("eval", "faithfulness", spots, *FEW, "--json")
     assert result.exit_code == 1
     assert "[b].png" in result.stderr
     assert json.loads(result.stdout)["skipped"] == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from sge.cli.console import ResultsClosedError
 from sge.cli.inputs import find, for_each
 from sge.errors import BrokenImageError
 
@@ -93,9 +94,13 @@ def test_an_argument_without_images_is_told_beside_those_that_have_some(folder, 
     assert f"{argument}: " in capsys.readouterr().err
 
 
-def test_a_closed_pipe_is_no_bad_image(folder):
-    def work(_item):
-        raise BrokenPipeError
+def test_a_closed_pipe_is_no_bad_image_and_ends_the_work(folder, capsys):
+    done = []
 
-    with pytest.raises(BrokenPipeError):
-        for_each(find([str(folder)]), work)
+    def work(item):
+        done.append(item)
+        raise ResultsClosedError
+
+    for_each(find([str(folder)]), work)
+    assert len(done) == 1
+    assert "failed" not in capsys.readouterr().err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import shutil
 import tarfile
 
@@ -11,12 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
+from sge.datasets import checked
 from sge.datasets.decoded_cache import ImageFiles
 from sge.errors import DataError
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame, normalize
 from sge.training.dataset import open_set
 from sge.training.synthetic import make_shapes_dataset
+from tests.trees import archive_of, draw_tree
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +52,9 @@ def test_a_class_of_which_nothing_can_be_read_is_named(tmp_path):
         (tmp_path / "set" / name).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "set" / name / "a.png")
     (tmp_path / "set" / "cats" / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="No image of cats can be read"):
-        open_set([tmp_path / "set"], tmp_path / "store")
+    for ahead in (True, False):
+        with pytest.raises(DataError, match=r"No image of cats can be read \(cats/a\.png: "):
+            open_set([tmp_path / "set"], tmp_path / "store", ahead=ahead)
 
 
 def test_one_class_cannot_be_learned(tmp_path):
@@ -78,10 +83,11 @@ def test_a_dev_class_that_is_not_learned(drawn, tmp_path):
 def test_a_broken_image_is_counted_and_left_out(drawn, tmp_path):
     shutil.copytree(drawn[1], tmp_path / "set")
     (tmp_path / "set" / "cross" / "00.png").write_bytes(b"no image")
-    data = open_set([tmp_path / "set"], tmp_path / "store")
-    assert len(data.skipped) == 1
-    assert "cross/00.png" in data.skipped[0]
-    assert len(data.targets) == 23
+    for ahead in (True, False):
+        data = open_set([tmp_path / "set"], tmp_path / "store", ahead=ahead)
+        assert len(data.broken) == 1
+        assert "cross/00.png" in data.broken[0]
+        assert len(data.targets) == 23
 
 
 def test_shards_and_folders_give_the_same(drawn, tmp_path):
@@ -105,13 +111,6 @@ def test_new_images_are_decoded_anew(drawn, tmp_path):
     assert len(open_set([tmp_path / "set"], tmp_path / "store").targets) == 25
 
 
-def archive_of(folder, path, mode="w"):
-    with tarfile.open(path, mode) as archive:
-        for entry in sorted(folder.iterdir()):
-            archive.add(entry, entry.name)
-    return path
-
-
 def test_images_that_are_decoded_when_asked_for_are_the_same(drawn, tmp_path):
     shard = archive_of(drawn[1], tmp_path / "dev.tar")
     stored = open_set([drawn[1]], tmp_path / "store", ahead=True)
@@ -125,7 +124,42 @@ def test_images_that_are_decoded_when_asked_for_are_the_same(drawn, tmp_path):
         at = {name: i for i, name in enumerate(files.images.names)}
         for i, name in enumerate(stored.images.names):
             assert torch.equal(files.images[at[name]], stored.images[i])
-    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "other").exists()  # nothing is kept but what can be read
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ways_of_decoding_give_the_same_accounting(tmp_path, seed):
+    drawn = draw_tree(tmp_path / "set", seed)
+    shard = archive_of(tmp_path / "set", tmp_path / "set.tar")
+    sets = [
+        open_set([source], tmp_path / f"{source.name}.{ahead}", ahead=ahead)
+        for source in (tmp_path / "set", shard)
+        for ahead in (True, False)
+    ]
+    for data, again in itertools.pairwise([*sets, sets[0]]):
+        assert dict(zip(data.images.names, data.targets, strict=True)) == dict(
+            zip(again.images.names, again.targets, strict=True)
+        )
+    for data in sets:
+        assert set(data.images.names) == drawn.good
+        assert {line.partition(": ")[0] for line in data.broken} == drawn.broken
+        assert len(data.skipped) == len(drawn.skipped)
+    for ahead, each in (sets[:2], sets[2:]):
+        assert (ahead.images.names, ahead.broken, ahead.notes) == (each.images.names, each.broken, each.notes)
+
+
+def test_what_can_be_read_is_checked_once(drawn, tmp_path, monkeypatch):
+    first = open_set([drawn[1]], tmp_path / "store", ahead=False)
+    monkeypatch.setattr(checked, "decode_file", lambda file: pytest.fail("decoded again"))
+    assert open_set([drawn[1]], tmp_path / "store", ahead=False).images.names == first.images.names
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"a\nb", b"\x1b[2J"])
+def test_a_class_whose_name_is_no_text(drawn, tmp_path, name):
+    shutil.copytree(drawn[1], tmp_path / "set")
+    (tmp_path / "set" / "cross").rename(tmp_path / "set" / os.fsdecode(name))
+    with pytest.raises(DataError, match="characters that cannot be shown"):
+        open_set([tmp_path / "set"], tmp_path / "store")
 
 
 def test_a_compressed_shard_cannot_be_read_in_any_order(drawn, tmp_path):
@@ -137,10 +171,11 @@ def test_a_compressed_shard_cannot_be_read_in_any_order(drawn, tmp_path):
 
 def test_a_damaged_store_is_made_anew(drawn, tmp_path):
     first = open_set([drawn[1]], tmp_path / "store")
+    last = first.images[23]
     (tmp_path / "store").write_bytes((tmp_path / "store").read_bytes()[:-1])
     again = open_set([drawn[1]], tmp_path / "store")
     assert again.images.names == first.images.names
-    assert torch.equal(again.images[23], first.images[23])
+    assert torch.equal(again.images[23], last)
 
 
 def test_a_store_is_not_made_twice(drawn, tmp_path):

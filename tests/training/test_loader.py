@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from sge.errors import TrainingError
 from sge.training.config import TrainConfig
 from sge.training.dataset import open_set
 from sge.training.loader import Crops, batch_keys, collate, derived_seed
@@ -56,24 +55,32 @@ def test_samples_are_stacked(drawn, tmp_path):
     assert batch.similarity is None
 
 
-def test_an_image_that_breaks_later_is_counted_and_another_stands_in(drawn, tmp_path):
+def test_an_image_that_breaks_later_is_named_and_another_of_its_class_stands_in(drawn, tmp_path):
     shutil.copytree(drawn[1], tmp_path / "set")
     data = open_set([tmp_path / "set"], tmp_path / "store", ahead=False)
-    broken = data.images.names.index("cross/05.png")
-    (tmp_path / "set" / "cross" / "05.png").write_bytes(b"no image")
-    sample = Crops(data, TrainConfig())[(0, broken, 32)]
-    assert bool(sample.broken)
-    assert int(sample.target) == data.targets[broken + 1]
-    assert not bool(Crops(data, TrainConfig())[(0, broken + 1, 32)].broken)
+    crops = Crops(data, TrainConfig())
+    for name, stand_in in (("cross/05.png", "cross/00.png"), ("square/02.png", "square/03.png")):
+        broken = data.images.names.index(name)
+        (tmp_path / "set" / name).write_bytes(b"no image")
+        sample = crops[(0, broken, 32)]
+        assert int(sample.broken) == broken
+        assert not bool(sample.lost)
+        same = crops[(0, data.images.names.index(stand_in), 32)]
+        assert int(same.broken) == -1
+        assert torch.equal(sample.image, same.image)
+        assert sample.target == same.target == data.targets[broken]
 
 
-def test_when_everything_is_broken_it_ends(drawn, tmp_path):
+def test_a_class_that_vanishes_is_told(drawn, tmp_path):
     shutil.copytree(drawn[1], tmp_path / "set")
     data = open_set([tmp_path / "set"], tmp_path / "store", ahead=False)
-    for path in (tmp_path / "set").rglob("*.png"):
+    for path in (tmp_path / "set" / "square").iterdir():
         path.unlink()
-    with pytest.raises(TrainingError, match="in a row cannot be read"):
-        Crops(data, TrainConfig())[(0, 0, 32)]
+    crops = Crops(data, TrainConfig())
+    batch = collate([crops[(0, i, 32)] for i in range(len(crops))])
+    gone = [data.classes[target] == "square" for target in data.targets]
+    assert batch.lost.tolist() == gone
+    assert (batch.broken >= 0).tolist() == gone
 
 
 def test_seeds_depend_on_every_number_and_their_order():

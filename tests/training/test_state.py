@@ -51,8 +51,14 @@ def test_the_settings_that_differ_are_named(files):
 
 
 def test_other_facts_that_differ_are_named(files):
-    with pytest.raises(CheckpointError, match=r"differs in the classes, the teacher\."):
-        files.check_same({"identity": identity()}, identity() | {"classes": ["a"], "teacher": "d1"})
+    with pytest.raises(
+        CheckpointError, match=r"differs in the classes \(without b, with c here\), the teacher\."
+    ):
+        files.check_same({"identity": identity()}, identity() | {"classes": ["a", "c"], "teacher": "d1"})
+    counts = {"number of images": 5, "names of the images": "x"}
+    with pytest.raises(CheckpointError, match=r"differs in the number of images \(5 there, 6 here\)\."):
+        files.check_same({"identity": identity() | counts}, identity() | counts | {"number of images": 6})
+    files.check_same({"identity": identity()}, identity() | {"dev images": "x", "names of the images": "y"})
 
 
 def test_a_state_of_version_1_is_refused(files, tmp_path):

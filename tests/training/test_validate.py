@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sge.datasets.labelled import find_labelled
+from sge.errors import TrainingError
 from sge.evaluation.accuracy import evaluate, predict_set
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
@@ -46,14 +47,19 @@ def folder(tmp_path_factory):
 def test_unreadable_images_do_not_count(model, folder, tmp_path, caplog):
     shutil.copytree(folder, tmp_path / "set")
     data = open_set([tmp_path / "set"], tmp_path / "store", ahead=False, evaluate_as=PREPROCESS)
-    for path in (tmp_path / "set" / "a").iterdir():
+    of_a = sorted((tmp_path / "set" / "a").iterdir())
+    for path in of_a[:11]:
         path.write_bytes(b"no image")
     found = predictions(model.network, data, PREPROCESS, CPU, "float32")
-    assert (found[:12] == UNREADABLE).all()
-    assert (found[12:] != UNREADABLE).all()
-    assert "left out of the dev accuracy" in caplog.text
-    expected = float((found[12:] == torch.tensor(data.targets)[12:]).float().mean())
+    assert (found[:11] == UNREADABLE).all()
+    assert (found[11:] != UNREADABLE).all()
+    assert caplog.text.count("left out of the dev accuracy") == 11
+    expected = float((found[11:] == torch.tensor(data.targets)[11:]).float().mean())
     assert accuracy(model.network, data, PREPROCESS, CPU, "float32") == pytest.approx(expected)
+    assert caplog.text.count("left out of the dev accuracy") == 11  # each image is named once
+    of_a[11].unlink()
+    with pytest.raises(TrainingError, match="No dev image of a can be read any more"):
+        accuracy(model.network, data, PREPROCESS, CPU, "float32")
 
 
 @pytest.mark.slow

@@ -1,0 +1,46 @@
+"""Says on stderr what does not enter a result: files that are no images, broken images, notes of the decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sge.cli.console import say
+from sge.datasets import Skipped
+
+MAX_LINES = 20
+"""Entries of a list that is told; the rest is counted."""
+
+
+def say_skipped(skipped: Iterable[Skipped] | Mapping[str, str]) -> None:
+    """Counts and names files that are no images."""
+    entries = (
+        dict(skipped)
+        if isinstance(skipped, Mapping)
+        else {str(entry.path): entry.reason for entry in skipped}
+    )
+    if entries:
+        what = "entry that is no image is" if len(entries) == 1 else "entries that are no images are"
+        _say_list(f"{len(entries)} {what} left out:", [f"{path}: {why}" for path, why in entries.items()])
+
+
+def say_notes(notes: Mapping[str, Iterable[str]]) -> None:
+    """What the decoder says about images."""
+    lines = [f"{path}: {' '.join(sentences)}" for path, sentences in notes.items()]
+    if lines:
+        _say_list(f"{len(lines)} images have a note:", lines)
+
+
+def say_broken(done: int, broken: Mapping[str, str], word: str = "failed") -> None:
+    """Counts and names every image that could not be read."""
+    if broken:
+        say(f"{done} done, {len(broken)} {word}:")
+        for path, why in broken.items():
+            say(f"  {path}: {why}")
+
+
+def _say_list(title: str, lines: list[str]) -> None:
+    say(title)
+    for line in lines[:MAX_LINES]:
+        say(f"  {line}")
+    if len(lines) > MAX_LINES:
+        say(f"  and {len(lines) - MAX_LINES} more")
