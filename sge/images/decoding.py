@@ -19,7 +19,7 @@ from sge.images.file_kinds import accepted_format, unsupported_sentence
 from sge.images.frames import Reading, broken, read_frame
 from sge.images.orientation import orientation_of, upright
 from sge.images.pixel_limit import PixelLimit
-from sge.images.sources import BytesSource, read_source
+from sge.images.sources import BytesSource, file_of, read_source
 
 MAX_PIXELS = 50_000_000
 
@@ -74,19 +74,24 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
     limit = PixelLimit(max_pixels)
     if isinstance(source, Image.Image):
         limit.check(source.size)
-        reading = _read_pil(source)
+        data = file_of(source)
+        reading = _read_pil(source) if data is None else _read_data(data, limit)
         sha256 = hashlib.sha256(reading.rgb.tobytes()).hexdigest()
-        return DecodedImage(reading.rgb, _format(source) or "MEMORY", sha256, name, reading.notes)
+        return DecodedImage(reading.rgb, reading.format, sha256, name, reading.notes)
     if isinstance(source, str | os.PathLike):
         name = name or Path(source).name
     data = read_source(source)
+    reading = _read_data(data, limit)
+    return DecodedImage(reading.rgb, reading.format, hashlib.sha256(data).hexdigest(), name, reading.notes)
+
+
+def _read_data(data: bytes, limit: PixelLimit) -> Reading:
     if not data:
         raise BrokenImageError("The image is empty (0 bytes). Choose another file.")
     format = accepted_format(data)
     if format is None:
         raise UnsupportedFormatError(unsupported_sentence(data))
-    reading = _guarded(format, lambda: read_frame(data, format, limit))
-    return DecodedImage(reading.rgb, format, hashlib.sha256(data).hexdigest(), name, reading.notes)
+    return _guarded(format, lambda: read_frame(data, format, limit))
 
 
 def _read_pil(source: Image.Image) -> Reading:
@@ -95,7 +100,7 @@ def _read_pil(source: Image.Image) -> Reading:
         shown = show(source)
         rgb = upright(shown.rgb, orientation_of(source))
         # The caller's image stays as it was.
-        return Reading(rgb.copy() if rgb is source else rgb, shown.notes)
+        return Reading(rgb.copy() if rgb is source else rgb, _format(source) or "MEMORY", shown.notes)
 
     return _guarded(source.format or "given", read)
 

@@ -32,6 +32,8 @@ class Reading:
 
     rgb: Image.Image
     """Upright, sRGB."""
+    format: str
+    """Pillow's name of the format."""
     notes: tuple[str, ...]
 
 
@@ -128,7 +130,7 @@ def _left_over(format: str, data: bytes, end: int) -> list[str]:
         or b"ftyp" in rest
     ):
         return []
-    return [f"{len(data) - end} bytes after the end of the {format} image were ignored."]
+    return [f"The file goes on after the end of its {format} image; {len(data) - end} bytes were ignored."]
 
 
 def _read_png(data: bytes, limit: PixelLimit) -> Reading:
@@ -208,7 +210,7 @@ def _read_gif(data: bytes, limit: PixelLimit) -> Reading:
         return reading
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(reading.rgb.crop(box), box[:2])
-    return Reading(canvas, reading.notes)
+    return Reading(canvas, reading.format, reading.notes)
 
 
 def _read_avif(data: bytes, limit: PixelLimit) -> Reading:
@@ -245,7 +247,7 @@ def _shown(
         whole = Image.new("RGB", canvas, "white")
         whole.paste(rgb, corner)
         rgb = whole
-    return Reading(upright(rgb, orientation), (*notes, *shown.notes))
+    return Reading(upright(rgb, orientation), image.format or "", (*notes, *shown.notes))
 
 
 _READERS: dict[str, Callable[[bytes, PixelLimit], Reading]] = {

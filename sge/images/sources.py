@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import IO
 
+from PIL import Image, ImageFile
+
 from sge.errors import ImageError, ImageNotFoundError
+from sge.images.file_kinds import FORMATS, accepted_format
 
 BytesSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -29,6 +33,33 @@ def read_source(source: BytesSource) -> bytes:
     except (OSError, ValueError) as error:  # A null byte in the path is a ValueError.
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{str(source)!r} cannot be read: {reason}.") from error
+
+
+def file_of(image: Image.Image) -> bytes | None:
+    """The bytes of a file that Pillow has opened and not yet decoded.
+
+    They say more than Pillow's image, which lacks some of a file's color space, transparency and animation.
+
+    Returns:
+        None if the image may have been changed since it was opened, or its file cannot be read again.
+    """
+    if not isinstance(image, ImageFile.ImageFile) or image.fp is None or image.tell() != 0:
+        return None
+    if not image.tile and getattr(image, "_im", image) is not None:  # Pillow's WebP images never have tiles.
+        return None
+    try:
+        place = image.fp.tell()
+        image.fp.seek(0)
+        try:
+            data = image.fp.read()
+            with Image.open(io.BytesIO(data), formats=FORMATS) as again:
+                # Otherwise a smaller size or another mode has been chosen for decoding.
+                same = (again.size, again.mode, again.tile) == (image.size, image.mode, image.tile)
+        finally:
+            image.fp.seek(place)
+    except Exception:  # A closed or damaged file; decoding the image gives the error that says so.
+        return None
+    return data if same and accepted_format(data) else None
 
 
 def _read_file(source: IO[bytes]) -> bytes:

@@ -22,6 +22,10 @@ class Case:
     """(h, w, 3), 0 to 255, computed from the values that were written; None where only the browser is the reference."""
     tolerance: float = 1.0
     """Largest difference from ``wanted``, in levels of 255."""
+    browser_tolerance: float = 1.0
+    """Largest difference from what Chromium shows."""
+    chromium: str = ""
+    """Why Chromium shows something else; empty where it shows the same."""
 
 
 def ramp(channels: int, top: int, height: int = HEIGHT, width: int = WIDTH) -> Array:
@@ -50,3 +54,17 @@ def on_white(color: Array, alpha: Array) -> Array:
 def gray(values: Array) -> Array:
     """One channel as three."""
     return np.repeat(values.reshape(*values.shape[:2], 1), 3, 2)
+
+
+def upright(stored: Array, orientation: int) -> Array:
+    """Pixels (h, w, 3) turned as an EXIF orientation from 1 to 8 says."""
+    flipped = {
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(stored),
+    }
+    return flipped.get(orientation, stored)

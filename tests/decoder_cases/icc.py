@@ -46,7 +46,11 @@ def gamma_curve(gamma: float) -> bytes:
 
 def sampled_curve(values: Array) -> bytes:
     """A table of values from 0 to 1."""
-    return b"curv" + bytes(4) + struct.pack(f">I{len(values)}H", len(values), *np.rint(values * 65535).astype(int))
+    return (
+        b"curv"
+        + bytes(4)
+        + struct.pack(f">I{len(values)}H", len(values), *np.rint(values * 65535).astype(int))
+    )
 
 
 def parametric_curve(*values: float) -> bytes:
@@ -65,7 +69,9 @@ def profile(
         table += struct.pack(">4sII", name.encode(), at + len(body), len(value))
         body += value + bytes(-len(value) % 4)
     size = at + len(body)
-    head = struct.pack(">I4sI4s4s4s", size, b"lcms", version << 24, kind.encode(), space.encode(), pcs.encode())
+    head = struct.pack(
+        ">I4sI4s4s4s", size, b"lcms", version << 24, kind.encode(), space.encode(), pcs.encode()
+    )
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _s15(*D50) + bytes(48)
     assert len(head) == 128
     return head + table + body
@@ -90,8 +96,10 @@ def xyz_to_lab(values: Array) -> Array:
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
 
 
-def lut_profile(space: str, channels: int, xyz_of: object, points: int = 9, kind: str = "mntr") -> bytes:
-    """A 16-bit lookup table (lut16Type) from a device space to L*a*b*.
+def lut_profile(
+    space: str, channels: int, xyz_of: object, points: int = 9, kind: str = "mntr", bits: int = 16
+) -> bytes:
+    """A lookup table (lut8Type or lut16Type) from a device space to L*a*b*.
 
     Args:
         space: "RGB " or "CMYK".
@@ -99,13 +107,21 @@ def lut_profile(space: str, channels: int, xyz_of: object, points: int = 9, kind
         xyz_of: Function from device values (..., channels), 0 to 1, to XYZ at D50.
         points: Grid points of each input.
         kind: Device class: "mntr" or "prtr".
+        bits: Of the table's values, 8 or 16.
     """
     steps = [np.linspace(0, 1, points)] * channels
     grid = np.stack(np.meshgrid(*steps, indexing="ij"), -1)
     lab = xyz_to_lab(xyz_of(grid))  # type: ignore[operator]
+    head = bytes([channels, 3, points, 0]) + _s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    if bits == 8:
+        eight = np.stack([lab[..., 0] * 2.55, lab[..., 1] + 128, lab[..., 2] + 128], -1)
+        curves = bytes(range(256))
+        body = np.rint(eight).clip(0, 255).astype(np.uint8).tobytes()
+        table = b"mft1" + bytes(4) + head + curves * channels + body + curves * 3
+        return profile(space, {"A2B0": table}, "Lab ", version=2, kind=kind)
     coded = np.stack([lab[..., 0] * 652.8, (lab[..., 1] + 128) * 256, (lab[..., 2] + 128) * 256], -1)
     coded = np.rint(coded).clip(0, 65535).astype(">u2").tobytes()
     identity = struct.pack(">2H", 0, 65535)
-    table = b"mft2" + bytes(4) + bytes([channels, 3, points, 0]) + _s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table = b"mft2" + bytes(4) + head
     table += struct.pack(">2H", 2, 2) + identity * channels + coded + identity * 3
     return profile(space, {"A2B0": table}, "Lab ", version=2, kind=kind)

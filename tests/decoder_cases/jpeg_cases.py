@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from sge.arrays import Array
-from tests.decoder_cases.case import HEIGHT, WIDTH, Case, gray, linear_to_srgb, ramp, srgb_to_linear
+from tests.decoder_cases.case import HEIGHT, WIDTH, Case, gray, linear_to_srgb, ramp, srgb_to_linear, upright
 from tests.decoder_cases.icc import (
     P3_TO_XYZ,
     SRGB_CURVE,
@@ -34,6 +34,7 @@ from tests.decoder_cases.png_color_cases import SWAPPED, shown
 from tests.drawn_images import encoded, exif
 
 SIZE = (WIDTH, HEIGHT)
+INKS = "Chromium turns inks to RGB before it applies their profile."
 FULL = (1, 1)
 SUBSAMPLED = {
     "4:4:4": [(1, 1)] * 3,
@@ -89,9 +90,15 @@ def _structure() -> Iterator[Case]:
     yield Case("jpeg without its end marker", plain[:-2], rgb, 2.5)
     yield Case("jpeg without the end marker's last byte", plain[:-1], rgb, 2.5)
     yield Case("jpeg with zeros for its end marker", plain[:-2] + bytes(2), rgb, 2.5)
-    yield Case("jpeg progressive", encoded(image, "JPEG", quality=95, progressive=True, subsampling=0), rgb, 6)
-    yield Case("jpeg progressive 4:2:0", encoded(image, "JPEG", quality=95, progressive=True, subsampling=2), rgb, 25)
-    yield Case("jpeg progressive gray", encoded(image.convert("L"), "JPEG", quality=95, progressive=True), None)
+    yield Case(
+        "jpeg progressive", encoded(image, "JPEG", quality=95, progressive=True, subsampling=0), rgb, 6
+    )
+    yield Case(
+        "jpeg progressive 4:2:0", encoded(image, "JPEG", quality=95, progressive=True, subsampling=2), rgb, 25
+    )
+    yield Case(
+        "jpeg progressive gray", encoded(image.convert("L"), "JPEG", quality=95, progressive=True), None
+    )
     yield Case("jpeg of low quality", encoded(image, "JPEG", quality=10), None)
     mpo = encoded(image, "MPO", save_all=True, append_images=[image.rotate(180)], quality=95, subsampling=0)
     yield Case("jpeg of two images (MPO)", mpo, rgb, 6)
@@ -102,15 +109,18 @@ def _color_spaces() -> Iterator[Case]:
     full = [FULL] * 3
     numbers = [ord(letter) for letter in "RGB"]
     yield Case("jpeg rgb, Adobe 0", jpeg_file(planes_of(rgb, full), SIZE, adobe(ADOBE_RGB_OR_CMYK)), rgb, 2)
-    yield Case("jpeg YCbCr, Adobe 1", jpeg_file(planes_of(ycbcr(rgb), full), SIZE, adobe(ADOBE_YCBCR)), rgb, 2.5)
+    yield Case(
+        "jpeg YCbCr, Adobe 1", jpeg_file(planes_of(ycbcr(rgb), full), SIZE, adobe(ADOBE_YCBCR)), rgb, 2.5
+    )
     yield Case("jpeg YCbCr, Adobe 2", jpeg_file(planes_of(ycbcr(rgb), full), SIZE, adobe(ADOBE_YCCK)))
     yield Case("jpeg rgb by letters", jpeg_file(planes_of(rgb, full, numbers), SIZE), rgb, 2)
     yield Case("jpeg letters and JFIF", jpeg_file(planes_of(rgb, full, numbers), SIZE, JFIF))
-    yield Case("jpeg letters and Adobe 1", jpeg_file(planes_of(ycbcr(rgb), full, numbers), SIZE, adobe(1)), rgb, 2.5)
+    yield Case(
+        "jpeg letters and Adobe 1", jpeg_file(planes_of(ycbcr(rgb), full, numbers), SIZE, adobe(1)), rgb, 2.5
+    )
     yield Case("jpeg JFIF and Adobe 0", jpeg_file(planes_of(rgb, full), SIZE, JFIF, adobe(0)))
     yield Case("jpeg components 0 1 2", jpeg_file(planes_of(ycbcr(rgb), full, [0, 1, 2]), SIZE))
     yield Case("jpeg components 7 8 9", jpeg_file(planes_of(ycbcr(rgb), full, [7, 8, 9]), SIZE))
-    yield Case("jpeg of two components", jpeg_file(planes_of(rgb, [FULL] * 2), SIZE, JFIF))
     inks = ramp(4, 200) + 20
     direct = inks[..., :3] * inks[..., 3:] / 255
     four = [FULL] * 4
@@ -124,12 +134,33 @@ def _color_spaces() -> Iterator[Case]:
     yield Case("jpeg inks without Adobe", jpeg_file(planes_of(inks, four), SIZE))
     yield Case("jpeg inks, Adobe 1", jpeg_file(planes_of(inks, four), SIZE, adobe(1)))
     image = Image.fromarray(inks.astype(np.uint8), "CMYK")
-    yield Case("jpeg inks of Pillow", encoded(image, "JPEG", quality=100, subsampling=0), 255 - _with_black(inks), 4)
+    yield Case(
+        "jpeg inks of Pillow", encoded(image, "JPEG", quality=100, subsampling=0), 255 - _with_black(inks), 4
+    )
     press = lut_profile("CMYK", 4, _ink_light, 9, "prtr")
     wanted = linear_to_srgb((inks[..., :3] / 255) ** 2 * (inks[..., 3:] / 255))
-    yield Case("jpeg inks with a profile", jpeg_file(planes_of(inks, four), SIZE, adobe(0), _icc_segments(press)), wanted, 12)
-    yield Case("jpeg inks as YCCK with a profile", jpeg_file(planes_of(ycck, four), SIZE, adobe(2), _icc_segments(press)), wanted, 12)
-    yield Case("jpeg inks with a profile of colors", jpeg_file(planes_of(inks, four), SIZE, adobe(0), _icc_segments(rgb_profile(SWAPPED, gamma_curve(2.2)))), direct, 3)
+    yield Case(
+        "jpeg inks with a profile",
+        jpeg_file(planes_of(inks, four), SIZE, adobe(0), _icc_segments(press)),
+        wanted,
+        14,
+        chromium=INKS,
+    )
+    yield Case(
+        "jpeg inks as YCCK with a profile",
+        jpeg_file(planes_of(ycck, four), SIZE, adobe(2), _icc_segments(press)),
+        wanted,
+        14,
+        chromium=INKS,
+    )
+    yield Case(
+        "jpeg inks with a profile of colors",
+        jpeg_file(
+            planes_of(inks, four), SIZE, adobe(0), _icc_segments(rgb_profile(SWAPPED, gamma_curve(2.2)))
+        ),
+        direct,
+        3,
+    )
 
 
 def _with_black(inks: Array) -> Array:
@@ -145,17 +176,38 @@ def _profiles() -> Iterator[Case]:
     planes = planes_of(ycbcr(rgb), SUBSAMPLED["4:4:4"])
     p3 = rgb_profile(P3_TO_XYZ, parametric_curve(*SRGB_CURVE))
     swap = rgb_profile(SWAPPED, parametric_curve(*SRGB_CURVE), "sRGB built-in")
-    yield Case("jpeg profile P3", jpeg_file(planes, SIZE, JFIF, _icc_segments(p3)), shown(rgb, P3_TO_XYZ, srgb_to_linear), 4)
-    yield Case("jpeg profile swapped", jpeg_file(planes, SIZE, JFIF, _icc_segments(swap)), shown(rgb, SWAPPED, srgb_to_linear), 4)
-    cut = [segment(0xE2, b"ICC_PROFILE\0" + bytes([at + 1, 2]) + part) for at, part in enumerate((swap[:300], swap[300:]))]
+    yield Case(
+        "jpeg profile P3",
+        jpeg_file(planes, SIZE, JFIF, _icc_segments(p3)),
+        shown(rgb, P3_TO_XYZ, srgb_to_linear),
+        6,
+    )
+    yield Case(
+        "jpeg profile swapped",
+        jpeg_file(planes, SIZE, JFIF, _icc_segments(swap)),
+        shown(rgb, SWAPPED, srgb_to_linear),
+        4,
+    )
+    cut = [
+        segment(0xE2, b"ICC_PROFILE\0" + bytes([at + 1, 2]) + part)
+        for at, part in enumerate((swap[:300], swap[300:]))
+    ]
     wanted = shown(rgb, SWAPPED, srgb_to_linear)
     yield Case("jpeg profile in two segments", jpeg_file(planes, SIZE, *cut), wanted, 4)
     yield Case("jpeg profile in two segments, turned", jpeg_file(planes, SIZE, *cut[::-1]), wanted, 4)
     yield Case("jpeg profile with a part missing", jpeg_file(planes, SIZE, cut[0]), rgb, 2.5)
     one = smooth()[..., :1]
     linear = _icc_segments(gray_profile(gamma_curve(1)))
-    yield Case("jpeg gray profile linear", jpeg_file(planes_of(one, [FULL]), SIZE, JFIF, linear), gray(linear_to_srgb(one / 255)), 6)
-    yield Case("jpeg gray with a profile of colors", jpeg_file(planes_of(one, [FULL]), SIZE, JFIF, _icc_segments(swap)))
+    yield Case(
+        "jpeg gray profile linear",
+        jpeg_file(planes_of(one, [FULL]), SIZE, JFIF, linear),
+        gray(linear_to_srgb(one / 255)),
+        6,
+    )
+    yield Case(
+        "jpeg gray with a profile of colors",
+        jpeg_file(planes_of(one, [FULL]), SIZE, JFIF, _icc_segments(swap)),
+    )
     yield Case("jpeg color with a gray profile", jpeg_file(planes, SIZE, JFIF, linear), rgb, 2.5)
 
 
@@ -163,20 +215,40 @@ def _orientations() -> Iterator[Case]:
     rgb = smooth()
     planes = planes_of(ycbcr(rgb), SUBSAMPLED["4:4:4"])
     for turn in (*range(10), 255):
-        yield Case(f"jpeg exif {turn}", jpeg_file(planes, SIZE, segment(0xE1, exif(turn))))
+        data = jpeg_file(planes, SIZE, segment(0xE1, exif(turn)))
+        yield Case(f"jpeg exif {turn}", data, upright(rgb, turn), 2.5)
     six = exif(6)
-    yield Case("jpeg exif after the tables", jpeg_file(planes, SIZE).replace(b"\xff\xc0", segment(0xE1, six) + b"\xff\xc0"))
-    yield Case("jpeg exif after JFIF", jpeg_file(planes, SIZE, JFIF, segment(0xE1, six)))
-    yield Case("jpeg of two exif", jpeg_file(planes, SIZE, segment(0xE1, exif(3)), segment(0xE1, six)))
+    yield Case(
+        "jpeg exif after the tables",
+        jpeg_file(planes, SIZE).replace(b"\xff\xc0", segment(0xE1, six) + b"\xff\xc0"),
+        upright(rgb, 6),
+        2.5,
+    )
+    yield Case(
+        "jpeg exif after JFIF", jpeg_file(planes, SIZE, JFIF, segment(0xE1, six)), upright(rgb, 6), 2.5
+    )
+    yield Case(
+        "jpeg of two exif",
+        jpeg_file(planes, SIZE, segment(0xE1, exif(3)), segment(0xE1, six)),
+        upright(rgb, 3),
+        2.5,
+    )
     yield Case("jpeg exif cut", jpeg_file(planes, SIZE, segment(0xE1, six[:20])), rgb, 2.5)
     little = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    yield Case("jpeg exif little endian", jpeg_file(planes, SIZE, segment(0xE1, little)))
+    yield Case(
+        "jpeg exif little endian", jpeg_file(planes, SIZE, segment(0xE1, little)), upright(rgb, 6), 2.5
+    )
     as_long = little.replace(b"\x12\x01\x03\0", b"\x12\x01\x04\0")
-    yield Case("jpeg exif as a long", jpeg_file(planes, SIZE, segment(0xE1, as_long)))
+    yield Case("jpeg exif as a long", jpeg_file(planes, SIZE, segment(0xE1, as_long)), rgb, 2.5)
     two = little.replace(b"\x03\0\x01\0\0\0", b"\x03\0\x02\0\0\0")
-    yield Case("jpeg exif of two values", jpeg_file(planes, SIZE, segment(0xE1, two)))
-    xmp = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
-    yield Case("jpeg orientation in XMP alone", jpeg_file(planes, SIZE, segment(0xE1, xmp)))
+    yield Case("jpeg exif of two values", jpeg_file(planes, SIZE, segment(0xE1, two)), rgb, 2.5)
+    xmp = (
+        b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'>"
+        b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+        b"<rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation='6'/>"
+        b"</rdf:RDF></x:xmpmeta>"
+    )
+    yield Case("jpeg orientation in XMP alone", jpeg_file(planes, SIZE, segment(0xE1, xmp)), rgb, 2.5)
 
 
 def jpeg_cases() -> Iterator[Case]:

@@ -7,15 +7,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 
 import numpy as np
 from PIL import Image
 
 from sge.arrays import Array
 
-_ZIGZAG = sorted(
-    range(64), key=lambda at: (at // 8 + at % 8, at // 8 if (at // 8 + at % 8) % 2 else at % 8)
-)
+_ZIGZAG = sorted(range(64), key=lambda at: (at // 8 + at % 8, at // 8 if (at // 8 + at % 8) % 2 else at % 8))
 _FREQUENCY = np.arange(8)
 _DCT = np.cos((2 * _FREQUENCY[None] + 1) * _FREQUENCY[:, None] * np.pi / 16) / 2
 _DCT[0] /= np.sqrt(2)
@@ -100,15 +99,17 @@ def _packed(bits: str) -> bytes:
     return data.replace(b"\xff", b"\xff\0")
 
 
-def _scan(planes: Sequence[Plane], size: tuple[int, int], restart: int, together: bool, most: tuple[int, int]) -> bytes:
+def _scan(
+    planes: Sequence[Plane], size: tuple[int, int], restart: int, together: bool, most: tuple[int, int]
+) -> bytes:
     width, height = size
     if together:
         units = [(plane.across, plane.down) for plane in planes]
         cols, rows = -(-width // (8 * most[0])), -(-height // (8 * most[1]))
     else:  # A scan of one component has one block a unit, and only the blocks that the image needs.
         units = [(1, 1)]
-        cols = -(-(-(-width * planes[0].across // most[0])) // 8)
-        rows = -(-(-(-height * planes[0].down // most[1])) // 8)
+        cols = ceil(ceil(width * planes[0].across / most[0]) / 8)
+        rows = ceil(ceil(height * planes[0].down / most[1]) / 8)
     out, bits, last = b"", "", [0] * len(planes)
     for number in range(rows * cols):
         if restart and number and number % restart == 0:
@@ -151,7 +152,8 @@ def jpeg_file(
     numbers = [plane.number or at + 1 for at, plane in enumerate(planes)]
     out = b"\xff\xd8" + b"".join(extra) + segment(0xDB, b"\0" + b"\1" * 64) + _tables()[0]
     components = b"".join(
-        bytes([number, plane.across * 16 + plane.down, 0]) for number, plane in zip(numbers, planes, strict=True)
+        bytes([number, plane.across * 16 + plane.down, 0])
+        for number, plane in zip(numbers, planes, strict=True)
     )
     out += segment(frame, struct.pack(">BHHB", depth, size[1], size[0], len(planes)) + components)
     if restart:
@@ -172,7 +174,9 @@ def ycbcr(rgb: Array) -> Array:
     return np.stack([y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402], -1)
 
 
-def planes_of(values: Array, factors: Sequence[tuple[int, int]], numbers: Sequence[int | None] | None = None) -> list[Plane]:
+def planes_of(
+    values: Array, factors: Sequence[tuple[int, int]], numbers: Sequence[int | None] | None = None
+) -> list[Plane]:
     """Components (h, w, channels) with these sampling factors; each is averaged to its own resolution."""
     most = max(across for across, _ in factors), max(down for _, down in factors)
     out = []

@@ -103,7 +103,7 @@ def _one_transparent_color() -> Iterator[Case]:
         values = ramp(3, top)
         values[2:5, 3:9] = values[3, 3]
         hidden = values[3, 3].astype(int)
-        values[0, 0] = hidden + (0, 0, 1)  # A neighbor, which is not hidden.
+        values[0, 0] = hidden + np.array([0, 0, 1])  # A neighbor, which is not hidden.
         wanted = values / top * 255
         wanted[(values == hidden).all(-1)] = WHITE
         data = png_file(values, depth, RGB, trns(*hidden), interlaced=depth == 16)
@@ -117,18 +117,23 @@ def _palettes() -> Iterator[Case]:
         colors = rs.randint(0, 256, (count, 3)).astype(float)
         indices = (np.arange(WIDTH * HEIGHT) % count).reshape(HEIGHT, WIDTH, 1).astype(float)
         shown = colors[indices[..., 0].astype(int)]
-        yield Case(f"png palette {depth} bit", png_file(indices, depth, PALETTE, palette_chunk(colors)), shown)
+        yield Case(
+            f"png palette {depth} bit", png_file(indices, depth, PALETTE, palette_chunk(colors)), shown
+        )
         alpha = rs.randint(0, 256, max(1, count - 1))
         alpha[0] = 0
         wanted = on_white(shown, np.append(alpha, [255])[indices[..., 0].astype(int)] / 255)
         extra = palette_chunk(colors), chunk(b"tRNS", alpha.astype(np.uint8).tobytes())
-        yield Case(f"png palette {depth} bit with alpha", png_file(indices, depth, PALETTE, *extra), wanted, 1.6)
+        yield Case(
+            f"png palette {depth} bit with alpha", png_file(indices, depth, PALETTE, *extra), wanted, 1.6
+        )
     short = palette_chunk(np.array([[200, 0, 0], [0, 200, 0]]))
     indices = np.zeros((HEIGHT, WIDTH, 1))
     indices[:, 5:] = 1
     indices[:, 9:] = 7
     wanted = np.zeros((HEIGHT, WIDTH, 3))
     wanted[:, :5], wanted[:, 5:9] = (200, 0, 0), (0, 200, 0)
+    wanted[:, 9:] = (0, 200, 0)  # The last color.
     yield Case("png palette with an index outside", png_file(indices, 8, PALETTE, short), wanted)
     suggested = palette_chunk(np.array([[9, 9, 9]]))
     values = ramp(3, 255)
@@ -145,7 +150,11 @@ def _odd_structure() -> Iterator[Case]:
     pieces = b"".join(chunk(b"IDAT", packed[at : at + 7]) for at in range(0, len(packed), 7))
     start = SIGNATURE + header(values, 8, RGB)
     yield Case("png in pieces of 7 bytes", start + pieces + chunk(b"IEND", b""), values)
-    yield Case("png with empty pieces", start + chunk(b"IDAT", b"") + pieces + chunk(b"IDAT", b"") + chunk(b"IEND", b""), values)
+    yield Case(
+        "png with empty pieces",
+        start + chunk(b"IDAT", b"") + pieces + chunk(b"IDAT", b"") + chunk(b"IEND", b""),
+        values,
+    )
     yield Case("png with a private chunk", png_file(values, 8, RGB, chunk(b"prVt", b"x" * 99)), values)
     broken_text = bytearray(chunk(b"tEXt", b"Comment\0text"))
     broken_text[-1] ^= 1

@@ -1,4 +1,4 @@
-"""PNG files that say which color space their values are in, and animated ones."""
+"""PNG files that say which color space their values are in."""
 
 from __future__ import annotations
 
@@ -28,14 +28,11 @@ from tests.decoder_cases.png_cases import (
     PALETTE,
     RGB,
     RGBA,
-    SIGNATURE,
-    header,
     palette_chunk,
-    pixel_data,
     png_file,
     trns,
 )
-from tests.drawn_images import chunk, exif
+from tests.drawn_images import chunk
 
 XYZ_TO_SRGB = np.linalg.inv(SRGB_TO_XYZ)
 SRGB_PRIMARIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -87,7 +84,10 @@ def _profiles() -> Iterator[Case]:
         "gamma 1.8": (rgb_profile(SRGB_TO_XYZ, gamma_curve(1.8)), shown(values, SRGB_TO_XYZ, _power(1.8))),
         "swapped primaries": (rgb_profile(SWAPPED, curve, "sRGB"), swapped),
         "sRGB": (rgb_profile(SRGB_TO_XYZ, curve), values),
-        "table of colors": (lut_profile("RGB ", 3, lambda v: srgb_to_linear(v) @ P3_TO_XYZ.T, 17), None),
+        "table of colors": (
+            lut_profile("RGB ", 3, lambda v: srgb_to_linear(v) @ P3_TO_XYZ.T, 17, bits=8),
+            None,
+        ),
         "gray for color": (gray_profile(gamma_curve(1)), values),
         "inks for color": (lut_profile("CMYK", 4, _inks, 5, "prtr"), values),
         "nothing": (b"", values),
@@ -97,10 +97,22 @@ def _profiles() -> Iterator[Case]:
         "of negative size": (b"\xff" * 4 + rgb_profile(P3_TO_XYZ, curve)[4:], values),
     }
     for name, (data, wanted) in kinds.items():
-        yield Case(f"png profile {name}", png_file(values, 8, RGB, iccp(data)), wanted, 2.5)
+        # Between the colors of a table, lcms interpolates in tetrahedra and Chromium in cubes.
+        tolerance = 8 if name == "table of colors" else 1
+        yield Case(f"png profile {name}", png_file(values, 8, RGB, iccp(data)), wanted, 2.5, tolerance)
     deep = ramp(3, 65535)
-    yield Case("png 16 bit profile P3", png_file(deep, 16, RGB, iccp(kinds["P3"][0])), shown(deep / 257, P3_TO_XYZ, srgb_to_linear), 2.5)
-    yield Case("png 16 bit profile linear", png_file(deep, 16, RGB, iccp(kinds["linear sRGB"][0])), shown(deep / 257, SRGB_TO_XYZ, _power(1)), 2.5)
+    yield Case(
+        "png 16 bit profile P3",
+        png_file(deep, 16, RGB, iccp(kinds["P3"][0])),
+        shown(deep // 256, P3_TO_XYZ, srgb_to_linear),
+        2.5,
+    )
+    yield Case(
+        "png 16 bit profile linear",
+        png_file(deep, 16, RGB, iccp(kinds["linear sRGB"][0])),
+        shown(deep // 256, SRGB_TO_XYZ, _power(1)),
+        2.5,
+    )
     yield from _profiles_of_other_modes(kinds["swapped primaries"][0])
 
 
@@ -113,8 +125,18 @@ def _profiles_of_other_modes(swap: bytes) -> Iterator[Case]:
     linear = gray(linear_to_srgb(one / 255))
     data = iccp(gray_profile(gamma_curve(1)))
     yield Case("png gray profile linear", png_file(one, 8, GRAY, data), linear, 1.6)
-    yield Case("png gray profile gamma 3", png_file(one, 8, GRAY, iccp(gray_profile(gamma_curve(3)))), gray(linear_to_srgb((one / 255) ** 3)), 2.5)
-    yield Case("png gray 16 bit profile linear", png_file(ramp(1, 65535), 16, GRAY, data), gray(linear_to_srgb(ramp(1, 65535) / 65535)), 1.6)
+    yield Case(
+        "png gray profile gamma 3",
+        png_file(one, 8, GRAY, iccp(gray_profile(gamma_curve(3)))),
+        gray(linear_to_srgb((one / 255) ** 3)),
+        2.5,
+    )
+    yield Case(
+        "png gray 16 bit profile linear",
+        png_file(ramp(1, 65535), 16, GRAY, data),
+        gray(linear_to_srgb(ramp(1, 65535) / 65535)),
+        1.6,
+    )
     both = ramp(2, 255)
     wanted = linear_to_srgb(both[..., :1] / 255) * both[..., 1:] / 255 + 255 - both[..., 1:]
     yield Case("png gray alpha profile linear", png_file(both, 8, GRAY_ALPHA, data), gray(wanted), 2.5)
@@ -122,7 +144,12 @@ def _profiles_of_other_modes(swap: bytes) -> Iterator[Case]:
     hidden = ramp(3, 255)
     wanted = shown(hidden, SWAPPED, srgb_to_linear)
     wanted[(hidden == hidden[3, 3]).all(-1)] = 255
-    yield Case("png rgb hides a color, profile", png_file(hidden, 8, RGB, trns(*hidden[3, 3].astype(int)), iccp(swap)), wanted, 2.5)
+    yield Case(
+        "png rgb hides a color, profile",
+        png_file(hidden, 8, RGB, trns(*hidden[3, 3].astype(int)), iccp(swap)),
+        wanted,
+        2.5,
+    )
     rgba = ramp(4, 255)
     alpha = rgba[..., 3:] / 255
     wanted = shown(rgba[..., :3], SWAPPED, srgb_to_linear) * alpha + 255 * (1 - alpha)
@@ -130,7 +157,9 @@ def _profiles_of_other_modes(swap: bytes) -> Iterator[Case]:
     colors = np.random.RandomState(2).randint(0, 256, (16, 3)).astype(float)
     indices = (np.arange(WIDTH * HEIGHT) % 16).reshape(HEIGHT, WIDTH, 1).astype(float)
     wanted = shown(colors, SWAPPED, srgb_to_linear)[indices[..., 0].astype(int)]
-    yield Case("png palette profile", png_file(indices, 8, PALETTE, iccp(swap), palette_chunk(colors)), wanted, 2.5)
+    yield Case(
+        "png palette profile", png_file(indices, 8, PALETTE, iccp(swap), palette_chunk(colors)), wanted, 2.5
+    )
 
 
 def _chunks() -> Iterator[Case]:
@@ -170,81 +199,31 @@ def _chunks() -> Iterator[Case]:
         "cICP gamma 2.8": [cicp(1, 5)],
         "cICP DCI": [cicp(11, 17)],
     }
+    hdr = {"cICP BT.2020 PQ": 6.0, "cICP BT.2100 HLG": 2.0}
     for name, extra in sets.items():
-        yield Case(f"png {name}", png_file(values, 8, RGB, *extra))
+        data = png_file(values, 8, RGB, *extra)
+        refused = "Chromium refuses the file." if name == "cICP of a matrix" else ""
+        yield Case(f"png {name}", data, browser_tolerance=hdr.get(name, 1), chromium=refused)
     yield Case("png gray gAMA 1", png_file(one, 8, GRAY, gama(1)))
     yield Case("png gray gAMA 1 and cHRM", png_file(one, 8, GRAY, gama(1), chrm(SRGB_PRIMARIES)))
     yield Case("png gray cICP linear", png_file(one, 8, GRAY, cicp(1, 8)))
-    yield Case("png gray 4 bit gAMA 1, hides 3", png_file(ramp(1, 15), 4, GRAY, gama(1), chrm(SRGB_PRIMARIES), trns(3)))
+    yield Case(
+        "png gray 4 bit gAMA 1, hides 3",
+        png_file(ramp(1, 15), 4, GRAY, gama(1), chrm(SRGB_PRIMARIES), trns(3)),
+    )
     colors = np.random.RandomState(3).randint(0, 256, (16, 3)).astype(float)
     indices = (np.arange(WIDTH * HEIGHT) % 16).reshape(HEIGHT, WIDTH, 1).astype(float)
-    yield Case("png palette gAMA 1", png_file(indices, 4, PALETTE, gama(1), chrm(SRGB_PRIMARIES), palette_chunk(colors)))
-    yield Case("png 16 bit cICP BT.2020 PQ", png_file(ramp(3, 65535), 16, RGB, cicp(9, 16)))
+    yield Case(
+        "png palette gAMA 1",
+        png_file(indices, 4, PALETTE, gama(1), chrm(SRGB_PRIMARIES), palette_chunk(colors)),
+    )
+    yield Case(
+        "png 16 bit cICP BT.2020 PQ", png_file(ramp(3, 65535), 16, RGB, cicp(9, 16)), browser_tolerance=20
+    )
     yield Case("png 16 bit gAMA 1", png_file(ramp(3, 65535), 16, RGB, gama(1), chrm(SRGB_PRIMARIES)))
-
-
-def fctl(number: int, width: int, height: int, x: int = 0, y: int = 0, dispose: int = 0, blend: int = 0) -> bytes:
-    return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, x, y, 1, 10, dispose, blend))
-
-
-def actl(frames: int, plays: int = 0) -> bytes:
-    return chunk(b"acTL", struct.pack(">II", frames, plays))
-
-
-def fdat(number: int, values: Array, depth: int = 8) -> bytes:
-    return chunk(b"fdAT", struct.pack(">I", number) + pixel_data(values, depth))
-
-
-def _animations() -> Iterator[Case]:
-    first, second = ramp(3, 255), 255 - ramp(3, 255)
-    start = SIGNATURE + header(first, 8, RGB)
-    end = chunk(b"IEND", b"")
-    idat = chunk(b"IDAT", pixel_data(first, 8))
-    full = fctl(0, WIDTH, HEIGHT)
-    yield Case("apng", start + actl(2) + full + idat + fctl(1, WIDTH, HEIGHT) + fdat(2, second) + end, first)
-    yield Case("apng with a stand-in", start + actl(1) + idat + full + fdat(1, second) + end, second)
-    two = actl(2) + idat + full + fdat(1, second) + fctl(2, WIDTH, HEIGHT) + fdat(3, first) + end
-    yield Case("apng of two frames with a stand-in", start + two, second)
-    small = second[:5, :7]
-    wanted = np.full_like(first, 255)
-    wanted[3:8, 4:11] = small
-    yield Case("apng whose first frame is a part", start + actl(1) + idat + fctl(0, 7, 5, 4, 3) + fdat(1, small) + end, wanted)
-    rgba = ramp(4, 255)
-    rgba_start = SIGNATURE + header(rgba, 8, RGBA)
-    rgba_idat = chunk(b"IDAT", pixel_data(rgba, 8))
-    turned = rgba[::-1, ::-1]
-    alpha = turned[..., 3:] / 255
-    yield Case("apng rgba stand-in", rgba_start + actl(1) + rgba_idat + fctl(0, WIDTH, HEIGHT, blend=1) + fdat(1, turned) + end, turned[..., :3] * alpha + 255 * (1 - alpha), 1.6)
-    colors = np.random.RandomState(4).randint(0, 256, (16, 3)).astype(float)
-    indices = (np.arange(WIDTH * HEIGHT) % 16).reshape(HEIGHT, WIDTH, 1).astype(float)
-    p_start = SIGNATURE + header(indices, 8, PALETTE) + palette_chunk(colors) + chunk(b"tRNS", b"\0\x80")
-    p_frame = indices[::-1]
-    alphas = np.array([0, 128 / 255] + [1.0] * 14)[p_frame[..., 0].astype(int)][..., None]
-    yield Case("apng palette stand-in", p_start + actl(1) + chunk(b"IDAT", pixel_data(indices, 8)) + full + fdat(1, p_frame) + end, colors[p_frame[..., 0].astype(int)] * alphas + 255 * (1 - alphas), 1.6)
-    deep = ramp(3, 65535)
-    d_start = SIGNATURE + header(deep, 16, RGB) + trns(*deep[3, 3].astype(int))
-    wanted = deep[::-1] / 257
-    wanted[(deep[::-1] == deep[3, 3]).all(-1)] = 255
-    yield Case("apng 16 bit stand-in hides a color", d_start + actl(1) + chunk(b"IDAT", pixel_data(deep, 16)) + full + fdat(1, deep[::-1], 16) + end, wanted)
-    yield Case("apng that announces no frame", start + actl(0) + idat + full + fdat(1, second) + end)
-    yield Case("apng without its frames", start + actl(2) + idat + end, first)
-    yield Case("apng whose frame is outside", start + actl(1) + idat + fctl(0, WIDTH, HEIGHT, 5, 5) + fdat(1, second) + end)
-    yield Case("apng whose first frame is broken", start + actl(1) + idat + full + chunk(b"fdAT", b"\0\0\0\1junk") + end)
-
-
-def _orientations() -> Iterator[Case]:
-    values = ramp(3, 255)
-    block = exif(6).removeprefix(b"Exif\0\0")
-    yield Case("png exif 6", png_file(values, 8, RGB, chunk(b"eXIf", block)))
-    yield Case("png exif 6 after the pixels", png_file(values, 8, RGB, after=chunk(b"eXIf", block)))
-    yield Case("png exif broken", png_file(values, 8, RGB, chunk(b"eXIf", b"MM\0*broken")), values)
-    raw = b"\nexif\n      " + str(len(block) + 6).encode() + b"\n" + (b"Exif\0\0" + block).hex().encode()
-    yield Case("png raw profile exif 6", png_file(values, 8, RGB, chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw))))
 
 
 def png_color_cases() -> Iterator[Case]:
     """All of them."""
     yield from _profiles()
     yield from _chunks()
-    yield from _animations()
-    yield from _orientations()

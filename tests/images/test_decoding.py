@@ -519,7 +519,7 @@ def test_pil_images_are_turned_and_named_by_their_pixels() -> None:
 def test_lazy_pil_images_that_turn_out_broken() -> None:
     data = encoded(drawn_images.noise(64, 64), "JPEG")
     source = Image.open(io.BytesIO(data[: len(data) // 2]))
-    with pytest.raises(BrokenImageError, match="JPEG image is damaged or cut off"):
+    with pytest.raises(BrokenImageError, match="JPEG is cut off"):
         decode(source)
     closed = Image.open(io.BytesIO(data))
     closed.close()
