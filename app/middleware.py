@@ -54,6 +54,8 @@ def security_headers(frame_ancestors: Sequence[str] = ("'none'",)) -> dict[str, 
 HEADERS = security_headers()
 """The headers with the default settings."""
 NOTES_HEADER = "X-SGE-Notes"
+MAX_NOTES_LENGTH = 4000
+"""Characters of the header's value; many clients and proxies refuse headers above 8 KiB."""
 CLIENT_CLOSED_REQUEST = 499
 """Status in logs and metrics of a request whose client disconnected; no client receives it."""
 UNLOGGED = ("/live", "/ready", "/metrics")
@@ -140,10 +142,18 @@ class ImageNotes:
             if message["type"] == "http.response.start":
                 notes = scope.get("state", {}).get("notes")
                 if notes:
-                    MutableHeaders(scope=message)[NOTES_HEADER] = quote(json.dumps(list(notes)))
+                    MutableHeaders(scope=message)[NOTES_HEADER] = _encoded(notes)
             await send(message)
 
         await self.app(scope, receive, send_with_notes)
+
+
+def _encoded(notes: Sequence[str]) -> str:
+    """As many of the notes as a header may hold, the first ones first."""
+    kept = list(notes)
+    while kept and len(quote(json.dumps(kept))) > MAX_NOTES_LENGTH:
+        kept.pop()
+    return quote(json.dumps(kept))
 
 
 class ServerErrors:

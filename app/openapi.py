@@ -19,7 +19,7 @@ _PROBLEMS = {
     400: "malformed request",
     404: "no such model; the answer lists the models",
     413: "too many bytes or pixels",
-    415: "not an accepted image format",
+    415: "not an accepted image format, or a compressed body",
     422: "a broken image, or an unknown block, group or parameter value; the answer lists the valid ones",
     500: "an error of the server",
     503: "the queue is full or the model is loading; see Retry-After",

@@ -15,6 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import app.engine
+from app.middleware import MAX_NOTES_LENGTH
 from app.pages import samples, static_folder
 from sge.analysis.preview import MAX_LOSSLESS_PIXELS
 from sge.images import decode
@@ -108,6 +109,16 @@ def test_notes_are_in_a_header_of_every_answer(client: TestClient, monkeypatch: 
         assert answer.headers["x-sge-notes"].isascii()
         assert "set-cookie" not in answer.headers
     assert answer.json()["image"]["notes"] == list(NOTES)
+
+
+def test_a_header_has_as_many_notes_as_fit(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = tuple(f"Note {number} is {'long ' * 40}." for number in range(40))
+    monkeypatch.setattr(app.engine, "decode", lambda *args: dataclasses.replace(decode(*args), notes=many))
+    header = post(client, "image", jpeg()).headers["x-sge-notes"]
+    kept = json.loads(unquote(header))
+    assert len(header) <= MAX_NOTES_LENGTH
+    assert 5 < len(kept) < 40
+    assert kept == list(many[: len(kept)])
 
 
 def test_the_notes_on_a_model_are_in_its_analyses(
