@@ -12,6 +12,7 @@ from sge.errors import CheckpointError
 from sge.images import Preprocess
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, sge_efficientnet_lite0
 from sge.models.names import LITE0
+from sge.models.wording import first_few
 from sge.nn import DEPTHS, NEIGHBOURS, SGE_RESNETS
 
 State = dict[str, Tensor]
@@ -162,8 +163,3 @@ def _groups(state: State) -> int:
     # Blocks of EfficientNet-Lite0 have the largest number up to ``groups`` that divides their channels.
     gates = (tensor for key, tensor in state.items() if key.endswith(".se.weight"))
     return max((gate.shape[1] for gate in gates), default=_GROUPS)
-
-
-def first_few(items: list[str]) -> str:
-    """Joins the first three items, for a sentence."""
-    return ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")

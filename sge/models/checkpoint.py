@@ -5,40 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
-from sge.models.architectures import State, first_few
+from sge.models.architectures import State
+from sge.models.contents import choose
+from sge.models.file_kinds import kind_of
+from sge.models.refusals import bare_pickle, foreign_objects
+from sge.models.safetensors_files import read_safetensors
+from sge.models.stated_labels import labels_in
+from sge.models.torch_files import AGAIN, TorchFile, read_legacy, read_zip
+from sge.models.wording import counted, first_few
 
 DIGEST = "sge.sha256"
 """Metadata entry of every file that ``write_weights`` writes: the ``digest`` of everything else in it."""
-
-# "best_acc" in a researcher's checkpoint is often a NumPy number. Rebuilding one runs no code of the file.
-# NumPy 2 moved the function that does it.
-_scalar: Any = np.float64(0).__reduce__()[0]
-_HARMLESS: list[Any] = [
-    (_scalar, "numpy.core.multiarray.scalar"),
-    (_scalar, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    np.dtypes.Float64DType,
-    np.dtypes.Float32DType,
-    np.dtypes.Int64DType,
-]
-
-_AGAIN = "Download, import or save it again."
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,10 @@ class Weights:
     path: Path
     digest: str | None
     """The digest that the file states, after it was compared with the content. None if the file states none."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was taken out of the file, and what was not."""
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    """Lists of class names beside the weights of a torch checkpoint, by where they are in it."""
 
 
 def digest(state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
@@ -65,107 +57,86 @@ def digest(state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
     return content.hexdigest()
 
 
-def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """Reads a ``.safetensors`` file or a torch checkpoint (``.pth.tar``, ``.pth``, ``.pt``) without running its code.
+def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -> Weights:
+    """Reads a safetensors file or a torch checkpoint, whatever its name, without running its code.
 
-    A checkpoint is a state dict or holds one under ``state_dict``. The prefix ``module.`` of DataParallel is
-    removed. Checksums in the file (the digest, or those of a zipped checkpoint) are compared with the content.
+    Containers such as ``state_dict`` and prefixes such as ``module.`` are seen through; ``Weights.notes`` says what
+    was taken. Checksums in the file (the digest, or those of a zipped checkpoint) are compared with the content.
+
+    Args:
+        path: The file.
+        weights_key: Which weights to take of a file that holds several: ``plain``, ``ema``, or a name such as
+            ``model_ema``. By default the plain ones, or the average if there are no others.
 
     Raises:
-        CheckpointError: The file does not exist, is cut off or damaged, holds no weights, or is a pickle that
-            would run code.
+        CheckpointError: The file does not exist, is cut off or damaged, is of another kind, holds no weights or not
+            those of that name, or holds objects that are rebuilt by code.
     """
     path = Path(path)
-    if not os.path.isfile(path):  # unlike Path.is_file, isfile does not raise on an over-long name
-        raise CheckpointError(f"There is no weights file {path}. Check the path.")
+    _check_is_file(path)
     try:
         sha256 = sha256_of(path)
+        kind = kind_of(path)
+        if kind.name == "safetensors":
+            return _of_safetensors(path, sha256, weights_key)
+        if kind.name == "torch_zip":
+            return _of_torch(read_zip(path, kind.entry), sha256, weights_key)
+        if kind.name == "torch_legacy":
+            return _of_torch(read_legacy(path), sha256, weights_key)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path.name} is empty. {_AGAIN}")
-    state, metadata = (
-        _read_safetensors(path) if path.suffix == ".safetensors" else (_state_of(_read_torch(path), path), {})
-    )
+    if kind.name == "pickle":
+        raise bare_pickle(path)
+    raise CheckpointError(f"{path.name} {kind.sentence}")
+
+
+def _check_is_file(path: Path) -> None:
+    if os.path.isfile(path):  # unlike Path.is_file, isfile does not raise on an over-long name
+        return
+    if os.path.isdir(path):
+        names = sorted(os.listdir(path)) if os.access(path, os.R_OK) else []
+        inside = [
+            name
+            for name in names
+            if name.endswith((".safetensors", ".pth", ".pt", ".pth.tar", ".ckpt", ".bin"))
+        ]
+        todo = f"Give a file in it: {first_few(inside)}." if inside else "Give the weights file."
+        raise CheckpointError(f"There is no weights file {path}: it is a folder. {todo}")
+    if os.path.exists(path):
+        raise CheckpointError(
+            f"There is no weights file {path}: it is a device, a pipe or a socket. Give a file."
+        )
+    if os.path.islink(path):
+        raise CheckpointError(f"There is no weights file {path}: it is a link to a file that is not there.")
+    raise CheckpointError(f"There is no weights file {path}. Check the path.")
+
+
+def _of_safetensors(path: Path, sha256: str, weights_key: str | None) -> Weights:
+    state, metadata = read_safetensors(path)
     carried = metadata.pop(DIGEST, None)
-    if carried is not None and carried != digest(state, metadata):
-        raise CheckpointError(f"{path.name} is damaged: its content is not what was written. {_AGAIN}")
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return Weights(state, metadata, sha256, path, carried)
-
-
-def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as file:
-            raw = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.offset_keys()}
-        return state, {key: json.loads(raw[key]) for key in raw if key.startswith("sge.")}
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is cut off or no safetensors file ({error}). {_AGAIN}") from error
-
-
-def _read_torch(path: Path) -> object:
-    try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-        damaged = _bad_checksum(path)
-    except pickle.UnpicklingError as error:
-        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+    if carried is not None:
+        if carried != digest(state, metadata):
+            raise CheckpointError(f"{path.name} is damaged: its content is not what was written. {AGAIN}")
+        if weights_key not in (None, "plain"):
             raise CheckpointError(
-                f"{path.name} wants to run code while it loads ({found[1]}) and was not opened. Use a file that "
-                "holds tensors only: torch.save(network.state_dict(), path)."
-            ) from None
-        raise CheckpointError(_not_torch(path)) from error
-    except Exception as error:  # RuntimeError, EOFError, OSError, KeyError, ...: by the byte that is bad
-        raise CheckpointError(_not_torch(path)) from error
-    if damaged:
-        raise CheckpointError(f"{path.name} is damaged: the checksum of {damaged} in it is wrong. {_AGAIN}")
-    return loaded
-
-
-def _bad_checksum(path: Path) -> str | None:
-    """Returns the first entry of a zipped checkpoint with a wrong checksum; torch does not compare them."""
-    if not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        # torch has an option to write no checksums; all of them are 0 then.
-        return archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
-
-
-def is_web_page(path: Path) -> bool:
-    """Whether a file is HTML, which servers send in place of a file to report an error."""
-    with path.open("rb") as file:
-        return file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
-
-
-def _not_torch(path: Path) -> str:
-    if is_web_page(path):
-        return f"{path.name} is a web page, not weights: the server sent a message. Try the download later."
-    return f"{path.name} is cut off, damaged or not a torch checkpoint. {_AGAIN}"
-
-
-def _state_of(loaded: object, path: Path) -> State:
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, Tensor) for v in loaded.values()):
+                f"{path.name} holds one network's weights. Leave the choice {weights_key!r} out."
+            )
+        return Weights(state, metadata, sha256, path, carried)
+    chosen = choose(state, path.name, weights_key)
+    if odd := [key for key, tensor in chosen.entries.items() if tensor.is_complex()]:
         raise CheckpointError(
-            f"{path.name} holds no state dict: neither tensors by name nor an entry 'state_dict' with them. "
-            "Save one with torch.save(network.state_dict(), path)."
+            f"{path.name} holds tensors that are not plain numbers: {first_few(odd)}. {AGAIN}"
         )
-    state = {str(key): value for key, value in loaded.items()}
-    if odd := [key for key, value in state.items() if not _is_plain(value)]:
-        raise CheckpointError(
-            f"{path.name} holds tensors that are not plain numbers: {first_few(odd)}. {_AGAIN}"
-        )
-    return state
+    return Weights(chosen.entries, metadata, sha256, path, None, chosen.notes)
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is dense and real, and its storage holds all of its numbers; a view may claim more."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+def _of_torch(file: TorchFile, sha256: str, weights_key: str | None) -> Weights:
+    structure = file.structure
+    if structure.foreign:
+        raise foreign_objects(file.path, structure)
+    chosen = choose(structure.root, file.path.name, weights_key)
+    state = {key: file.tensor(key, ref) for key, ref in chosen.entries.items()}
+    return Weights(state, {}, sha256, file.path, None, chosen.notes, labels_in(structure.root))
 
 
 def load_state(network: nn.Module, state: State, arch: str) -> None:
@@ -182,7 +153,29 @@ def load_state(network: nn.Module, state: State, arch: str) -> None:
     """
     wanted = network.state_dict()
     # Checkpoints from before PyTorch 0.4.1 have no batch counters. Inference does not read them.
-    state = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")} | state
+    counters = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
+    check_shapes(wanted, counters | state, arch)
+    faults = {
+        "NaN or infinite": [key for key, value in state.items() if not value.float().isfinite().all()],
+        "negative, though it is a variance": [
+            key for key, value in state.items() if key.endswith("running_var") and bool((value < 0).any())
+        ],
+    }
+    _raise_faults(faults, arch)
+    network.load_state_dict(counters | state)
+
+
+def check_shapes(wanted: State, state: State, arch: str) -> None:
+    """Compares names, shapes and kinds of numbers of a state dict with those of a network.
+
+    Args:
+        wanted: The network's; only names, shapes and dtypes are read, so it may be on the device ``meta``.
+        state: The file's.
+        arch: Name of the architecture, for the error message.
+
+    Raises:
+        CheckpointError: Keys are missing, unexpected, of another shape, or whole numbers in place of real ones.
+    """
     faults = {
         "missing": [key for key in wanted if key not in state],
         "unexpected": [key for key in state if key not in wanted],
@@ -191,18 +184,23 @@ def load_state(network: nn.Module, state: State, arch: str) -> None:
             for key in wanted
             if key in state and state[key].shape != wanted[key].shape
         ],
-        "NaN or infinite": [key for key, value in state.items() if not value.float().isfinite().all()],
+        "of whole numbers in place of real ones, as in a quantized network": [
+            key
+            for key in wanted
+            if key in state and wanted[key].is_floating_point() and not state[key].is_floating_point()
+        ],
     }
+    _raise_faults(faults, arch)
+
+
+def _raise_faults(faults: dict[str, list[str]], arch: str) -> None:
     problems = [
-        f"{'1 key is' if len(keys) == 1 else f'{len(keys)} keys are'} {fault} ({first_few(keys)})."
-        for fault, keys in faults.items()
-        if keys
+        f"{counted(len(keys), 'key')} {fault} ({first_few(keys)})." for fault, keys in faults.items() if keys
     ]
     if problems:
         raise CheckpointError(
             f"The weights do not fit {arch}. {' '.join(problems)} Choose the file of this network."
         )
-    network.load_state_dict(state)
 
 
 def write_weights(path: Path, state: State, metadata: dict[str, Any]) -> None:

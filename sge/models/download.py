@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import filelock
 
 from sge.errors import CheckpointError, DownloadError, MissingPackageError, UnknownModelError
-from sge.models.checkpoint import is_web_page, read_weights
+from sge.models.checkpoint import read_weights
+from sge.models.file_kinds import is_web_page
 from sge.models.importing import import_weights
 from sge.models.model import Card
 from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries

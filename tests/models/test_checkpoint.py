@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
-from sge.models.checkpoint import digest, is_web_page, load_state, read_weights, write_weights
+from sge.models.checkpoint import digest, load_state, read_weights, write_weights
+from sge.models.file_kinds import is_web_page
 from sge.nn.resnet import SGE_RESNETS
 from tests.weights import save
 
@@ -76,7 +77,7 @@ def test_a_bare_pickle_is_not_run(tmp_path, protocol):
 def test_a_pickle_named_safetensors_is_not_run(tmp_path):
     marker = tmp_path / "it_ran"
     path = save(tmp_path / "evil.safetensors", RunsCode(marker))
-    with pytest.raises(CheckpointError, match="no safetensors file"):
+    with pytest.raises(CheckpointError, match="wants to run code"):
         read_weights(path)
     assert not marker.exists()
 
@@ -87,7 +88,7 @@ def test_a_cut_off_checkpoint_is_refused(tmp_path, zipped, part):
     whole = save(tmp_path / "whole.pth", {"state_dict": STATE}, zipped).read_bytes()
     path = tmp_path / "cut.pth"
     path.write_bytes(whole[: int(len(whole) * part)])
-    with pytest.raises(CheckpointError, match=r"cut\.pth is cut off, damaged or not .* again"):
+    with pytest.raises(CheckpointError, match=r"cut\.pth (is|has only) .*(cut off|damaged|bytes).* again"):
         read_weights(path)
 
 
@@ -199,11 +200,11 @@ def test_numbers_that_an_older_numpy_has_pickled(tmp_path):
 
 
 @FORMATS
-def test_the_prefix_of_data_parallel_is_taken_off_where_every_key_has_it(tmp_path, zipped):
+def test_the_prefix_of_data_parallel_is_taken_off(tmp_path, zipped):
     both = {"module.a": torch.ones(2), "module.b": torch.ones(2)}
     assert list(read_weights(save(tmp_path / "a.pth", both, zipped)).state) == ["a", "b"]
     mixed = both | {"c": torch.ones(2)}
-    assert list(read_weights(save(tmp_path / "b.pth", mixed, zipped)).state) == list(mixed)
+    assert list(read_weights(save(tmp_path / "b.pth", mixed, zipped)).state) == ["a", "b", "c"]
     save_file(both, tmp_path / "c.safetensors")
     assert list(read_weights(tmp_path / "c.safetensors").state) == ["a", "b"]
 
@@ -262,7 +263,9 @@ def test_a_cut_off_safetensors_file(tmp_path, part):
     write_weights(path, STATE, {"sge.labels": ["dog", "cat"]})
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * part)])
-    with pytest.raises(CheckpointError, match="cut off or no safetensors"):
+    with pytest.raises(
+        CheckpointError, match=r"w\.safetensors (is cut off: it has [\d,]+ of 5,080|has only 5) bytes"
+    ):
         read_weights(path)
 
 

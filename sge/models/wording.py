@@ -1,0 +1,26 @@
+"""Words of sentences on files: lists, counts, and names that come from a file."""
+
+from __future__ import annotations
+
+_MAX_NAME = 80
+
+
+def first_few(items: list[str], count: int = 3) -> str:
+    """Joins the first items, for a sentence; names of a file are cut and made printable."""
+    return ", ".join(map(shown, items[:count])) + (", ..." if len(items) > count else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns ``1 key is`` or ``3 keys are``."""
+    return f"1 {noun} is" if count == 1 else f"{count:,} {noun}s are"
+
+
+def quoted(name: str) -> str:
+    """Returns a name of a file in quotation marks."""
+    return f"'{shown(name)}'"
+
+
+def shown(name: str) -> str:
+    """Returns a name of a file so that a terminal and JSON can show it: printable and at most 80 characters."""
+    printable = "".join(c if c.isprintable() else "?" for c in name)
+    return printable if len(printable) <= _MAX_NAME else printable[: _MAX_NAME - 3] + "..."
