@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from sge.errors import CheckpointError
+from sge.errors import CheckpointError, SGEError
 from sge.models import (
     DOWNLOADS,
     NOTICE,
@@ -21,6 +21,7 @@ from sge.models import (
     download_model,
     entries,
     import_weights,
+    imported_notes,
     load_model,
     verify_model,
 )
@@ -49,10 +50,10 @@ class Summary:
 
 
 def summarize(entry: Entry) -> Summary:
-    """Loads a model for its line in the list. A damaged model has a line too, with the error."""
+    """Loads a model for its line in the list. A model that cannot be used has a line too, with the error."""
     try:
-        model = entry.load()
-    except CheckpointError as error:
+        model = load_model(entry.name)
+    except (SGEError, MemoryError) as error:
         title = entry.card.title if entry.card else entry.name
         return Summary(entry.name, title, entry.origin, error=str(error))
     card = model.card
@@ -75,7 +76,7 @@ def list_(as_json: AsJson = False) -> None:
         table.add_column(column)
     for model in models:
         parameters = "" if model.parameters is None else f"{model.parameters:,}"
-        table.add_row(model.name, model.title, model.gates or "damaged", parameters, model.origin)
+        table.add_row(model.name, model.title, model.gates or "unusable", parameters, model.origin)
     _out().print(table)
     for model in models:
         if model.error:
@@ -154,11 +155,27 @@ def download(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(DOWNL
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A checkpoint (.pth.tar, .pth, .pt) or a .safetensors.")],
+    file: Annotated[
+        Path, typer.Argument(help="A checkpoint of torch.save or a safetensors file, under any name.")
+    ],
     name: Annotated[str | None, typer.Option(help="Its name here; its architecture's by default.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="File with the classes' names: one a line, or JSON (list or numbered names)."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(help="The network's input as JSON, or a JSON file: size, resize, mean, std, ..."),
+    ] = None,
+    take: Annotated[
+        str | None,
+        typer.Option(help="Which weights of several in the file: plain, ema, or a name such as model_ema."),
+    ] = None,
 ) -> None:
     """Check a weights file completely and add it to the models under a name; an earlier import is replaced."""
-    path = import_weights(file, name)
+    path = import_weights(file, name, labels=labels, preprocess=preprocess, weights_key=take)
+    for note in imported_notes(path):
+        _err().print(f"Note: {note}", soft_wrap=True)
     typer.echo(f"{path.stem} is ready: {path}")
 
 

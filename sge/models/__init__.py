@@ -5,7 +5,8 @@ from sge.models.checkpoint import digest, read_weights, write_weights
 from sge.models.delta import DELTA_SUFFIX, Delta, difference, write_delta
 from sge.models.download import DOWNLOADS, NOTICE, download_model
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
-from sge.models.importing import import_weights
+from sge.models.entries import Entry
+from sge.models.importing import import_weights, imported_notes
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
@@ -13,7 +14,6 @@ from sge.models.none_fits import FIT_SCORES, NoneFits
 from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
 from sge.models.registry import (
     CARD_SUFFIX,
-    Entry,
     check_name,
     entries,
     load_model,
@@ -22,6 +22,7 @@ from sge.models.registry import (
     shipped_entries,
     verify_model,
 )
+from sge.models.stated import GivenPreprocess, Labels
 
 __all__ = [
     "CARD_SUFFIX",
@@ -40,6 +41,8 @@ __all__ = [
     "Card",
     "Delta",
     "Entry",
+    "GivenPreprocess",
+    "Labels",
     "Model",
     "NoneFits",
     "PretrainedModel",
@@ -52,6 +55,7 @@ __all__ = [
     "entries",
     "imagenet_labels",
     "import_weights",
+    "imported_notes",
     "load_base",
     "load_model",
     "model_names",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+from sge.errors import ChoiceError
 from sge.models.cards_version1 import translate_card
 from sge.models.model import CARD_VERSION, Card
 from sge.models.none_fits import NoneFits
+from sge.models.wording import first_few, shown
 
 
-def card_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+def card_fields(record: object) -> dict[str, Any]:
     """Returns the fields of ``Card`` that a record holds.
 
     Args:
@@ -18,21 +21,54 @@ def card_fields(record: Mapping[str, Any]) -> dict[str, Any]:
             ``version`` has version 1.
 
     Raises:
-        ValueError: The record has a version that is not known here, or a threshold that cannot be used.
-        TypeError: The record is not a mapping.
+        ChoiceError: The record is no mapping, has a version or fields that are not known here, or a threshold that
+            cannot be used.
     """
-    fields = dict(record)
-    version = fields.pop("version", 1)
-    if version not in (1, CARD_VERSION):
-        raise ValueError(f"card version {version}; known are 1 and {CARD_VERSION}")
-    if fields.get("none_fits") is not None:
-        fields["none_fits"] = NoneFits.from_record(fields["none_fits"])
-    if "notes" in fields:
-        fields["notes"] = tuple(fields["notes"])  # JSON has no tuples
-    return translate_card(fields) if version == 1 else fields
+    if not isinstance(record, Mapping):
+        raise ChoiceError("A card is no record of texts. Correct the card.")
+    values = {str(key): value for key, value in record.items()}
+    version = values.pop("version", 1)
+    if version not in (1, CARD_VERSION) or isinstance(version, bool):
+        raise ChoiceError(
+            f"A card has version {shown(str(version))}; known are 1 and {CARD_VERSION}. Install a newer SGE Lens."
+        )
+    try:
+        values = translate_card(values) if version == 1 else values
+    except RecursionError as error:
+        raise ChoiceError("A card is nested too deeply. Correct the card.") from error
+    if unknown := [key for key in values if key not in _FIELDS and key != "base"]:
+        raise ChoiceError(
+            f"A card has unknown entries ({first_few(unknown)}). Install a newer SGE Lens, or correct it."
+        )
+    if missing := [key for key in ("title", "sentence") if key not in values]:
+        raise ChoiceError(f"A card has no {missing[0]}. Correct the card.")
+    if isinstance(values.get("notes"), list):
+        values["notes"] = tuple(values["notes"])  # JSON has no tuples
+    if values.get("none_fits") is not None:
+        values["none_fits"] = _none_fits(values["none_fits"])
+    return values
 
 
-def read_card(record: Mapping[str, Any], **more: Any) -> Card:
+_FIELDS = {field.name for field in fields(Card)}
+
+
+def _none_fits(record: object) -> NoneFits:
+    names = {field.name for field in fields(NoneFits)}
+    if not isinstance(record, Mapping) or not {"score", "threshold", "sentence"} <= set(record) <= names:
+        raise ChoiceError(
+            "A card's none_fits is no record of score, threshold, sentence and measured. Correct the card."
+        )
+    try:
+        return NoneFits.from_record(record)
+    except ChoiceError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ChoiceError(
+            "A card's none_fits has no usable threshold or sentence. Correct the card."
+        ) from error
+
+
+def read_card(record: object, **more: Any) -> Card:
     """Builds a card from its record.
 
     Args:
@@ -40,8 +76,6 @@ def read_card(record: Mapping[str, Any], **more: Any) -> Card:
         more: Fields that the record cannot hold, such as the file's ``sha256``.
 
     Raises:
-        TypeError: The record has unknown fields or lacks one.
-        ValueError: The record has an unknown version, ``gates`` is not a known kind, or ``none_fits`` has no usable
-            threshold.
+        ChoiceError: The record is no card, has an unknown version, or a field that cannot be used.
     """
     return Card(**{**card_fields(record), **more})

@@ -132,7 +132,7 @@ def _notes(taken: Candidate, found: list[Candidate], name: str) -> Iterator[str]
     ]
     beyond = [n for n in beyond if not (taken.renamed and quoted(n.rsplit(".", 1)[0]) in taken.renamed)]
     if beyond:
-        yield f"{counted(len(beyond), 'other tensor')} beside the weights of the network not used: {first_few(beyond)}."
+        yield f"{counted(len(beyond), 'tensor')} left out, because the network has none of that name: {first_few(beyond)}."
 
 
 def _unrecognized(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, SGEError
 from sge.models.architectures import State
 from sge.models.checkpoint import read_weights, write_weights
+from sge.models.wording import first_few, shown
 from sge.nn import permute_channels
 
 DELTA_SUFFIX = ".delta.safetensors"
@@ -94,27 +95,34 @@ def read_delta(path: str | os.PathLike[str]) -> DeltaFile:
     name, metadata = weights.path.name, weights.metadata
     if weights.digest is None:
         raise CheckpointError(f"{name} carries no checksum, so it is no delta of SGE Lens. {_AGAIN}")
-    prefix = _PERMUTATION_KEYS.get(metadata.get("sge.version", 1))
+    version = metadata.get("sge.version", 1)
+    prefix = _PERMUTATION_KEYS.get(version) if type(version) is int else None
     if prefix is None:
         raise CheckpointError(
-            f"{name} has version {metadata['sge.version']} of the delta format; this SGE Lens reads up to {VERSION}. "
+            f"{name} has version {shown(str(version))} of the delta format; this SGE Lens reads up to {VERSION}. "
             "Install a newer SGE Lens, or make the delta again."
         )
     if unknown := [key for key in weights.state if not key.startswith((prefix, STATE))]:
-        raise CheckpointError(f"{name} is no delta: it holds {', '.join(unknown[:3])}. {_AGAIN}")
-    try:
-        arch, base = str(metadata["sge.arch"]), Base(**metadata["sge.base"])
-        card = dict(metadata.get("sge.card") or {})
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{name} does not say which weights it belongs to ({error}). {_AGAIN}"
-        ) from error
+        raise CheckpointError(f"{name} is no delta: it holds {first_few(unknown)}. {_AGAIN}")
+    arch, base = metadata.get("sge.arch"), _base_of(metadata.get("sge.base"))
+    card = metadata.get("sge.card") or {}
+    if base is None or not isinstance(arch, str):
+        raise CheckpointError(f"{name} does not say which weights it belongs to. {_AGAIN}")
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{name} holds a card that is no record. {_AGAIN}")
     permutations = {key.removeprefix(prefix): t for key, t in weights.state.items() if key.startswith(prefix)}
     state = {key.removeprefix(STATE): t for key, t in weights.state.items() if key.startswith(STATE)}
     if odd := [block for block, permutation in permutations.items() if permutation.dtype != torch.int32]:
         raise CheckpointError(f"{name} holds a permutation that is not of whole numbers ({odd[0]}). {_AGAIN}")
     permutations = {block: permutation.long() for block, permutation in permutations.items()}
     return DeltaFile(Delta(arch, base, permutations, state, card), weights.path, weights.sha256)
+
+
+def _base_of(record: object) -> Base | None:
+    names = {field.name for field in fields(Base)}
+    if isinstance(record, dict) and set(record) == names and all(isinstance(v, str) for v in record.values()):
+        return Base(**record)
+    return None
 
 
 def check_base(file: DeltaFile, found: str) -> None:
@@ -160,9 +168,7 @@ def apply_delta(network: nn.Module, file: DeltaFile) -> nn.Module:
     }
     for fault, keys in faults.items():
         if keys:
-            raise CheckpointError(
-                f"{name} does not fit {delta.arch}: {', '.join(keys[:3])} is {fault}. {_AGAIN}"
-            )
+            raise CheckpointError(f"{name} does not fit {delta.arch}: {first_few(keys)} is {fault}. {_AGAIN}")
     try:
         permute_channels(network, delta.permutations)
     except SGEError as error:

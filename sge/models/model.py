@@ -7,14 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from sge.errors import check_choice
 from sge.images import Preprocess
+from sge.models.card_checks import check_card
 from sge.models.none_fits import NoneFits
 from sge.nn import IDENTITY_PERMUTATION, sge_blocks
 from sge.parts import Finder
 
-GATES = ("none", "inactive", "tuned", "trained")
-"""Kinds of gates on a card: no SGE, every mask constant, tuned after insertion, trained with the network."""
 CARD_VERSION = 2
 """Version of a card's record. ``sge.models.cards`` reads this one and version 1."""
 
@@ -24,7 +22,7 @@ class Card:
     """What is known about a model. Every figure is stated with its test set and protocol.
 
     Raises:
-        ChoiceError: ``gates`` is not one of ``GATES``.
+        ChoiceError: A field has a value of another type, is too long, or is not finite; ``gates`` is not a known kind.
     """
 
     title: str
@@ -32,7 +30,7 @@ class Card:
     sentence: str
     """One sentence on what the model recognizes and how it was trained."""
     gates: str = "trained"
-    """One of ``GATES``."""
+    """One of ``GATES`` in ``sge.models.card_checks``."""
     data: str = "not stated"
     """The training data, in words."""
     accuracy: list[dict[str, Any]] = field(default_factory=list)
@@ -53,7 +51,7 @@ class Card:
     """Full sentences on what was taken out of a checkpoint and what was assumed, such as labels or preprocessing."""
 
     def __post_init__(self) -> None:
-        check_choice("gates", self.gates, GATES)
+        check_card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain data, for JSON answers."""

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from sge.errors import CheckpointError, GroupsError, UnknownModelError
-from sge.images import Preprocess
-from sge.models.architectures import ARCHITECTURES, Architecture, Signature, recognize
+import torch
+from torch import nn
+
+from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
+from sge.models.architectures import ARCHITECTURES, Architecture, Signature, State, recognize
 from sge.models.cards import read_card
-from sge.models.checkpoint import Weights, load_state
+from sge.models.checkpoint import Weights, check_shapes, load_state
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
+from sge.models.stated import GivenPreprocess, Labels, labels_of, preprocess_of
+from sge.models.wording import shown
+from sge.nn import spatial_blocks
 
-IMAGENET_CLASSES = 1000
+
+@dataclass(frozen=True)
+class Given:
+    """What a user states about a weights file; each goes before what the file states."""
+
+    labels: Labels | None = None
+    preprocess: GivenPreprocess | None = None
+    card: Card | None = None
 
 
 def model_from_weights(
-    weights: Weights, name: str | None = None, *, arch: str | None = None, card: Card | None = None
+    weights: Weights, name: str | None = None, *, arch: str | None = None, given: Given | None = None
 ) -> Model:
     """Builds the network that a file's keys and shapes describe, and loads its weights.
 
@@ -25,7 +36,8 @@ def model_from_weights(
         weights: The content of the file.
         name: The model's name; by default that of its architecture.
         arch: The architecture that the file must hold; by default any.
-        card: The model's card; by default the one in the file, else one that says what can be told from it.
+        given: Labels, preprocessing and card; by default those in the file. What neither states is assumed, and the
+            card's notes say so.
 
     Returns:
         The model, in eval mode.
@@ -34,62 +46,81 @@ def model_from_weights(
         UnknownModelError: ``arch`` is no known architecture.
         CheckpointError: The file holds another or no known architecture, or its weights or metadata do not fit it.
     """
+    given = given or Given()
     if arch is not None and arch not in ARCHITECTURES:
         raise UnknownModelError(f"No architecture {arch!r}; there are: {', '.join(ARCHITECTURES)}.")
     # A ResNet without attention is accepted only if its metadata show that SGE Lens trained it.
     signature = recognize(weights.state, plain="sge.arch" in weights.metadata)
+    where = shown(weights.path.name)
     if arch is not None and signature.arch != arch:
         raise CheckpointError(
-            f"{weights.path.name} holds {signature.arch}, not {arch}. Choose its file, or load it as {signature.arch}."
+            f"{where} holds {signature.arch}, not {arch}. Choose its file, or load it as {signature.arch}."
         )
     architecture = ARCHITECTURES[signature.arch]
-    try:
-        network = architecture.build(num_classes=signature.num_classes, groups=signature.groups)
-    except GroupsError as error:
-        raise CheckpointError(f"{weights.path.name} cannot be {signature.arch}: {error}") from error
-    load_state(network, weights.state, signature.arch)
-    labels = _labels(weights, signature)
-    preprocess, stated_card = _preprocess_and_card(weights, architecture)
-    card = card or stated_card or _default_card(weights, architecture, labels)
-    return Model(
-        name or signature.arch,
-        network.eval(),
-        labels,
-        replace(card, sha256=weights.sha256),
-        preprocess,
-        signature.arch,
-    )
-
-
-def _labels(weights: Weights, signature: Signature) -> list[str]:
-    count = signature.num_classes
-    labels = weights.metadata.get("sge.labels")
-    if not labels:
-        return imagenet_labels() if count == IMAGENET_CLASSES else [f"class {i}" for i in range(count)]
-    if not isinstance(labels, list) or len(labels) != count:
+    if (stated := weights.metadata.get("sge.arch", architecture.name)) != architecture.name:
         raise CheckpointError(
-            f"{weights.path.name} does not list a label for each of its {count} classes. "
-            "Save it with as many labels as classes."
+            f"{where} says that it is {shown(str(stated))}, but holds {architecture.name}. Save it again."
         )
-    return labels
-
-
-def _preprocess_and_card(weights: Weights, architecture: Architecture) -> tuple[Preprocess, Card | None]:
     metadata = weights.metadata
-    if (stated_arch := metadata.get("sge.arch", architecture.name)) != architecture.name:
+    labels, notes = labels_of(
+        signature.num_classes, given.labels, metadata.get("sge.labels"), weights.labels, where
+    )
+    preprocess, more = preprocess_of(
+        given.preprocess, metadata.get("sge.preprocess"), architecture.preprocess, architecture.title, where
+    )
+    card = given.card or _stated_card(weights) or _default_card(weights, architecture, labels)
+    network = _network(weights, signature, architecture)
+    _check_opening(card, network, where)
+    notes = [*weights.notes, *_precision_notes(weights.state), *notes, *more]
+    card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *notes))))
+    return Model(name or signature.arch, network.eval(), labels, card, preprocess, signature.arch)
+
+
+def _network(weights: Weights, signature: Signature, architecture: Architecture) -> nn.Module:
+    """Builds the network after its size was compared with the weights, because a shape can claim any size."""
+    where, sizes = (
+        shown(weights.path.name),
+        {"num_classes": signature.num_classes, "groups": signature.groups},
+    )
+    if min(sizes.values()) < 1:
         raise CheckpointError(
-            f"{weights.path.name} says that it is {stated_arch}, but holds {architecture.name}. Save it again."
+            f"{where} cannot be {signature.arch}: it has no classes or no groups. Choose another file."
         )
     try:
-        stated: dict[str, Any] = dict(metadata.get("sge.preprocess", {}))
-        stated |= {key: tuple(value) for key, value in stated.items() if isinstance(value, list)}
-        card = read_card(metadata["sge.card"]) if "sge.card" in metadata else None
-        return Preprocess(**stated) if stated else architecture.preprocess, card
-    except (TypeError, ValueError) as error:
+        with torch.device("meta"):
+            wanted = architecture.build(**sizes).state_dict()
+        counters = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
+        check_shapes(wanted, counters | weights.state, signature.arch)
+        network = architecture.build(**sizes)
+    except GroupsError as error:
+        raise CheckpointError(f"{where} cannot be {signature.arch}: {error}") from error
+    load_state(network, weights.state, signature.arch)
+    return network
+
+
+def _precision_notes(state: State) -> list[str]:
+    dtypes = sorted(
+        {str(t.dtype).removeprefix("torch.") for t in state.values() if t.is_floating_point()} - {"float32"}
+    )
+    return [f"Weights are stored as {', '.join(dtypes)} and computed as float32."] if dtypes else []
+
+
+def _stated_card(weights: Weights) -> Card | None:
+    if "sge.card" not in weights.metadata:
+        return None
+    try:
+        return read_card(weights.metadata["sge.card"])
+    except ChoiceError as error:
+        raise CheckpointError(f"{shown(weights.path.name)}: {error}") from error
+
+
+def _check_opening(card: Card, network: nn.Module, where: str) -> None:
+    opening = card.opens_with or {}
+    blocks = spatial_blocks(network)
+    if (block := opening.get("block")) is not None and block not in blocks:
         raise CheckpointError(
-            f"{weights.path.name} was written by another version of SGE Lens ({error}). "
-            "Import the checkpoint that it was made from again."
-        ) from error
+            f"{where}: the card's opens_with names the block {shown(block)}, which the network lacks. Correct the card."
+        )
 
 
 def _default_card(weights: Weights, architecture: Architecture, labels: list[str]) -> Card:

@@ -34,7 +34,7 @@ class NoneFits:
     """How often the threshold is right: ``kept``, ``caught`` and ``auroc``, with ``set`` and ``command``."""
 
     def __post_init__(self) -> None:
-        check_choice("none_fits score", self.score, FIT_SCORES)
+        check_choice("none_fits score", str(self.score), FIT_SCORES)
         framings = set(self.threshold) if isinstance(self.threshold, dict) else set()
         if not framings or not framings <= set(FRAMINGS):
             raise ValueError(

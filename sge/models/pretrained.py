@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from sge.errors import CheckpointError
+from sge.errors import CheckpointError, ChoiceError
 from sge.files import sha256_of
 from sge.models.cards import card_fields
 from sge.models.delta import Base, DeltaFile, apply_delta, check_base, read_delta
@@ -77,8 +77,8 @@ class PretrainedModel:
         """
         try:
             card = Card(**self.facts | {"sha256": self.sha256})
-        except (TypeError, ValueError) as error:
-            raise _other_version(self.file, error) from error
+        except ChoiceError as error:
+            raise CheckpointError(f"{self.file.name}: {error}") from error
         return Model(
             self.name,
             self.network(),
@@ -109,8 +109,8 @@ def find_pretrained(
         record = file.delta.card | {"base": vars(file.delta.base)}
     try:
         facts = card_fields(record)
-    except (TypeError, ValueError) as error:
-        raise _other_version(delta or Path(name), error) from error
+    except ChoiceError as error:
+        raise CheckpointError(f"{(delta or Path(name)).name}: {error}") from error
     base = Base(**facts.pop("base"))
     path = _base_file(name, base)
     if file is not None:
@@ -122,12 +122,6 @@ def find_pretrained(
     return PretrainedModel(name, facts, path, base, file)
 
 
-def _other_version(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"{path.name} was written by another version of SGE Lens ({error}). Tune its gates again: sge tune-gates."
-    )
-
-
 def _base_file(name: str, base: Base) -> Path:
     again = f"Install {base.package}=={base.version} again."
     try:
@@ -135,7 +129,7 @@ def _base_file(name: str, base: Base) -> Path:
         found = sha256_of(path)
     except (ImportError, OSError) as error:
         raise CheckpointError(
-            f"The weights that {name} is built on are not there ({error}). {again}"
+            f"The weights that {name} is built on are not there, or cannot be read. {again}"
         ) from error
     if found != base.sha256:
         raise CheckpointError(

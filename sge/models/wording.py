@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sge.text import printable
+
 _MAX_NAME = 80
 
 
@@ -22,5 +24,5 @@ def quoted(name: str) -> str:
 
 def shown(name: str) -> str:
     """Returns a name of a file so that a terminal and JSON can show it: printable and at most 80 characters."""
-    printable = "".join(c if c.isprintable() else "?" for c in name)
-    return printable if len(printable) <= _MAX_NAME else printable[: _MAX_NAME - 3] + "..."
+    text = printable(name)
+    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."
