@@ -5,7 +5,6 @@ from sge.models.checkpoint import digest, read_weights, write_weights
 from sge.models.delta import DELTA_SUFFIX, Delta, difference, write_delta
 from sge.models.download import DOWNLOADS, NOTICE, download_model
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
-from sge.models.entries import Entry
 from sge.models.importing import import_weights, imported_notes
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
@@ -22,6 +21,7 @@ from sge.models.registry import (
     shipped_entries,
     verify_model,
 )
+from sge.models.registry_entries import Entry
 from sge.models.stated import GivenPreprocess, Labels
 
 __all__ = [

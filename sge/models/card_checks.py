@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sge.errors import ChoiceError, check_choice
 from sge.models.none_fits import NoneFits
 from sge.models.wording import quoted
 from sge.text import printable
-
-if TYPE_CHECKING:
-    from sge.models.model import Card
 
 GATES = ("none", "inactive", "tuned", "trained")
 """Kinds of gates on a card: no SGE, every mask constant, tuned after insertion, trained with the network."""
@@ -24,8 +21,11 @@ MAX_RECORD = 1_000_000
 """Longest JSON of a card in characters."""
 
 
-def check_card(card: Card) -> None:
+def check_card(card: Any) -> None:
     """Checks the types, lengths and numbers of all fields.
+
+    Args:
+        card: A ``Card``, whose module imports this one.
 
     Raises:
         ChoiceError: A field cannot be used; the sentence names it.
@@ -65,7 +65,7 @@ def _check_opening(opening: dict[str, Any]) -> None:
         )
 
 
-def _check_json(card: Card) -> None:
+def _check_json(card: Any) -> None:
     values = [card.accuracy, card.opens_with, card.made_from, card.none_fits and vars(card.none_fits)]
     try:
         text = json.dumps(values, allow_nan=False)

@@ -11,6 +11,7 @@ from sge.models.cards_version1 import translate_card
 from sge.models.model import CARD_VERSION, Card
 from sge.models.none_fits import NoneFits
 from sge.models.wording import first_few, shown
+from sge.text import printable
 
 
 def card_fields(record: object) -> dict[str, Any]:
@@ -62,10 +63,10 @@ def _none_fits(record: object) -> NoneFits:
         return NoneFits.from_record(record)
     except ChoiceError:
         raise
-    except (TypeError, ValueError) as error:
-        raise ChoiceError(
-            "A card's none_fits has no usable threshold or sentence. Correct the card."
-        ) from error
+    except TypeError as error:
+        raise ChoiceError("A card's none_fits has a value of another type. Correct the card.") from error
+    except ValueError as error:  # our own sentence
+        raise ChoiceError(f"A card's {printable(str(error))[:300]}. Correct the card.") from error
 
 
 def read_card(record: object, **more: Any) -> Card:

@@ -20,7 +20,6 @@ from sge.images import Preprocess
 from sge.models.checkpoint import read_weights
 from sge.models.file_kinds import is_web_page
 from sge.models.importing import import_weights
-from sge.models.labels import imagenet_labels
 from sge.models.model import Card
 from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries
 from sge.paths import model_dir
@@ -262,8 +261,7 @@ def _loads(path: Path, name: str) -> bool:
 
 def _import(received: Path, name: str, folder: Path, remote: Remote, by_hand: str) -> Path:
     try:
-        card = remote.card(name)
-        return import_weights(received, name, folder, card, labels=imagenet_labels(), preprocess=Preprocess())
+        return import_weights(received, name, folder, remote.card(name), preprocess=Preprocess())
     except CheckpointError as error:
         if _loads(received, name):
             raise DownloadError(str(error)) from error  # the file is complete but could not be written

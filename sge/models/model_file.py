@@ -71,7 +71,8 @@ def model_from_weights(
     card = given.card or _stated_card(weights) or _default_card(weights, architecture, labels)
     network = _network(weights, signature, architecture)
     _check_opening(card, network, where)
-    notes = [*weights.notes, *_precision_notes(weights.state), *notes, *more]
+    stored = [] if weights.digest else _precision_notes(weights.state)  # a file of ours states what matters
+    notes = [*weights.notes, *stored, *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *notes))))
     return Model(name or signature.arch, network.eval(), labels, card, preprocess, signature.arch)
 

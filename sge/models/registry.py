@@ -15,10 +15,17 @@ from sge.models.architectures import ARCHITECTURES
 from sge.models.cards import read_card
 from sge.models.checkpoint import read_weights
 from sge.models.delta import DELTA_SUFFIX
-from sge.models.entries import Entry, FileEntry, PretrainedEntry, ShippedFileEntry, UnusableEntry, Verified
 from sge.models.model import Model
 from sge.models.model_file import Given, model_from_weights
 from sge.models.pretrained import PretrainedModel
+from sge.models.registry_entries import (
+    Entry,
+    FileEntry,
+    PretrainedEntry,
+    ShippedFileEntry,
+    UnusableEntry,
+    Verified,
+)
 from sge.models.stated import GivenPreprocess, Labels
 from sge.models.wording import shown
 from sge.nn import sge_blocks

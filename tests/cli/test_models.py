@@ -126,7 +126,7 @@ def test_a_damaged_model_is_listed_as_damaged(file, home, monkeypatch, tmp_path,
     assert bool(models[ORIGINAL_MODEL]["error"]) == shipped_too
     people = sge_models("list")
     assert people.exit_code == 0
-    assert "damaged" in people.stdout
+    assert "unusable" in people.stdout
     assert "my-dogs: my-dogs.safetensors is damaged" in people.stderr
 
 

@@ -12,7 +12,7 @@ import sge
 from sge.errors import BrokenImageError, ChoiceError, DataError
 from sge.evaluation.accuracy import evaluate
 from sge.images.framing import Preprocess
-from sge.models.entries import PretrainedEntry
+from sge.models.registry_entries import PretrainedEntry
 from sge.models.model import Card, Model
 from sge.models.registry import shipped_entries
 from tests.conftest import fill

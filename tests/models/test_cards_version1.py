@@ -36,5 +36,5 @@ def test_every_number_of_an_old_training_has_its_new_name():
     tuning = ["weight_rate", "bias_rate", "norm_rate", "warm_up", "wanted_spread", "flat_price", "open_price"]
     tuning += ["features_price", "acting", "sizes"]
     for keys, config in ((training, TrainConfig()), (tuning, GateTuningConfig())):
-        fields = card_fields({"made_from": {"recipe": dict.fromkeys(keys)}})
+        fields = card_fields({"title": "A", "sentence": "B", "made_from": {"recipe": dict.fromkeys(keys)}})
         assert set(fields["made_from"]["config"]) <= set(config.to_dict())

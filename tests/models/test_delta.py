@@ -51,7 +51,7 @@ def test_a_cut_off_delta(tmp_path, delta, kept):
     write_delta(path, delta)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * kept) if kept == 0.5 else kept])
-    with pytest.raises(CheckpointError, match=r"mine\.delta\.safetensors is (empty|cut off)"):
+    with pytest.raises(CheckpointError, match=r"mine\.delta\.safetensors (is empty|is cut off|has only)"):
         read_delta(path)
 
 

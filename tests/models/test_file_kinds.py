@@ -57,13 +57,16 @@ def script_bytes() -> bytes:
 
 ONNX = b"\x08\x08\x12\x07pytorch\x1a\x052.1.0\x3a\xff\xff\x3f" + b"\x0a\x04main" * 20
 SAVED_MODEL = b"\x08\x01\x12\xff\xff\x3f\x0a\x05\x0a\x03abc\x12\xff\xfe" + bytes(60)
-GRAPH = b"\x0a\x2b\x0a\x05input\x12\x0bPlaceholder" + b"\x2a\x02\x08\x01" * 9
+GRAPH = b"\x0a\x38\x0a\x05input\x12\x0bPlaceholder" + b"\x2a\x02\x08\x01" * 9
 PAGE = b"\r\n<!DOCTYPE html><html><title>Quota exceeded</title></html>"
 
 OTHERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty.*again"),
     "script": (script_bytes, r"is TorchScript.*torch\.jit\.load\(.*state_dict\(\)"),
-    "export": (lambda: zipped(x__archive_format=b"pt2", x__models__model_dot_json=b"{}"), r"torch\.export.*export\.load"),
+    "export": (
+        lambda: zipped(x__archive_format=b"pt2", x__models__model_dot_json=b"{}"),
+        r"torch\.export.*export\.load",
+    ),
     "old_export": (
         lambda: zipped(version=b"1", serialized_exported_program_dot_json=b"{}"),
         r"torch\.export \(\.pt2\)",
@@ -73,7 +76,10 @@ OTHERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "saved_model": (lambda: SAVED_MODEL, "SavedModel of TensorFlow"),
     "frozen_graph": (lambda: GRAPH, "graph of TensorFlow"),
     "tflite": (lambda: b"\x1c\0\0\0TFL3" + bytes(90), "TensorFlow Lite"),
-    "tf_index": (lambda: b"\0\0\1\2head" + bytes(90) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", "TensorFlow checkpoint"),
+    "tf_index": (
+        lambda: b"\0\0\1\2head" + bytes(90) + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+        "TensorFlow checkpoint",
+    ),
     "hdf5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(90), "HDF5 file, as Keras"),
     "keras": (lambda: zipped(config_dot_json=b"{}", model_dot_weights_dot_h5=b""), "is a Keras model"),
     "npy": (lambda: numpy_bytes(np.save), r"NumPy array \(\.npy\)"),
@@ -89,14 +95,20 @@ OTHERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zst": (lambda: b"\x28\xb5\x2f\xfd" + bytes(90), "zstd. Unpack"),
     "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(90), "7z archive. Unpack"),
     "rar": (lambda: b"Rar!\x1a\x07\x01\0" + bytes(90), "RAR archive. Unpack"),
-    "zip_of_weights": (lambda: zipped(x__net_dot_pth=b"12", x__README=b""), r"zip archive with x/net\.pth in it.*give that"),
+    "zip_of_weights": (
+        lambda: zipped(x__net_dot_pth=b"12", x__README=b""),
+        r"zip archive with x/net\.pth in it.*give that",
+    ),
     "zip_of_images": (lambda: zipped(a_dot_jpg=b"", b_dot_png=b""), "zip archive of images"),
     "zip_of_text": (lambda: zipped(a_dot_txt=b"", b_dot_txt=b""), r"without weights \(a\.txt, b\.txt\)"),
     "zip_of_nothing": (lambda: zipped(), "empty zip archive"),
     "office": (lambda: zipped(**{"[Content_Types].xml": b""}), "office document"),
     "web_page": (lambda: PAGE, "is a web page, not weights"),
     "json": (lambda: b'{"error": "no such file"}', "is JSON"),
-    "index": (lambda: json.dumps({"weight_map": {"a": "x-00001"}}).encode(), "index of weights in several files"),
+    "index": (
+        lambda: json.dumps({"weight_map": {"a": "x-00001"}}).encode(),
+        "index of weights in several files",
+    ),
     "xml": (lambda: b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is XML"),
     "text": (lambda: "Zugriff verweigert (d\nn\xe4chste Zeile)\n".encode(), "is text, not weights"),
     "png": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(90), "is an image"),
@@ -109,7 +121,10 @@ OTHERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "noise": (lambda: np.random.default_rng(1).bytes(5000), "no weights file that SGE Lens knows"),
     "old_torch": (lambda: _old_torch(), "PyTorch before 0.2"),
     **{
-        f"pickle_{p}": (lambda p=p: pickle.dumps({"a": 1, "b": [1.5, "x"]}, p), r"pickle of Python \(protocol .*torch\.save")
+        f"pickle_{p}": (
+            lambda p=p: pickle.dumps({"a": 1, "b": [1.5, "x"]}, p),
+            r"pickle of Python \(protocol .*torch\.save",
+        )
         for p in range(6)
     },
     "pickle_of_arrays": (lambda: pickle.dumps({"a": np.zeros(3)}), "with NumPy arrays.*as_tensor"),
@@ -165,7 +180,9 @@ def test_a_readable_file_is_read_under_any_name(tmp_path, kind):
 def test_wherever_a_file_is_cut_it_is_refused_with_a_sentence(tmp_path, kind):
     whole = (READABLE.get(kind) or OTHERS[kind][0])()
     path = tmp_path / "cut"
-    for at in sorted({*range(1, min(len(whole), 80)), *range(80, len(whole), max(1, len(whole) // 60)), len(whole) - 1}):
+    for at in sorted(
+        {*range(1, min(len(whole), 80)), *range(80, len(whole), max(1, len(whole) // 60)), len(whole) - 1}
+    ):
         path.write_bytes(whole[:at])
         with pytest.raises(CheckpointError, match=r"^cut .*\.$"):
             read_weights(path)

@@ -145,10 +145,10 @@ def test_inactive_gates_are_not_called_trained(tmp_path):
         ({"sge.labels": "abcd"}, "does not list a label for each"),
         ({"sge.labels": 4}, "does not list a label for each"),
         ({"sge.arch": "sge_resnet50"}, "says that it is sge_resnet50, but holds sge_resnet18"),
-        ({"sge.preprocess": {"zoom": 3}}, "another version of SGE Lens"),
-        ({"sge.preprocess": 3}, "another version of SGE Lens"),
-        ({"sge.card": {"title": "x"}}, "another version of SGE Lens"),
-        ({"sge.card": []}, "another version of SGE Lens"),
+        ({"sge.preprocess": {"zoom": 3}}, r"unknown entries \(zoom\)"),
+        ({"sge.preprocess": 3}, "no record of mean, std"),
+        ({"sge.card": {"title": "x"}}, "card has no sentence"),
+        ({"sge.card": []}, "card is no record"),
     ],
 )
 def test_metadata_that_does_not_belong(tmp_path, small, change, sentence):

@@ -57,7 +57,7 @@ def test_a_threshold_that_cannot_be_used_is_refused(change, reason):
     "none_fits", ["energy", ["energy"], {"score": "energy"}, asdict(THRESHOLD) | {"a": 1}]
 )
 def test_a_record_of_other_fields_is_refused(none_fits):
-    with pytest.raises(TypeError):
+    with pytest.raises(ChoiceError, match="none_fits is no record"):
         read_card(CARD.to_record() | {"none_fits": none_fits})
 
 

@@ -15,9 +15,9 @@ from sge.files import sha256_of
 from sge.models import pretrained
 from sge.models.delta import write_delta
 from sge.models.efficientnet_lite import base_weights
-from sge.models.entries import PretrainedEntry
 from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import load_model, model_names, shipped_entries, verify_model
+from sge.models.registry_entries import PretrainedEntry
 from tests.models.conftest import BASE, CARD, GATE
 
 
