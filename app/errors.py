@@ -72,15 +72,15 @@ def as_problem(error: SGEError) -> ProblemError:
     return ProblemError(status, str(error), reason)
 
 
+def body(status: int, detail: str) -> dict[str, Any]:
+    """The members of a problem document."""
+    title = http.HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}
+
+
 def response(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
     """A problem document."""
-    body = {
-        "type": "about:blank",
-        "title": http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    return JSONResponse(body | more, status, headers, MEDIA_TYPE)
+    return JSONResponse(body(status, detail) | more, status, headers, MEDIA_TYPE)
 
 
 def server_error() -> JSONResponse:

@@ -13,6 +13,7 @@ import uvicorn
 
 from . import logs
 from .main import create_app
+from .protocol import HTTPProtocol
 from .settings import Settings
 
 log = logging.getLogger("sge.app")
@@ -30,6 +31,7 @@ def run(settings: Settings) -> None:
     listening = _listen(settings)  # before the models load, so that a taken port is reported at once
     config = uvicorn.Config(
         create_app(settings),
+        http=HTTPProtocol,
         lifespan="on",
         ws="none",  # no route uses WebSockets, and an upgrade of a static file would be a server error
         log_config=None,

@@ -12,6 +12,7 @@ from hashlib import sha256
 import pytest
 import uvicorn
 
+from app.protocol import HTTPProtocol
 from tests.app.asking import Asking, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 
@@ -28,7 +29,9 @@ def started() -> Iterator[Service]:
 def port(started: Service) -> Iterator[int]:
     """The port on which the same application listens."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(started.app, lifespan="off", ws="none", log_config=None, server_header=False)
+    config = uvicorn.Config(
+        started.app, http=HTTPProtocol, lifespan="off", ws="none", log_config=None, server_header=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -80,6 +83,35 @@ def test_an_endless_chunked_body_is_refused_while_it_comes(wire: socket.socket, 
 def test_a_client_that_expects_100_is_refused_before_the_body(wire: socket.socket) -> None:
     wire.sendall(head("predict", "Content-Length: 200000", "Expect: 100-continue"))
     assert answer(wire)[0] == 413  # and not first "100 Continue"
+
+
+def test_a_client_that_expects_100_is_told_to_go_on(wire: socket.socket) -> None:
+    data = jpeg()
+    wire.sendall(head("image", f"Content-Length: {len(data)}", "Expect: 100-continue"))
+    with wire.makefile("rb") as stream:
+        assert stream.readline().split()[1] == b"100"
+        assert stream.readline().strip() == b""
+    wire.sendall(data)
+    assert answer(wire)[0] == 200
+
+
+NO_HTTP = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+    "noise": bytes(range(128, 256)),
+    "a header without colon": b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
+    "a length that is no number": b"POST /api/v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "a chunk without size": head("predict", "Transfer-Encoding: chunked") + b"zz\r\n",
+}
+
+
+@pytest.mark.parametrize("name", NO_HTTP)
+def test_what_is_no_http_gets_a_problem_document_too(wire: socket.socket, name: str) -> None:
+    wire.sendall(NO_HTTP[name])
+    status, body = answer(wire)
+    assert status == 400
+    assert "curl" in json.loads(body)["detail"]
+    assert b"Invalid HTTP" not in body
 
 
 def test_a_chunked_image_is_accepted(wire: socket.socket) -> None:
