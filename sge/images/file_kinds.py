@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 
@@ -178,6 +179,10 @@ def _by_magic(head: bytes) -> str | None:
         return f"This is a Netpbm image (PPM, PGM, PBM, PAM or PFM). {_SAVE_AS}"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
         return None
+    if (
+        head[:4] in (b"\0\0\1\0", b"\0\0\2\0") and head[4:6] == b"\0\0"
+    ):  # A TGA begins like an icon of 0 images.
+        return None
     return next((sentence for magic, sentence in _MAGIC if head.startswith(magic)), None)
 
 
@@ -209,6 +214,13 @@ def _text(head: bytes) -> str | None:
         return "This is the text of a web address. Download the image first and give the file."
     if lower.startswith((b"{", b"[")):
         return "This is JSON or other text, not an image. Choose another file."
-    if all(byte >= 32 or byte in b"\t\r\n\f\x1b" for byte in head):
-        return "This is text, not an image. Choose another file."
-    return None
+    return "This is text, not an image. Choose another file." if _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)  # The head may end inside a character.
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(letter.isprintable() or letter in "\t\r\n\f\x1b\ufeff" for letter in text)

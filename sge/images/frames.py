@@ -13,7 +13,7 @@ from sge.errors import BrokenImageError, TooManyPixelsError, UnsupportedFormatEr
 from sge.images.avif_boxes import nclx_of
 from sge.images.cicp import Space, avif_space
 from sge.images.color import show
-from sge.images.jpeg_markers import completed, read_jpeg
+from sge.images.jpeg_markers import Jpeg, Watch, completed, read_jpeg, watched
 from sge.images.jpeg_scans import MAX_SCANS
 from sge.images.orientation import exif_orientation, orientation_of, upright
 from sge.images.pixel_limit import PixelLimit
@@ -56,10 +56,11 @@ def broken(format: str, reason: str = "") -> BrokenImageError:
     return BrokenImageError(f"The {format} image is damaged or cut off{reason}. {_SAVE_AGAIN}")
 
 
-def _open(data: bytes, format: str, limit: PixelLimit) -> ImageFile.ImageFile:
+def _open(data: bytes | io.BytesIO, format: str, limit: PixelLimit) -> ImageFile.ImageFile:
     """The image before its pixels are decoded."""
     try:
-        image = Image.open(io.BytesIO(data), formats=(format,))
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
+        image = Image.open(file, formats=(format,))
     # Pillow raises the error above twice its limit, and the warning where the caller's filters make it one.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise limit.exceeded() from None
@@ -91,16 +92,18 @@ def _read_jpeg(data: bytes, limit: PixelLimit) -> Reading:
         raise BrokenImageError(
             f"The JPEG has more than {MAX_SCANS} scans, which no camera writes. Save it again with another program."
         )
-    bare, notes = jpeg.without_metadata(data), []
+    notes = []
     if jpeg.end is None:
-        ended, *others = completed(bare)
+        ended, *others = completed(jpeg.without_metadata(data))
         image = _loaded(_open(ended, "JPEG", limit), "JPEG")
         alike = (_equal(image, _loaded(_open(other, "JPEG", limit), "JPEG")) for other in others)
         if not (jpeg.all_scans and jpeg.all_restarts(data) and all(alike)):
             raise BrokenImageError(f"The JPEG is cut off: a part of its pixels is missing. {_SAVE_AGAIN}")
         notes.append("The JPEG's end marker is missing; all pixels were there.")
     else:
-        image = _loaded(_open(bare, "JPEG", limit), "JPEG")
+        image, sound = _jpeg_pixels(jpeg, data, limit)
+        if not sound:
+            notes.append("The JPEG's pixels are damaged; a part of the image may be wrong.")
         notes += _left_over("JPEG", data, jpeg.end)
     if jpeg.stray:
         notes.append("The JPEG has stray bytes between its segments; they were skipped.")
@@ -109,6 +112,32 @@ def _read_jpeg(data: bytes, limit: PixelLimit) -> Reading:
         if not profile:
             notes.append(DAMAGED_PROFILE)
     return _shown(image, None, exif_orientation(jpeg.exif or b""), notes)
+
+
+class _Watched(io.BytesIO):
+    """A file that is read up to some of its offsets at a time, so that ``tell`` says how much a decoder needed."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(watch.data)
+        self._stops = (watch.early, watch.late)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most ``size`` bytes, none beyond the next offset."""
+        at = self.tell()
+        stop = next((stop for stop in self._stops if stop > at), at + max(size or 0, 0))
+        return super().read(stop - at if size is None or size < 0 else min(size, stop - at))
+
+
+def _jpeg_pixels(jpeg: Jpeg, data: bytes, limit: PixelLimit) -> tuple[Image.Image, bool]:
+    """The loaded image; False if its decoder had bytes left over or too few, which it does not say itself."""
+    watch = watched(jpeg, data)
+    if watch is not None:
+        file = _Watched(watch)
+        image = _loaded(_open(file, "JPEG", limit), "JPEG")
+        if watch.early < file.tell() <= watch.late:
+            return image, jpeg.all_restarts(data)
+    # The bytes that are only there for watching are not to be seen in a damaged image.
+    return _loaded(_open(jpeg.without_metadata(data), "JPEG", limit), "JPEG"), watch is None
 
 
 def _equal(one: Image.Image, other: Image.Image) -> bool:

@@ -27,6 +27,10 @@ _UNSUPPORTED_FRAMES = {
     0xF7: "lossless (JPEG-LS)",
 }
 _SAVE_AGAIN = "Save it as an ordinary JPEG or as PNG and try again."
+_FEW = 4
+"""As many bytes at the end of the pixels may be filling."""
+_AHEAD = 8
+"""libjpeg reads as many bytes ahead."""
 _END_BYTES = b"\xff\xd9"
 _JUNK = bytes(range(0x35, 0xF5, 3)), bytes(range(0xCA, 0x0A, -3))
 """Bits that no encoder would write; with every restart marker, so that a decoder that waits for one goes on."""
@@ -114,6 +118,34 @@ class Jpeg:
         return b"".join(
             [b"\xff\xd8", *(view[start:stop] for start, stop in self.head), view[self.first_scan : end]]
         )
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Where a decoder of an undamaged baseline JPEG ends, in the bytes that it is given."""
+
+    data: bytes
+    early: int
+    """A decoder that needs no byte from here on had bytes left over."""
+    late: int
+    """A decoder that needs bytes from here on had too few."""
+
+
+def watched(jpeg: Jpeg, data: bytes) -> Watch | None:
+    """The file without metadata, with bytes before its end marker that only a decoder with too few bytes uses.
+
+    Returns:
+        None for a file of several scans, of which the decoder reads all before it gives a pixel.
+    """
+    if jpeg.scans != 1 or jpeg.frame not in (0xC0, 0xC1) or jpeg.end is None or jpeg.first_scan is None:
+        return None
+    view = memoryview(data)
+    pixels = bytes(view[jpeg.first_scan : jpeg.end - len(_END_BYTES)]).rstrip(b"\xff")
+    if len(pixels) - (jpeg.last_scan[0] - jpeg.first_scan) <= _FEW:
+        return None
+    head = b"".join([b"\xff\xd8", *(view[start:stop] for start, stop in jpeg.head)])
+    end = len(head) + len(pixels)
+    return Watch(b"".join([head, pixels, bytes(_AHEAD), _END_BYTES]), end - _FEW, end + _AHEAD)
 
 
 def read_jpeg(data: bytes) -> Jpeg:
