@@ -94,9 +94,9 @@ def _read_jpeg(data: bytes, limit: PixelLimit) -> Reading:
         )
     notes = []
     if jpeg.end is None:
-        ended, *others = completed(jpeg.without_metadata(data))
-        image = _loaded(_open(ended, "JPEG", limit), "JPEG")
-        alike = (_equal(image, _loaded(_open(other, "JPEG", limit), "JPEG")) for other in others)
+        ways = completed(jpeg.without_metadata(data))
+        image = _loaded(_open(next(ways), "JPEG", limit), "JPEG")
+        alike = (_equal(image, _loaded(_open(way, "JPEG", limit), "JPEG")) for way in ways)
         if not (jpeg.all_scans and jpeg.all_restarts(data) and all(alike)):
             raise BrokenImageError(f"The JPEG is cut off: a part of its pixels is missing. {_SAVE_AGAIN}")
         notes.append("The JPEG's end marker is missing; all pixels were there.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sge.images.jpeg_scans import MAX_SCANS
@@ -31,8 +32,10 @@ _FEW = 4
 """As many bytes at the end of the pixels may be filling."""
 _AHEAD = 8
 """libjpeg reads as many bytes ahead."""
+_LONG_CODES = b"\xfe" * _AHEAD
+"""Bits of which few pixels are made."""
 _END_BYTES = b"\xff\xd9"
-_JUNK = bytes(range(0x35, 0xF5, 3)), bytes(range(0xCA, 0x0A, -3))
+_JUNK = tuple(bytes([start, *range(0x35, 0xF5, 3)]) for start in (0x35, 0xCA, 0x6B, 0x92, 0xF8))
 """Bits that no encoder would write; with every restart marker, so that a decoder that waits for one goes on."""
 
 
@@ -145,7 +148,7 @@ def watched(jpeg: Jpeg, data: bytes) -> Watch | None:
         return None
     head = b"".join([b"\xff\xd8", *(view[start:stop] for start, stop in jpeg.head)])
     end = len(head) + len(pixels)
-    return Watch(b"".join([head, pixels, bytes(_AHEAD), _END_BYTES]), end - _FEW, end + _AHEAD)
+    return Watch(b"".join([head, pixels, _LONG_CODES, _END_BYTES]), end - _FEW, end + _AHEAD)
 
 
 def read_jpeg(data: bytes) -> Jpeg:
@@ -173,16 +176,17 @@ def read_jpeg(data: bytes) -> Jpeg:
     return jpeg
 
 
-def completed(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """A JPEG without its end marker, completed in three ways: by the marker alone, and by other bytes before it.
+def completed(data: bytes) -> Iterator[bytes]:
+    """A JPEG without its end marker, completed in six ways: by the marker alone, and by other bytes before it.
 
-    If all pixels are there, what follows them does not matter and all three decode to the same; a decoder fills a
+    If all pixels are there, what follows them does not matter and all six decode to the same; a decoder fills a
     part that is missing from the bytes that follow.
     """
     body = data.rstrip(b"\xff")
     restarts = [bytes([0xFF, marker]) for marker in range(0xD0, 0xD8)] * 2
-    one, other = (body + junk + b"".join(restart + junk for restart in restarts) for junk in _JUNK)
-    return body + _END_BYTES, one + _END_BYTES, other + _END_BYTES
+    yield body + _END_BYTES
+    for junk in _JUNK:
+        yield body + junk + b"".join(restart + junk for restart in restarts) + _END_BYTES
 
 
 def _matters(marker: int, scans: int) -> bool:
