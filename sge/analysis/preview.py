@@ -39,8 +39,8 @@ def encode_image(image: Image.Image, max_side: int | None = None, format: str = 
             ``MAX_LOSSLESS_PIXELS``, else JPEG.
     """
     if max_side is not None and max(image.size) > max_side:
-        image = image.copy()
-        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+        width, height = (max(1, round(side * max_side / max(image.size))) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     is_small = image.width * image.height <= MAX_LOSSLESS_PIXELS
     buffer = io.BytesIO()
     if format == "png" or (format == "auto" and is_small) or max(image.size) > MAX_JPEG_SIDE:

@@ -175,7 +175,8 @@ export class Store extends EventTarget {
   get openingGroup() {
     const { focus, model } = this.image.analysis;
     const opening = model.opens_with;
-    if (opening && opening.block === this.block) return { block: this.block, group: opening.group, reason: opening.reason };
+    const isThere = opening?.block === this.block && opening.group < focus[this.block].length;
+    if (isThere) return { block: this.block, group: opening.group, reason: opening.reason ?? "the model\u2019s choice" };
     const { attribution } = this.image;
     const values = attribution?.effect[this.block] ?? focus[this.block];
     const reason = attribution ? `largest effect of its block on ${attribution.target.label}` : "the block\u2019s most focused group";
