@@ -19,6 +19,10 @@ class ResultsClosedError(Exception):
     """Nobody reads the results any more, as after ``sge predict ... | head -1``."""
 
 
+class ResultsLostError(OutputError):
+    """Standard output cannot be written, which ends a command whatever it has done so far."""
+
+
 class _Messages(Console):
     def on_broken_pipe(self) -> None:
         """Goes on in silence: whoever closed stderr still wants the results."""
@@ -40,7 +44,7 @@ def emit(result: RenderableType) -> None:
 
     Raises:
         ResultsClosedError: the reader has closed the pipe; later results are discarded.
-        OutputError: stdout cannot be written, as when a disk is full.
+        ResultsLostError: stdout cannot be written, as when a disk is full.
     """
     if isinstance(result, str):
         text = printable(result, keep="\n\t")
@@ -58,7 +62,7 @@ def emit(result: RenderableType) -> None:
         raise ResultsClosedError from None
     except OSError as error:
         _discard(sys.stdout)
-        raise OutputError(
+        raise ResultsLostError(
             f"The results cannot be written to standard output: {error.strerror}. Free some space, or name another file."
         ) from error
 

@@ -15,7 +15,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sge.cli.accounts import say_broken, say_skipped
-from sge.cli.console import ResultsClosedError, messages, say
+from sge.cli.console import ResultsClosedError, ResultsLostError, messages, say
 from sge.datasets import Skipped, list_images, made_by_systems, why_no_image
 from sge.errors import ImageError, ImageNotFoundError, SGEError
 from sge.images import DecodedImage, decode
@@ -115,6 +115,8 @@ def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
             failed[str(item.path)] = "there is no such file."
         except ResultsClosedError:
             break
+        except ResultsLostError:
+            raise
         except SGEError as error:
             failed[str(item.path)] = str(error)
         except OSError as error:
@@ -127,7 +129,7 @@ def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
 
 
 def _inputs(argument: str, skipped: list[Skipped]) -> list[Input]:
-    path = Path(argument).expanduser()
+    path = Path(os.path.expanduser(argument))
     if argument == STDIN:
         return [Input(path, Path("stdin"))]
     if reason := made_by_systems(path.name):

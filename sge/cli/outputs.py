@@ -38,6 +38,8 @@ def check_free(path: Path, is_ours: Callable[[Path], bool], overwrite: bool) -> 
         return
     if path.is_dir() and not path.is_symlink():
         raise OutputError(f"{path} is a folder. Name another file.")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is a device or named pipe and no file. Name a file.")
     if not overwrite and not is_ours(path):
         raise OutputError(
             f"{path} exists and was not written by this command. Choose another name or folder, or add --overwrite to "

@@ -96,6 +96,8 @@ def train_network(
         sizes=tuple(size) if size else None, lr=lr, seed=seed, amp=amp, similarity_blocks=_pairs(dense)
     )
     writable_folder(out, "--out")
+    if cache is not None:
+        writable_folder(cache, "--cache")
     train_images, dev_images = _sources(preset, images, dev, out)
     request = TrainingRequest(
         train=train_images,

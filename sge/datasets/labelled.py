@@ -186,6 +186,10 @@ def _labelled(path: Path) -> Listing:
         return list_folder(path)
     if not os.path.lexists(path) and os.path.isdir(path.parent):
         raise DataError(f"There is no folder or .tar file {path}. Name one that holds one folder per class.")
+    if os.path.isfile(path) and not why_no_image(path):
+        raise DataError(
+            f"{path} is a single image. Name a folder or .tar file that holds one folder per class."
+        )
     return list_archive(path)
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from sge.errors import DataError
+from sge.files import reason_of, write_atomically
 
 VERSION = 1
 
@@ -38,18 +39,18 @@ class ImageLog(Mapping[str, Record]):
         try:
             lines = self._path.read_text("utf-8").splitlines(keepends=True) if self._path.exists() else []
             # A run that was stopped while it wrote leaves a line without its end.
-            complete = [json.loads(line) for line in lines if line.endswith("\n")]
+            complete = [_entry(line) for line in lines if line.endswith("\n")]
             if lines and not complete:
                 raise ValueError("its first line is not complete")
             if complete and complete[0] != json.loads(json.dumps(self._header)):
                 raise ValueError("it is of another model, set of boxes or setting")
             self._records = {record["image"]: record for record in complete[1:]}
-            with self._path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(entry) + "\n" for entry in (self._header, *complete[1:]))
+            kept = "".join(json.dumps(entry) + "\n" for entry in (self._header, *complete[1:]))
+            write_atomically(self._path, kept.encode())
             self._file = self._path.open("a", encoding="utf-8")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"The log {self._path} cannot be continued ({error}). Name another file, or delete this one."
+                f"The log {self._path} cannot be continued ({reason_of(error)}). Name another file, or delete this one."
             ) from error
         return self
 
@@ -74,3 +75,13 @@ class ImageLog(Mapping[str, Record]):
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+def _entry(line: str) -> Record:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict):
+        raise ValueError("a line of it is no JSON object")
+    return entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import numpy as np
 from sge.arrays import Array
 from sge.errors import DataError
 from sge.evaluation.curves import LEVELS, is_constant
+from sge.files import read_json, reason_of
 from sge.images import Box, Geometry
+from sge.text import printable
 
 GOOD = "Give a JSON object of image name to [left, top, right, bottom], in pixels of the upright image."
 
@@ -26,9 +27,9 @@ def read_boxes(path: Path) -> dict[str, Box]:
         DataError: the file cannot be read, or a box is no rectangle of finite numbers.
     """
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = read_json(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"The boxes in {path} cannot be read ({error}). {GOOD}") from error
+        raise DataError(f"The boxes in {path} cannot be read ({reason_of(error)}). {GOOD}") from error
     if not isinstance(record, dict) or not record:
         raise DataError(f"{path} holds no boxes. {GOOD}")
     return {name: _box(path, name, sides) for name, sides in record.items()}
@@ -42,7 +43,7 @@ def _box(path: Path, name: str, sides: object) -> Box:
         or sides[0] >= sides[2]
         or sides[1] >= sides[3]
     ):
-        raise DataError(f"{path}: the box of {name} is {sides}. {GOOD}")
+        raise DataError(f"{path}: the box of {printable(name)} is {str(sides)[:80]}. {GOOD}")
     return Box(*map(float, sides))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sge.arrays import Array
 from sge.errors import FinderError
-from sge.files import write_atomically
+from sge.files import read_json, reason_of, write_atomically
 from sge.images import Box
 from sge.parts.finder_version1 import translate_finder
 
@@ -113,13 +113,12 @@ class Finder:
             FinderError: no such file, or not a finder.
         """
         try:
-            return _from_record(json.loads(Path(path).read_text("utf-8")))
+            return _from_record(read_json(Path(path)))
         except OSError as error:
             raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise FinderError(
-                f"{Path(path).name} is not a part finder ({type(error).__name__}: {error}). "
-                "Fit it again: sge parts fit."
+                f"{Path(path).name} is not a part finder ({reason_of(error)}). Fit it again: sge parts fit."
             ) from error
 
     def check(self, groups: Mapping[str, int]) -> None:

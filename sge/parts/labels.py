@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sge.errors import FinderError
+from sge.files import read_json, reason_of
 from sge.parts.fit import Points
 
 KEYS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
@@ -40,12 +40,12 @@ def read_labels(path: str | os.PathLike[str]) -> list[LabelledImage]:
     path = Path(path)
     folder = path.with_suffix("") if path.with_suffix("").is_dir() else path.parent
     try:
-        labelled = [_labelled(entry, folder) for entry in _entries(json.loads(path.read_text("utf-8")))]
+        labelled = [_labelled(entry, folder) for entry in _entries(read_json(path))]
     except OSError as error:
         raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FinderError(
-            f"{path.name} is not a labels file ({type(error).__name__}: {error}). It needs "
+            f"{path.name} is not a labels file ({reason_of(error)}). It needs "
             '{"images": [{"file": "a.jpg", "nose": [x, y], "left_eye": [x, y], "right_eye": null}]}.'
         ) from error
     missing = [image.path.name for image in labelled if not image.path.is_file()]
@@ -75,7 +75,10 @@ def _labelled(entry: dict[str, Any], folder: Path) -> LabelledImage:
 
 
 def _point(value: Any) -> tuple[float, float]:
-    x, y = (float(coordinate) for coordinate in value)
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"a point at {value}")
-    return x, y
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
+        raise ValueError(f"a point is {str(value)[:80]} in place of [x, y]")
+    return float(value[0]), float(value[1])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -201,7 +201,7 @@ class TrainConfig:
             try:
                 values[name] = _parsed(value, known[name])
             except ValueError as error:
-                raise ChoiceError(f"{name} cannot be {value!r} ({error}).") from error
+                raise ChoiceError(f"{name} cannot be {value!r}; {error}.") from error
         return self.changed(**values)
 
 
@@ -213,8 +213,11 @@ def _parsed(text: str, like: Any) -> Any:
     if isinstance(like, tuple):
         if not like:
             raise ValueError("use its own option, --dense")
-        return tuple(type(like[0])(element) for element in text.split(","))
-    return type(like)(text)
+        return tuple(_parsed(element, like[0]) for element in text.split(","))
+    try:
+        return type(like)(text)
+    except ValueError:
+        raise ValueError("write a whole number" if isinstance(like, int) else "write a number") from None
 
 
 def _plain(value: Any) -> Any:

@@ -121,7 +121,7 @@ def any_teacher(name: str) -> Model:
     try:
         if kind != "timm" and rest in torchvision.models.list_models(torchvision.models):
             return _from_torchvision(rest)
-        if kind != "torchvision" and rest in timm.list_models(pretrained=True):
+        if kind != "torchvision" and timm.is_model_pretrained(rest):
             return _from_timm(rest)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
