@@ -27,7 +27,7 @@ def say_notes(notes: Mapping[str, Iterable[str]]) -> None:
     """What the decoder says about images."""
     lines = [f"{path}: {' '.join(sentences)}" for path, sentences in notes.items()]
     if lines:
-        _say_list(f"{len(lines)} images have a note:", lines)
+        _say_list("1 image has a note:" if len(lines) == 1 else f"{len(lines)} images have a note:", lines)
 
 
 def say_broken(done: int, broken: Mapping[str, str], word: str = "failed") -> None:

@@ -37,6 +37,8 @@ class ImageLog(Mapping[str, Record]):
         if self._path is None:
             return self
         try:
+            if not self._path.parent.is_dir():
+                raise ValueError(f"there is no folder {self._path.parent}")
             lines = self._path.read_text("utf-8").splitlines(keepends=True) if self._path.exists() else []
             # A run that was stopped while it wrote leaves a line without its end.
             complete = [_entry(line) for line in lines if line.endswith("\n")]

@@ -12,9 +12,9 @@ import sge
 from sge.errors import BrokenImageError, ChoiceError, DataError
 from sge.evaluation.accuracy import evaluate
 from sge.images.framing import Preprocess
-from sge.models.registry_entries import PretrainedEntry
 from sge.models.model import Card, Model
 from sge.models.registry import shipped_entries
+from sge.models.registry_entries import PretrainedEntry
 from tests.conftest import fill
 from tests.datasets.test_labelled import tar
 from tests.drawn_images import encoded, noise, scene
