@@ -15,10 +15,12 @@ from PIL import Image
 
 from sge.errors import BrokenImageError, ImageError, TooManyPixelsError, UnsupportedFormatError
 from sge.images.color import show
-from sge.images.file_kinds import accepted_format, unsupported_sentence
-from sge.images.frames import Reading, broken, read_frame
+from sge.images.file_kinds import accepted_format, is_heic, unsupported_sentence
+from sge.images.frames import read_frame
+from sge.images.heic import heic_is_readable
 from sge.images.orientation import orientation_of, upright
 from sge.images.pixel_limit import PixelLimit
+from sge.images.reading import Reading, broken
 from sge.images.sources import BytesSource, file_of, read_source
 
 MAX_PIXELS = 50_000_000
@@ -33,7 +35,7 @@ class DecodedImage:
     rgb: Image.Image
     """sRGB, 8 bits a channel, oriented according to its EXIF, transparency on white."""
     format: str
-    """JPEG, PNG, WEBP, GIF, AVIF, or MEMORY for a PIL image that was not read from a file."""
+    """JPEG, PNG, WEBP, GIF, AVIF, with pillow-heif HEIC, or MEMORY for a PIL image that was not read from a file."""
     sha256: str
     """Hash of the file's bytes; for a PIL image, of its pixels."""
     name: str | None = None
@@ -67,7 +69,8 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
         ImageNotFoundError: no such file.
         ImageError: the source cannot be read, or is not an image source; or a PIL image has values without a known
             range.
-        UnsupportedFormatError: the content is not JPEG, PNG, WebP, GIF or AVIF, or a kind of these that is not read.
+        UnsupportedFormatError: the content is not JPEG, PNG, WebP, GIF or AVIF (or HEIC, where pillow-heif is installed),
+            or a kind of these that is not read.
         TooManyPixelsError: more pixels than the limits allow; nothing was decoded.
         BrokenImageError: damaged or cut off.
     """
@@ -89,6 +92,8 @@ def _read_data(data: bytes, limit: PixelLimit) -> Reading:
     if not data:
         raise BrokenImageError("The image is empty (0 bytes). Choose another file.")
     format = accepted_format(data)
+    if format is None and is_heic(data) and heic_is_readable():
+        format = "HEIC"
     if format is None:
         raise UnsupportedFormatError(unsupported_sentence(data))
     return _guarded(format, lambda: read_frame(data, format, limit))

@@ -18,7 +18,7 @@ _VIDEO_BRANDS = re.compile(rb"isom|iso\d|mp4\d|M4V |M4A |qt  |avc1|3gp.|dash|MSN
 _SAVE_AS = f"Save it as {FORMATS_TEXT} and try again."
 _CAMERA = (
     "On an iPhone or iPad, choose Settings > Camera > Formats > Most Compatible for new photos, or share or "
-    "export this one as JPEG."
+    "export this one as JPEG. Who runs this program can install sge-lens[heic], with which HEIC is read."
 )
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (

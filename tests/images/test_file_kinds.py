@@ -73,6 +73,12 @@ KINDS: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said where the optional package is not installed."""
+    monkeypatch.setattr("sge.images.decoding.heic_is_readable", lambda: False)
+
+
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("ending", [".jpg", ".png", ""])
 def test_files_are_named_whatever_their_ending(name: str, ending: str, tmp_path: Path) -> None:
