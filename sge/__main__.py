@@ -14,8 +14,7 @@ from typing import Any
 
 import typer
 
-from sge.cli import LIBRARY_COMMANDS, LazyCommand, LazyGroup
-from sge.cli.console import ResultsClosedError, say
+from sge.cli import LIBRARY_COMMANDS, LazyCommand, LazyGroup, ResultsClosedError, say
 from sge.errors import OutputError, SGEError
 
 SERVICE = "sge._app" if (Path(__file__).resolve().parent / "_app").is_dir() else "app"

@@ -56,7 +56,7 @@ def writable_folder(folder: Path, option: str) -> None:
     above = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if not os.path.isdir(above):
         reason = f"{above} is a file" if os.path.exists(above) else f"{above} is a link that leads nowhere"
-    elif not os.access(above, os.W_OK | os.X_OK):
+    elif not os.access(above, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         reason = f"no permission to write in {above}"
     else:
         return

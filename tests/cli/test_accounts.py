@@ -63,7 +63,9 @@ def test_commands_on_single_images(sge_command, small, tree, tmp_path, command):
 def test_commands_that_measure_sets(sge_command, small, tree, tmp_path, command, archived):
     root, drawn = tree
     source = archive_of(root, tmp_path / "set.tar") if archived else root
-    few = ("--steps", 2, "--randomized", 0) if command == "faithfulness" else ()
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({name: [0, 0, 20, 20] for name in drawn.good}))
+    few = ("--no-curves", "--boxes", boxes, "--randomized", 0) if command == "faithfulness" else ()
     result = sge_command(*("eval", command) if command else ("eval",), source, *few, "--json")
     assert result.exit_code == 1, result.output
     record = json.loads(result.stdout)
