@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from sge.images.cicp import Space
 from sge.images.hdr import HdrSpace, hdr_to_srgb
-from sge.images.profiles import DAMAGED_PROFILE, OTHER_PROFILE, SRGB, gamma_space, profile_space
+from sge.images.profiles import DAMAGED_PROFILE, OTHER_PROFILE, SRGB, for_lcms, gamma_space, profile_space
 from sge.images.value_range import is_scaled, scaled
 
 _KINDS = {"1": "GRAY", "L": "GRAY", "LA": "GRAY", "La": "GRAY", "CMYK": "CMYK", "LAB": "LAB"}
@@ -127,7 +127,7 @@ def _from_inks(image: Image.Image, space: Space | None, notes: list[str]) -> Ima
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image:
-    opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    opened = ImageCms.ImageCmsProfile(io.BytesIO(for_lcms(profile)))
     result = ImageCms.profileToProfile(
         image, opened, ImageCms.ImageCmsProfile(io.BytesIO(SRGB)), outputMode="RGB"
     )

@@ -11,7 +11,6 @@ from sge.images.jpeg_scans import MAX_SCANS
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """As in ``jpeg_scans``: neither a stuffed zero nor a restart marker."""
 _START, _END, _SCAN, _ADOBE, _JFIF = 0xD8, 0xD9, 0xDA, 0xEE, 0xE0
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _RESTART_INTERVAL = 0xDD
 _APPLICATION = range(0xE0, 0xF0)
 _COMMENT = 0xFE
@@ -109,7 +108,7 @@ class Jpeg:
             if len(factors) == 1:  # A scan of one component has one block a unit.
                 length, block = -(-length * factors[0][side] // most[side]), 8
             units *= -(-length // block)
-        found = sum(1 for _ in _RESTART.finditer(data, at))
+        found = sum(data.count(bytes([0xFF, marker]), at) for marker in range(0xD0, 0xD8))
         return found >= (units - 1) // self.restart_interval
 
     def without_metadata(self, data: bytes) -> bytes:

@@ -10,14 +10,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
+from sge.errors import BrokenImageError
 from sge.images.cicp import Space, png_space
-from sge.images.profiles import DAMAGED_PROFILE, OTHER_PROFILE, gamma_space, profile_space
+from sge.images.profiles import DAMAGED_PROFILE, MAX_PROFILE, OTHER_PROFILE, gamma_space, profile_space
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_PROFILE = 4 * 1024 * 1024
-"""Bytes of an unpacked color profile; a larger one is ignored."""
+MAX_CHUNKS = 100_000
+"""A PNG of more chunks is refused; libpng writes pixels in pieces of 8 KiB."""
 _GRAY, _RGB, _GRAY_ALPHA = 0, 2, 4
 
 
@@ -58,8 +60,16 @@ class Png:
 
 
 def read_png(data: bytes) -> Png | None:
-    """Reads a PNG's chunks; None if it does not begin with a whole header."""
-    chunks = list(_chunks(data))
+    """Reads a PNG's chunks; None if it does not begin with a whole header.
+
+    Raises:
+        BrokenImageError: more chunks than any program writes.
+    """
+    chunks = list(islice(_chunks(data), MAX_CHUNKS + 1))
+    if len(chunks) > MAX_CHUNKS:
+        raise BrokenImageError(
+            f"The PNG has more than {MAX_CHUNKS} chunks, which no program writes. Save it again with another one."
+        )
     if not chunks or chunks[0].kind != b"IHDR" or not chunks[0].whole or len(chunks[0].data) != 13:
         return None
     before = _before_pixels(chunks)

@@ -13,6 +13,9 @@ from sge.arrays import Array
 DAMAGED_PROFILE = "The color profile is damaged and was ignored."
 OTHER_PROFILE = "The color profile describes another kind of values than the image has, and was ignored."
 
+MAX_PROFILE = 4 * 1024 * 1024
+"""Bytes of an unpacked color profile; a larger one is ignored."""
+
 D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _D65 = (0.3127, 0.3290)
@@ -74,12 +77,14 @@ def profile_space(profile: bytes) -> str | None:
 
     Returns:
         None if the profile is damaged, or is none that describes the values of an image. The rules are those of
-        Chromium: the size in the header is at most the profile's, all tags lie inside of it, and it has a curve for
-        each channel and primaries, or a table of colors.
+        Chromium: the size in the header is at most the profile's, its white is D50, all tags lie inside of it, and it
+        has a curve for each channel and primaries, or a table of colors.
     """
-    if len(profile) < 132 or profile[36:40] != b"acsp" or int.from_bytes(profile[:4]) > len(profile):
+    if not 132 <= len(profile) <= MAX_PROFILE or profile[36:40] != b"acsp" or profile[8] > 4:
         return None
-    if profile[8] > 4 or profile[12:16] in (b"link", b"abst", b"nmcl"):
+    white = struct.unpack_from(">3i", profile, 68)
+    off = max(abs(value / 65536 - wanted) for value, wanted in zip(white, D50, strict=True))
+    if int.from_bytes(profile[:4]) > len(profile) or off > 0.01:
         return None
     tags = _tags(profile)
     if tags is None:
@@ -87,8 +92,16 @@ def profile_space(profile: bytes) -> str | None:
     space = profile[16:20].decode("latin-1").strip()
     table = bool(tags & {b"A2B0", b"A2B1"})
     curves = {b"rTRC", b"gTRC", b"bTRC", b"rXYZ", b"gXYZ", b"bXYZ"} <= tags
+    if space == "GRAY" and not table and profile[20:24] != b"XYZ ":
+        return "GRAY by L*"  # Chromium does not read it.
     usable = {"RGB": table or curves, "GRAY": table or b"kTRC" in tags}.get(space, table)
     return space if usable else None
+
+
+def for_lcms(profile: bytes) -> bytes:
+    """A usable profile, changed so that lcms reads it as Chromium does: its class does not matter."""
+    tags = _tags(profile) or set()
+    return profile if tags & {b"A2B0", b"A2B1"} else profile[:12] + b"mntr" + profile[16:]
 
 
 def _tags(profile: bytes) -> set[bytes] | None:

@@ -162,6 +162,50 @@ def _profiles_of_other_modes(swap: bytes) -> Iterator[Case]:
     )
 
 
+ADOBE_TO_XYZ = np.array(
+    [[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]]
+)
+PROPHOTO_TO_XYZ = np.array([[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]])
+
+
+def profile_cases() -> Iterator[Case]:
+    """Profiles of many spaces, classes and versions, and damaged ones."""
+    values, one = ramp(3, 255), ramp(1, 255)
+
+    def png(data: bytes) -> bytes:
+        return png_file(values, 8, RGB, iccp(data))
+
+    table = sampled_curve(srgb_to_linear(np.linspace(0, 1, 1024)))
+    curves = {
+        "gamma 1.8": (gamma_curve(1.8), _power(1.8)),
+        "gamma 2.2": (gamma_curve(2.19921875), _power(2.19921875)),
+        "a table": (table, srgb_to_linear),
+    }
+    for space, matrix in (("Adobe", ADOBE_TO_XYZ), ("ProPhoto", PROPHOTO_TO_XYZ)):
+        for curve, (coded, decoded) in curves.items():
+            for version in (2, 4):
+                data = png(rgb_profile(matrix, coded, version=version))
+                name = f"png profile {space}, {curve}, version {version}"
+                yield Case(name, data, shown(values, matrix, decoded), 2.5, 2)
+    good = rgb_profile(ADOBE_TO_XYZ, gamma_curve(2.2))
+    wanted = shown(values, ADOBE_TO_XYZ, _power(2.2))
+    for kind in ("scnr", "prtr", "spac", "link", "abst"):
+        yield Case(f"png profile of class {kind}", png(good[:12] + kind.encode() + good[16:]), wanted, 2.5)
+    yield Case("png profile with bytes after it", png(good + b"x" * 99), wanted, 2.5)
+    ignored = {
+        "of version 5": good[:8] + b"\5" + good[9:],
+        "without its mark": good[:36] + b"xxxx" + good[40:],
+        "of another white": good[:68] + bytes(12) + good[80:],
+        "without a curve": good.replace(b"gTRC", b"xTRC"),
+    }
+    ignored |= {f"cut at {end}": good[:end] for end in (0, 50, 127, 131, 132, 200, len(good) - 1)}
+    for name, data in ignored.items():
+        yield Case(f"png profile {name}", png(data), values)
+    for name, coded in (("linear", gamma_curve(1)), ("gamma 2.2", gamma_curve(2.2))):
+        data = iccp(profile("GRAY", {"kTRC": coded}, pcs="Lab "))
+        yield Case(f"png gray profile by L*, {name}", png_file(one, 8, GRAY, data), gray(one))
+
+
 def _chunks() -> Iterator[Case]:
     values = ramp(3, 255)
     one = ramp(1, 255)
@@ -225,5 +269,6 @@ def _chunks() -> Iterator[Case]:
 
 def png_color_cases() -> Iterator[Case]:
     """All of them."""
+    yield from profile_cases()
     yield from _profiles()
     yield from _chunks()
