@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
+from sge.images import Preprocess
 from sge.models.architectures import ARCHITECTURES, Architecture, Signature, State, recognize
 from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, check_shapes, load_state
@@ -71,6 +72,7 @@ def model_from_weights(
     card = given.card or _stated_card(weights) or _default_card(weights, architecture, labels)
     network = _network(weights, signature, architecture)
     _check_opening(card, network, where)
+    _check_channels(preprocess, network, where)
     stored = [] if weights.digest else _precision_notes(weights.state)  # a file of ours states what matters
     notes = [*weights.notes, *stored, *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *notes))))
@@ -121,6 +123,15 @@ def _check_opening(card: Card, network: nn.Module, where: str) -> None:
     if (block := opening.get("block")) is not None and block not in blocks:
         raise CheckpointError(
             f"{where}: the card's opens_with names the block {shown(block)}, which the network lacks. Correct the card."
+        )
+
+
+def _check_channels(preprocess: Preprocess, network: nn.Module, where: str) -> None:
+    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+    if preprocess.channels != channels:
+        raise CheckpointError(
+            f"{where}: the preprocessing is for {preprocess.channels} channels, the network takes {channels}. Give one mean "
+            "and one std for each channel."
         )
 
 

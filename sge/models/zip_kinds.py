@@ -18,7 +18,7 @@ def zip_kind(path: Path, names: list[str]) -> tuple[str, str]:
         names: Paths of the entries.
     """
     known, last = set(names), {name.rsplit("/", 1)[-1] for name in names}
-    pickles = [name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)]
+    pickles = [name for name in known if re.fullmatch(r"[^/]+/data\.pkl", name)]
     script = "constants.pkl" in last or any(
         "/code/" in name or name.endswith("/model.json") for name in names
     )
