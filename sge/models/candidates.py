@@ -116,11 +116,10 @@ def is_tensor(value: object) -> bool:
 
 def names_of(mapping: dict[Any, Any]) -> dict[str, str]:
     """Returns the names of a dictionary's tensors without wrappers, each with the name in the file."""
-    names: dict[str, str] = {}
-    for key, value in mapping.items():
-        if isinstance(key, str) and is_tensor(value):
-            names.setdefault(".".join(part for part in key.split(".") if part not in WRAPPERS), key)
-    return names
+    keys = [key for key, value in mapping.items() if isinstance(key, str) and is_tensor(value)]
+    names = {".".join(part for part in key.split(".") if part not in WRAPPERS): key for key in keys}
+    # Two names that differ in wrappers alone belong to two networks.
+    return names if len(names) == len(keys) else {key: key for key in keys}
 
 
 def _wrappers(keys: list[str]) -> tuple[str, ...]:

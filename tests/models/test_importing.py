@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from sge.errors import CheckpointError, ChoiceError
+from sge.images import Preprocess
 from sge.models.architectures import ARCHITECTURES
+from sge.models.checkpoint import write_weights
 from sge.models.importing import import_weights
 from sge.models.names import ORIGINAL_MODEL
 from sge.models.registry import load_model, verify_model
@@ -66,3 +70,79 @@ def test_a_model_folder_that_is_a_file(home, small_file):
     home.write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"cannot be written .*SGE_MODEL_DIR"):
         import_weights(small_file, "mine")
+
+
+HOSTILE = {
+    "sge.labels": [[1, 2, 3, 4], ["a", "b", "c", "x" * 1_000_000], ["a", "b", "c", "d\x1b[2J"], {"a": 1}],
+    "sge.preprocess": [{"size": 10**9}, {"std": [0, 0, 0]}, {"mean": ["a", "b", "c"]}, {"mean": [0.5]}, [1]],
+    "sge.card": [
+        {"title": ["a"], "sentence": "b"},
+        {"title": "a", "sentence": "b", "accuracy": 3},
+        {"title": "a", "sentence": "b", "opens_with": {"block": "layer9.9", "group": 0}},
+        "x",
+    ],
+    "sge.arch": [["sge_resnet18"], "sge_resnet50"],
+}
+
+
+@pytest.mark.slow
+def test_metadata_are_checked_as_a_whole_before_anything_is_stored(home, small, tmp_path):
+    for key, values in HOSTILE.items():
+        for value in values:
+            write_weights(tmp_path / "odd.safetensors", small.state_dict(), {key: value})
+            with pytest.raises(CheckpointError, match=r"^odd\.safetensors.*\.$") as error:
+                import_weights(tmp_path / "odd.safetensors", "mine")
+            assert len(str(error.value)) < 500
+            assert not home.exists()
+
+
+@pytest.mark.parametrize("text", ['{"mean": [NaN, 0, 0]}', '{"size": 1e999}', "{", "[" * 9999, "9" * 9999])
+def test_metadata_that_are_no_json_with_finite_numbers(home, small, tmp_path, text):
+    save_file(small.state_dict(), tmp_path / "odd.safetensors", {"sge.preprocess": text})
+    with pytest.raises(
+        CheckpointError, match=r"odd\.safetensors, entry sge\.preprocess: .* no JSON with finite"
+    ):
+        import_weights(tmp_path / "odd.safetensors", "mine")
+
+
+SIZES = {
+    "fc.weight": [(10**9, 0), (0, 512), (4,), (10**6, 1), ()],
+    "layer1.0.sge.weight": [(1, 0, 1, 1), (1, 10**9, 0, 1), (10**6,), (), (1, 64, 0, 0)],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"), [(key, shape) for key, shapes in SIZES.items() for shape in shapes]
+)
+def test_shapes_that_claim_a_giant_network(home, small, tmp_path, key, shape):
+    state = small.state_dict() | {key: torch.zeros(shape)}
+    for path in (tmp_path / "odd.safetensors", tmp_path / "odd.pth"):
+        save_file(state, path) if path.suffix == ".safetensors" else save(path, state)
+        with pytest.raises(CheckpointError, match=r".*\.$"):
+            import_weights(path, "mine")
+    assert not home.exists()
+
+
+@pytest.mark.slow
+def test_notes_labels_and_preprocessing_are_stored(home, small, tmp_path):
+    averaged = {
+        key: value * 0.5 if value.is_floating_point() else value for key, value in small.state_dict().items()
+    }
+    path = save(tmp_path / "run.pth", {"state_dict": small.state_dict(), "state_dict_ema": averaged})
+    plain = load_model(import_weights(path, "plain"))
+    assert torch.equal(plain.network.conv1.weight, small.conv1.weight)
+    for words in (
+        "entry 'state_dict' of run.pth",
+        "state_dict_ema",
+        "names no labels",
+        "states no preprocessing",
+    ):
+        assert any(words in note for note in plain.card.notes), words
+    made = Preprocess(size=160, resize=184)
+    given = load_model(import_weights(path, "given", labels=list("abcd"), preprocess=made, weights_key="ema"))
+    assert torch.equal(given.network.conv1.weight, small.conv1.weight * 0.5)
+    assert (given.labels, given.preprocess) == (list("abcd"), made)
+    assert not any("assumed" in note or "labels" in note for note in given.card.notes)
+    assert any("state_dict_ema" in note for note in given.card.notes)
+    assert load_model("given").card == given.card
+    assert verify_model("given")
