@@ -8,4 +8,6 @@ __all__ = [
     "LIBRARY_COMMANDS",
     "LazyCommand",
     "LazyGroup",
+    "ResultsClosedError",
+    "say",
 ]
