@@ -105,13 +105,18 @@ def no_boundary(request: Request) -> ProblemError:
 def no_file(request: Request, form: FormData) -> ProblemError:
     """A form without the file field ``image``: 400. The sentence names what it holds instead."""
     curl = curl_line(request)
-    texts = [value for value in form.getlist(FIELD) if isinstance(value, str)]
+    texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     files = [name for name, value in form.multi_items() if isinstance(value, UploadFile)]
-    if texts:
-        return _text_field(texts[0], curl)
+    for name in sorted(texts, key=lambda name: name != FIELD):
+        what = _text_kind(texts[name])
+        if name == FIELD or (what and not files):
+            unnamed = (
+                'text, because its part has no file name. Add one (filename="photo.jpg"), as curl does with @'
+            )
+            return malformed(f"The field '{shown(name)}' holds {what or unnamed}: {curl}.")
     if files:
         return malformed(f"The form's file field is called '{shown(files[0])}'. Call it '{FIELD}': {curl}.")
-    others = [shown(name) for name in form][:3]
+    others = [shown(name) for name in texts][:3]
     held = (
         f"only the text field{'s' * (len(others) > 1)} {', '.join(others)}" if others else "no complete part"
     )
@@ -120,21 +125,18 @@ def no_file(request: Request, form: FormData) -> ProblemError:
     )
 
 
-def _text_field(text: str, curl: str) -> ProblemError:
+def _text_kind(text: str) -> str | None:
+    """What a text is that was sent in place of a file, with what to do; None if it is none of these."""
     value = text.strip()
     if re.match(r"https?://", value, re.IGNORECASE):
-        what = "an address. This service fetches nothing: download the image and send the file"
-    elif value.startswith("data:"):
-        what = f"a data URL. Decode the base64 text after its comma {_DECODE}"
-    elif _is_base64(value.encode("utf-8", "replace")):
-        what = f"base64 text. Decode it {_DECODE}"
-    elif re.fullmatch(r"@?[\w ./\\:~-]{1,255}\.[A-Za-z0-9]{1,5}", value):
-        what = "the name of a file. Send the file itself, with curl by an @ before the name"
-    elif not value:
-        what = "empty text. Send the file"
-    else:
-        what = 'text, because its part has no file name. Add one (filename="photo.jpg"), as curl does with @'
-    return malformed(f"The field '{FIELD}' holds {what}: {curl}.")
+        return "an address. This service fetches nothing: download the image and send the file"
+    if value.startswith("data:"):
+        return f"a data URL. Decode the base64 text after its comma {_DECODE}"
+    if _is_base64(value.encode("utf-8", "replace")):
+        return f"base64 text. Decode it {_DECODE}"
+    if re.fullmatch(r"@?[\w ./\\:~-]{1,255}\.[A-Za-z0-9]{1,5}", value):
+        return "the name of a file. Send the file itself, with curl by an @ before the name"
+    return None if value else "empty text. Send the file"
 
 
 def refuse_text(request: Request, data: bytes) -> None:

@@ -134,6 +134,13 @@ def test_text_in_place_of_a_file_is_named(client: TestClient, says: str) -> None
     assert detail.endswith(CURL)
 
 
+@pytest.mark.parametrize("says", ["an address", "a data URL", "base64 text", "the name of a file"])
+def test_so_is_text_of_another_name(client: TestClient, says: str) -> None:
+    body = part(b"5", 'form-data; name="a"') + part(FIELDS[says], 'form-data; name="url"') + END
+    detail = ours(check_problem(client.post(f"{API}/predict", content=body, headers=FORM), 400))
+    assert f"'url' holds {says}" in detail
+
+
 FORMS = {
     "file name (filename=": (FORM, part(jpeg(size=(900, 900)), 'form-data; name="image"') + END),
     "no boundary": ({"Content-Type": "multipart/form-data"}, part(jpeg()) + END),

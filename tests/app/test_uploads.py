@@ -230,4 +230,5 @@ def test_hostile_file_names_break_neither_answers_nor_headers(client: TestClient
         assert answer.status_code == 200
         assert name not in str(answer.headers)
     answer = client.post(f"{API}/masks?blocks=blocks.6.0", content=body, headers=FORM)
+    assert answer.status_code == 200, answer.text
     assert json.loads(answer.content)["image"]["name"] == plain_name(name)
