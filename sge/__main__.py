@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from sge.cli import LIBRARY_COMMANDS, LazyCommand, LazyGroup, ResultsClosedError, say
+from sge.cli import LIBRARY_COMMANDS, LazyCommand, LazyGroup, ResultsClosedError, discard_results, say
 from sge.errors import OutputError, SGEError
 
 SERVICE = "sge._app" if (Path(__file__).resolve().parent / "_app").is_dir() else "app"
@@ -39,6 +39,7 @@ class _Commands(LazyGroup):
             say("Stopped by Ctrl-C. Files that were complete are kept, and none is half written.")
             raise typer.Exit(INTERRUPTED) from None
         except (ResultsClosedError, BrokenPipeError):
+            discard_results()
             raise typer.Exit(0) from None
         except MemoryError as error:
             raise SGEError(

@@ -1,7 +1,7 @@
 """The commands that a person runs; ``sge.__main__`` adds the service's and makes the ``sge`` command of them."""
 
 from sge.cli.commands import LIBRARY_COMMANDS
-from sge.cli.console import ResultsClosedError, say
+from sge.cli.console import ResultsClosedError, discard_results, say
 from sge.cli.lazy_commands import LazyCommand, LazyGroup
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "LazyCommand",
     "LazyGroup",
     "ResultsClosedError",
+    "discard_results",
     "say",
 ]

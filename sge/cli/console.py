@@ -29,6 +29,15 @@ class _Messages(Console):
         _discard(sys.stderr)
 
 
+class ResultsConsole(Console):
+    """A console on stdout, for commands that lay out their results themselves."""
+
+    def on_broken_pipe(self) -> None:
+        """Ends the command as ``emit`` does."""
+        discard_results()
+        raise ResultsClosedError
+
+
 messages = _Messages(stderr=True)
 # A file or a pipe has no width of its own; 120 columns keep a table's rows on one line each.
 results = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 120)
@@ -82,6 +91,12 @@ def training_bar(shown: bool = True) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=messages, transient=True, disable=not (shown and messages.is_terminal))
+
+
+def discard_results() -> None:
+    """Sends what is still to be printed on stdout to nowhere, after its reader has gone."""
+    if sys.stdout is not None:
+        _discard(sys.stdout)
 
 
 def _discard(stream: IO[str]) -> None:

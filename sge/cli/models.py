@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from sge.cli.console import ResultsConsole
 from sge.errors import CheckpointError, SGEError
 from sge.models import (
     DOWNLOADS,
@@ -201,7 +202,7 @@ def _print_json(value: object) -> None:
 
 def _out() -> Console:
     # Markup is off, because titles and labels come from files and may contain square brackets.
-    return Console(markup=False, highlight=False)
+    return ResultsConsole(markup=False, highlight=False)
 
 
 def _err() -> Console:

@@ -35,11 +35,20 @@ def wait():
     time.sleep(60)
 def gone():
     open("/nowhere/at/all")
+def table():
+    from sge.cli.console import ResultsConsole
+    for number in range(1000):
+        ResultsConsole().print(f"line {number}")
+def echo():
+    import typer
+    for number in range(1000):
+        typer.echo(f"line {number}")
 def odd():
     from sge.cli.console import emit, say
     for print_ in (emit, say):
         print_("a\\udcff\\x1b[31m \\u72ac [bold]:cat:[/bold]")
-main._Commands.table = tuple(LazyCommand(name, "work", name, "A test.") for name in ("lines", "wait", "gone", "odd"))
+names = ("lines", "table", "echo", "wait", "gone", "odd")
+main._Commands.table = tuple(LazyCommand(name, "work", name, "A test.") for name in names)
 main.main()
 """
 
@@ -50,11 +59,12 @@ def start(command: str, **options):
     return subprocess.Popen(arguments, cwd=ROOT, text=True, encoding="utf-8", **pipes | options)
 
 
-def test_a_closed_pipe_ends_in_silence():
-    process = start("lines")
+@pytest.mark.parametrize("command", ["lines", "table", "echo"])
+def test_a_closed_pipe_ends_in_silence(command):
+    process = start(command)
     assert process.stdout.readline() == "line 0\n"
     process.stdout.close()
-    assert process.stderr.read() == "begun\n"
+    assert process.stderr.read() == ("begun\n" if command == "lines" else "")
     assert process.wait(60) == 0
 
 
