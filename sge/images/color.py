@@ -61,6 +61,8 @@ def show(image: Image.Image, space: Space | None = None) -> Shown:
 def _stated(info: Mapping[Any, Any], kind: str) -> tuple[Space | None, tuple[str, ...]]:
     """What Pillow says that the values mean, by the rules of a PNG: profile, sRGB, gamma with primaries."""
     notes: tuple[str, ...] = ()
+    if kind == "LAB":  # Its values mean the same with every profile; Pillow converts them.
+        return None, ()
     profile = info.get("icc_profile")
     if profile:
         space = profile_space(profile) if isinstance(profile, bytes) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -122,7 +122,7 @@ def _guarded(format: str, read: Callable[[], Reading]) -> Reading:
         raise broken(format) from error
     # The metadata (orientation, profile) describes the file's pixels and not the upright sRGB ones.
     reading.rgb.info = {}
-    return reading
+    return replace(reading, notes=tuple(dict.fromkeys(reading.notes)))
 
 
 def _format(image: Image.Image) -> str:

@@ -152,3 +152,14 @@ def test_metadata_in_thousands_of_segments_does_not_matter() -> None:
     assert (plain.rgb.size, crowded.rgb.size) == ((16, 24), (16, 24))
     assert plain.rgb.tobytes() == crowded.rgb.tobytes()
     assert crowded.notes == ("The color profile is damaged and was ignored.",)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_changed_bytes_of_any_file_raise_only_sentences() -> None:
+    rs, cases = np.random.RandomState(8), all_cases()
+    for number in range(len(cases) * 2):
+        data = bytearray(cases[number % len(cases)].data)
+        for at in rs.randint(0, len(data), rs.randint(1, 6)).tolist():
+            data[at] ^= 1 << rs.randint(8)
+        seen = shown(bytes(data[: rs.randint(1, len(data) + 1)] if rs.rand() < 0.2 else data))
+        assert seen is None or seen[0].ndim == 3
