@@ -65,6 +65,10 @@ class CaptureError(SGEError, RuntimeError):
     """A capture cannot give what was asked for: no forward pass made it, or its rows cannot be told apart."""
 
 
+class NonFiniteError(SGEError, ArithmeticError):
+    """A network gives numbers that are infinite or not a number."""
+
+
 class ChoiceError(SGEError, ValueError):
     """A setting or parameter has an invalid value."""
 

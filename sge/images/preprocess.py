@@ -49,7 +49,7 @@ class Preprocess:
     """
 
     def __post_init__(self) -> None:
-        values = {
+        values: dict[str, Any] = {
             "mean": _statistics("mean", self.mean, -MAX_MAGNITUDE),
             "std": _statistics("std", self.std, 1 / MAX_MAGNITUDE),
             "size": _side("size", self.size, MAX_SIZE),

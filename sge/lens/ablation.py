@@ -104,7 +104,9 @@ def ablated_logits(passes: Passes, image: Tensor, rows: Rows) -> Tensor:
     most = max(1, min(MAX_ROWS, MAX_PIXELS // (image.shape[2] * image.shape[3])))
     first, like = rows.distinct()
     parts = [rows.part(first[start : start + most]) for start in range(0, len(first), most)]
-    return torch.cat([_run(passes, image, part, str(way)) for part in parts])[like]
+    logits = torch.cat([_run(passes, image, part, str(way)) for part in parts])[like]
+    passes.check_finite({"the logits": logits})
+    return logits
 
 
 def _run(passes: Passes, image: Tensor, rows: Rows, way: str) -> Tensor:
@@ -113,14 +115,14 @@ def _run(passes: Passes, image: Tensor, rows: Rows, way: str) -> Tensor:
         return torch.cat([_run(passes, image, one, "shared") for one in ones])
     batch = image.expand(rows.count, -1, -1, -1) if way == "batch" else image
     edits = {name: partial(_edit, removed, rows.flat) for name, removed in rows.removed.items()}
-    with passes.inference(), edit_masks(passes.network, edits) as calls:
-        logits: Tensor = passes.network(batch)
+    with passes.inference() as view, edit_masks(view, edits) as calls:
+        logits = passes.logits(view, batch)
     if unused := [name for name in edits if not calls[name]]:
         raise CaptureError(
             f"The forward pass does not call the gate of {', '.join(unused)}, so its groups cannot be ablated. Use a "
-            "network that is not compiled or replicated, and name only blocks that it uses."
+            "network that is not made by a tracer, and name only blocks that it uses."
         )
-    if logits.dim() != 2 or len(logits) != rows.count:
+    if len(logits) != rows.count:
         raise CaptureError(
             f"The network gives logits of shape {tuple(logits.shape)} for {rows.count} images."
         )

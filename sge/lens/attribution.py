@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sge.arrays import Array
 from sge.errors import CaptureError
+from sge.lens.failures import failure, no_gradient
+from sge.lens.grad_cam import noted_maps
 from sge.lens.passes import Passes
 from sge.nn import edit_masks
 
@@ -43,6 +45,8 @@ def first_order_effects(
 
     Raises:
         CaptureError: the pass does not call the gates of the blocks.
+        UnsupportedNetworkError: the logits have no gradient with respect to the masks of a block.
+        NonFiniteError: logits or gradients are infinite or not a number.
     """
     masks: dict[str, Tensor] = {}
     offsets: dict[str, Tensor] = {}
@@ -52,19 +56,22 @@ def first_order_effects(
         offsets[name] = torch.zeros_like(masks[name], requires_grad=True)
         return mask + offsets[name]
 
-    with passes.gradients():
+    with passes.gradients() as view:
         inputs = image.clone()
-        with edit_masks(passes.network, {name: partial(add_offset, name) for name in blocks}):
-            logits: Tensor = passes.network(inputs)[0].float()
+        edits = {name: partial(add_offset, name) for name in blocks}
+        with noted_maps(passes, view, inputs), edit_masks(view, edits):
+            logits = passes.logits(view, inputs, 1)[0].float()
         if unused := [name for name in blocks if name not in masks]:
             raise CaptureError(
-                f"The forward pass does not call the gate of {', '.join(unused)}. Use a network that is not compiled or "
-                "replicated, and name only blocks that it uses."
+                f"The forward pass does not call the gate of {', '.join(unused)}. Use a network that is not made by a "
+                "tracer, and name only blocks that it uses."
             )
+        passes.check_finite({"the logits": logits.detach()})
         index = int(logits.argmax()) if target is None else target
-        gradients = torch.autograd.grad(logits[index], list(offsets.values())) if offsets else ()
+        gradients = _gradients(view, logits[index], offsets)
+    passes.check_finite({f"the gradient of block {name}": one for name, one in gradients.items()})
     effect, spatial = {}, {}
-    for name, gradient in zip(offsets, gradients, strict=True):
+    for name, gradient in gradients.items():
         mask, slope = masks[name].float(), gradient.float()
         effect[name] = _sums(slope * mask)
         spatial[name] = _sums(slope * (mask - mask.mean((2, 3), keepdim=True)))
@@ -75,6 +82,20 @@ def first_order_effects(
         {name: effect[name] for name in order},
         {name: spatial[name] for name in order},
     )
+
+
+def _gradients(view: nn.Module, logit: Tensor, offsets: dict[str, Tensor]) -> dict[str, Tensor]:
+    if not offsets:
+        return {}
+    if not logit.requires_grad:
+        raise no_gradient(view, list(offsets))
+    try:
+        found = torch.autograd.grad(logit, list(offsets.values()), allow_unused=True)
+    except RuntimeError as error:
+        raise failure(view, next(iter(offsets.values())), error) from error
+    if missing := [name for name, one in zip(offsets, found, strict=True) if one is None]:
+        raise no_gradient(view, missing)
+    return dict(zip(offsets, found, strict=True))
 
 
 def _sums(maps: Tensor) -> Array:

@@ -15,7 +15,7 @@ from sge.images import DecodedImage, Frame, Source
 from sge.lens.ablation import ablated_logits, removed_groups
 from sge.lens.attribution import Gradients, first_order_effects
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
-from sge.lens.grad_cam import grad_cam, noted_maps
+from sge.lens.grad_cam import grad_cam
 from sge.lens.labels import check_labels, find_target
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
 from sge.lens.passes import Passes
@@ -147,8 +147,7 @@ class Effects(ABC):
         names = [name for name in known if blocks is None or name in blocks]
         index = None if target is None else self.find_target(target)
         image = self._passes.batch([frame])
-        with noted_maps(self._passes, image):
-            found = first_order_effects(self._passes, image, index, names)
+        found = first_order_effects(self._passes, image, index, names)
         measured = self._measured(image, found, method, blocks is not None)
         return Attribution(
             target=self._prediction(found.logits, frame, found.target),
@@ -190,8 +189,8 @@ class Effects(ABC):
         index = None if target is None else self.find_target(target)
         image = self._passes.batch([frame])
         if index is None:
-            with self._passes.inference():
-                index = int(self._passes.network(image)[0].argmax())
+            with self._passes.inference() as view:
+                index = int(self._passes.logits(view, image, 1)[0].argmax())
         return grad_cam(self._passes, image, index, layer)
 
     def steps(

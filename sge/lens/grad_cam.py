@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from sge.analysis import GradCam
-from sge.errors import CaptureError, ChoiceError
+from sge.errors import CaptureError, ChoiceError, SGEError
+from sge.lens.failures import failure
 from sge.lens.passes import Passes
 from sge.nn import edit_outputs
 
@@ -18,15 +19,16 @@ from sge.nn import edit_outputs
 class _Tapped(nn.Module):
     """A network whose layer's output passes through a module of its own, which is all that Captum hooks."""
 
-    def __init__(self, network: nn.Module, layer: str) -> None:
+    def __init__(self, passes: Passes, view: nn.Module, layer: str) -> None:
         super().__init__()
-        self.network = network
+        self.passes = passes
+        self.network = view
         self.layer = layer
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         with edit_outputs(self.network, {self.layer: self._through}) as calls:
-            logits: Tensor = self.network(x)
+            logits = self.passes.logits(self.network, x, 1)
         if not calls[self.layer]:
             raise CaptureError(f"The forward pass does not call {self.layer}. Choose a layer that it uses.")
         return logits
@@ -58,16 +60,20 @@ def grad_cam(passes: Passes, image: Tensor, target: int, layer: str | None) -> G
     )
 
     path = layer if layer is not None else last_map(passes, image)
-    with passes.gradients():
-        tapped = _Tapped(passes.network, path)
+    with passes.gradients() as view:
+        tapped = _Tapped(passes, view, path)
         tapped.training = False
         try:
             found = LayerGradCam(tapped, tapped.tap).attribute(image.clone(), target, relu_attributions=True)
         except RuntimeError as error:
-            if "not have been used" not in str(error):
+            if isinstance(error, SGEError):
                 raise
-            raise ChoiceError(f"The logits do not depend on {path}. Choose another layer.") from error
-    return GradCam(found[0, 0].detach().float().cpu().numpy(), path)
+            if "not have been used" in str(error) or "does not require grad" in str(error):
+                raise ChoiceError(f"The logits do not depend on {path}. Choose another layer.") from error
+            raise failure(view, image, error) from error
+    weighted = found[0, 0].detach().float().cpu()
+    passes.check_finite({f"the Grad-CAM of {path}": weighted})
+    return GradCam(weighted.numpy(), path)
 
 
 def last_map(passes: Passes, image: Tensor) -> str:
@@ -76,27 +82,22 @@ def last_map(passes: Passes, image: Tensor) -> str:
     Raises:
         CaptureError: there is none, or the network does not call hooks.
     """
-    with noted_maps(passes, image) as known:
-        if not known:
-            with passes.inference():
-                passes.network(image)
+    if _key(image) not in passes.found:
+        with passes.inference() as view, noted_maps(passes, view, image):
+            passes.logits(view, image, 1)
     if (path := passes.found.get(_key(image))) is None:
         raise CaptureError(
-            f"{type(passes.network).__name__} has no module that outputs a map of more than one cell for this image, or "
-            "it is compiled. Give a layer, or a larger size."
+            f"{type(passes.network).__name__} has no module that outputs a map of more than one cell for this image. "
+            "Give a layer, or a larger size."
         )
     return str(path)
 
 
 @contextmanager
-def noted_maps(passes: Passes, image: Tensor) -> Iterator[bool]:
-    """Context manager in which a forward pass of ``image`` tells ``last_map`` its answer.
-
-    Yields:
-        Whether the answer is known already.
-    """
+def noted_maps(passes: Passes, view: nn.Module, image: Tensor) -> Iterator[None]:
+    """Context manager in which a forward pass of ``image`` through a view tells ``last_map`` its answer."""
     if _key(image) in passes.found:
-        yield True
+        yield
         return
 
     def note(path: str, output: Any) -> Any:
@@ -105,9 +106,9 @@ def noted_maps(passes: Passes, image: Tensor) -> Iterator[bool]:
         return output
 
     last: list[str] = []
-    paths = [path for path, _ in passes.network.named_modules() if path]
-    with edit_outputs(passes.network, {path: partial(note, path) for path in paths}):
-        yield False
+    paths = [path for path, _ in view.named_modules() if path]
+    with edit_outputs(view, {path: partial(note, path) for path in paths}):
+        yield
     if last:
         passes.found[_key(image)] = last[-1]
 

@@ -13,6 +13,7 @@ from sge.devices import find_device, find_precision
 from sge.errors import ChoiceError
 from sge.images import DecodedImage, Frame, Source, decode, frame
 from sge.lens.effects import Effects
+from sge.lens.failures import check_usable
 from sge.lens.fit import find_fit
 from sge.lens.labels import check_labels
 from sge.lens.passes import Passes
@@ -33,10 +34,12 @@ class Lens(Effects):
     Raises:
         ChoiceError: a device that is not available, or an unknown precision.
         CaptureError: the network has no module that makes spatial maps.
+        UnsupportedNetworkError: the network has no values yet (meta device, lazy modules).
     """
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
         require_spatial_blocks(model.network)
+        check_usable(model.network)
         self.model = model
         self.device = find_device(device)
         self.precision = find_precision(precision)
@@ -57,6 +60,8 @@ class Lens(Effects):
         Raises:
             ImageError: the image cannot be used.
             ChoiceError: an unknown framing, a size out of range, or ``top_k`` below 1.
+            UnsupportedNetworkError: the network cannot be run on the input, or does not return logits.
+            NonFiniteError: logits or maps are infinite or not a number.
         """
         return self.analyze_frames([self.frame(image, framing, size)], top_k)[0]
 
@@ -114,24 +119,30 @@ class Lens(Effects):
         """
         _check_top_k(top_k)
         batch = self._passes.batch(frames)
-        with self._passes.inference():
-            logits = self._checked(self.network(batch))
+        with self._passes.inference() as view:
+            logits = self._checked(self._passes.logits(view, batch, len(batch)))
         return [self._classification(*row, top_k) for row in zip(logits, frames, strict=True)]
 
     def _checked(self, logits: Tensor) -> Tensor:
         check_labels(self.model.labels, logits.shape[1])
-        return logits.float().cpu()
+        logits = logits.float().cpu()
+        self._passes.check_finite({"the logits": logits})
+        return logits
 
     def _forward(self, frames: Sequence[Frame]) -> _Forward:
         batch = self._passes.batch(frames)
-        with self._passes.inference():
-            with Capture(self.network, energy=True, rows=len(batch)) as captured:
-                logits = self._checked(self.network(batch))
+        with self._passes.inference() as view:
+            with Capture(view, energy=True, rows=len(batch)) as captured:
+                logits = self._passes.logits(view, batch, len(batch))
             masks, similarity, energy = (
                 {name: maps.float().cpu().numpy() for name, maps in recorded.items()}
                 for recorded in (captured.masks, captured.similarity, captured.energy)
             )
-        modules = spatial_blocks(self.network)
+        # The maps come first, because the earliest block is where the numbers went wrong.
+        for recorded in (similarity, masks, energy):
+            self._passes.check_finite({f"block {name}": maps for name, maps in recorded.items()})
+        logits = self._checked(logits)
+        modules = spatial_blocks(view)
         blocks = [
             BlockInfo(
                 name=name,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sge.arrays import Array
 from sge.devices import autocast
-from sge.errors import CaptureError, ShapeError
+from sge.errors import CaptureError, ChoiceError, SGEError, ShapeError
 from sge.images import Frame
-from sge.nn import SpatialGroupEnhance, eval_mode, sge_blocks
+from sge.lens.failures import check_logits, failure, not_finite
+from sge.nn import SpatialGroupEnhance, eval_view, sge_blocks
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Runs a network in eval mode; several threads may do so at the same time."""
+    """Runs views of a network in eval mode; several threads may do so, also while others train the network."""
 
     network: nn.Module
     device: torch.device
@@ -26,10 +29,11 @@ class Passes:
     """What was found out about the network by trying, such as how many rows an ablation can begin with."""
 
     def batch(self, frames: Sequence[Frame]) -> Tensor:
-        """(N, 3, h, w) on the device, in the dtype of the network.
+        """(N, channels, h, w) on the device, in the dtype of the network's first layer.
 
         Raises:
             ShapeError: no frame, or frames of different shapes.
+            ChoiceError: the network was moved to another device.
         """
         shapes = {frame.array.shape for frame in frames}
         if len(shapes) != 1:
@@ -37,25 +41,63 @@ class Passes:
                 f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}."
             )
         batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
-        parameter = next(self.network.parameters(), batch)
-        return batch.to(self.device, parameter.dtype)
+        parameters = [one for one in self.network.parameters() if one.is_floating_point()]
+        first = next((one for one in parameters if one.dim() > 1), parameters[0] if parameters else batch)
+        if parameters and first.device != self.device and first.device.type != self.device.type:
+            raise ChoiceError(
+                f"The network was moved to {first.device} after this Lens was made for {self.device}. Make another Lens."
+            )
+        return batch.to(self.device, first.dtype)
 
     @contextmanager
-    def inference(self) -> Iterator[None]:
-        """Context manager for passes without gradients."""
-        with eval_mode(self.network), torch.inference_mode(), autocast(self.device, self.precision):
-            yield
+    def inference(self) -> Iterator[nn.Module]:
+        """Context manager that gives a view of the network, for passes without gradients."""
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            yield eval_view(self.network)
 
     @contextmanager
-    def gradients(self) -> Iterator[None]:
-        """Context manager for passes with gradients, also inside ``torch.no_grad`` or inference mode."""
+    def gradients(self) -> Iterator[nn.Module]:
+        """Context manager that gives a view, for passes with gradients, also inside ``torch.no_grad``."""
         with (
-            eval_mode(self.network),
             torch.inference_mode(False),
             torch.enable_grad(),
             autocast(self.device, self.precision),
         ):
-            yield
+            yield eval_view(self.network)
+
+    def logits(self, view: nn.Module, batch: Tensor, rows: int | None = None) -> Tensor:
+        """Logits of a batch, (N, classes), from a view of the network.
+
+        Args:
+            view: From ``inference`` or ``gradients``.
+            batch: From ``batch``.
+            rows: Number of rows that the logits must have; None to allow any.
+
+        Raises:
+            UnsupportedNetworkError: the network cannot be run, or does not return logits.
+            ChoiceError: the memory does not suffice.
+        """
+        try:
+            output = view(batch)
+        except SGEError:
+            raise
+        except Exception as error:  # A foreign forward may raise anything.
+            raise failure(view, batch, error) from error
+        return check_logits(view, output, rows)
+
+    def check_finite(self, results: Mapping[str, Tensor | Array]) -> None:
+        """Checks that every number is finite.
+
+        Args:
+            results: By what they are, in words.
+
+        Raises:
+            NonFiniteError: one is not.
+        """
+        for where, values in results.items():
+            tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
+            if not bool(torch.isfinite(tensor).all()):
+                raise not_finite(self.network, where, self.precision)
 
     def blocks_with_groups(self) -> dict[str, SpatialGroupEnhance]:
         """Block name to SGE module.

@@ -9,7 +9,7 @@ from sge.analysis import GroupSteps
 from sge.errors import UnknownGroupError
 from sge.lens.chosen_groups import check_blocks
 from sge.lens.passes import Passes
-from sge.nn import Capture
+from sge.nn import Capture, sge_blocks
 
 
 def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupSteps:
@@ -30,9 +30,11 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
     module = blocks[block]
     if not 0 <= group < module.groups:
         raise UnknownGroupError(f"{block} has no group {group}; its groups are 0 to {module.groups - 1}.")
-    path = next(path for path, one in passes.network.named_modules() if one is module)
-    with passes.inference(), Capture(passes.network, [block], inputs=[path], outputs=[path], rows=1) as seen:
-        passes.network(image)
+    with passes.inference() as view:
+        viewed = sge_blocks(view)[block]
+        path = next(path for path, one in view.named_modules() if one is viewed)
+        with Capture(view, [block], inputs=[path], outputs=[path], rows=1) as seen:
+            passes.logits(view, image, 1)
     features, output = (
         values[0].float().unflatten(0, (module.groups, -1))[group]
         for values in (seen.inputs[path], seen.outputs[path])
@@ -41,6 +43,8 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
     product = torch.einsum("c,chw->hw", mean, features)
     arrays = (features, mean, product, seen.similarity[block][0, group], seen.masks[block][0, group], output)
     features, mean, product, similarity, mask, output = (array.float().cpu() for array in arrays)
+    for array in (features, product, similarity, mask, output):
+        passes.check_finite({f"block {block}": array})
     return GroupSteps(
         block=block,
         group=group,

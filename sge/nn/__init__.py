@@ -9,6 +9,7 @@ from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, st
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
 from sge.nn.permutation.regroup import channel_permutations, regroup
 from sge.nn.resnet import ATTENTIONS, DEPTHS, NEIGHBOURS, SGE_RESNETS, build_resnet
+from sge.nn.views import eval_view
 
 __all__ = [
     "ATTENTIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "edit_masks",
     "edit_outputs",
     "eval_mode",
+    "eval_view",
     "group_similarity",
     "inactive_groups",
     "insert_sge",

@@ -8,34 +8,32 @@ from torch import nn
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
+from sge.nn.compiled import clean_path
 from sge.nn.module import SpatialGroupEnhance
 
 SpatialModule = SpatialGroupEnhance | BottleneckAttention | ConvolutionalBlockAttention
 """A module with a ``gate`` that outputs spatial maps, and a number of ``groups``."""
 _WRAPPERS = ("sge", "se", "cbam", "drop_path")
 """Names of the modules inside a block that hold its attention."""
-_COMPILED = "_orig_mod"
-"""torch.compile puts this name between a compiled module and what is inside it."""
-_PARALLEL = "module"
-"""DataParallel puts this name in front of every name."""
 
 
 def sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
     """Block name to SGE module, in the order of the network.
 
     A block's name is the path of its module without the last part: ``layer3.5.sge`` is named ``layer3.5``. If one block
-    has several modules, each is named by its whole path. Prefixes of DataParallel and torch.compile are left out.
+    has several modules, each is named by its whole path. Names that wrappers put into a path, such as those of
+    torch.compile, DataParallel and activation checkpointing, are left out.
     """
     paths = {
         path: module for path, module in network.named_modules() if isinstance(module, SpatialGroupEnhance)
     }
-    return {name: paths[path] for name, path in _shortened(list(paths)).items()}
+    return {name: paths[path] for name, path in _shortened(network, list(paths)).items()}
 
 
 def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     """Block name to each module with spatial maps: SGE, and CBAM and BAM with one map each. Names as ``sge_blocks``."""
     paths = {path: module for path, module in network.named_modules() if isinstance(module, SpatialModule)}
-    return {name: paths[path] for name, path in _shortened(list(paths)).items()}
+    return {name: paths[path] for name, path in _shortened(network, list(paths)).items()}
 
 
 def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, SpatialModule]:
@@ -51,15 +49,19 @@ def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, S
 
 
 def submodule(network: nn.Module, path: str) -> nn.Module:
-    """The module at a path.
+    """The module at a path, with the names of wrappers or without them.
 
     Raises:
         UnknownBlockError: There is none.
     """
     try:
-        return network.get_submodule(path)
-    except AttributeError as error:
-        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from error
+        found: nn.Module = network.get_submodule(path)
+    except AttributeError:
+        for full, module in network.named_modules():
+            if path and clean_path(network, full) == path:
+                return module
+        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from None
+    return found
 
 
 def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
@@ -81,15 +83,8 @@ def inactive_groups(module: SpatialModule) -> int:
     return int((module.weight == 0).sum()) if isinstance(module, SpatialGroupEnhance) else 0
 
 
-def is_compiled(network: nn.Module) -> bool:
-    """Whether torch.compile compiled the network or a module in it."""
-    return any(
-        hasattr(module, _COMPILED) or module._compiled_call_impl is not None for module in network.modules()
-    )
-
-
-def _shortened(paths: list[str]) -> dict[str, str]:
-    clean = {path: [name for name in path.split(".") if name not in ("", _COMPILED)] for path in paths}
+def _shortened(network: nn.Module, paths: list[str]) -> dict[str, str]:
+    clean = {path: clean_path(network, path).split(".") for path in paths}
     short = {path: _block_of(names) for path, names in clean.items()}
     taken = list(short.values())
     return {".".join(clean[path]) if taken.count(short[path]) > 1 else short[path]: path for path in paths}
@@ -97,8 +92,6 @@ def _shortened(paths: list[str]) -> dict[str, str]:
 
 def _block_of(names: list[str]) -> str:
     trimmed = names[:-1]
-    while len(trimmed) > 1 and trimmed[0] == _PARALLEL:
-        trimmed.pop(0)
     while len(trimmed) > 1 and trimmed[-1] in _WRAPPERS:
         trimmed.pop()
     return ".".join(trimmed or names) or "sge"

@@ -1,15 +1,13 @@
 """Reads masks, similarity, inputs and outputs of modules during a forward pass; the one reader of hooks.
 
-A capture belongs to the forward passes of the thread that opened it. Several threads may read one network at the
-same time, each with a capture of its own: a pass is recorded only by captures of the thread in which it runs.
+A capture belongs to the forward passes of the code inside its with block (``sge/nn/scopes.py``). Several threads and
+asyncio tasks may read one network at the same time, each with a capture of its own.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -17,16 +15,13 @@ from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
-from sge.nn.blocks import is_compiled, named_blocks, require_spatial_blocks, spatial_blocks, submodule
-from sge.nn.hooks import after_forward, before_forward
+from sge.nn.blocks import named_blocks, require_spatial_blocks, spatial_blocks, submodule
+from sge.nn.hooks import Attached, Read, after_forward, before_forward
 from sge.nn.module import standardize_maps
-
-_OPEN: ContextVar[tuple[Capture, ...]] = ContextVar("open captures", default=())
-"""Captures that are open in this thread or asyncio task. A thread that copied the context may see those of another."""
+from sge.nn.scopes import Scope, current_task
 
 Value = TypeVar("Value")
 
@@ -41,10 +36,12 @@ class _Records:
     outputs: dict[str, Any] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     elsewhere: bool = False
-    """Whether another thread, which has no capture of its own, called a module that is read here."""
+    """Whether another thread, which has no capture of its own, or a replica called a module that is read here."""
+    tasks: set[int] = field(default_factory=set)
+    """Numbers of the asyncio tasks that called a module that is read here."""
 
 
-class Capture:
+class Capture(Scope):
     """Context manager that records what modules of a network compute in the forward passes inside it.
 
     ``with Capture(network, outputs=["layer4"]) as seen: network(x)``, then ``seen.masks["layer3.5"]`` and
@@ -52,7 +49,9 @@ class Capture:
     also after an exception; copies and pickles of the network made inside do not have them.
 
     A pass that runs partly in other threads (DataParallel, halves of a batch in a thread pool) is never recorded in
-    part: reading its results raises ``CaptureError``.
+    part: reading its results raises ``CaptureError``. The same holds for passes of several asyncio tasks inside one
+    capture. While a generator is suspended inside the with block, the passes of the code that drives it are not recorded.
+    A compiled network runs eagerly inside, because compiled code does not call hooks.
 
     Args:
         network: The network to read.
@@ -84,6 +83,7 @@ class Capture:
         reduce: Callable[[Tensor], Tensor] | None = None,
         rows: int | None = None,
     ) -> None:
+        super().__init__(network)
         self._blocks = named_blocks(network, blocks)
         self._inputs = {path: submodule(network, path) for path in inputs}
         self._outputs = {path: submodule(network, path) for path in outputs}
@@ -91,51 +91,44 @@ class Capture:
         self._grad = grad
         self._reduce = reduce
         self._rows = rows
-        self._members = frozenset(network.modules())
-        self._compiled = is_compiled(network)
-        self._handles: list[RemovableHandle] = []
-        self._thread = 0
+        self._attached: list[Attached] = []
         self._records = _Records()
 
     def __enter__(self) -> Self:
-        if self._handles:
+        if self.is_open:
             raise CaptureError("This capture is open already. Make one capture for each forward pass.")
         self._records = _Records()
-        self._thread = threading.get_ident()
-        _OPEN.set((*_OPEN.get(), self))
         for path, module in self._inputs.items():
-            self._handles.append(before_forward(module, self._reader(partial(self._read_input, path))))
+            self._attach(before_forward, module, partial(self._read_input, path))
         for name, block in self._blocks.items():
             is_map = isinstance(block.gate, MapGate)
-            self._handles.append(
-                after_forward(block.gate, self._reader(partial(self._read_gate, name, is_map)))
-            )
-            self._handles.append(
-                after_forward(block, self._reader(partial(self._read_block, name, block.groups)))
-            )
+            self._attach(after_forward, block.gate, partial(self._read_gate, name, is_map))
+            self._attach(after_forward, block, partial(self._read_block, name, block.groups))
         for path, module in self._outputs.items():
-            self._handles.append(after_forward(module, self._reader(partial(self._read_output, path))))
+            self._attach(after_forward, module, partial(self._read_output, path))
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-        _OPEN.set(tuple(capture for capture in _OPEN.get() if capture is not self))
+        self.close()
+        for attached in self._attached:
+            attached.remove()
+        self._attached.clear()
 
-    def _reader(self, read: Callable[[tuple[Any, ...], Any], None]) -> Callable[[tuple[Any, ...], Any], None]:
+    def _attach(self, when: Callable[..., Attached], module: nn.Module, read: Read) -> None:
         def read_own_pass(inputs: tuple[Any, ...], output: Any) -> None:
-            here = [capture for capture in _OPEN.get() if capture._thread == threading.get_ident()]
-            if self in here:
+            if self.is_here():
+                self._records.tasks.add(current_task())
                 read(inputs, output)
-            elif not any(
-                capture._handles and not self._members.isdisjoint(capture._members) for capture in here
-            ):
+            elif self.misses_a_thread():
                 self._records.elsewhere = True
 
-        return read_own_pass
+        self._attached.append(when(module, read_own_pass, self, self._note_replica))
+
+    def _note_replica(self) -> None:
+        self._records.elsewhere = True
 
     def _read_gate(self, name: str, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
         given = inputs[0] if self._grad else inputs[0].detach()
@@ -152,6 +145,8 @@ class Capture:
 
     def _read_input(self, path: str, inputs: tuple[Tensor, ...], _output: None) -> None:
         self._records.calls[path] += 1
+        if not inputs or not isinstance(inputs[0], Tensor):
+            raise CaptureError(f"The first input of {path} is no tensor. Name a module whose input is one.")
         self._records.inputs[path] = self._reduced(inputs[0])
 
     def _read_output(self, path: str, _inputs: Any, output: Any) -> None:
@@ -239,25 +234,21 @@ class Capture:
         if self._records.elsewhere and self._rows is None:
             raise CaptureError(
                 "Another thread called the network while this capture was open, so it cannot be told which images the "
-                "maps belong to. Call the network in the thread that opened the capture, and open a capture in each "
-                "thread that calls it."
+                "maps belong to. Call the network in the thread that opened the capture, open a capture in each "
+                "thread that calls it, and call network.module in place of DataParallel."
+            )
+        if len(self._records.tasks) > 1:
+            raise CaptureError(
+                "Several asyncio tasks called the network inside this capture, so it cannot be told which images the maps "
+                "belong to. Open a capture in each task."
             )
         if missing := [name for name in wanted if name not in recorded]:
             raise CaptureError(
-                f"No forward pass has gone through {', '.join(missing)} inside this capture. {self._what_to_do()}"
+                f"No forward pass has gone through {', '.join(missing)} inside this capture. Call the network "
+                "within the with block, in the same thread, without replicas (DataParallel), and not through a function "
+                "that torch.compile or a tracer made; and name only blocks that it uses."
             )
         return {name: recorded[name] for name in wanted}
-
-    def _what_to_do(self) -> str:
-        if self._compiled:
-            return (
-                "A compiled network does not call hooks that were added later: call it inside "
-                'torch.compiler.set_stance("force_eager"), or call the original, network._orig_mod.'
-            )
-        return (
-            "Call the network within the with block, in the same thread and without replicas (DataParallel), and name "
-            "only blocks that it uses."
-        )
 
 
 class MaskCapture(Capture):

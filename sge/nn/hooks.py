@@ -1,49 +1,82 @@
-"""Forward hooks that belong to one open capture or edit and that no copy of the network keeps."""
+"""Forward hooks that belong to one open capture or edit, and that no copy or pickle of the network has."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
+from torch.fx._symbolic_trace import is_fx_symbolic_tracing
 from torch.utils.hooks import RemovableHandle
 
-_LOCK = threading.Lock()
+from sge.nn.scopes import Scope
+
+_LOCK = threading.RLock()
 """Guards the hook counter of torch, which two threads could otherwise read at the same value."""
+_STATE = "__getstate__"
+_KINDS = ("_forward_hooks", "_forward_pre_hooks")
 
 Read = Callable[[tuple[Any, ...], Any], None]
-"""Called with a module's positional inputs and, after its forward pass, with its output (None before it)."""
+"""Called with a module's inputs and, after its forward pass, with its output (None before it)."""
 Edit = Callable[[Any], Any]
 """Called with a module's output; what it returns replaces the output."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class TemporaryHook(Generic[Function]):
-    """Forward hook or forward pre-hook of one module, which no copy of the module keeps.
+def is_traced() -> bool:
+    """Whether torch.compile, torch.export, torch.jit.trace or fx records the running code for later."""
+    return torch.compiler.is_compiling() or is_jit_traced() or is_fx_symbolic_tracing()
 
-    A deep copy or a pickle of the hook is inert: it calls nothing, and it leaves the copied module at that module's
-    first call. ``CapturableModule`` does not copy it at all.
+
+def is_jit_traced() -> bool:
+    """Whether torch.jit.trace records the running code."""
+    return bool(torch._C._get_tracing_state())
+
+
+class TemporaryHook(Generic[Function]):
+    """Forward hook or forward pre-hook of one module.
 
     Args:
         module: The module that the hook serves; shallow copies of it, such as the replicas of DataParallel, are not
             served.
-        function: What the hook calls; None makes the hook inert.
+        function: What the hook calls; None makes the hook inert, as the copies of a hook are.
+        scope: The capture or edit that it belongs to.
+        replicated: Called when a replica of the module runs.
     """
 
-    def __init__(self, module: nn.Module | None = None, function: Function | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module | None = None,
+        function: Function | None = None,
+        scope: Scope | None = None,
+        replicated: Callable[[], None] | None = None,
+    ) -> None:
         self._module = module
         self._function = function
+        self._scope = scope
+        self._replicated = replicated
+
+    def for_view(self, view: nn.Module) -> Self | None:
+        """The same hook for a view of its module; None if the running code is outside of its scope."""
+        if self._scope is None or not self._scope.is_here():
+            return None
+        return type(self)(view, self._function, self._scope, self._replicated)
 
     def _serving(self, module: nn.Module) -> Function | None:
         """The function to call for a pass of ``module``; None if the hook or the module is a copy."""
-        if torch.compiler.is_compiling():
-            return None  # A compiled graph outlives the hook and must not contain it.
+        if is_traced():
+            return None  # A graph outlives the hook and must not contain it.
         if self._function is None:
             _remove(self, module)
-        return self._function if module is self._module else None
+        if module is self._module:
+            return self._function
+        if self._replicated is not None and getattr(module, "_is_replica", False):
+            self._replicated()
+        return None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)()
@@ -55,10 +88,24 @@ class TemporaryHook(Generic[Function]):
 class CaptureHook(TemporaryHook[Read]):
     """Passes on what one module computes."""
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any = None) -> None:
-        """Passes the values on, unless the hook is a copy or the module is."""
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
+        """Passes the values on, unless the hook is a copy or the module is.
+
+        ``rest`` is (named inputs, output). For a moment while another thread adds the hook, torch leaves the first out.
+        """
         if (read := self._serving(module)) is not None:
-            read(inputs, output)
+            named = rest[0] if len(rest) == 2 else {}
+            read((*inputs, *named.values()), rest[-1])
+
+
+class CapturePreHook(TemporaryHook[Read]):
+    """Passes on what one module is called with."""
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
+        """As ``CaptureHook``, before the module runs; ``rest`` is (named inputs,)."""
+        if (read := self._serving(module)) is not None:
+            named = rest[0] if rest else {}
+            read((*inputs, *named.values()), None)
 
 
 class EditHook(TemporaryHook[Edit]):
@@ -69,36 +116,68 @@ class EditHook(TemporaryHook[Edit]):
         return None if (edit := self._serving(module)) is None else edit(output)
 
 
-class CapturableModule(nn.Module):
-    """Module whose copies and pickles do not include the hooks of an open capture or edit."""
+class Attached:
+    """A hook on a module, until it is removed."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[no-untyped-call]
-        for kind in ("_forward_hooks", "_forward_pre_hooks"):
-            kept = [(key, hook) for key, hook in state[kind].items() if not isinstance(hook, TemporaryHook)]
-            state[kind] = OrderedDict(kept)
-        return state
+    def __init__(self, module: nn.Module, handle: RemovableHandle) -> None:
+        self._module = module
+        self._handle = handle
+        # pickle and copy ask the object for its state, not its class, and other people's classes stay as they are.
+        module.__dict__[_STATE] = partial(_state_without_hooks, module)
+
+    def remove(self) -> None:
+        """Takes the hook off."""
+        with _LOCK:
+            self._handle.remove()
+            if not any(isinstance(hook, TemporaryHook) for hook in _all_hooks(self._module)):
+                self._module.__dict__.pop(_STATE, None)
 
 
-def before_forward(module: nn.Module, read: Read) -> RemovableHandle:
-    """Reads the inputs of every forward pass of ``module`` until the handle is removed."""
+def before_forward(module: nn.Module, read: Read, scope: Scope, replicated: Callable[[], None]) -> Attached:
+    """Reads the inputs of every forward pass of ``module`` until the hook is removed."""
+    hook = CapturePreHook(module, read, scope, replicated)
     with _LOCK:
-        return module.register_forward_pre_hook(CaptureHook(module, read))
+        return Attached(module, module.register_forward_pre_hook(hook, with_kwargs=True))
 
 
-def after_forward(module: nn.Module, read: Read) -> RemovableHandle:
-    """Reads the inputs and the output of every forward pass of ``module`` until the handle is removed."""
+def after_forward(module: nn.Module, read: Read, scope: Scope, replicated: Callable[[], None]) -> Attached:
+    """Reads the inputs and the output of every forward pass of ``module`` until the hook is removed."""
+    hook = CaptureHook(module, read, scope, replicated)
     with _LOCK:
-        return module.register_forward_hook(CaptureHook(module, read))
+        return Attached(module, module.register_forward_hook(hook, with_kwargs=True))
 
 
-def replace_output(module: nn.Module, edit: Edit) -> RemovableHandle:
-    """Replaces the output of every forward pass of ``module`` until the handle is removed."""
+def replace_output(module: nn.Module, edit: Edit, scope: Scope) -> Attached:
+    """Replaces the output of every forward pass of ``module`` until the hook is removed."""
     with _LOCK:
-        return module.register_forward_hook(EditHook(module, edit))
+        return Attached(module, module.register_forward_hook(EditHook(module, edit, scope)))
+
+
+def _state_without_hooks(module: nn.Module) -> dict[str, Any]:
+    with _LOCK:
+        state: dict[str, Any] = dict(type(module).__getstate__(module))  # type: ignore[no-untyped-call]
+        state.pop(_STATE, None)
+        for kind in _KINDS:
+            hooks = state[kind]
+            temporary = [key for key, hook in hooks.items() if isinstance(hook, TemporaryHook)]
+            state[kind] = _without(hooks, temporary)
+            for flags in (f"{kind}_with_kwargs", f"{kind}_always_called"):
+                if flags in state:
+                    state[flags] = _without(state[flags], temporary)
+    return state
+
+
+def _without(values: dict[int, Any], keys: list[int]) -> OrderedDict[int, Any]:
+    return OrderedDict((key, value) for key, value in values.items() if key not in keys)
+
+
+def _all_hooks(module: nn.Module) -> list[Any]:
+    return [hook for kind in _KINDS for hook in getattr(module, kind).values()]
 
 
 def _remove(hook: object, module: nn.Module) -> None:
-    for hooks in (module._forward_hooks, module._forward_pre_hooks):
+    for kind in _KINDS:
+        hooks = getattr(module, kind)
         for key in [key for key, other in hooks.items() if other is hook]:
             del hooks[key]
+    module.__dict__.pop(_STATE, None)

@@ -6,11 +6,9 @@ threads may use one network at the same time, each with edits of its own or with
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from sge.nn.blocks import named_blocks, submodule
 from sge.nn.hooks import replace_output
+from sge.nn.scopes import Scope
 
 MaskEdit = Callable[[Tensor], Tensor]
 """Receives a mask (N, G, h, w) and returns the one that takes its place; it may have more rows if N is 1."""
@@ -25,22 +24,18 @@ OutputEdit = Callable[[Any], Any]
 """Receives the output of a module and returns what takes its place."""
 
 
-class _Edits:
+class _Edits(Scope):
     """Edits that were opened together."""
 
-    def __init__(self) -> None:
-        self.thread = threading.get_ident()
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
         self.calls: Counter[str] = Counter()
 
     def apply(self, name: str, edit: OutputEdit, output: Any) -> Any:
-        if self.thread != threading.get_ident() or self not in _OPEN.get():
+        if not self.is_here():
             return output
         self.calls[name] += 1
         return edit(output)
-
-
-_OPEN: ContextVar[tuple[_Edits, ...]] = ContextVar("open edits", default=())
-"""Edits that are open in this thread or asyncio task. A thread that copied the context may see those of another."""
 
 
 @contextmanager
@@ -58,13 +53,13 @@ def edit_masks(network: nn.Module, edits: Mapping[str, MaskEdit]) -> Iterator[Co
 
     Yields:
         Block name to how often its mask was edited so far. It stays 0 where the network does not call the hook: a
-        compiled network, a replica of DataParallel, a block that the pass does not use.
+        replica of DataParallel, a block that the pass does not use.
 
     Raises:
         UnknownBlockError: The network has no block of a given name; the message lists the names.
     """
     blocks = named_blocks(network, list(edits))
-    with _edited({name: blocks[name].gate for name in edits}, edits) as calls:
+    with _edited(network, {name: blocks[name].gate for name in edits}, edits) as calls:
         yield calls
 
 
@@ -77,20 +72,22 @@ def edit_outputs(network: nn.Module, edits: Mapping[str, OutputEdit]) -> Iterato
     Raises:
         UnknownBlockError: The network has no module of a given path.
     """
-    with _edited({path: submodule(network, path) for path in edits}, edits) as calls:
+    with _edited(network, {path: submodule(network, path) for path in edits}, edits) as calls:
         yield calls
 
 
 @contextmanager
-def _edited(modules: Mapping[str, nn.Module], edits: Mapping[str, OutputEdit]) -> Iterator[Counter[str]]:
-    opened = _Edits()
-    handles = []
+def _edited(
+    network: nn.Module, modules: Mapping[str, nn.Module], edits: Mapping[str, OutputEdit]
+) -> Iterator[Counter[str]]:
+    opened = _Edits(network)
+    hooks = []
     try:
         for name, module in modules.items():
-            handles.append(replace_output(module, partial(opened.apply, name, edits[name])))
-        _OPEN.set((*_OPEN.get(), opened))
+            hooks.append(replace_output(module, partial(opened.apply, name, edits[name]), opened))
+        opened.open()
         yield opened.calls
     finally:
-        _OPEN.set(tuple(edit for edit in _OPEN.get() if edit is not opened))
-        for handle in handles:
-            handle.remove()
+        opened.close()
+        for hook in hooks:
+            hook.remove()

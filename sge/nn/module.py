@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
+import torch.fx
 from torch import Tensor, nn
+from torch._jit_internal import is_scripting
 
 from sge.errors import GroupsError, ShapeError
-from sge.nn.hooks import CapturableModule
+from sge.nn.hooks import is_jit_traced, is_traced
 
 EPS = 1e-5
 """Added to the standard deviation of a map (eq. 3)."""
@@ -41,20 +44,32 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
     Returns:
         (N, groups, H, W) in float32 (float64 for a float64 input), in the memory format of ``x``. Each map has mean 0
         and unbiased standard deviation 1. A map of equal values, such as any 1x1 map, gives 0.
+
+    Raises:
+        ShapeError: ``x`` does not have four dimensions, or has no position.
+        GroupsError: ``groups`` does not divide C.
     """
+    if is_scripting():
+        similarity = standardize_maps(_products(x, groups), eps)
+    else:
+        if not is_jit_traced():
+            _check_features(x, groups)
+        # Autocast would turn the product back to half precision, where sums over a 112x112 map overflow.
+        with _without_autocast(x.device.type):
+            similarity = standardize_maps(_products(x, groups), eps)
+    return similarity
+
+
+def _products(x: Tensor, groups: int) -> Tensor:
     n, channels, height, width = x.shape
-    positions = height * width
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
-    # Autocast would turn the product back to half precision, where sums over a 112x112 map overflow.
-    with torch.autocast(x.device.type, enabled=False):
-        if _is_channels_last(x):
-            rows = x.permute(0, 2, 3, 1).reshape(n, positions, groups, channels // groups)
-            products = (rows * rows.mean(1, keepdim=True)).sum(-1)
-            c = products.reshape(n, height, width, groups).permute(0, 3, 1, 2)
-        else:
-            rows = x.reshape(n * groups, channels // groups, positions)
-            c = torch.bmm(rows.mean(2).unsqueeze(1), rows).reshape(n, groups, height, width)
-        return standardize_maps(c, eps)
+    if x.dtype != torch.float64:
+        x = x.float()
+    if _is_channels_last(x):
+        rows = x.permute(0, 2, 3, 1).reshape(n, height * width, groups, channels // groups)
+        products = (rows * rows.mean(1, keepdim=True)).sum(-1)
+        return products.reshape(n, height, width, groups).permute(0, 3, 1, 2)
+    rows = x.reshape(n * groups, channels // groups, height * width)
+    return torch.bmm(rows.mean(2).unsqueeze(1), rows).reshape(n, groups, height, width)
 
 
 def standardize_maps(c: Tensor, eps: float = EPS) -> Tensor:
@@ -68,9 +83,11 @@ def standardize_maps(c: Tensor, eps: float = EPS) -> Tensor:
         Same shape and dtype; a map of equal values gives 0.
     """
     positions = c.shape[-2] * c.shape[-1]
+    # This is max(positions - 1, 1) without a choice, which torch.jit.trace would fix to that of its example.
+    freedom = positions - 1 + 1 // positions
     centered = c - c.mean((-2, -1), keepdim=True)
     # A norm has a defined gradient (0) on a map of equal values, where the root of a variance has none.
-    std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / max(positions - 1, 1) ** 0.5
+    std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / freedom**0.5
     similarity: Tensor = centered / (std + eps)
     return similarity
 
@@ -89,14 +106,20 @@ def masked(x: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (N, C, H, W) in the dtype and memory format of ``x``.
     """
+    n, channels, height, width = x.shape
     groups = mask.shape[1]
     # view, unlike reshape, never copies, whatever the memory format is.
-    grouped = x.view(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+    grouped = x.view(n, groups, channels // groups, height, width)
     out: Tensor = (grouped * mask.to(x.dtype).unsqueeze(2)).flatten(1, 2)
     return out
 
 
-class SpatialGate(CapturableModule):
+# Symbolic tracing keeps the two as single calls, so that a traced network takes every size.
+torch.fx.wrap("group_similarity")
+torch.fx.wrap("masked")
+
+
+class SpatialGate(nn.Module):
     """Computes the mask from the similarity (eq. 4-5). It is a module so that a forward hook can read both.
 
     The parameters belong to the parent module, so that the state-dict keys are those of the paper's checkpoints.
@@ -117,7 +140,7 @@ class SpatialGate(CapturableModule):
         return torch.sigmoid(similarity * weight.to(dtype) + bias.to(dtype))
 
 
-class SpatialGroupEnhance(CapturableModule):
+class SpatialGroupEnhance(nn.Module):
     """The SGE module: multiplies each group of channels by its own spatial mask.
 
     Each group has two learned numbers, in ``weight`` and ``bias`` of shape (1, G, 1, 1). They start at 0 and 1, which is
@@ -134,6 +157,7 @@ class SpatialGroupEnhance(CapturableModule):
     """
 
     _compiled = False
+    """Also of modules that were pickled before the attribute was there."""
 
     def __init__(self, channels: int | None = None, groups: int = 64, eps: float = EPS) -> None:
         super().__init__()
@@ -147,6 +171,7 @@ class SpatialGroupEnhance(CapturableModule):
         self.weight = nn.Parameter(torch.full((1, groups, 1, 1), INACTIVE_WEIGHT))
         self.bias = nn.Parameter(torch.full((1, groups, 1, 1), INACTIVE_BIAS))
         self.gate = SpatialGate()
+        self._compiled = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Features times the masks of their groups.
@@ -161,15 +186,18 @@ class SpatialGroupEnhance(CapturableModule):
             ShapeError: ``x`` does not have four dimensions.
             GroupsError: The number of groups does not divide C.
         """
-        if x.dim() != 4:
-            raise ShapeError(
-                f"SpatialGroupEnhance needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
-                "module before the pooling, or add the missing dimensions."
-            )
-        _check_divides(x.shape[1], self.groups)
-        similarity, multiply = _compiled_functions() if self._compiled else (group_similarity, masked)
-        mask = self.gate(similarity(x, self.groups, self.eps), self.weight, self.bias)
-        return multiply(x, mask)
+        return self.enhanced(x)
+
+    def enhanced(self, x: Tensor) -> Tensor:
+        """``forward`` of this class, also where a subclass does more."""
+        if not is_scripting():  # torch.jit.script skips what is inside such a condition, if it stands alone.
+            if self._compiled and not is_traced():
+                _check_features(x, self.groups)
+                similarity, multiply = _compiled_functions()
+                mask = self.gate(similarity(x, self.groups, self.eps), self.weight, self.bias)
+                return multiply(x, mask)
+        mask = self.gate(group_similarity(x, self.groups, self.eps), self.weight, self.bias)
+        return masked(x, mask)
 
     def compile_statistics(self) -> None:
         """Computes similarity and product by compiled functions from now on; needs a C++ compiler.
@@ -194,6 +222,20 @@ def _compiled_functions() -> tuple[
         many_shapes(torch.compile(group_similarity, dynamic=False)),
         many_shapes(torch.compile(masked, dynamic=False)),
     )
+
+
+def _without_autocast(device: str) -> AbstractContextManager[object]:
+    available = torch.amp.autocast_mode.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
+
+
+def _check_features(x: Tensor, groups: int) -> None:
+    if x.dim() != 4 or 0 in x.shape[2:]:
+        raise ShapeError(
+            f"SpatialGroupEnhance needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
+            "module before the pooling, or add the missing dimensions."
+        )
+    _check_divides(x.shape[1], groups)
 
 
 def _check_divides(channels: int, groups: int) -> None:

@@ -47,11 +47,17 @@ class SGEBasicBlock(BasicBlock):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Output of the residual block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
-        identity = x if self.downsample is None else self.downsample(x)
+        identity = x
+        if self.downsample is not None:
+            identity = self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
-        out = getattr(self, self.attention)(self.bn2(self.conv2(out)))
+        out = self.attend(self.bn2(self.conv2(out)))
         out += identity
         return self.relu(out)  # type: ignore[no-any-return]
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Features after the attention, same shape. It calls its module by name, as torch.jit.script requires."""
+        return self.sge(x)  # type: ignore[no-any-return]
 
 
 class SGEBottleneck(Bottleneck):  # type: ignore[misc]
@@ -66,12 +72,18 @@ class SGEBottleneck(Bottleneck):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Output of the residual block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
-        identity = x if self.downsample is None else self.downsample(x)
+        identity = x
+        if self.downsample is not None:
+            identity = self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        out = getattr(self, self.attention)(self.bn3(self.conv3(out)))
+        out = self.attend(self.bn3(self.conv3(out)))
         out += identity
         return self.relu(out)  # type: ignore[no-any-return]
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Features after the attention, same shape. It calls its module by name, as torch.jit.script requires."""
+        return self.sge(x)  # type: ignore[no-any-return]
 
 
 class SEBasicBlock(SGEBasicBlock):
@@ -82,11 +94,19 @@ class SEBasicBlock(SGEBasicBlock):
 
     attention = "se"
 
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.se(x)  # type: ignore[no-any-return]
+
 
 class SEBottleneck(SGEBottleneck):
     """Bottleneck with SE."""
 
     attention = "se"
+
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.se(x)  # type: ignore[no-any-return]
 
 
 class CBAMBasicBlock(SGEBasicBlock):
@@ -94,11 +114,19 @@ class CBAMBasicBlock(SGEBasicBlock):
 
     attention = "cbam"
 
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.cbam(x)  # type: ignore[no-any-return]
+
 
 class CBAMBottleneck(SGEBottleneck):
     """Bottleneck with CBAM."""
 
     attention = "cbam"
+
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.cbam(x)  # type: ignore[no-any-return]
 
 
 class GCBasicBlock(SGEBasicBlock):
@@ -106,11 +134,19 @@ class GCBasicBlock(SGEBasicBlock):
 
     attention = "gc"
 
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.gc(x)  # type: ignore[no-any-return]
+
 
 class GCBottleneck(SGEBottleneck):
     """Bottleneck with GC."""
 
     attention = "gc"
+
+    def attend(self, x: Tensor) -> Tensor:
+        """As in the base class, with this block's attention."""
+        return self.gc(x)  # type: ignore[no-any-return]
 
 
 _BLOCKS: dict[str, tuple[type[BasicBlock], type[Bottleneck]]] = {

@@ -14,6 +14,7 @@ from torch import nn
 import sge
 from sge.errors import CaptureError, ChoiceError, UnknownBlockError, UnknownGroupError
 from sge.evaluation.gates import flat_masks
+from sge.images import Preprocess
 from sge.lens import ablation
 from sge.lens.lens import Lens
 from sge.models.model import Model
@@ -102,13 +103,21 @@ def test_a_block_that_the_pass_does_not_use() -> None:
         unused.ablate(IMAGE, "all")
 
 
-@pytest.mark.slow
-def test_a_compiled_network_is_refused() -> None:
-    compiled = Lens(Model("compiled", torch.compile(fill(Residual()), backend="eager"), LABELS), "cpu")
-    compiled.predict(IMAGE)
-    for ask in (compiled.ablate, compiled.attribute):
-        with pytest.raises(CaptureError, match="not compiled"):
-            ask(IMAGE, **({"groups": "all"} if ask == compiled.ablate else {}))
+def test_a_compiled_network_is_measured_eagerly() -> None:
+    plain = fill(Residual())
+    expected = lens_of(Residual()).ablate(IMAGE, {"first": [1]}, controls=2)
+    compiled = Lens(
+        Model(
+            "compiled",
+            torch.compile(plain, backend="eager"),
+            LABELS,
+            preprocess=Preprocess(resize=96, size=96),
+        ),
+        "cpu",
+    )
+    found = compiled.ablate(IMAGE, {"first": [1]}, controls=2)
+    np.testing.assert_array_equal(found.logits_after, expected.logits_after)
+    assert compiled.attribute(IMAGE, 0).effect.keys() == {"first", "second"}
 
 
 @pytest.mark.parametrize("groups", [{}, {"first": []}, {"first": [], "second": ()}])

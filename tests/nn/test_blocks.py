@@ -11,12 +11,12 @@ from sge.errors import CaptureError, UnknownBlockError
 from sge.nn import SpatialGroupEnhance, insert_sge
 from sge.nn.blocks import (
     inactive_groups,
-    is_compiled,
     named_blocks,
     require_spatial_blocks,
     sge_blocks,
     spatial_blocks,
 )
+from sge.nn.compiled import is_compiled
 from sge.nn.resnet import build_resnet
 from tests.nn.networks import small
 

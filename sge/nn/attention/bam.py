@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 from sge.nn.attention.gate import MapGate
 from sge.nn.attention.se import REDUCTION
-from sge.nn.hooks import CapturableModule
 
 DILATION = 4
 """Dilation of the spatial branch's 3x3 convolutions (sec. 3)."""
 
 
-class BottleneckAttention(CapturableModule):
+class BottleneckAttention(nn.Module):
     """Residual attention ``x + x * mask`` with one mask over channels and positions (eq. 1-5); placed between stages.
 
     The mask is the sigmoid of the sum of channel logits and spatial logits. A capture records the sigmoid of the spatial

@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 from sge.nn.attention.gate import MapGate
 from sge.nn.attention.se import REDUCTION
-from sge.nn.hooks import CapturableModule
 
 KERNEL = 7
 """Side of the spatial convolution's kernel (sec. 3)."""
 
 
-class ConvolutionalBlockAttention(CapturableModule):
+class ConvolutionalBlockAttention(nn.Module):
     """Channel attention (eq. 2) followed by spatial attention (eq. 3).
 
     timm's CbamModule is not used: its channel attention has no biases, which gives 28.07 M parameters in a ResNet-50

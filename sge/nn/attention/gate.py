@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
-from sge.nn.hooks import CapturableModule
+from torch import Tensor, nn
 
 
-class MapGate(CapturableModule):
+class MapGate(nn.Module):
     """Computes a mask from a map of logits. It is a module so that a forward hook can read both."""
 
     def forward(self, logits: Tensor) -> Tensor:

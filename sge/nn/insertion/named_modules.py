@@ -90,5 +90,7 @@ def _put_after(module: nn.Module, divided: bool, sge: SpatialGroupEnhance) -> No
         module.register_forward_hook(_enhance_output)
 
 
-def _enhance_output(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-    return module.sge(output)  # type: ignore[no-any-return,operator]
+def _enhance_output(self: Any, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    # torch.jit.script compiles hooks that are written as methods, and takes an ignored type error for a type.
+    enhanced: Tensor = self.sge(output)
+    return enhanced

@@ -44,9 +44,12 @@ class Site:
 class GainedSGE(SpatialGroupEnhance):
     """SGE with the constant gain 1 / sigmoid(1), for sites where no neighbouring layer can compensate the gate."""
 
+    __constants__ = ("inactive_mask",)
+    inactive_mask = INACTIVE_MASK
+
     def forward(self, x: Tensor) -> Tensor:
         """Features times masks and gain, (N, C, H, W); with inactive gates this is the identity."""
-        return super().forward(x).div_(INACTIVE_MASK)
+        return self.enhanced(x).div_(self.inactive_mask)
 
 
 class SqueezeThenSpatial(nn.Module):
