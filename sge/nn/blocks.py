@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+import torch.fx
 from torch import nn
 
 from sge.errors import CaptureError, UnknownBlockError
@@ -55,13 +57,12 @@ def submodule(network: nn.Module, path: str) -> nn.Module:
         UnknownBlockError: There is none.
     """
     try:
-        found: nn.Module = network.get_submodule(path)
+        return network.get_submodule(path)
     except AttributeError:
-        for full, module in network.named_modules():
-            if path and clean_path(network, full) == path:
-                return module
-        raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from None
-    return found
+        clean = {clean_path(network, full): full for full, _ in network.named_modules()}
+        if path not in clean:
+            raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from None
+        return network.get_submodule(clean[path])
 
 
 def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
@@ -71,6 +72,11 @@ def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
         CaptureError: The network has no spatial maps.
     """
     if not (blocks := spatial_blocks(network)):
+        if any(isinstance(one, torch.jit.ScriptModule | torch.fx.GraphModule) for one in network.modules()):
+            raise CaptureError(
+                f"{type(network).__name__} was traced, scripted or exported, which left out the SGE modules whose masks "
+                "could be read. Give the network that it was made from."
+            )
         raise CaptureError(
             f"{type(network).__name__} has no SGE module whose masks could be read, nor CBAM or BAM (SE and GC have no "
             "spatial masks). Give it some with sge.insert_sge."

@@ -190,7 +190,8 @@ class SpatialGroupEnhance(nn.Module):
 
     def enhanced(self, x: Tensor) -> Tensor:
         """``forward`` of this class, also where a subclass does more."""
-        if not is_scripting():  # torch.jit.script skips what is inside such a condition, if it stands alone.
+        # torch.jit.script leaves out what depends on the first condition, but only where it stands alone.
+        if not is_scripting():  # noqa: SIM102
             if self._compiled and not is_traced():
                 _check_features(x, self.groups)
                 similarity, multiply = _compiled_functions()

@@ -127,8 +127,9 @@ def _translated(value: Any, views: Views, depth: int = 0) -> Any:
     if kind in (list, tuple, set, dict, OrderedDict):
         return _translated_items(value, views, depth + 1)
     if kind is MethodType:
-        owner = _translated(value.__self__, views, depth + 1)
-        return value if owner is value.__self__ else MethodType(value.__func__, owner)
+        function, owner = (_translated(part, views, depth + 1) for part in (value.__func__, value.__self__))
+        same = function is value.__func__ and owner is value.__self__
+        return value if same else MethodType(function, owner)
     if kind is partial:
         old = [value.func, value.args, value.keywords]
         new = [_translated(part, views, depth + 1) for part in old]
