@@ -68,7 +68,7 @@ def first_order_effects(
             )
         passes.check_finite({"the logits": logits.detach()})
         index = int(logits.argmax()) if target is None else target
-        gradients = _gradients(view, logits[index], offsets)
+        gradients = _gradients(view, inputs, logits[index], offsets)
     passes.check_finite({f"the gradient of block {name}": one for name, one in gradients.items()})
     effect, spatial = {}, {}
     for name, gradient in gradients.items():
@@ -84,7 +84,9 @@ def first_order_effects(
     )
 
 
-def _gradients(view: nn.Module, logit: Tensor, offsets: dict[str, Tensor]) -> dict[str, Tensor]:
+def _gradients(
+    view: nn.Module, inputs: Tensor, logit: Tensor, offsets: dict[str, Tensor]
+) -> dict[str, Tensor]:
     if not offsets:
         return {}
     if not logit.requires_grad:
@@ -92,7 +94,7 @@ def _gradients(view: nn.Module, logit: Tensor, offsets: dict[str, Tensor]) -> di
     try:
         found = torch.autograd.grad(logit, list(offsets.values()), allow_unused=True)
     except RuntimeError as error:
-        raise failure(view, next(iter(offsets.values())), error) from error
+        raise failure(view, inputs, error) from error
     if missing := [name for name, one in zip(offsets, found, strict=True) if one is None]:
         raise no_gradient(view, missing)
     return dict(zip(offsets, found, strict=True))

@@ -69,6 +69,11 @@ def failure(network: nn.Module, batch: Tensor, error: Exception) -> SGEError:
             f"The memory of {batch.device} does not suffice for an input of shape {shape}. Choose a smaller size, or fewer "
             "images at once."
         )
+    if "modified by an inplace operation" in str(error):
+        return UnsupportedNetworkError(
+            f"Values of {name} were changed in place between the forward and the backward pass: by its own forward, or by a "
+            "training in another thread. Mend the forward, or give the Lens a copy (copy.deepcopy) of a network in training."
+        )
     if (sentence := _other_channels(network, batch)) is not None:
         return UnsupportedNetworkError(sentence)
     dtypes: dict[torch.dtype, str] = {}

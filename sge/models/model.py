@@ -100,6 +100,8 @@ class Model:
     def inactive(self) -> bool:
         """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
         gates = sge_blocks(self.network).values()
+        if any(gate.weight.is_meta for gate in gates):
+            return False  # Without values nothing is known; a Lens refuses such a network.
         return bool(gates) and all(not bool(gate.weight.detach().any()) for gate in gates)
 
     @property
