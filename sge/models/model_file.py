@@ -62,6 +62,7 @@ def model_from_weights(
         raise CheckpointError(
             f"{where} says that it is {shown(str(stated))}, but holds {architecture.name}. Save it again."
         )
+    _check_sizes(weights, signature, architecture)
     metadata = weights.metadata
     labels, notes = labels_of(
         signature.num_classes, given.labels, metadata.get("sge.labels"), weights.labels, where
@@ -70,7 +71,8 @@ def model_from_weights(
         given.preprocess, metadata.get("sge.preprocess"), architecture.preprocess, architecture.title, where
     )
     card = given.card or _stated_card(weights) or _default_card(weights, architecture, labels)
-    network = _network(weights, signature, architecture)
+    network = architecture.build(num_classes=signature.num_classes, groups=signature.groups)
+    load_state(network, weights.state, signature.arch)
     _check_opening(card, network, where)
     _check_channels(preprocess, network, where)
     stored = [] if weights.digest else _precision_notes(weights.state)  # a file of ours states what matters
@@ -79,8 +81,8 @@ def model_from_weights(
     return Model(name or signature.arch, network.eval(), labels, card, preprocess, signature.arch)
 
 
-def _network(weights: Weights, signature: Signature, architecture: Architecture) -> nn.Module:
-    """Builds the network after its size was compared with the weights, because a shape can claim any size."""
+def _check_sizes(weights: Weights, signature: Signature, architecture: Architecture) -> None:
+    """Compares the network with the weights before it is built and its classes are named: a shape can claim any size."""
     where, sizes = (
         shown(weights.path.name),
         {"num_classes": signature.num_classes, "groups": signature.groups},
@@ -92,13 +94,10 @@ def _network(weights: Weights, signature: Signature, architecture: Architecture)
     try:
         with torch.device("meta"):
             wanted = architecture.build(**sizes).state_dict()
-        counters = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
-        check_shapes(wanted, counters | weights.state, signature.arch)
-        network = architecture.build(**sizes)
     except GroupsError as error:
         raise CheckpointError(f"{where} cannot be {signature.arch}: {error}") from error
-    load_state(network, weights.state, signature.arch)
-    return network
+    counters = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
+    check_shapes(wanted, counters | weights.state, signature.arch)
 
 
 def _precision_notes(state: State) -> list[str]:
