@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from sge.errors import BrokenImageError
 from sge.images.avif_boxes import nclx_of
 from sge.images.cicp import Space, avif_space
 from sge.images.heic import heic_space, open_heic
@@ -74,16 +73,9 @@ def _read_heic(data: bytes, limit: PixelLimit) -> Reading:
 
 
 def _read_avif(data: bytes, limit: PixelLimit) -> Reading:
+    # Pillow refuses an image with damaged EXIF, and properties of the image say which way up it is.
+    image = loaded(open_image(_AVIF_EXIF.sub(rb"\1free", data), "AVIF", limit), "AVIF")
     notes: list[str] = []
-    try:
-        image = loaded(open_image(data, "AVIF", limit), "AVIF")
-    except BrokenImageError:
-        # Pillow refuses an image with damaged EXIF.
-        bare = _AVIF_EXIF.sub(rb"\1free", data, count=1)
-        if bare == data:
-            raise
-        image = loaded(open_image(bare, "AVIF", limit), "AVIF")
-        notes.append("The EXIF is damaged and was ignored.")
     space: Space | None = None
     if not image.info.get("icc_profile") and (numbers := nclx_of(data)):
         stated = avif_space(*numbers)
