@@ -161,7 +161,8 @@ def _matches(pattern: str, skipped: list[Skipped]) -> list[Input]:
 
 def _read_stdin() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
-        raise ImageError("Standard input is a terminal. Send an image to it: sge predict - < photo.jpg.")
+        what = "closed" if sys.stdin is None else "a terminal"
+        raise ImageError(f"Standard input is {what}. Send an image to it: sge predict - < photo.jpg.")
     return _read_stream(sys.stdin.buffer)
 
 

@@ -31,11 +31,18 @@ def test_no_source(tmp_path):
         find_labelled([])
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", b"\xff\xd8\xff\xe0"])
+@pytest.mark.parametrize("data", [b"", b"no archive", b"\x1f\x8b no gzip"])
 def test_a_file_that_is_no_archive(tmp_path, data):
     (tmp_path / "x.tar").write_bytes(data)
     with pytest.raises(DataError, match=r"x\.tar is no folder, \.tar file or image that can be read"):
         find_labelled([tmp_path / "x.tar"])
+
+
+def test_a_single_image_is_no_labelled_set(tmp_path):
+    for name, data in (("x.tar", b"\xff\xd8\xff\xe0"), ("x.JPG", b"")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DataError, match="is a single image. Name a folder"):
+            find_labelled([tmp_path / name])
 
 
 def test_a_tar_without_classes(tmp_path):
