@@ -146,7 +146,7 @@ def _by_table(gray: Image.Image, profile: bytes) -> Image.Image:
 
 def _is_srgb(profile: bytes) -> bool:
     """True if the profile, whatever its name, moves no color of a lattice: then the values are sRGB already."""
-    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    steps = np.array([0, 6, 14, 28, 56, 104, 152, 204, 255], np.uint8)  # Curves differ most near black.
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(27, 27, 3)
     moved = np.asarray(_converted(Image.fromarray(lattice), profile)).astype(int) - lattice
     return bool(np.abs(moved).max() <= _SAME)

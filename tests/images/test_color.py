@@ -8,6 +8,8 @@ from PIL import Image, ImageCms
 
 from sge.images.color import show
 from sge.images.decoding import decode
+from tests.decoder_cases.case import srgb_to_linear
+from tests.decoder_cases.icc import SRGB_TO_XYZ, rgb_profile, sampled_curve
 from tests.drawn_images import encoded
 
 
@@ -60,3 +62,11 @@ def test_a_gray_images_profile_is_not_one_of_rgb() -> None:
     gray = Image.new("L", (4, 4), 90)
     gray.info["icc_profile"] = swapped()
     assert color(show(gray.resize((16, 16))).rgb) == [90, 90, 90]
+
+
+def test_a_profile_that_differs_from_srgb_near_black_alone_is_applied() -> None:
+    curve = np.linspace(0, 1, 1024)
+    curve = np.where(curve < 0.09, curve * 0.01, srgb_to_linear(curve))
+    dark = Image.fromarray(np.full((4, 4, 3), 16, np.uint8))
+    profile = rgb_profile(SRGB_TO_XYZ, sampled_curve(curve), "sRGB")
+    assert max(np.asarray(decode(encoded(dark, icc_profile=profile)).rgb).flat) <= 4
