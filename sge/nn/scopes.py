@@ -24,7 +24,8 @@ _OPEN: ContextVar[tuple[Scope, ...]] = ContextVar("open scopes", default=())
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _DRIVERS = ("contextlib", "_pytest.fixtures")
 """Modules that run a generator as a context manager."""
-_OWN = ("sge.nn.scopes", "sge.nn.capture", "sge.nn.intervention")
+_PACKAGE = __name__.rpartition(".")[0]
+"""This package, whose own context managers are not what opens a scope."""
 
 
 class Scope:
@@ -95,21 +96,22 @@ def _open_here() -> tuple[Scope, ...]:
 def _generator_outside() -> tuple[int, CodeType] | None:
     """The generator whose code opens the scope, by the identity of its frame; None for any other code."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (_is_in(frame, _OWN + _DRIVERS) or _is_context_manager(frame)):
+    while frame is not None and (_is_wrapping(frame) or _is_context_manager(frame)):
         frame = frame.f_back
     if frame is None or not frame.f_code.co_flags & _SUSPENDABLE:
         return None
     return id(frame), frame.f_code  # The frame itself would keep an abandoned generator alive.
 
 
+def _is_wrapping(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__"))
+    return name in _DRIVERS or name.rpartition(".")[0] == _PACKAGE
+
+
 def _is_context_manager(frame: FrameType) -> bool:
     driver = frame.f_back
     suspendable = frame.f_code.co_flags & _SUSPENDABLE
-    return bool(suspendable) and driver is not None and _is_in(driver, _DRIVERS)
-
-
-def _is_in(frame: FrameType, modules: tuple[str, ...]) -> bool:
-    return frame.f_globals.get("__name__") in modules
+    return bool(suspendable) and driver is not None and driver.f_globals.get("__name__") in _DRIVERS
 
 
 def _is_running(number: int, code: CodeType) -> bool:
