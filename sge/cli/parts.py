@@ -15,7 +15,7 @@ from sge.cli.accounts import say_broken, say_skipped
 from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths, loaded_model
-from sge.cli.outputs import OverwriteOption, check_free
+from sge.cli.outputs import OverwriteOption, check_free, writable_folder
 from sge.datasets import Listing, list_images
 from sge.errors import FinderError, ImageError
 from sge.lens import Example, Lens, analyze_examples, finder_of_maps
@@ -60,6 +60,7 @@ def fit(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Fit a finder to labelled images; the network is not trained."""
+    writable_folder(out.absolute().parent, "--out")
     check_free(out, _is_finder, overwrite)
     labelled, missing = _labelled(labels, without)
     lens, maps, labelled, broken = _analyzed(model, device, labelled)
