@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -84,6 +85,8 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
         if kind.name == "torch_legacy":
             return _of_torch(read_legacy(path), sha256, weights_key)
     except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a position in the file that cannot be
+            raise CheckpointError(f"{path.name} is damaged. {AGAIN}") from error
         raise CheckpointError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
     if kind.name == "pickle":
         raise bare_pickle(path)
