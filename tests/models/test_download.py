@@ -315,9 +315,11 @@ def test_a_file_that_is_not_the_checkpoint(server, folder, tmp_path, what):
     }[what]
     said = refused(server)
     assert "is not the complete checkpoint of sge_resnet18, and was deleted" in said
-    assert {"another_network": "holds sge_resnet34", "another_archive": "not a torch", "nothing": "empty"}[
-        what
-    ] in said
+    assert {
+        "another_network": "holds sge_resnet34",
+        "another_archive": "zip archive that is cut off",
+        "nothing": "empty",
+    }[what] in said
     assert files_in(folder) == {}
 
 
