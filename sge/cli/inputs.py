@@ -14,6 +14,7 @@ from typing import IO
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sge.analysis import is_record
 from sge.cli.accounts import say_broken, say_skipped
 from sge.cli.console import ResultsClosedError, ResultsLostError, messages, say
 from sge.datasets import Skipped, list_images, made_by_systems, why_no_image
@@ -23,6 +24,7 @@ from sge.text import printable
 
 STDIN = "-"
 """The argument that stands for standard input."""
+SUMMARY = "a drawing that sge analyze made"
 MAX_STREAM = 256 * 2**20
 """Bytes that are read from standard input or a named pipe; no image of the accepted size is larger."""
 
@@ -138,7 +140,12 @@ def _inputs(argument: str, skipped: list[Skipped]) -> list[Input]:
     if os.path.isdir(path):
         listing = list_images(path)
         skipped += listing.skipped
-        inputs = [Input(file.path, Path(file.name)) for file in listing.files]
+        inputs = []
+        for file in listing.files:
+            if _is_summary(file.path):
+                skipped.append(Skipped(file.path, SUMMARY))
+            else:
+                inputs.append(Input(file.path, Path(file.name)))
         inputs += [Input(e.path, Path(e.path.name), f"{e.reason}.") for e in listing.unreadable]
         return inputs or [Input(path, Path(path.name), "there are no images in this folder.")]
     if not os.path.lexists(path) and glob.has_magic(argument):
@@ -152,11 +159,16 @@ def _matches(pattern: str, skipped: list[Skipped]) -> list[Input]:
     for match in sorted(Path(name) for name in glob.glob(pattern, recursive=True)):
         if os.path.isdir(match):
             continue
-        if reason := why_no_image(match):
+        if reason := SUMMARY if _is_summary(match) else why_no_image(match):
             skipped.append(Skipped(match, reason))
         else:
             inputs.append(Input(match, Path(match.name)))
     return inputs
+
+
+def _is_summary(path: Path) -> bool:
+    """Whether an image is a drawing of an earlier analysis, as where images and records share a folder."""
+    return path.suffix.lower() == ".png" and is_record(path)
 
 
 def _read_stdin() -> bytes:

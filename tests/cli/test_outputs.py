@@ -157,6 +157,19 @@ def test_analyze_never_replaces_what_is_not_a_record(sge_command, monkeypatch, t
     assert all(Image.open(other / f"{name}.png").size == (48, 40) for name in ("a", "b"))
 
 
+def test_images_and_records_may_share_a_folder(sge_command, monkeypatch, tmp_path):
+    """However often the images are analyzed: drawings of an earlier run are no images."""
+    small = replace(model(), preprocess=Preprocess(size=64, resize=64))
+    monkeypatch.setattr(analyze, "loaded_model", lambda name: small)
+    for name, kind in (("a.png", "PNG"), ("b.jpg", "JPEG")):
+        (tmp_path / name).write_bytes(encoded(noise(48, 40), kind))
+    before = {name: (tmp_path / name).read_bytes() for name in ("a.png", "b.jpg")}
+    for source in (tmp_path, tmp_path, f"{tmp_path}/*"):
+        assert sge_command("analyze", source, "-o", tmp_path, "--format", "png").exit_code == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a-2.png", "a.png", "b.jpg", "b.png"]
+        assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
 def test_other_commands_keep_what_they_did_not_write(sge_command, monkeypatch, tmp_path):
     monkeypatch.setattr(parts, "loaded_model", lambda *_, **__: pytest.fail("the model was loaded first"))
     mine = tmp_path / "mine.png"

@@ -41,7 +41,7 @@ def test_a_file_that_is_no_archive(tmp_path, data):
 def test_a_single_image_is_no_labelled_set(tmp_path):
     for name, data in (("x.tar", b"\xff\xd8\xff\xe0"), ("x.JPG", b"")):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(DataError, match="is a single image. Name a folder"):
+        with pytest.raises(DataError, match=r"is a single image\. Name a folder"):
             find_labelled([tmp_path / name])
 
 
