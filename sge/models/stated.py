@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -116,21 +117,23 @@ def labels_of(
     Raises:
         CheckpointError: Given or stated labels cannot be used.
     """
-    if given is not None:
-        return given_labels(given, count), []
-    if stated:
-        return checked_labels(stated, count, where), []
+    if given is not None or stated:
+        labels = checked_labels(stated, count, where) if given is None else given_labels(given, count)
+        return labels, _repeated(labels)
     notes: list[str] = []
     for place, names in beside.items():
         try:
-            return checked_labels(names, count, where), [
-                *notes,
-                f"The labels were read from its entry {quoted(place)}.",
-            ]
+            labels = checked_labels(names, count, where)
         except CheckpointError:
             notes.append(
                 f"Its entry {quoted(place)} does not fit its {count} classes and was not used for labels."
             )
+        else:
+            return labels, [
+                *notes,
+                f"The labels were read from its entry {quoted(place)}.",
+                *_repeated(labels),
+            ]
     give = "Give the right ones: --labels FILE of sge models import, in Python labels=."
     if count == IMAGENET_CLASSES:
         return imagenet_labels(), [
@@ -139,6 +142,14 @@ def labels_of(
         ]
     unknown = f"The file names no labels; they are unknown, and the classes are numbered. {give}"
     return [f"class {i}" for i in range(count)], [*notes, unknown]
+
+
+def _repeated(labels: list[str]) -> list[str]:
+    """Returns the sentence on labels that several classes share, as two pairs of ImageNet's do."""
+    repeated = [label for label, classes in Counter(labels).items() if classes > 1]
+    if not repeated or labels == imagenet_labels():
+        return []
+    return [f"Several classes share a label ({first_few(repeated)}); name such a class by its number."]
 
 
 def preprocess_of(

@@ -100,6 +100,15 @@ def test_given_goes_before_stated_before_found_before_assumed():
     assert "meta.CLASSES" in notes[0]
     assert "unknown" in notes[1]
     assert "--labels" in notes[1]
+    for case in (
+        (["a", "b", "a"], None, {}),
+        (None, ["a", "b", "a"], {}),
+        (None, None, {"classes": ["a", "b", "a"]}),
+    ):
+        labels, notes = labels_of(3, *case, "f")
+        assert labels == ["a", "b", "a"]
+        assert "Several classes share a label (a)" in notes[-1]
+    assert labels_of(1000, imagenet_labels(), None, {}, "f") == (imagenet_labels(), [])
     labels, notes = labels_of(1000, None, None, {}, "f")
     assert labels == imagenet_labels()
     assert "taken for ImageNet's" in notes[0]
