@@ -41,6 +41,16 @@ _PLAIN = (
 _RECOMPUTES = ("grad_checkpointing", "gradient_checkpointing")
 """Flags of timm and transformers: the backward pass runs parts of the network again, after captures and edits ended."""
 
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+"""Values of torch's own, of which a view copies the parameters, buffers, children and forward hooks, and shares the rest."""
+
 Views = dict[int, nn.Module]
 """Identity of a module to its view."""
 
@@ -99,12 +109,11 @@ def _view(module: nn.Module, views: Views, made: list[nn.Module]) -> nn.Module:
 def _translate(view: nn.Module, views: Views) -> None:
     """Lets the values of a view refer to the views of modules in place of the modules."""
     state = view.__dict__
-    for name, value in list(state.items()):
-        if name in ("_modules", *_OWN) or type(value) in _PLAIN:
-            continue
-        if "_hooks" in name and isinstance(value, dict):
-            state[name] = _hooks(view, value, views)
-        else:
+    for name in _HOOKS:
+        state[name] = _hooks(view, state[name], views) if state[name] else OrderedDict()
+    for name in state.keys() - _OF_EVERY_MODULE:
+        value = state[name]
+        if type(value) not in _PLAIN:
             state[name] = _translated(value, views)
 
 
@@ -145,7 +154,7 @@ def _translated_items(value: Any, views: Views, depth: int) -> Any:
     kind = type(value)
     keyed = isinstance(value, dict)
     old = list(value.values()) if keyed else list(value)
-    new = [_translated(item, views, depth) for item in old]
+    new = [item if type(item) in _PLAIN else _translated(item, views, depth) for item in old]
     if _same(old, new):
         return value
     return kind(zip(value, new, strict=True)) if keyed else kind(new)
