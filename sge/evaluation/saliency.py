@@ -65,6 +65,7 @@ def explanations(lens: Lens, frame: Frame, target: int, block: str) -> dict[str,
 
     Raises:
         ChoiceError: a map is not finite.
+        NonFiniteError: a layer's output is not finite.
     """
     batch = torch.from_numpy(frame.array)[None].to(lens.device)
     with eval_mode(lens.network), torch.inference_mode(), Capture(lens.network, [block], rows=1) as seen:

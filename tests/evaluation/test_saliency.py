@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sge
-from sge.errors import CaptureError, ChoiceError, UnknownBlockError
+from sge.errors import CaptureError, NonFiniteError, UnknownBlockError
 from sge.evaluation.saliency import EXPLANATIONS, baselines, choose_block, explanations
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
@@ -57,7 +57,7 @@ def test_maps_that_are_not_finite_are_named(framed):
     model = make()
     with torch.no_grad():
         sge_blocks(model.network)["layer4.0"].bias[0, 0] = float("nan")
-    with pytest.raises(ChoiceError, match=r"the map .* is not finite"):
+    with pytest.raises(NonFiniteError, match=r"layer4\.0\.sge\.bias has such numbers itself"):
         explanations(sge.Lens(model, "cpu"), framed, 1, "layer4.0")
 
 
