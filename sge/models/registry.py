@@ -27,7 +27,7 @@ from sge.models.registry_entries import (
     Verified,
 )
 from sge.models.stated import GivenPreprocess, Labels
-from sge.models.wording import shown
+from sge.models.wording import quoted, shown
 from sge.nn import sge_blocks
 from sge.parts import Finder
 from sge.paths import model_dir, shipped
@@ -106,7 +106,7 @@ def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
             f" {name} is an architecture: give its weights file too, or fetch or import them "
             "(sge models download, sge models import)."
         )
-    return UnknownModelError(f"No model {name!r}; there are: {', '.join(known)}.{hint}")
+    return UnknownModelError(f"No model {quoted(name)}; there are: {', '.join(known)}.{hint}")
 
 
 def load_model(

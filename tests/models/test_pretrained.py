@@ -13,6 +13,7 @@ import torch
 from sge.errors import CheckpointError
 from sge.files import sha256_of
 from sge.models import pretrained
+from sge.models.checkpoint import write_weights
 from sge.models.delta import write_delta
 from sge.models.efficientnet_lite import base_weights
 from sge.models.names import ORIGINAL_MODEL
@@ -42,6 +43,25 @@ def test_a_card_of_another_version(home, delta):
     with pytest.raises(
         CheckpointError, match=r"mine\.delta\.safetensors: A card has unknown entries \(colour\)"
     ):
+        load_model("mine")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sentence"),
+    [
+        ({"sge.version": [2]}, r"version \[2\] of the delta format"),
+        ({"sge.base": {"package": 1}}, "does not say which weights"),
+        ({"sge.base": vars(BASE) | {"sha256": 5}}, "does not say which weights"),
+        ({"sge.base": vars(BASE) | {"package": "evil"}}, "is built on weights of the package 'evil'"),
+        ({"sge.arch": 3}, "does not say which weights"),
+        ({"sge.card": [1]}, "a card that is no record"),
+        ({"sge.card": {"title": [1], "sentence": "x"}}, "A card's title"),
+    ],
+)
+def test_metadata_of_a_delta_that_cannot_be_used(home, metadata, sentence):
+    whole = {"sge.version": 2, "sge.arch": "sge_efficientnet_lite0", "sge.base": vars(BASE), "sge.card": CARD}
+    write_weights(home / "mine.delta.safetensors", {}, whole | metadata)
+    with pytest.raises(CheckpointError, match=rf"^mine\.delta\.safetensors.*{sentence}"):
         load_model("mine")
 
 
