@@ -81,7 +81,7 @@ def states(draw) -> dict[str, torch.Tensor]:
 
 
 @given(states(), st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_torch_reads_is_read_bit_for_bit(tmp_path_factory, state, zipped):
     path = saved(tmp_path_factory.mktemp("same") / "x.pth", {"state_dict": state, "epoch": 3}, zipped)
     expected = torch.load(path, weights_only=True)["state_dict"]
@@ -321,7 +321,7 @@ def test_numbers_of_the_other_byte_order(tmp_path):
 
 
 @given(st.binary(max_size=300), st.integers(0, 5))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_bytes_in_place_of_the_pickle_give_a_sentence(tmp_path_factory, noise, protocol):
     folder = tmp_path_factory.mktemp("noise")
     begin = pickle.dumps({"a": [1, (2.5, "x"), {"b": None}]}, protocol)
