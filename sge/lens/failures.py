@@ -118,7 +118,8 @@ def not_finite(network: nn.Module, where: str, precision: str) -> NonFiniteError
     else:
         advice = "Check that the preprocessing and the weights belong together."
     return NonFiniteError(
-        f"{type(network).__name__} gives numbers that are infinite or not a number for this image, in {where}. {advice}"
+        f"{type(network).__name__} gives numbers that are not finite (infinite or not a number) for this image, in {where}. "
+        f"{advice}"
     )
 
 
