@@ -143,7 +143,7 @@ def _media_container(head: bytes) -> str | None:
         return f"This is a JPEG XL image. {_SAVE_AS}"
     if any(_VIDEO_BRANDS.match(brand) for brand in brands):
         return "This is a video (MP4 or MOV). Save one of its frames as PNG or JPEG."
-    return f"This is a media file of the kind {head[8:12]!r}. Save one of its images as PNG or JPEG."
+    return "This is a video, or a media file of another kind. Save one of its images as PNG or JPEG."
 
 
 def _tiff(head: bytes) -> str | None:
