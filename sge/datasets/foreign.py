@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sge.images import accepted_format, is_heic
+
 HEAD = 32
 """Number of bytes by which a file without an image's ending is recognized."""
 
@@ -71,11 +73,9 @@ _KINDS = {
     **dict.fromkeys(("py", "sh", "ipynb", "js", "css", "bat"), "a program"),
     **dict.fromkeys(("pth", "pt", "safetensors", "onnx", "npy", "npz", "h5", "pkl"), "arrays or weights"),
 }
-_STARTS = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"8BPS", b"\xff\x0a"),
-    *(b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  "),
-)
-_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_STARTS = (b"II*\0", b"MM\0*", b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ")
+_HEIF = (b"ftypmif1", b"ftypmsf1")
+"""Beginnings of images of formats that are not accepted; HEIF has its own after a length of 4 bytes."""
 
 
 def foreign_folder(name: str) -> str | None:
@@ -132,8 +132,5 @@ def has_image_name(name: str) -> bool:
 
 
 def _starts_like_an_image(start: bytes) -> bool:
-    return (
-        start.startswith(_STARTS)
-        or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
-        or (start[4:8] == b"ftyp" and start[8:12] in _BRANDS)
-    )
+    known = accepted_format(start) is not None or is_heic(start)
+    return known or start.startswith(_STARTS) or start[4:12] in _HEIF

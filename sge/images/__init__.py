@@ -1,7 +1,7 @@
 """Image bytes to network input, and mask cells back to pixels."""
 
 from sge.images.decoding import MAX_PIXELS, DecodedImage, Source, decode
-from sge.images.file_kinds import FORMATS, FORMATS_TEXT
+from sge.images.file_kinds import FORMATS, FORMATS_TEXT, accepted_format, is_heic
 from sge.images.framing import (
     FRAMINGS,
     LUMA,
@@ -32,10 +32,12 @@ __all__ = [
     "Geometry",
     "Preprocess",
     "Source",
+    "accepted_format",
     "center_crop",
     "decode",
     "frame",
     "input_size",
+    "is_heic",
     "normalize",
     "pixel_statistics",
     "resize",

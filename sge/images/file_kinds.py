@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+
+from sge.images.tiff import MAGIC as TIFF_MAGIC
+from sge.images.tiff import tiff_entries
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 FORMATS_TEXT = "JPEG, PNG, WebP, GIF or AVIF"
@@ -18,7 +20,7 @@ _VIDEO_BRANDS = re.compile(rb"isom|iso\d|mp4\d|M4V |M4A |qt  |avc1|3gp.|dash|MSN
 _SAVE_AS = f"Save it as {FORMATS_TEXT} and try again."
 _CAMERA = (
     "On an iPhone or iPad, choose Settings > Camera > Formats > Most Compatible for new photos, or share or "
-    "export this one as JPEG. Who runs this program can install sge-lens[heic], with which HEIC is read."
+    "export this one as JPEG. Whoever runs this program can install sge-lens[heic], with which HEIC is read."
 )
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -81,6 +83,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     ),
 )
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+_DNG_VERSION, _SUB_IMAGES = 0xC612, 0x014A
+"""Tags of a TIFF."""
 _NETPBM = re.compile(rb"P[1-7f F]\s")
 
 
@@ -106,7 +110,7 @@ def unsupported_sentence(data: bytes) -> str:
     head = data[:HEAD_BYTES]
     for recognize in (_media_container, _tiff, _by_magic, _riff, _text):
         if sentence := recognize(head):
-            return f"{sentence} Accepted are {FORMATS_TEXT}." if FORMATS_TEXT not in sentence else sentence
+            return sentence if FORMATS_TEXT in sentence else f"{sentence} The format must be {FORMATS_TEXT}."
     return f"This is not a {FORMATS_TEXT} image. Save it as one of these and try again."
 
 
@@ -147,29 +151,20 @@ def _media_container(head: bytes) -> str | None:
 
 
 def _tiff(head: bytes) -> str | None:
-    if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if head[:4] not in (*TIFF_MAGIC, b"II+\0", b"MM\0+"):
         return None
     if head[8:10] == b"CR":
         return "This is a raw photo of a camera (CR2). Export it as JPEG and try again."
-    if _has_tag(head, 0xC612):
+    tags = {entry.tag for entry in tiff_entries(head)}
+    if _DNG_VERSION in tags:
         return "This is a raw photo (DNG). Export it as JPEG and try again."
-    if b"NIKON" in head[:1024] and _has_tag(head, 0x014A):
+    if b"NIKON" in head[:1024] and _SUB_IMAGES in tags:
         return "This is a raw photo of a camera (NEF). Export it as JPEG and try again."
-    if b"SONY" in head[:1024] and _has_tag(head, 0x014A):
+    if b"SONY" in head[:1024] and _SUB_IMAGES in tags:
         return "This is a raw photo of a camera (ARW). Export it as JPEG and try again."
     if head[4:8] != b"\0\0\0\0" and b"PENTAX" in head[:1024]:
         return "This is a raw photo of a camera (PEF). Export it as JPEG and try again."
     return f"This is a TIFF image, or a raw photo of a camera. {_SAVE_AS}"
-
-
-def _has_tag(head: bytes, tag: int) -> bool:
-    """True if the first directory of a TIFF, as far as it lies in the head, has the tag."""
-    order = "little" if head[:2] == b"II" else "big"
-    number: Callable[[bytes], int] = lambda part: int.from_bytes(part, order)  # type: ignore[arg-type]  # noqa: E731
-    start = number(head[4:8])
-    count = number(head[start : start + 2])
-    entries = range(start + 2, min(start + 2 + 12 * count, len(head) - 1), 12)
-    return any(number(head[at : at + 2]) == tag for at in entries)
 
 
 def _by_magic(head: bytes) -> str | None:
@@ -179,9 +174,7 @@ def _by_magic(head: bytes) -> str | None:
         return f"This is a Netpbm image (PPM, PGM, PBM, PAM or PFM). {_SAVE_AS}"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
         return None
-    if (
-        head[:4] in (b"\0\0\1\0", b"\0\0\2\0") and head[4:6] == b"\0\0"
-    ):  # A TGA begins like an icon of 0 images.
+    if head[:6] in (b"\0\0\1\0\0\0", b"\0\0\2\0\0\0"):  # A TGA begins like an icon of 0 images.
         return None
     return next((sentence for magic, sentence in _MAGIC if head.startswith(magic)), None)
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sge.images.jpeg_scans import MAX_SCANS
-
+MAX_SCANS = 100
+"""A progressive JPEG has about ten. A scan of a few bytes costs a pass over every pixel."""
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-"""As in ``jpeg_scans``: neither a stuffed zero nor a restart marker."""
+"""A marker, but no stuffed zero after a byte 255 and no restart marker; both stand inside a scan."""
 _START, _END, _SCAN, _ADOBE, _JFIF = 0xD8, 0xD9, 0xDA, 0xEE, 0xE0
 _RESTART_INTERVAL = 0xDD
 _APPLICATION = range(0xE0, 0xF0)
@@ -194,9 +194,9 @@ def _matters(marker: int, scans: int) -> bool:
     )
 
 
-def _read_segment(jpeg: Jpeg, marker: int, content: bytes, place: tuple[int, int]) -> None:
+def _read_segment(jpeg: Jpeg, marker: int, content: bytes, span: tuple[int, int]) -> None:
     if marker == _SCAN:
-        jpeg.first_scan = place[0]
+        jpeg.first_scan = span[0]
     elif marker == 0xE1 and content.startswith(b"Exif\0\0"):
         jpeg.exif = jpeg.exif or content
     elif marker == 0xE2 and content.startswith(b"ICC_PROFILE\0") and len(content) >= 14:
@@ -209,7 +209,7 @@ def _read_segment(jpeg: Jpeg, marker: int, content: bytes, place: tuple[int, int
         pairs = zip(jpeg.components, content[7 : 6 + 3 * content[5] : 3], strict=False)
         jpeg.sampling = {number: divmod(factors, 16) for number, factors in pairs}
     if marker != _SCAN and (marker not in _APPLICATION or marker in (_JFIF, _ADOBE)) and marker != _COMMENT:
-        jpeg.head.append(place)
+        jpeg.head.append(span)
 
 
 def _read_scan(jpeg: Jpeg, content: bytes, at: int) -> None:

@@ -7,8 +7,7 @@ import io
 from PIL import Image
 
 from sge.errors import BrokenImageError, UnsupportedFormatError
-from sge.images.jpeg_markers import Jpeg, Watch, completed, read_jpeg, watched
-from sge.images.jpeg_scans import MAX_SCANS
+from sge.images.jpeg_markers import MAX_SCANS, Jpeg, Watch, completed, read_jpeg, watched
 from sge.images.orientation import exif_orientation
 from sge.images.pixel_limit import PixelLimit
 from sge.images.profiles import DAMAGED_PROFILE

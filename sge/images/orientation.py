@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import ExifTags, Image
 
 from sge.images.file_kinds import FORMATS
+from sge.images.tiff import tiff_entries
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,21 +28,10 @@ def exif_orientation(exif: bytes) -> int:
     Args:
         exif: A TIFF header with its directories, with or without ``Exif\0\0`` before it.
     """
-    tiff = exif.removeprefix(b"Exif\0\0")
-    if tiff[:4] not in (b"II*\0", b"MM\0*"):
-        return 1
-    little = tiff[:2] == b"II"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], "little" if little else "big")
-
-    start = number(4, 4)
-    for at in range(start + 2, min(start + 2 + 12 * number(start, 2), len(tiff) - 11), 12):
-        if number(at, 2) == ExifTags.Base.Orientation:
-            valid = number(at + 2, 2) == _SHORT and number(at + 4, 4) == 1
-            value = number(at + 8, 2)
-            return value if valid and 1 <= value <= 8 else 1
-    return 1
+    entries = tiff_entries(exif.removeprefix(b"Exif\0\0"))
+    found = next((entry for entry in entries if entry.tag == ExifTags.Base.Orientation), None)
+    valid = found is not None and (found.type, found.length) == (_SHORT, 1) and 1 <= found.value <= 8
+    return found.value if found is not None and valid else 1
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -55,7 +45,7 @@ def orientation_of(image: Image.Image) -> int:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (
         Exception
-    ):  # Pillow raises errors of many kinds on damaged tags; such an image is shown as it is stored.
+    ):  # Pillow raises errors of many kinds on damaged tags; the image is shown as it is stored.
         return 1
     return value if value in _TRANSPOSE else 1
 

@@ -48,7 +48,7 @@ def file_of(image: Image.Image) -> bytes | None:
     if not image.tile and getattr(image, "_im", image) is not None:  # Pillow's WebP images never have tiles.
         return None
     try:
-        place = image.fp.tell()
+        start = image.fp.tell()
         image.fp.seek(0)
         try:
             data = image.fp.read()
@@ -56,7 +56,7 @@ def file_of(image: Image.Image) -> bytes | None:
                 # Otherwise a smaller size or another mode has been chosen for decoding.
                 same = (again.size, again.mode, again.tile) == (image.size, image.mode, image.tile)
         finally:
-            image.fp.seek(place)
+            image.fp.seek(start)
     except Exception:  # A closed or damaged file; decoding the image gives the error that says so.
         return None
     return data if same and accepted_format(data) else None

@@ -7,7 +7,7 @@ from PIL import Image
 
 from sge.errors import BrokenImageError
 from sge.images.decoding import decode
-from sge.images.jpeg_scans import MAX_SCANS, count_scans
+from sge.images.jpeg_markers import MAX_SCANS, read_jpeg
 from tests.drawn_images import FORMATS, encoded, scene
 
 
@@ -19,16 +19,16 @@ def with_scans(extra: int) -> bytes:
 
 
 def test_scans_are_counted() -> None:
-    assert count_scans(encoded(scene(), "JPEG")) == 1
-    usual = count_scans(with_scans(0))
+    assert read_jpeg(encoded(scene(), "JPEG")).scans == 1
+    usual = read_jpeg(with_scans(0)).scans
     assert 4 < usual < 15
-    assert count_scans(with_scans(7)) == usual + 7
-    assert count_scans(with_scans(5000)) == MAX_SCANS + 1
+    assert read_jpeg(with_scans(7)).scans == usual + 7
+    assert read_jpeg(with_scans(5000)).scans == MAX_SCANS + 1
 
 
 def test_a_second_frame_does_not_count() -> None:
     one, two = (encoded(scene(), "MPO", save_all=True, append_images=[scene()] * n) for n in (1, 2))
-    assert count_scans(one) == count_scans(two) == 1
+    assert read_jpeg(one).scans == read_jpeg(two).scans == 1
 
 
 def test_many_scans_are_refused_and_the_usual_ones_are_not() -> None:
@@ -41,7 +41,7 @@ def test_many_scans_are_refused_and_the_usual_ones_are_not() -> None:
     "data", [b"", b"\xff", b"\xff\xd8\xff\xda", b"\xff" * 1000, b"\xff\xda\x00\x00" * 50]
 )
 def test_damage_raises_no_error(data: bytes) -> None:
-    assert count_scans(data) >= 0
+    assert read_jpeg(data).scans >= 0
 
 
 @pytest.mark.parametrize("kind", FORMATS)
