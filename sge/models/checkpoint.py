@@ -23,8 +23,8 @@ from sge.models.file_kinds import kind_of
 from sge.models.refusals import bare_pickle, foreign_objects
 from sge.models.safetensors_files import read_safetensors
 from sge.models.stated_labels import labels_in
-from sge.models.torch_files import AGAIN, TorchFile, read_legacy, read_zip
-from sge.models.wording import counted, first_few
+from sge.models.torch_files import TorchFile, read_legacy, read_zip
+from sge.models.wording import AGAIN, counted, first_few
 
 DIGEST = "sge.sha256"
 """Metadata entry of every file that ``write_weights`` writes: the ``digest`` of everything else in it."""

@@ -9,7 +9,7 @@ from typing import Any
 from sge.errors import CheckpointError
 from sge.models.candidates import Candidate, candidates, dictionaries, is_tensor, names_of
 from sge.models.stand_ins import TensorRef
-from sge.models.wording import counted, first_few, quoted
+from sge.models.wording import SAVE_WEIGHTS, counted, first_few, quoted
 
 CONTAINERS = (
     "",
@@ -171,5 +171,5 @@ def _no_state_dict(
         )
     return (
         f"{name} holds no state dict: neither tensors by name nor an entry 'state_dict' with them. "
-        "Save one with torch.save(network.state_dict(), path)."
+        f"Save one with {SAVE_WEIGHTS}."
     )

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sge.models.protobuf_kinds import protobuf_kind
-from sge.models.torch_files import AGAIN, begins_legacy, zip_names
+from sge.models.torch_files import begins_legacy, zip_names
+from sge.models.wording import AGAIN, CHOOSE_WEIGHTS, GIVE_PYTORCH
 from sge.models.zip_kinds import cut_off_zip, zip_kind
 
 HEAD = 4096
 """Number of bytes from the start that are looked at."""
 MAX_SAFETENSORS_HEADER = 100_000_000
 
-_PYTORCH = "Give the PyTorch weights that it was made from: torch.save(network.state_dict(), path)."
 _UNPACK = "Unpack it and give the weights file that is in it."
 _CONVERT = "Load it with the library that wrote it and save the tensors: safetensors.torch.save_file(state_dict, path)."
 
@@ -32,9 +32,9 @@ _MAGIC: list[tuple[bytes, str, str]] = [
     (b"/annex/objects/", "a pointer of git-annex, not the file itself", "Fetch it: git annex get FILE."),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes it", _CONVERT),
     (b"\x93NUMPY", "a NumPy array (.npy), which has no names for its numbers", _CONVERT),
-    (b"GGUF", "a GGUF file for language models", _PYTORCH),
-    (b"lmgg", "a GGML file for language models", _PYTORCH),
-    (b"tjgg", "a GGML file for language models", _PYTORCH),
+    (b"GGUF", "a GGUF file for language models", GIVE_PYTORCH),
+    (b"lmgg", "a GGML file for language models", GIVE_PYTORCH),
+    (b"tjgg", "a GGML file for language models", GIVE_PYTORCH),
     (b"\x1f\x8b", "compressed with gzip", ""),
     (b"BZh", "compressed with bzip2", _UNPACK),
     (b"\xfd7zXZ\x00", "compressed with xz", _UNPACK),
@@ -43,16 +43,16 @@ _MAGIC: list[tuple[bytes, str, str]] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (b"\x04\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00V ", "a Torch 7 file of Lua", _CONVERT),
-    (b"\x00\x00\x00\x00\x02\x00\x00\x00\x05\x00\x00\x00", "a Darknet weights file", _PYTORCH),
+    (b"\x00\x00\x00\x00\x02\x00\x00\x00\x05\x00\x00\x00", "a Darknet weights file", GIVE_PYTORCH),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file", _CONVERT),
-    (b"SQLite format 3\x00", "a SQLite database", "Choose the file of the weights."),
-    (b"\x7fELF", "a program", "Choose the file of the weights."),
-    (b"MZ", "a program", "Choose the file of the weights."),
-    (b"%PDF-", "a PDF document", "Choose the file of the weights."),
-    (b"\x89PNG\r\n\x1a\n", "an image", "Choose the file of the weights."),
-    (b"\xff\xd8\xff", "an image", "Choose the file of the weights."),
-    (b"GIF8", "an image", "Choose the file of the weights."),
-    (b"RIFF", "an image, a sound or a film", "Choose the file of the weights."),
+    (b"SQLite format 3\x00", "a SQLite database", CHOOSE_WEIGHTS),
+    (b"\x7fELF", "a program", CHOOSE_WEIGHTS),
+    (b"MZ", "a program", CHOOSE_WEIGHTS),
+    (b"%PDF-", "a PDF document", CHOOSE_WEIGHTS),
+    (b"\x89PNG\r\n\x1a\n", "an image", CHOOSE_WEIGHTS),
+    (b"\xff\xd8\xff", "an image", CHOOSE_WEIGHTS),
+    (b"GIF8", "an image", CHOOSE_WEIGHTS),
+    (b"RIFF", "an image, a sound or a film", CHOOSE_WEIGHTS),
 ]
 
 
@@ -145,9 +145,9 @@ def _tail_or_middle(path: Path, head: bytes, size: int) -> str:
             return "is a checkpoint of PyTorch before 0.2, a tar archive. Load it with PyTorch 1.x and save it again."
         return f"is a tar archive. {_UNPACK}"
     if head[4:8] == b"TFL3":
-        return f"is a TensorFlow Lite model. {_PYTORCH}"
+        return f"is a TensorFlow Lite model. {GIVE_PYTORCH}"
     if head[4:8] == b"ftyp":
-        return "is an image or a film. Choose the file of the weights."
+        return f"is an image or a film. {CHOOSE_WEIGHTS}"
     with path.open("rb") as file:
         file.seek(max(0, size - 8))
         if file.read(8) == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb":
@@ -193,6 +193,6 @@ def _bytes(path: Path, head: bytes, size: int) -> str:
     if size <= 9:
         return f"has only {size} bytes. {AGAIN}"
     return (
-        "is no weights file that SGE Lens knows, or its beginning is damaged. Known are safetensors and the "
-        "checkpoints that torch.save writes."
+        "is no weights file that SGE Lens knows, or its beginning is damaged. Give "
+        "safetensors or a checkpoint that torch.save wrote."
     )

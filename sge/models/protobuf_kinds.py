@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sge.models.wording import GIVE_PYTORCH
+
 _VARINT, _BYTES = 0, 2
 _MODEL_PROTO = {
     1: _VARINT,
@@ -16,7 +18,6 @@ _MODEL_PROTO = {
 }
 _MODEL_PROTO |= {20: _BYTES, 25: _BYTES, 26: _BYTES}
 """Fields of ONNX's ModelProto, and how each is written."""
-_PYTORCH = "Give the PyTorch weights that it was made from: torch.save(network.state_dict(), path)."
 
 
 def protobuf_kind(head: bytes) -> str:
@@ -36,16 +37,16 @@ def protobuf_kind(head: bytes) -> str:
             and value == 1
             and _is_meta_graph(fields[1][2])
         ):
-            return f"is a SavedModel of TensorFlow. {_PYTORCH}"
+            return f"is a SavedModel of TensorFlow. {GIVE_PYTORCH}"
         if isinstance(value, int) and 1 <= value < 100 and _is_onnx(fields):
-            return f"is an ONNX model. {_PYTORCH}"
+            return f"is an ONNX model. {GIVE_PYTORCH}"
     if (
         (number, kind) == (1, _BYTES)
         and isinstance(value, bytes)
         and value[:1] == b"\x0a"
         and b"\x12" in value[:256]
     ):
-        return f"is a graph of TensorFlow. {_PYTORCH}"
+        return f"is a graph of TensorFlow. {GIVE_PYTORCH}"
     return ""
 
 

@@ -10,7 +10,7 @@ from sge.models.inert_pickle import Structure
 from sge.models.pickled_types import is_dict_like, is_harmless, runs_code
 from sge.models.stand_ins import Inert, TensorRef
 from sge.models.torch_files import parsed
-from sge.models.wording import quoted, shown
+from sge.models.wording import SAVE_WEIGHTS, quoted, shown
 
 
 def foreign_objects(path: Path, structure: Structure) -> CheckpointError:
@@ -20,7 +20,7 @@ def foreign_objects(path: Path, structure: Structure) -> CheckpointError:
         path: The file.
         structure: Its content; ``foreign`` has a name.
     """
-    load = f"c = torch.load({_shown(path)}, map_location='cpu', weights_only=False)"
+    load = f"c = torch.load({quoted(path.name)}, map_location='cpu', weights_only=False)"
     return _refused(path, structure, "import torch", load, _weights_of(structure.root))
 
 
@@ -37,7 +37,7 @@ def bare_pickle(path: Path) -> CheckpointError:
             structure = parsed(path, file, path.stat().st_size)
         except CheckpointError as error:
             return error
-    load = f"c = pickle.load(open({_shown(path)}, 'rb'))"
+    load = f"c = pickle.load(open({quoted(path.name)}, 'rb'))"
     if structure.foreign:
         return _refused(path, structure, "import pickle, torch", load, _weights_of(structure.root))
     protocol = f"protocol {head[1]}" if head[:1] == b"\x80" else "protocol 0 or 1"
@@ -57,7 +57,7 @@ def _refused(path: Path, structure: Structure, imports: str, load: str, expressi
     if code:
         return CheckpointError(
             f"{path.name} wants to run code while it loads ({shown(code[0])}) and was not opened. Take the weights from a "
-            "source that you trust, written by torch.save(network.state_dict(), path)."
+            f"source that you trust, written by {SAVE_WEIGHTS}."
         )
     first = shown(structure.foreign[0])
     more = f" and of {len(structure.foreign) - 1} more classes" if len(structure.foreign) > 1 else ""
@@ -66,10 +66,6 @@ def _refused(path: Path, structure: Structure, imports: str, load: str, expressi
         f"trust the file, save its weights alone where that code is installed: {imports}; {load}; "
         f"torch.save({expression}, 'weights.pth')."
     )
-
-
-def _shown(path: Path) -> str:
-    return quoted(path.name)
 
 
 def _weights_of(root: object) -> str:

@@ -10,8 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sge.errors import CheckpointError
-from sge.models.torch_files import AGAIN
-from sge.models.wording import quoted
+from sge.models.wording import AGAIN, quoted
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -121,17 +121,17 @@ def labels_of(
         labels = checked_labels(stated, count, where) if given is None else given_labels(given, count)
         return labels, _repeated(labels)
     notes: list[str] = []
-    for place, names in beside.items():
+    for entry, names in beside.items():
         try:
             labels = checked_labels(names, count, where)
         except CheckpointError:
             notes.append(
-                f"Its entry {quoted(place)} does not fit its {count} classes and was not used for labels."
+                f"Its entry {quoted(entry)} does not fit its {count} classes and was not used for labels."
             )
         else:
             return labels, [
                 *notes,
-                f"The labels were read from its entry {quoted(place)}.",
+                f"The labels were read from its entry {quoted(entry)}.",
                 *_repeated(labels),
             ]
     give = "Give the right ones: --labels FILE of sge models import, in Python labels=."

@@ -28,14 +28,14 @@ def labels_in(root: object) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     if isinstance(root, dict):
-        for place in _INSIDE:
+        for path in _INSIDE:
             holder: object = root
-            for key in place.split(".") if place else ():
+            for key in path.split(".") if path else ():
                 holder = holder.get(key) if isinstance(holder, dict) else None
             if isinstance(holder, dict):
                 for key in _KEYS:
                     if labels := as_labels(holder.get(key)):
-                        found[f"{place}.{key}" if place else key] = labels
+                        found[f"{path}.{key}" if path else key] = labels
     return found
 
 

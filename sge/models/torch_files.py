@@ -18,8 +18,8 @@ from torch import Tensor
 from sge.errors import CheckpointError
 from sge.models.inert_pickle import BoundedReader, Structure, TooLargeError, read_structure
 from sge.models.stand_ins import StorageRef, TensorRef
+from sge.models.wording import AGAIN, SAVE_WEIGHTS
 
-AGAIN = "Download, import or save it again."
 _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The number with which a checkpoint begins that was saved without a zip, as every protocol writes it."""
 MAX_PICKLE = 1 << 30
@@ -111,9 +111,8 @@ def read_zip(path: Path, pickle_name: str) -> TorchFile:
     if any(entry.compress_type != ZIP_STORED or entry.flag_bits & 1 for entry in entries.values()):
         raise _unusual(path)
     folder = pickle_name.removesuffix("data.pkl")
-    has_checksums = any(
-        entry.CRC for entry in entries.values()
-    )  # torch has an option to write none; all are 0 then
+    # torch has an option to write no checksums; all are 0 then
+    has_checksums = any(entry.CRC for entry in entries.values())
     with path.open("rb") as file:
         content = _entry(path, file, entries[pickle_name], has_checksums)
         order = b"little"
@@ -166,7 +165,7 @@ def _entry(path: Path, file: BinaryIO, entry: ZipInfo, has_checksums: bool) -> b
     return content
 
 
-_WEIGHTS_ALONE = "Save the weights alone: torch.save(network.state_dict(), path)."
+_WEIGHTS_ALONE = f"Save the weights alone: {SAVE_WEIGHTS}."
 
 
 def parsed(path: Path, file: io.BufferedIOBase | BinaryIO, size: int) -> Structure:
@@ -182,9 +181,7 @@ def parsed(path: Path, file: io.BufferedIOBase | BinaryIO, size: int) -> Structu
     """
     try:
         return read_structure(BoundedReader(file, size))
-    except (
-        Exception
-    ) as error:  # by the byte that is bad: IndexError, KeyError, UnicodeDecodeError, TypeError, ...
+    except Exception as error:  # by the byte that is bad: IndexError, KeyError, UnicodeDecodeError, ...
         raise _unreadable(path, error) from error
 
 

@@ -1,9 +1,13 @@
-"""Words of sentences on files: lists, counts, and names that come from a file."""
+"""Words of sentences on files: what to do next, lists, counts, and names that come from a file."""
 
 from __future__ import annotations
 
 from sge.text import printable
 
+AGAIN = "Download, import or save it again."
+CHOOSE_WEIGHTS = "Choose the file of the weights."
+SAVE_WEIGHTS = "torch.save(network.state_dict(), path)"
+GIVE_PYTORCH = f"Give the PyTorch weights that it was made from: {SAVE_WEIGHTS}."
 _MAX_NAME = 80
 
 

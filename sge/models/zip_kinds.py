@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_PYTORCH = "torch.save(network.state_dict(), path)"
+from sge.models.wording import AGAIN, CHOOSE_WEIGHTS, GIVE_PYTORCH, SAVE_WEIGHTS, first_few
+
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".pth.tar", ".ckpt", ".bin", ".tar")
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif")
 
@@ -35,7 +36,7 @@ def zip_kind(path: Path, names: list[str]) -> tuple[str, str]:
     if any("/.data/extern_modules" in name or name.endswith(".data/python_version") for name in names):
         return (
             "",
-            f"is a package of torch.package, which is code. Load it where it was made and save: {_PYTORCH}.",
+            f"is a package of torch.package, which is code. Load it where it was made and save: {SAVE_WEIGHTS}.",
         )
     if len(pickles) == 1:
         return pickles[0], ""
@@ -50,31 +51,26 @@ def _is_export(names: list[str], last: set[str]) -> bool:
 
 def _other_archive(names: list[str], known: set[str], last: set[str]) -> str:
     if not names:
-        return "is an empty zip archive. Download, import or save it again."
-    if names and all(name.endswith(".npy") for name in names):
+        return f"is an empty zip archive. {AGAIN}"
+    if all(name.endswith(".npy") for name in names):
         return (
             "is a NumPy archive (.npz). Save it as tensors: safetensors.torch.save_file({k: torch.from_numpy(v) for k, v in "
             "numpy.load(path).items()}, 'weights.safetensors')."
         )
     if "model.weights.h5" in last:
-        return f"is a Keras model. Give the PyTorch weights of the network: {_PYTORCH}."
+        return f"is a Keras model. Give the PyTorch weights of the network: {SAVE_WEIGHTS}."
     if any("com.apple.CoreML" in name or name.endswith(".mlmodel") for name in names):
-        return f"is a Core ML model. Give the PyTorch weights that it was made from: {_PYTORCH}."
+        return f"is a Core ML model. {GIVE_PYTORCH}"
     if "[Content_Types].xml" in known:
-        return "is an office document. Choose the file of the weights."
+        return f"is an office document. {CHOOSE_WEIGHTS}"
     if inside := [name for name in names if name.lower().endswith(_WEIGHTS)]:
-        return f"is a zip archive with {_few(inside)} in it. Unpack it and give that file."
+        return f"is a zip archive with {first_few(inside, 2)} in it. Unpack it and give that file."
     if any(name.endswith(("data.pkl", "saved_model.pb")) for name in names):
         kind = "a folder of TensorFlow" if "saved_model.pb" in last else "an unpacked torch checkpoint"
-        return f"is a zip archive of {kind}. Load that where it was made and save: {_PYTORCH}."
+        return f"is a zip archive of {kind}. Load that where it was made and save: {SAVE_WEIGHTS}."
     if any(name.lower().endswith(_IMAGES) for name in names):
-        return "is a zip archive of images. Choose the file of the weights."
-    return f"is a zip archive without weights ({_few(names)}). Choose the file of the weights."
-
-
-def _few(names: list[str]) -> str:
-    shown = [name if name.isprintable() and len(name) < 80 else "..." for name in names[:2]]
-    return ", ".join(shown) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        return f"is a zip archive of images. {CHOOSE_WEIGHTS}"
+    return f"is a zip archive without weights ({first_few(names, 2)}). {CHOOSE_WEIGHTS}"
 
 
 def cut_off_zip(head: bytes) -> str:
@@ -83,4 +79,4 @@ def cut_off_zip(head: bytes) -> str:
     what = (
         "a torch checkpoint" if name.endswith((b"/data.pkl", b"/version", b"/byteorder")) else "a zip archive"
     )
-    return f"is {what} that is cut off or damaged: the directory at its end is missing. Download, import or save it again."
+    return f"is {what} that is cut off or damaged: the directory at its end is missing. {AGAIN}"
