@@ -34,6 +34,10 @@ MAX_OPERATIONS = 5_000_000
 _Unpickler: Any = pickle._Unpickler  # Python's own in Python; the one in C has no hooks
 
 
+MAX_TYPES = 1000
+"""Most classes and functions that one pickle names."""
+
+
 class TooLargeError(Exception):
     """The pickle has more instructions than ``MAX_OPERATIONS``."""
 
@@ -122,6 +126,8 @@ class _InertUnpickler(_Unpickler):  # type: ignore[misc]
             module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         full = f"{module}.{name}"
         if full not in self._types:
+            if len(self._types) >= MAX_TYPES:
+                raise ValueError("a pickle names too many classes")
             self._types[full] = self._stand_in(module, name, full)
         return self._types[full]
 
@@ -130,7 +136,8 @@ class _InertUnpickler(_Unpickler):  # type: ignore[misc]
             return Rebuild(REBUILD[full])
         if module.split(".")[0] == "torch" and name.endswith("Storage"):
             return StorageType(DTYPES.get(name.removesuffix("Storage")))
-        if module == "torch" and isinstance(dtype := getattr(torch, name, None), torch.dtype):
+        # vars, because getattr would import the module of torch that the file names
+        if module == "torch" and isinstance(dtype := vars(torch).get(name), torch.dtype):
             return dtype
         if full in ("torch.Size", "builtins.tuple"):
             return Rebuild(lambda *args: small_shape(args[0]) if args else ())

@@ -24,6 +24,10 @@ class StorageRef:
     offset: int = 0
     """First number of a view, counted in numbers."""
 
+    def __setstate__(self, _state: object) -> None:
+        """Refuses the values that a pickle would put in place of those that were checked."""
+        raise ValueError("a storage has a state")
+
 
 @dataclass(frozen=True)
 class TensorRef:
@@ -36,6 +40,10 @@ class TensorRef:
     dtype: torch.dtype | None = None
     odd: str = ""
     """What is special about it, such as ``sparse``; empty for a plain tensor."""
+
+    def __setstate__(self, _state: object) -> None:
+        """Refuses the values that a pickle would put in place of those that were checked."""
+        raise ValueError("a tensor has a state")
 
     def numel(self) -> int:
         """Number of elements, which may be more than the storage holds."""
@@ -112,7 +120,12 @@ class StorageType:
 
 
 def safe_key(key: object) -> object:
-    """Returns a key that can be hashed quickly: hashing nested tuples of a file can take for ever or end the process."""
+    """Returns a key that can be hashed quickly: hashing nested tuples of a file can take for ever or end the process.
+
+    So can a dictionary with large whole numbers: Python does not keep a file from choosing those of equal hashes.
+    """
+    if isinstance(key, int) and abs(key) >= 1 << 60:
+        return "<large int>"
     return key if isinstance(key, str | int | float | bytes | None) else f"<{type(key).__name__}>"
 
 
@@ -129,7 +142,14 @@ DTYPES = {
     "Bool": torch.bool,
     "ComplexFloat": torch.complex64,
     "ComplexDouble": torch.complex128,
+    "QInt8": torch.qint8,
+    "QUInt8": torch.quint8,
+    "QInt32": torch.qint32,
 }
+
+
+QUANTIZED = (torch.qint8, torch.quint8, torch.qint32)
+"""Their numbers mean nothing without scales; the dtypes are known because their sizes are."""
 
 
 def small_shape(value: object) -> tuple[int, ...]:
@@ -160,6 +180,7 @@ def _plain(
         raise TypeError("a tensor has no storage")
     flags = rest[2] if len(rest) > 2 and isinstance(rest[2], dict) else {}
     odd = "conjugated or negated" if any(flags.values()) else ""
+    odd = "quantized" if (dtype or storage.dtype) in QUANTIZED else odd
     (start,) = small_shape((offset,))
     return TensorRef(storage, start, small_shape(size), small_shape(stride), dtype or storage.dtype, odd)
 

@@ -118,6 +118,10 @@ def read_zip(path: Path, pickle_name: str) -> TorchFile:
         order = b"little"
         if (named := entries.get(f"{folder}byteorder")) is not None:
             order = _entry(path, file, named, has_checksums)
+        if order not in (b"little", b"big"):
+            raise CheckpointError(
+                f"{path.name} is damaged: its byte order is neither little nor big. {AGAIN}"
+            )
         structure = parsed(path, io.BytesIO(content), len(content))
         positions = {}
         for key, storage in structure.storages.items():
@@ -131,7 +135,7 @@ def read_zip(path: Path, pickle_name: str) -> TorchFile:
                 )
             start = _start(path, file, found)
             positions[key] = (start, found.file_size, found.CRC if has_checksums else None)
-    return TorchFile(path, structure, order.strip().decode("latin1") != sys.byteorder, positions)
+    return TorchFile(path, structure, order.decode() != sys.byteorder, positions)
 
 
 def _unusual(path: Path) -> CheckpointError:
@@ -143,7 +147,7 @@ def _unusual(path: Path) -> CheckpointError:
 
 def _start(path: Path, file: BinaryIO, entry: ZipInfo) -> int:
     """Returns the first byte of an entry's content, which the header in front of it tells."""
-    file.seek(entry.header_offset)
+    file.seek(min(entry.header_offset, path.stat().st_size))
     header = file.read(30)
     if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
         raise CheckpointError(f"{path.name} is damaged. {AGAIN}")
@@ -198,6 +202,9 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 def read_legacy(path: Path) -> TorchFile:
     """Reads the structure of a checkpoint that is no zip: five pickles, then the storages.
 
+    The third pickle tells the byte order of the machine that wrote it, which does not matter: torch writes the numbers
+    as little-endian on every machine.
+
     Raises:
         CheckpointError: The file is cut off or damaged.
     """
@@ -205,27 +212,24 @@ def read_legacy(path: Path) -> TorchFile:
     with path.open("rb") as file:
         try:
             reader = BoundedReader(file, size)
-            for _ in range(2):  # the magic number, and the version of the format
+            for _ in range(3):  # the magic number, the version of the format, and what the machine was
                 read_structure(reader)
-            system = read_structure(reader).root
             structure = read_structure(reader)
             keys = read_structure(reader).root
         except Exception as error:
             raise _unreadable(path, error) from error
-        little = not isinstance(system, dict) or bool(system.get("little_endian", True))
-        order = "little" if little else "big"
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise CheckpointError(f"{path.name} is damaged: it does not list its storages. {AGAIN}")
-        positions = _legacy_positions(path, file, [str(key) for key in keys], structure, order, size)
+        positions = _legacy_positions(path, file, [str(key) for key in keys], structure, size)
     if missing := [key for key in structure.storages if key not in positions]:
         raise CheckpointError(
             f"{path.name} is damaged: the numbers with key {missing[0]} are missing. {AGAIN}"
         )
-    return TorchFile(path, structure, order != sys.byteorder, positions)
+    return TorchFile(path, structure, sys.byteorder != "little", positions)
 
 
 def _legacy_positions(
-    path: Path, file: BinaryIO, keys: list[str], structure: Structure, order: str, size: int
+    path: Path, file: BinaryIO, keys: list[str], structure: Structure, size: int
 ) -> dict[str, tuple[int, int, int | None]]:
     positions: dict[str, tuple[int, int, int | None]] = {}
     for key in keys:
@@ -233,10 +237,14 @@ def _legacy_positions(
         if storage is None:
             raise CheckpointError(f"{path.name} is damaged: it has numbers that belong to no tensor. {AGAIN}")
         itemsize = storage.dtype.itemsize if storage.dtype is not None else 1
-        count = int.from_bytes(file.read(8), "big" if order == "big" else "little")
-        start, length = file.tell(), count * itemsize
-        if start + length > size:
+        count = file.read(8)  # some versions of PyTorch wrote it in the order of their machine
+        start, length = file.tell(), storage.numel * itemsize
+        if len(count) < 8 or start + length > size:
             raise CheckpointError(f"{path.name} is cut off: it ends in the middle. {AGAIN}")
+        if storage.numel not in (int.from_bytes(count, "little"), int.from_bytes(count, "big")):
+            raise CheckpointError(
+                f"{path.name} is damaged: it has another number of numbers than it says. {AGAIN}"
+            )
         positions[key] = (start, length, None)
         file.seek(length, io.SEEK_CUR)
     return positions
