@@ -29,18 +29,12 @@ class _Messages(Console):
         _discard(sys.stderr)
 
 
-class ResultsConsole(Console):
-    """A console on stdout, for commands that lay out their results themselves."""
-
-    def on_broken_pipe(self) -> None:
-        """Ends the command as ``emit`` does."""
-        discard_results()
-        raise ResultsClosedError
-
-
 messages = _Messages(stderr=True)
 # A file or a pipe has no width of its own; 120 columns keep a table's rows on one line each.
-results = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 120)
+# Titles and labels come from files and may contain square brackets, which are no markup.
+results = Console(
+    width=None if sys.stdout is not None and sys.stdout.isatty() else 120, markup=False, highlight=False
+)
 
 
 def say(text: str) -> None:

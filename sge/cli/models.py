@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from sge.cli.console import ResultsConsole
+from sge.cli.console import emit, messages, say
 from sge.errors import CheckpointError, SGEError
 from sge.models import (
     DOWNLOADS,
@@ -78,12 +77,12 @@ def list_(as_json: AsJson = False) -> None:
     for model in models:
         parameters = "" if model.parameters is None else f"{model.parameters:,}"
         table.add_row(model.name, model.title, model.gates or "unusable", parameters, model.origin)
-    _out().print(table)
+    emit(table)
     for model in models:
         if model.error:
-            _err().print(f"{model.name}: {model.error}", soft_wrap=True)
+            say(f"{model.name}: {model.error}")
     if missing := [name for name in DOWNLOADS if name not in {model.name for model in models}]:
-        _err().print(f"Can be downloaded with sge models download: {', '.join(missing)}", soft_wrap=True)
+        say(f"Can be downloaded with sge models download: {', '.join(missing)}")
 
 
 @app.command()
@@ -109,7 +108,8 @@ def show(name: Name, as_json: AsJson = False) -> None:
     blocks = Table("Block", "Channels", "Groups", "Inactive")
     for block in facts["blocks"]:
         blocks.add_row(*(str(value) for value in block.values()))
-    _out().print(table, blocks)
+    emit(table)
+    emit(blocks)
 
 
 def _input(model: Model) -> str:
@@ -143,15 +143,14 @@ def _facts(model: Model) -> dict[str, Any]:
 def download(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(DOWNLOADS)}.")]) -> None:
     """Download the weights that the paper's authors publish on Google Drive."""
     if name in DOWNLOADS:
-        _err().print(NOTICE, soft_wrap=True)
+        say(NOTICE)
     columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    err = _err()
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         path = download_model(
             name, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    typer.echo(f"{name} is ready: {path}")
+    emit(f"{name} is ready: {path}")
 
 
 @app.command("import")
@@ -176,8 +175,8 @@ def import_(
     """Check a weights file completely and add it to the models under a name; an earlier import is replaced."""
     path = import_weights(file, name, labels=labels, preprocess=preprocess, weights_key=take)
     for note in imported_notes(path):
-        _err().print(f"Note: {note}", soft_wrap=True)
-    typer.echo(f"{path.stem} is ready: {path}")
+        say(f"Note: {note}")
+    emit(f"{path.stem} is ready: {path}")
 
 
 @app.command()
@@ -192,18 +191,9 @@ def verify(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         _print_json({**asdict(verified), "ok": True})
         return
-    typer.echo(f"{name} is whole: its content agrees with {verified.against}.")
-    typer.echo(f"{verified.sha256}  {verified.file}")
+    emit(f"{name} is whole: its content agrees with {verified.against}.")
+    emit(f"{verified.sha256}  {verified.file}")
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _out() -> Console:
-    # Markup is off, because titles and labels come from files and may contain square brackets.
-    return ResultsConsole(markup=False, highlight=False)
-
-
-def _err() -> Console:
-    return Console(stderr=True, markup=False, highlight=False)
+    emit(json.dumps(value, indent=2))

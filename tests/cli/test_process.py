@@ -36,9 +36,10 @@ def wait():
 def gone():
     open("/nowhere/at/all")
 def table():
-    from sge.cli.console import ResultsConsole
+    from rich.text import Text
+    from sge.cli.console import emit
     for number in range(1000):
-        ResultsConsole().print(f"line {number}")
+        emit(Text(f"line {number}"))
 def echo():
     import typer
     for number in range(1000):
