@@ -55,7 +55,7 @@ _HEADS = (
 )
 _NO_WEIGHTS = {"n_averaged", "initted", "step"}
 """Counters that averaged networks keep among their weights."""
-_SKIPPED = re.compile("optim|sched|scaler|history", re.IGNORECASE)
+_SKIPPED = re.compile("optim(?!i[sz]ed)|sched(?!ule_?free)|scaler|history", re.IGNORECASE)
 _MAX_DEPTH, _MAX_NODES = 6, 20_000
 
 
@@ -75,6 +75,8 @@ class Candidate:
     """Sentence on a classifier that was found under another name."""
     wrappers: tuple[str, ...] = ()
     """Wrapper words that were removed from the names."""
+    counts_averages: bool = False
+    """Whether the counter ``n_averaged`` of torch's ``AveragedModel`` is among its entries."""
 
     @property
     def label(self) -> str:
@@ -83,8 +85,10 @@ class Candidate:
 
     @property
     def is_average(self) -> bool:
-        """Whether its name says that it is an average of weights, or the teacher of another network."""
-        return any(word in _AVERAGE_WORDS for word in re.split(r"[._\W]+", self.label.lower()))
+        """Whether a name says that it is an average of weights, or the teacher of another network."""
+        return self.counts_averages or any(
+            word in _AVERAGE_WORDS for word in re.split(r"[._\W]+", self.label.lower())
+        )
 
 
 def dictionaries(root: object) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
@@ -150,7 +154,10 @@ def candidates(path: tuple[str, ...], mapping: dict[Any, Any]) -> Iterator[Candi
         }
         others = [n for n in names if n not in set(own)]
         entries, renamed = _with_head(entries, prefix, names, mapping)
-        yield Candidate(path, prefix, entries, tuple(others), renamed, _wrappers([names[n] for n in own]))
+        counted = any(n.rsplit(".", 1)[-1] == "n_averaged" for n in own)
+        yield Candidate(
+            path, prefix, entries, tuple(others), renamed, _wrappers([names[n] for n in own]), counted
+        )
 
 
 def _with_head(

@@ -161,7 +161,9 @@ def load_state(network: nn.Module, state: State, arch: str) -> None:
     faults = {
         "NaN or infinite": [key for key, value in state.items() if not value.float().isfinite().all()],
         "negative, though it is a variance": [
-            key for key, value in state.items() if key.endswith("running_var") and bool((value < 0).any())
+            key
+            for key, value in state.items()
+            if key.endswith("running_var") and bool((value.float() < 0).any())
         ],
     }
     _raise_faults(faults, arch)

@@ -116,7 +116,8 @@ def _notes(taken: Candidate, found: list[Candidate], name: str) -> Iterator[str]
     if taken.renamed:
         yield taken.renamed
     if taken.is_average:
-        yield f"They are an average of the weights or those of a teacher, as the name {quoted(taken.label)} says."
+        word = "n_averaged" if taken.counts_averages else taken.label
+        yield f"They are an average of the weights or those of a teacher, as the name {quoted(word)} says."
     others = [c for c in found if c is not taken]
     for other in others[:4]:
         what = "an average of weights" if other.is_average else "other weights"

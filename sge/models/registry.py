@@ -146,7 +146,7 @@ def load_model(
     entry = known.get(str(name)) or _entry_of_path(name)
     if entry is None:
         raise _unknown(str(name), known)
-    if (labels, preprocess, weights_key) != (None, None, None):
+    if any(choice is not None for choice in (labels, preprocess, weights_key)):
         if str(name) in known or not isinstance(entry, FileEntry):
             raise ChoiceError(
                 f"{name} has labels and preprocessing of its own. Give labels, preprocess and weights_key with a file."

@@ -43,7 +43,7 @@ def given_labels(labels: Labels, count: int) -> list[str]:
     if isinstance(labels, str | os.PathLike):
         path = Path(labels)
         return checked_labels(_labels_of(path), count, shown(path.name))
-    return checked_labels(labels, count, "The list of labels")
+    return checked_labels(as_labels(labels) or labels, count, "The list of labels")
 
 
 def _labels_of(path: Path) -> object:
@@ -56,11 +56,13 @@ def _labels_of(path: Path) -> object:
 
 def _text_of(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_FILE:
+        with path.open("rb") as file:  # its size is not asked for, because a device or a pipe has none
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
             raise CheckpointError(
                 f"{shown(path.name)} has more than {MAX_FILE:,} bytes. Choose another file."
             )
-        return path.read_text("utf-8-sig")
+        return "\n".join(content.decode("utf-8-sig").replace("\r\n", "\n").split("\r"))
     except UnicodeDecodeError as error:
         raise CheckpointError(
             f"{shown(path.name)} is not text in UTF-8. Save it as such, or choose another."
@@ -176,24 +178,32 @@ def preprocess_of(
         what = f"The file states no preprocessing; that of {title} is assumed"
     else:
         record = _record_of(given)
-        assumed = made_preprocess(asdict(usual) | _without_timm_names(record), "The preprocessing")
-        if "size" in record and "resize" not in record:
+        stated_here = _without_timm_names(record)
+        # What framing "whole" uses was measured for the usual size and weights, so it is not carried to another size.
+        base = asdict(usual) | ({"whole": None, "whole_temperature": 1.0} if "size" in stated_here else {})
+        assumed = made_preprocess(base | stated_here, "The preprocessing")
+        if "size" in stated_here and "resize" not in stated_here:
             assumed = replace(assumed, resize=round(assumed.size / DEFAULT_CROP))
-        missing = [f.name for f in fields(Preprocess) if f.name not in _without_timm_names(record)]
+        missing = [f.name for f in fields(Preprocess) if f.name not in stated_here]
         if not {"mean", "std", "size", "resize", "interpolation"} & set(missing):
             return assumed, []
         what = f"Of the preprocessing, {first_few(missing, 9)} were not given, and usual values are assumed"
     mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (assumed.mean, assumed.std))
+    whole = ""
+    if assumed.whole is not None or assumed.whole_temperature != 1:
+        whole = f", whole images at {assumed.whole or assumed.size} px with temperature {assumed.whole_temperature:g}"
     return assumed, [
-        f"{what}: {assumed.size} px from {assumed.resize} px, {assumed.interpolation}, mean {mean}, std {std}. Give the "
-        "right one: --preprocess JSON of sge models import, in Python preprocess=."
+        f"{what}: {assumed.size} px from {assumed.resize} px, {assumed.interpolation}, mean {mean}, std {std}{whole}. Give "
+        "the right one: --preprocess JSON of sge models import, in Python preprocess=."
     ]
 
 
 def _record_of(given: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
     if isinstance(given, Mapping):
         return dict(given)
-    text, where = str(given), "--preprocess"
+    if not isinstance(given, str | os.PathLike):
+        raise CheckpointError(f"The preprocessing is no record, JSON text or path. Write {_EXAMPLE}")
+    text, where = os.fspath(given), "--preprocess"
     if not text.lstrip().startswith("{"):
         text, where = _text_of(Path(given)), shown(Path(given).name)
     record = parse_json(text, where)
@@ -247,7 +257,13 @@ def made_preprocess(record: object, where: str) -> Preprocess:
         )
     values: dict[str, Any] = {str(k): tuple(v) if isinstance(v, list) else v for k, v in record.items()}
     try:
-        return Preprocess(**values)
+        made = Preprocess(**values)
+        if max(made.mean) > 1:
+            raise ChoiceError(
+                f"mean is {max(made.mean):g}, but pixels are divided by 255 first and lie between 0 and 1. Divide mean "
+                "and std by 255."
+            )
+        return made
     except ChoiceError as error:
         raise CheckpointError(f"{where}: {error}") from error
     except (SGEError, TypeError, ValueError, OverflowError) as error:

@@ -356,3 +356,5 @@ def test_counters_may_be_missing_and_half_precision_is_widened(small):
     network = fitted({key: value.half() for key, value in state.items()})
     assert {p.dtype for p in network.parameters()} == {torch.float32}
     torch.testing.assert_close(network.conv1.weight.detach(), small["conv1.weight"], atol=1e-3, rtol=1e-3)
+    tiny = {key: value.to(torch.float8_e4m3fn) for key, value in state.items()}
+    assert fitted(tiny).fc.weight.detach().equal(tiny["fc.weight"].float())

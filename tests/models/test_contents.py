@@ -26,6 +26,8 @@ CONTAINERS = [
     "weights",
     "checkpoint",
     "best",
+    "optimized_model",
+    "schedulefree_weights",
 ]
 AVERAGES = ["ema", "model_ema", "state_dict_ema", "ema_state_dict", "swa_model", "teacher", "averaged"]
 
@@ -217,3 +219,13 @@ def test_a_safetensors_file_and_a_torch_file_are_seen_through_alike(tmp_path):
         assert weights.state.keys() == resnet().keys()
         notes.append([note.replace(path.name, "FILE") for note in weights.notes])
     assert notes[0] == notes[1] != []
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "generator.module."])
+def test_an_average_of_torch_is_known_by_its_counter(prefix):
+    average = prefixed(resnet(9), f"{prefix}module.") | {f"{prefix}n_averaged": torch.tensor(3)}
+    assert "as the name 'n_averaged' says" in " ".join(choose(average, "x.pth").notes)
+    plain = resnet()
+    chosen = choose({"weights_a": average, "weights_b": plain}, "x.pth")
+    assert same(chosen.entries, plain)
+    assert "an average of weights" in " ".join(chosen.notes)

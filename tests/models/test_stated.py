@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from sge.errors import CheckpointError, ChoiceError
@@ -227,3 +228,37 @@ def test_a_file_without_facts_says_what_is_assumed_and_takes_given_ones(small_fi
         load_model("sge_resnet18_dogs", labels=FOUR)
     with pytest.raises(CheckpointError, match=r"preprocessing is for 1 channels, the network takes 3"):
         load_model(small_file, preprocess=Preprocess(mean=(0.5,), std=(0.5,)))
+
+
+@pytest.mark.parametrize("size", [{"size": 160}, {"input_size": [3, 160, 160]}])
+@pytest.mark.parametrize(("crop", "resize"), [({}, 183), ({"crop_pct": 1.0}, 160), ({"resize": 200}, 200)])
+def test_a_size_under_either_name_carries_nothing_that_was_measured_for_another(size, crop, resize):
+    usual = replace(USUAL, whole=320, whole_temperature=0.49)
+    made, notes = preprocess_of(size | crop, None, usual, "Net", "w.pth")
+    assert made == replace(USUAL, size=160, resize=resize, whole=None, whole_temperature=1.0)
+    assert f"160 px from {resize} px" in notes[0]
+    assumed, notes = preprocess_of(None, None, usual, "Net", "w.pth")
+    assert assumed == usual
+    assert "whole images at 320 px with temperature 0.49" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "given", [{"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}, '{"mean": [1.5]}']
+)
+def test_statistics_of_pixels_that_are_not_divided_by_255(given):
+    with pytest.raises(CheckpointError, match=r"Divide mean and std by 255\.|one of each"):
+        preprocess_of(given, None, USUAL, "Net", "w.pth")
+
+
+@pytest.mark.parametrize("given", [5, b'{"size": 160}', ["size", 160]])
+def test_preprocessing_of_another_type(given):
+    with pytest.raises(CheckpointError, match="no record, JSON text or path"):
+        preprocess_of(given, None, USUAL, "Net", "w.pth")
+
+
+def test_files_without_an_end_and_arrays_of_labels(small_file):
+    with pytest.raises(CheckpointError, match="more than 10,000,000 bytes"):
+        given_labels("/dev/zero", 4)
+    assert given_labels(dict(reversed(list(enumerate(FOUR)))), 4) == FOUR
+    with pytest.raises(CheckpointError, match="no list of them"):
+        load_model(small_file, labels=np.array(FOUR))
