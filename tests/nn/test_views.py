@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
+from collections import defaultdict, deque, namedtuple
 from collections.abc import Callable
 from functools import partial
-from types import MethodType
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +40,48 @@ def normed() -> nn.Sequential:
         nn.init.uniform_(norm.running_mean)
         nn.init.uniform_(norm.running_var, 0.5, 2)
     return network
+
+
+class Runner:
+    """An object of a class of its own that holds the network."""
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.network.body(x)
+
+
+Pair = namedtuple("Pair", ["first", "second"])
+WAYS: dict[str, Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
+    "named tuple": lambda own: partial(lambda pair, x: pair.first(x) * pair.second, Pair(own.body, 1)),
+    "deque": lambda own: partial(lambda q, x: q[0](x), deque([own.body])),
+    "default dict": lambda own: partial(lambda d, x: d["k"](x), defaultdict(list, k=own.body)),
+    "namespace": lambda own: partial(lambda n, x: n.body(x), SimpleNamespace(body=own.body)),
+    "slots": Runner,
+    "method of an object": lambda own: Runner(own).__call__,
+    "object in an object": lambda own: Runner(SimpleNamespace(body=Runner(SimpleNamespace(body=own.body)))),
+    "weak reference": lambda own: partial(lambda ref, x: ref()(x), weakref.ref(own.body)),
+    "default": lambda own: lambda x, net=own: net.body(x),
+    "named default": lambda own: partial(lambda x, *, net=own: net.body(x)),
+}
+"""How a forward reaches the layers without an attribute of their parent."""
+
+
+class Reaching(nn.Module):
+    """Calls its layers in one of ``WAYS``."""
+
+    __slots__ = ("way",)
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.body = normed()
+        object.__setattr__(self, "way", WAYS[way](self))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.way(x)
 
 
 class Holder(nn.Module):
@@ -155,6 +199,7 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
     "recomputed": recomputed,
     "averaged": lambda: torch.optim.swa_utils.AveragedModel(normed()),
     "shared": shared,
+    **{way: partial(Reaching, way) for way in WAYS},
 }
 
 
