@@ -199,7 +199,7 @@ def predict_set(
         classes,
         {classes[f.folder] for f in images.files},
     )
-    with eval_mode(classifier.network), torch.inference_mode():
+    with eval_mode(classifier.network), torch.no_grad():
         decoded = (reader or SetReader.of(images, skip_broken=False)).read(track(images.files))
         frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
         for framed in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):

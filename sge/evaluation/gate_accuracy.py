@@ -122,7 +122,7 @@ def measure_gates(
     counts = _Counts(model, find_device(device))
     decoded = reader.read(track(found.files))
     frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
-    with eval_mode(model.network), torch.inference_mode():
+    with eval_mode(model.network), torch.no_grad():
         for pairs in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
             truth = np.array([classes[file.folder] for file, _ in pairs])
             counts.add(np.stack([framed.array for _, framed in pairs]), truth)

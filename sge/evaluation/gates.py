@@ -58,7 +58,7 @@ def mask_std(network: nn.Module, frames: Iterable[Frame]) -> dict[str, Array]:
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     sums: dict[str, Tensor] = {}
     count = 0
-    with eval_mode(network), torch.inference_mode():
+    with eval_mode(network), torch.no_grad():
         for image in frames:
             with MaskCapture(network) as captured:
                 network(torch.from_numpy(image.array)[None].to(device))

@@ -157,7 +157,7 @@ class ImageFigures:
     def _probabilities(self, inputs: Tensor, temperature: float) -> Array:
         """(N, classes), float32."""
         found = []
-        with eval_mode(self.lens.network), torch.inference_mode():
+        with eval_mode(self.lens.network), torch.no_grad():
             for part in torch.split(inputs, self.batch):
                 # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
                 logits: Tensor = self.lens.network(part.contiguous(memory_format=torch.channels_last))

@@ -68,7 +68,7 @@ def explanations(lens: Lens, frame: Frame, target: int, block: str) -> dict[str,
         NonFiniteError: a layer's output is not finite.
     """
     batch = torch.from_numpy(frame.array)[None].to(lens.device)
-    with eval_mode(lens.network), torch.inference_mode(), Capture(lens.network, [block], rows=1) as seen:
+    with eval_mode(lens.network), torch.no_grad(), Capture(lens.network, [block], rows=1) as seen:
         lens.network(batch)
     masks, similarity = (maps[block][0].float().cpu().numpy() for maps in (seen.masks, seen.similarity))
     attribution = lens.attribute_frame(frame, target, [block], "gradient")

@@ -25,7 +25,7 @@ class Gradients:
     """(classes,), float32, on the CPU."""
     target: int
     effect: dict[str, Array]
-    """Block name to (G,), float32: gradient x mask."""
+    """Block name to (G,), float32: gradient x mask, summed over the calls of the block."""
     spatial: dict[str, Array]
     """Block name to (G,), float32: gradient x (mask - its mean over space)."""
 
@@ -48,57 +48,61 @@ def first_order_effects(
         UnsupportedNetworkError: the logits have no gradient with respect to the masks of a block.
         NonFiniteError: logits or gradients are infinite or not a number.
     """
-    masks: dict[str, Tensor] = {}
-    offsets: dict[str, Tensor] = {}
+    masks: list[tuple[str, Tensor]] = []  # A pass may call a block several times.
+    offsets: list[Tensor] = []
 
     def add_offset(name: str, mask: Tensor) -> Tensor:
-        masks[name] = mask.detach()
-        offsets[name] = torch.zeros_like(masks[name], requires_grad=True)
-        return mask + offsets[name]
+        masks.append((name, mask.detach()))
+        offsets.append(torch.zeros_like(masks[-1][1], requires_grad=True))
+        return mask + offsets[-1]
 
     with passes.gradients() as view:
         inputs = image.clone()
         edits = {name: partial(add_offset, name) for name in blocks}
-        with noted_maps(passes, view, inputs), edit_masks(view, edits):
+        with noted_maps(passes, view, inputs), edit_masks(view, edits) as calls:
             logits = passes.logits(view, inputs, 1)[0].float()
-        if unused := [name for name in blocks if name not in masks]:
+        if unused := [name for name in blocks if not calls[name]]:
             raise CaptureError(
                 f"The forward pass does not call the gate of {', '.join(unused)}. Use a network that is not made by a "
                 "tracer, and name only blocks that it uses."
             )
         passes.check_finite({"the logits": logits.detach()})
         index = int(logits.argmax()) if target is None else target
-        gradients = _gradients(view, inputs, logits[index], offsets)
-    passes.check_finite({f"the gradient of block {name}": one for name, one in gradients.items()})
-    effect, spatial = {}, {}
-    for name, gradient in gradients.items():
-        mask, slope = masks[name].float(), gradient.float()
-        effect[name] = _sums(slope * mask)
-        spatial[name] = _sums(slope * (mask - mask.mean((2, 3), keepdim=True)))
-    order = [name for name in blocks if name in effect]
+        gradients = _gradients(view, inputs, logits[index], [name for name, _ in masks], offsets)
+    effect: dict[str, Array] = {}
+    spatial: dict[str, Array] = {}
+    for (name, mask), gradient in zip(masks, gradients, strict=True):
+        passes.check_finite({f"the gradient of block {name}": gradient})
+        mask, slope = mask.float(), gradient.float()
+        _add(effect, name, slope * mask)
+        _add(spatial, name, slope * (mask - mask.mean((2, 3), keepdim=True)))
     return Gradients(
         logits.detach().cpu(),
         index,
-        {name: effect[name] for name in order},
-        {name: spatial[name] for name in order},
+        {name: effect[name] for name in blocks},
+        {name: spatial[name] for name in blocks},
     )
 
 
 def _gradients(
-    view: nn.Module, inputs: Tensor, logit: Tensor, offsets: dict[str, Tensor]
-) -> dict[str, Tensor]:
+    view: nn.Module, inputs: Tensor, logit: Tensor, names: list[str], offsets: list[Tensor]
+) -> list[Tensor]:
     if not offsets:
-        return {}
+        return []
     if not logit.requires_grad:
-        raise no_gradient(view, list(offsets))
+        raise no_gradient(view, list(dict.fromkeys(names)))
     try:
-        found = torch.autograd.grad(logit, list(offsets.values()), allow_unused=True)
+        found = torch.autograd.grad(logit, offsets, allow_unused=True)
     except RuntimeError as error:
         raise failure(view, inputs, error) from error
-    if missing := [name for name, one in zip(offsets, found, strict=True) if one is None]:
+    used = {name for name, one in zip(names, found, strict=True) if one is not None}
+    if missing := [name for name in dict.fromkeys(names) if name not in used]:
         raise no_gradient(view, missing)
-    return dict(zip(offsets, found, strict=True))
+    return [
+        torch.zeros_like(offset) if one is None else one for offset, one in zip(offsets, found, strict=True)
+    ]
 
 
-def _sums(maps: Tensor) -> Array:
-    return maps.sum((2, 3))[0].cpu().numpy()
+def _add(sums: dict[str, Array], name: str, maps: Tensor) -> None:
+    summed = maps.sum((2, 3))[0].cpu().numpy()
+    sums[name] = sums[name] + summed if name in sums else summed

@@ -52,7 +52,7 @@ class Passes:
     @contextmanager
     def inference(self) -> Iterator[nn.Module]:
         """Context manager that gives a view of the network, for passes without gradients."""
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        with torch.no_grad(), autocast(self.device, self.precision):
             yield eval_view(self.network)
 
     @contextmanager
@@ -78,7 +78,7 @@ class Passes:
             ChoiceError: the memory does not suffice.
         """
         try:
-            output = view(batch)
+            output = view(batch.clone())  # A forward may work in place on its input.
         except SGEError:
             raise
         except Exception as error:  # A foreign forward may raise anything.

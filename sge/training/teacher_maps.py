@@ -149,7 +149,7 @@ def _outputs(
 ) -> tuple[Tensor, list[Tensor]]:
     """Logits at every position, (N, classes, h, w), and each block's similarity, (N, G, h, w)."""
     pool, linear = _head(network)
-    with eval_mode(network), torch.inference_mode(), Capture(network, blocks, inputs=[pool]) as captured:
+    with eval_mode(network), torch.no_grad(), Capture(network, blocks, inputs=[pool]) as captured:
         network(batch)
     chosen = torch.tensor(classes)
     weight, bias = linear.weight[chosen].detach(), linear.bias[chosen].detach()

@@ -38,7 +38,7 @@ def predictions(
         (N,), int64; ``UNREADABLE`` for an image that cannot be read, which is logged.
     """
     found = torch.full((len(data.targets),), UNREADABLE)
-    with eval_mode(network), torch.inference_mode(), autocast(device, precision):
+    with eval_mode(network), torch.no_grad(), autocast(device, precision):
         for start in range(0, len(found), BATCH):
             crops = _readable(data, range(start, min(start + BATCH, len(found))))
             if crops:

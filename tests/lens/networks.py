@@ -111,6 +111,34 @@ class FixedSize(Plain):
         return super().features(x + self.position)
 
 
+class InputInPlace(Plain):
+    """Works in place on its input, which belongs to the caller."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(2).sub_(1))
+
+
+class Twice(Plain):
+    """Calls its first block twice, on maps of two sizes."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.first(nn.functional.max_pool2d(self.second(self.first(x)), 2))
+
+
+class Cached(Plain):
+    """Keeps a table for each size of its input, which follows from the weights, in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[tuple[int, ...], Tensor] = {}
+
+    def features(self, x: Tensor) -> Tensor:
+        size = tuple(x.shape[2:])
+        if size not in self.tables:
+            self.tables[size] = torch.linspace(1, 2, x[0, 0].numel()).reshape(size)
+        return super().features(x * self.tables[size])
+
+
 class Unused(Plain):
     """Does not call its second block."""
 
@@ -128,6 +156,7 @@ WAYS = {
     Residual: "shared",
     Parallel: "shared",
     FixedSize: "shared",
+    InputInPlace: "shared",
     InPlace: "batch",
     Concat: "batch",
     UNet: "batch",

@@ -22,8 +22,11 @@ from tests.inactive_networks import inactive_network
 from tests.lens.networks import (
     CLASSES,
     LABELS,
+    Cached,
+    InputInPlace,
     Plain,
     Residual,
+    Twice,
     Unused,
     lens_of,
 )
@@ -78,10 +81,14 @@ def test_the_class_is_the_predicted_or_the_named_one(lens: Lens, target: object)
     assert found.logit == pytest.approx(float(logits[expected]), abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", [Residual, Twice, InputInPlace], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("block", ["first", "second"])
-def test_the_first_order_is_the_derivative_along_each_mask(block: str) -> None:
-    """Central differences in float64, of the logit by a factor of the group's mask or of its deviation from the mean."""
-    exact = lens_of(Residual())
+def test_the_first_order_is_the_derivative_along_each_mask(block: str, kind: type[Plain]) -> None:
+    """Central differences in float64, of the logit by a factor of the group's mask or of its deviation from the mean.
+
+    Where a block is called twice, the factor applies to both masks.
+    """
+    exact = lens_of(kind())
     found = exact.attribute(IMAGE, 1, method="gradient")
     exact.network.double()
     count = len(found[block])
@@ -93,6 +100,16 @@ def test_the_first_order_is_the_derivative_along_each_mask(block: str) -> None:
             assert values[block][group] == pytest.approx(float(up - down) / 2e-5, abs=1e-3)
     assert found.method == {"first": "gradient", "second": "gradient"}
     assert np.abs(found.effect[block]).max() > 0.01
+
+
+def test_what_a_network_keeps_from_a_prediction_serves_gradients_and_training() -> None:
+    """Tensors that were made in torch.inference_mode would not."""
+    lens = lens_of(Cached())
+    lens.predict(IMAGE)
+    assert lens.network.tables
+    lens.attribute(IMAGE)
+    lens.grad_cam(IMAGE)
+    lens.network.train()(torch.zeros(2, 3, 96, 96)).sum().backward()
 
 
 @pytest.mark.parametrize("block", ["first", "second"])

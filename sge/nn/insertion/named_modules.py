@@ -54,7 +54,7 @@ def _run(network: nn.Module, names: Sequence[str]) -> Capture:
     like = next(network.parameters())
     shape = (getattr(network, "default_cfg", None) or {}).get("input_size", (3, SIDE, SIDE))
     try:
-        with eval_mode(network), torch.inference_mode(), Capture(network, (), outputs=names) as seen:
+        with eval_mode(network), torch.no_grad(), Capture(network, (), outputs=names) as seen:
             network(torch.zeros(1, *shape, device=like.device, dtype=like.dtype))
     except Exception as error:  # A foreign forward may raise anything, and it means the same here.
         raise UnsupportedNetworkError(

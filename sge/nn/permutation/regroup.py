@@ -97,7 +97,7 @@ def _response_products(
     total = len(images) if isinstance(images, Sized) else None
     for image in images:
         batch = _as_batch(image).to(like.device, like.dtype)
-        with eval_mode(network), torch.inference_mode():
+        with eval_mode(network), torch.no_grad():
             with capture:
                 network(batch)
             for name, path in inputs.items():
