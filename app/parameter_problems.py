@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from fastapi import Request
 
-MAX_SHOWN = 60
-"""Characters of a value that a sentence repeats."""
+from .client_text import shown
 
 
 def sentences(request: Request, errors: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -37,7 +36,9 @@ def _sentence(error: Mapping[str, Any], known: Mapping[str, Any]) -> str:
         return f"{name} is given more than {limit} times. Give it at most {limit} times."
     if error["type"] == "string_too_long":
         return f"{name} has {len(str(error['input']))} characters. Give {kind}."
-    return f"{name} is {_shown(error['input'])}. Give {kind}."
+    value = error["input"]
+    found = shown(repr(value)) if isinstance(value, str | int | float) else "not usable"
+    return f"{name} is {found}. Give {kind}."
 
 
 def _kind_of(annotation: Any, metadata: Iterable[Any]) -> tuple[str, int | None]:
@@ -66,8 +67,3 @@ def _kind_of(annotation: Any, metadata: Iterable[Any]) -> tuple[str, int | None]
         kind = "a whole number" if annotation is int else "a number"
         return f"{kind} from {limits['ge']} to {limits['le']}" if len(limits) == 2 else kind, None
     return f"at most {longest} characters" if longest else "text", longest
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, str | int | float) else "not usable"
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

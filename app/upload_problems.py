@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
+from .client_text import shown
 from .curl import FIELD, curl_line
 from .errors import ProblemError
 
 HEAD_BYTES = 2048
 """Bytes at the beginning of a body that tell what it is."""
-MAX_SHOWN = 60
-"""Characters of the client's own words that a sentence repeats."""
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
@@ -34,12 +33,6 @@ _KINDS = {
     "text/plain": "That is text",
     "": "It says what the body is",
 }
-
-
-def shown(text: str) -> str:
-    """The client's own words, cut off and without invisible characters."""
-    visible = "".join(letter for letter in text if letter.isprintable())
-    return visible if len(visible) <= MAX_SHOWN else f"{visible[:MAX_SHOWN]}…"
 
 
 def wrong_type(request: Request, kind: str) -> ProblemError:

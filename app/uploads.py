@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from .client_text import visible
 from .curl import FIELD, curl_line
 from .errors import ProblemError
 from .settings import MEBIBYTE
@@ -129,7 +130,7 @@ async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[
 def plain_name(name: str | None) -> str | None:
     """A file name that is safe to show: no folders, no invisible characters, at most ``MAX_NAME`` characters."""
     last = re.split(r"[\\/]", name or "")[-1]
-    return "".join(letter for letter in last if letter.isprintable()).strip()[:MAX_NAME] or None
+    return visible(last).strip()[:MAX_NAME] or None
 
 
 def _too_large(max_bytes: int) -> ProblemError:

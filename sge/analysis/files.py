@@ -87,7 +87,9 @@ def save(analysis: AnalysisData, path: str | os.PathLike[str]) -> None:
     try:
         write_atomically(Path(path), data)
     except OSError as error:
-        raise AnalysisFileError(f"{path} cannot be written: {error.strerror}.") from error
+        raise AnalysisFileError(
+            f"{path} cannot be written: {error.strerror}. Free some space, or name another folder."
+        ) from error
 
 
 def read(path: str | os.PathLike[str], image: Source | None = None) -> AnalysisData:
@@ -126,7 +128,9 @@ def _read(path: Path) -> AnalysisData:
     # A damaged file makes zlib, zipfile, json, Pillow and safetensors raise errors of many kinds.
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise AnalysisFileError(f"{path} cannot be read: {error.strerror}.") from error
+            raise AnalysisFileError(
+                f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
+            ) from error
         reason = f"{type(error).__name__}: {error}"
         raise AnalysisFileError(
             f"{path.name} is damaged or was not written by Analysis.save ({reason}). Save it again."

@@ -22,6 +22,7 @@ from sge.datasets.labelled import (
     find_images,
     find_labelled,
     list_images,
+    no_images,
     why_no_image,
 )
 from sge.datasets.record_file import RecordFile, RecordWriter, index_path
@@ -51,6 +52,7 @@ __all__ = [
     "index_path",
     "list_images",
     "made_by_systems",
+    "no_images",
     "normalize_batch",
     "shrink",
     "why_no_image",

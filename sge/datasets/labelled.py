@@ -6,7 +6,7 @@ A labelled set follows the ImageFolder layout: ``CLASS/name.ext``, in a folder o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -89,7 +89,7 @@ def find_labelled(sources: Iterable[str | os.PathLike[str]], only: str | None = 
     skipped = [entry for listing in listings for entry in listing.skipped] + outside
     unreadable = [entry for listing in listings for entry in listing.unreadable]
     if not files:
-        raise DataError(_nothing(paths, only, skipped, unreadable))
+        raise no_images(paths, only, (*unreadable, *skipped), " in folders of classes (CLASS/image.jpg)")
     folders = sorted({folder for listing in listings for folder in listing.folders})
     return LabelledSet(paths, folders, files, skipped, unreadable)
 
@@ -193,9 +193,22 @@ def _labelled(path: Path) -> Listing:
     return list_archive(path)
 
 
-def _nothing(paths: list[Path], only: str | None, skipped: list[Skipped], unreadable: list[Skipped]) -> str:
+def no_images(
+    paths: Sequence[Path], only: str | None, others: Sequence[Skipped], where: str = ""
+) -> DataError:
+    """The error for sources that hold no image.
+
+    Args:
+        paths: The sources.
+        only: The text that the images' names had to contain, if there was one.
+        others: What the sources hold instead.
+        where: Where the images should be.
+    """
     kept = "" if only is None else f" whose name contains {only!r}"
     named = ", ".join(map(str, paths)) or "Nothing"
-    others = [f"{entry.path}: {entry.reason}" for entry in (*unreadable, *skipped)]
-    found = f" There are only {len(others)} other entries, such as {others[0]}." if others else ""
-    return f"{named} holds no images{kept} in folders of classes (CLASS/image.jpg).{found}"
+    found = (
+        f" There are only {len(others)} other entries ({others[0].path}: {others[0].reason})."
+        if others
+        else ""
+    )
+    return DataError(f"{named} holds no images{kept}{where}.{found} Name a folder or .tar file that does.")

@@ -17,6 +17,7 @@ from sge.datasets import (
     decode_files,
     find_labelled,
     list_images,
+    no_images,
 )
 from sge.errors import BrokenImageError, ChoiceError, DataError, ImageError
 from sge.images import DecodedImage
@@ -64,16 +65,11 @@ def listed_images(sources: Paths, only: str | None = None) -> Listing:
     listings = [list_images(path) for path in paths]
     found = {os.path.realpath(file.path): file for listing in listings for file in listing.files}
     files = [file for file in found.values() if only is None or only in Path(file.name).name]
+    skipped = list(dict.fromkeys(entry for listing in listings for entry in listing.skipped))
+    unreadable = list(dict.fromkeys(entry for listing in listings for entry in listing.unreadable))
     if not files:
-        kept = "" if only is None else f" whose name contains {only!r}"
-        named = ", ".join(map(str, paths)) or "Nothing"
-        raise DataError(f"{named} holds no images{kept}. Name a folder or .tar file that does.")
-    return Listing(
-        files,
-        set(),
-        list(dict.fromkeys(entry for listing in listings for entry in listing.skipped)),
-        list(dict.fromkeys(entry for listing in listings for entry in listing.unreadable)),
-    )
+        raise no_images(paths, only, (*unreadable, *skipped))
+    return Listing(files, set(), skipped, unreadable)
 
 
 @dataclass
@@ -100,7 +96,8 @@ class SetReader:
             BrokenImageError: a folder or link cannot be read, and ``skip_broken`` is False.
         """
         if found.unreadable and not skip_broken:
-            raise BrokenImageError(f"{found.unreadable[0].path}: {found.unreadable[0].reason}.")
+            first = found.unreadable[0]
+            raise BrokenImageError(f"{first.path}: {first.reason}. Mend or remove it, or set skip_broken.")
         return cls(skip_broken, _reasons(found.unreadable), _reasons(found.skipped))
 
     def read(self, files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:

@@ -31,8 +31,10 @@ def read_source(source: BytesSource) -> bytes:
     except FileNotFoundError:
         raise ImageNotFoundError(f"There is no file {source}. Check the path.") from None
     except (OSError, ValueError) as error:  # A null byte in the path is a ValueError.
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{str(source)!r} cannot be read: {reason}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "its path has a null character"
+        raise ImageError(
+            f"{str(source)!r} cannot be read: {reason}. Check the path and its permissions."
+        ) from error
 
 
 def file_of(image: Image.Image) -> bytes | None:

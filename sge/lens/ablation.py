@@ -124,7 +124,8 @@ def _run(passes: Passes, image: Tensor, rows: Rows, way: str) -> Tensor:
         )
     if len(logits) != rows.count:
         raise CaptureError(
-            f"The network gives logits of shape {tuple(logits.shape)} for {rows.count} images."
+            f"The network gives logits of shape {tuple(logits.shape)} for {rows.count} images. Mend its forward: it must "
+            "return one row for each image."
         )
     return logits.float().cpu()
 

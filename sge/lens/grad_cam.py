@@ -35,7 +35,9 @@ class _Tapped(nn.Module):
 
     def _through(self, output: Any) -> Tensor:
         if not isinstance(output, Tensor) or output.dim() != 4:
-            raise ChoiceError(f"Grad-CAM needs a layer with a map (N, C, h, w), which {self.layer} has not.")
+            raise ChoiceError(
+                f"Grad-CAM needs a layer with a map (N, C, h, w), which {self.layer} has not. Choose another layer."
+            )
         # A new leaf: the backward pass ends here, also with frozen parameters.
         mapped: Tensor = self.tap(output.detach().requires_grad_())
         return mapped.clone()  # A later layer may work in place.

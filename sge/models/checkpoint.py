@@ -110,7 +110,9 @@ def _check_is_file(path: Path) -> None:
             f"There is no weights file {path}: it is a device, a pipe or a socket. Give a file."
         )
     if os.path.islink(path):
-        raise CheckpointError(f"There is no weights file {path}: it is a link to a file that is not there.")
+        raise CheckpointError(
+            f"There is no weights file {path}: it is a link to a file that is not there. Give that file."
+        )
     raise CheckpointError(f"There is no weights file {path}. Check the path.")
 
 

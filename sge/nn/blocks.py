@@ -61,7 +61,9 @@ def submodule(network: nn.Module, path: str) -> nn.Module:
     except AttributeError:
         clean = {clean_path(network, full): full for full, _ in network.named_modules()}
         if path not in clean:
-            raise UnknownBlockError(f"{type(network).__name__} has no module {path}.") from None
+            raise UnknownBlockError(
+                f"{type(network).__name__} has no module {path}; network.named_modules() lists them."
+            ) from None
         return network.get_submodule(clean[path])
 
 

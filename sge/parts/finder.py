@@ -103,7 +103,9 @@ class Finder:
         try:
             write_atomically(Path(path), (json.dumps(record, indent=1) + "\n").encode())
         except OSError as error:
-            raise FinderError(f"{path} cannot be written: {error.strerror}.") from error
+            raise FinderError(
+                f"{path} cannot be written: {error.strerror}. Free some space, or name another folder."
+            ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Finder:

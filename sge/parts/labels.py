@@ -50,7 +50,10 @@ def read_labels(path: str | os.PathLike[str]) -> list[LabelledImage]:
         ) from error
     missing = [image.path.name for image in labelled if not image.path.is_file()]
     if missing:
-        raise FinderError(f"{path.name} names images that are not in {folder}: {', '.join(missing[:3])}.")
+        raise FinderError(
+            f"{path.name} names images that are not in {folder}: {', '.join(missing[:3])}. Put them there, or remove their "
+            "entries."
+        )
     return labelled
 
 
