@@ -37,8 +37,9 @@ class Passes:
         """
         shapes = {frame.array.shape for frame in frames}
         if len(shapes) != 1:
+            found = ", ".join(map(str, sorted(shapes))) or "none"
             raise ShapeError(
-                f"Frames of one forward pass need one shape; these have {', '.join(map(str, sorted(shapes))) or 'none'}. Give those of one shape."
+                f"Frames of one forward pass need one shape; these have {found}. Give those of one shape."
             )
         batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
         parameters = [one for one in self.network.parameters() if one.is_floating_point()]

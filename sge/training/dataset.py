@@ -109,7 +109,8 @@ def _check(found: LabelledSet, classes: list[str] | None) -> None:
             )
     if classes is None and len(found.folders) < 2:
         raise DataError(
-            f"There is one class only ({', '.join(found.folders)}); at least two are needed to learn. Add the folder of another."
+            f"There is one class only ({', '.join(found.folders)}); at least two are needed to learn. Add the folder of "
+            "another."
         )
     if classes is not None and (unknown := sorted(set(found.folders) - set(classes))):
         raise DataError(
