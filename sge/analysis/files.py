@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from sge.analysis.record import arrays_of, from_header, from_record, to_header, 
 from sge.analysis.report import html_report
 from sge.analysis.summary import draw_summary
 from sge.errors import AnalysisFileError
-from sge.files import write_atomically
+from sge.files import reason_of, write_atomically
 from sge.images import Source, decode
 
 
@@ -122,38 +123,47 @@ def _read(path: Path) -> AnalysisData:
             f"{path.name} cannot be opened as an analysis; these can: {', '.join(_READERS)}."
         )
     try:
-        return _READERS[path.suffix.lower()](path)
+        build = _READERS[path.suffix.lower()](path)
     except FileNotFoundError:
         raise AnalysisFileError(f"There is no file {path}. Check the path.") from None
-    # A damaged file makes zlib, zipfile, json, Pillow and safetensors raise errors of many kinds.
+    # A damaged file makes zlib, zipfile, json, NumPy and safetensors raise errors of many kinds.
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise AnalysisFileError(
                 f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
             ) from error
-        reason = f"{type(error).__name__}: {error}"
-        raise AnalysisFileError(
-            f"{path.name} is damaged or was not written by Analysis.save ({reason}). Save it again."
-        ) from error
+        raise _unusable(path, "its content cannot be read") from error
+    try:
+        return build()
+    except Exception as error:  # A record of another form; which error it raises depends on the form.
+        raise _unusable(path, reason_of(error)) from error
 
 
-def _read_safetensors(path: Path) -> AnalysisData:
+def _unusable(path: Path, reason: str) -> AnalysisFileError:
+    return AnalysisFileError(
+        f"{path.name} is damaged or was not written by Analysis.save ({reason}). Save it again."
+    )
+
+
+def _read_safetensors(path: Path) -> _Build:
     with safe_open(path, "np") as file:
         arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        return from_header(json.loads((file.metadata() or {})[HEADER]), arrays)
+        return partial(from_header, json.loads((file.metadata() or {})[HEADER]), arrays)
 
 
-def _read_npz(path: Path) -> AnalysisData:
+def _read_npz(path: Path) -> _Build:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    return from_header(json.loads(str(arrays.pop(HEADER))), arrays)
+    return partial(from_header, json.loads(str(arrays.pop(HEADER))), arrays)
 
 
-def _read_json(path: Path) -> AnalysisData:
-    return from_record(json.loads(path.read_text("utf-8")))
+def _read_json(path: Path) -> _Build:
+    return partial(from_record, json.loads(path.read_text("utf-8")))
 
 
-_READERS: dict[str, Callable[[Path], AnalysisData]] = {
+_Build = Callable[[], AnalysisData]
+"""Makes an analysis of a file's content."""
+_READERS: dict[str, Callable[[Path], _Build]] = {
     ".safetensors": _read_safetensors,
     ".npz": _read_npz,
     ".json": _read_json,
