@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.progress import Progress
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from sge.cli.accounts import say_broken, say_notes, say_skipped
@@ -33,6 +32,7 @@ from sge.models import (
     check_name,
     difference,
     entries,
+    is_own_file,
     pretrained_model,
     write_delta,
 )
@@ -71,7 +71,7 @@ def tune_gates_of_model(
     check_name(name)
     if (known := entries().get(name)) is not None and known.origin == "imported":
         raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another one: -o.")
-    check_free(model_dir() / f"{name}{DELTA_SUFFIX}", _is_delta, overwrite)
+    check_free(model_dir() / f"{name}{DELTA_SUFFIX}", is_own_file, overwrite)
     config = GateTuningConfig(steps=steps, seed=seed, sizes=tuple(size or GateTuningConfig.sizes))
     start = pretrained_model(model)
     work = model_dir() / WORK_FOLDER
@@ -83,14 +83,6 @@ def tune_gates_of_model(
         target = _tuned(name, start, images, config, leave_out, resume)
     (work / f"{name}.lock").unlink(missing_ok=True)
     emit(f"{name} is ready: {target}")
-
-
-def _is_delta(path: Path) -> bool:
-    try:
-        with safe_open(path, "np") as file:
-            return any(key.startswith("sge.") for key in file.metadata() or {})
-    except Exception:  # Not a file of this format; which error it raises depends on its bytes.
-        return False
 
 
 def _tuned(

@@ -22,6 +22,7 @@ from sge.models.registry import (
     verify_model,
 )
 from sge.models.registry_entries import Entry
+from sge.models.safetensors_files import is_own_file
 from sge.models.stated import GivenPreprocess, Labels
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "imagenet_labels",
     "import_weights",
     "imported_notes",
+    "is_own_file",
     "load_base",
     "load_model",
     "model_names",

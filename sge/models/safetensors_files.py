@@ -59,6 +59,15 @@ def _check_header(path: Path) -> None:
         raise CheckpointError(f"{path.name} is damaged: {size - whole:,} bytes follow its end. {AGAIN}")
 
 
+def is_own_file(path: Path) -> bool:
+    """Whether a file holds weights, or a delta, that this project wrote."""
+    try:
+        with safe_open(path, "pt") as file:
+            return "sge.arch" in (file.metadata() or {})
+    except Exception:  # Not a file of this format; which error it raises depends on its bytes.
+        return False
+
+
 def parse_json(text: str, where: str) -> Any:
     """Parses JSON that a user or a file gives.
 

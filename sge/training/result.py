@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from sge.datasets import class_indices
 from sge.errors import ChoiceError, OutputError
-from sge.models import Card, imagenet_labels, write_weights
+from sge.models import Card, imagenet_labels, is_own_file, write_weights
 from sge.nn import sge_blocks
 from sge.training.initial_model import InitialModel
 from sge.training.request import TrainingRequest
@@ -31,7 +30,7 @@ def check_target(request: TrainingRequest) -> None:
     """
     if request.overwrite:
         return
-    checks = {BEST: _is_weights, CSV: is_log}
+    checks = {BEST: is_own_file, CSV: is_log}
     for name, is_ours in checks.items():
         path = request.out / name
         if os.path.lexists(path) and not is_ours(path):
@@ -39,14 +38,6 @@ def check_target(request: TrainingRequest) -> None:
                 f"{path} exists and was not written by a training. Name another folder (--out), or add --overwrite to "
                 "replace it."
             )
-
-
-def _is_weights(path: Path) -> bool:
-    try:
-        with safe_open(path, "np") as file:
-            return "sge.arch" in (file.metadata() or {})
-    except Exception:  # Not a file of this format; which error it raises depends on its bytes.
-        return False
 
 
 def write_result(
