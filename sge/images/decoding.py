@@ -20,8 +20,8 @@ from sge.images.frames import read_frame
 from sge.images.heic import heic_is_readable
 from sge.images.orientation import orientation_of, upright
 from sge.images.pixel_limit import PixelLimit
-from sge.images.reading import Reading, broken
-from sge.images.sources import BytesSource, file_of, read_source
+from sge.images.reading import Reading, broken, load_all
+from sge.images.sources import BytesSource, file_of, is_closed, read_source
 
 MAX_PIXELS = 50_000_000
 
@@ -82,7 +82,7 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
         sha256 = hashlib.sha256(reading.rgb.tobytes()).hexdigest()
         return DecodedImage(reading.rgb, reading.format, sha256, name, reading.notes)
     if isinstance(source, str | os.PathLike):
-        name = name or Path(source).name
+        name = name or Path(os.fsdecode(source)).name
     data = read_source(source)
     reading = _read_data(data, limit)
     return DecodedImage(reading.rgb, reading.format, hashlib.sha256(data).hexdigest(), name, reading.notes)
@@ -101,7 +101,16 @@ def _read_data(data: bytes, limit: PixelLimit) -> Reading:
 
 def _read_pil(source: Image.Image) -> Reading:
     def read() -> Reading:
-        source.load()
+        closed = is_closed(source)
+        try:
+            load_all(source)
+        except Exception as error:
+            if not closed:
+                raise
+            raise BrokenImageError(
+                "The image's file was closed before its pixels were read. Call load() before it is closed, or give the "
+                "path."
+            ) from error
         shown = show(source)
         rgb = upright(shown.rgb, orientation_of(source))
         # The caller's image stays as it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from types import FunctionType
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -15,6 +16,15 @@ from sge.images.pixel_limit import PixelLimit
 
 SAVE_AGAIN = "Save or download it again."
 _SAMSUNG = b"SEFT"
+_LOAD = ImageFile.ImageFile.load
+_LOAD_ALL = FunctionType(
+    _LOAD.__code__,
+    {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False},
+    _LOAD.__name__,
+    _LOAD.__defaults__,
+    _LOAD.__closure__,
+)
+"""Pillow's loader with a setting of its own, because the program's may let it pass over missing pixels in silence."""
 _TRAILERS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF")
 
 
@@ -65,12 +75,20 @@ def loaded(image: Image.Image, format: str) -> Image.Image:
         TooManyPixelsError: the memory does not hold it.
     """
     try:
-        image.load()
+        load_all(image)
     except MemoryError:
         raise TooManyPixelsError("There is not enough memory for this image. Make it smaller.") from None
     except Exception as error:  # As above.
         raise broken(format) from error
     return image
+
+
+def load_all(image: Image.Image) -> None:
+    """Decodes an image's pixels; a part that is missing is an error also where ``LOAD_TRUNCATED_IMAGES`` is set."""
+    if type(image).load is _LOAD:
+        _LOAD_ALL(image)
+    else:
+        image.load()
 
 
 def shown_upright(

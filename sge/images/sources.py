@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
 from PIL import Image, ImageFile
+from PIL._util import DeferredError
 
-from sge.errors import ImageError, ImageNotFoundError
+from sge.errors import BrokenImageError, ImageError, ImageNotFoundError
 from sge.images.file_kinds import FORMATS, accepted_format
+
+_MAX_SHOWN = 200
+"""Characters of a path that a message shows."""
 
 BytesSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
@@ -26,15 +31,35 @@ def read_source(source: BytesSource) -> bytes:
         return bytes(source)
     if not isinstance(source, str | os.PathLike):
         return _read_file(source)
+    text = os.fsdecode(source)
+    path = Path(text)
+    shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
     try:
-        return Path(source).read_bytes()
+        mode = path.stat().st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise ImageError(f"{shown!r} is a device and not a file. Choose a file.")
+        return path.read_bytes()
     except FileNotFoundError:
-        raise ImageNotFoundError(f"There is no file {source}. Check the path.") from None
-    except (OSError, ValueError) as error:  # A null byte in the path is a ValueError.
-        reason = error.strerror if isinstance(error, OSError) else "its path has a null character"
+        raise ImageNotFoundError(f"There is no file {shown}. Check the path.") from None
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # A null byte or half of a surrogate pair in the path is a ValueError.
+        reason = error.strerror if isinstance(error, OSError) else "its path has a character that no path has"
         raise ImageError(
-            f"{str(source)!r} cannot be read: {reason}. Check the path and its permissions."
+            f"{shown!r} cannot be read: {reason}. Check the path and its permissions."
         ) from error
+    except MemoryError:
+        raise ImageError(f"{shown!r} is larger than the memory. Choose a smaller file.") from None
+
+
+def is_closed(image: Image.Image) -> bool:
+    """Whether an image was closed, or its file, before its pixels were decoded."""
+    if isinstance(image.__dict__.get("_im"), DeferredError):
+        return True
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.__dict__.get("_im") is not None:
+        return False
+    return image.fp is None or bool(getattr(image.fp, "closed", False))
 
 
 def file_of(image: Image.Image) -> bytes | None:
@@ -65,13 +90,31 @@ def file_of(image: Image.Image) -> bytes | None:
 
 
 def _read_file(source: IO[bytes]) -> bytes:
+    read = getattr(source, "read", None)
+    if read is not None and getattr(source, "closed", False) is True:
+        raise ImageError("The file is closed. Give one that is open, or its path.")
     try:
-        data = source.read()
-    except (AttributeError, ValueError, OSError):  # Not a file, a text file, a closed one, or a read error.
+        data = read() if callable(read) else None
+    except (io.UnsupportedOperation, UnicodeError):  # A file for writing, or a text file.
         data = None
+    except Exception as error:  # Archives, decompressors and connections raise errors of their own.
+        raise ImageError(
+            f"The {type(source).__name__} cannot be read to its end ({type(error).__name__}). Check where it comes from."
+        ) from error
+    if data is not None and not data and _is_at_end(source):
+        raise BrokenImageError(
+            "The file gives no bytes, because its position is at its end. Call seek(0) before."
+        )
     if not isinstance(data, bytes | bytearray | memoryview):
         raise ImageError(
             f"An image is a path, bytes, a PIL image or a file opened with 'rb'; this {type(source).__name__} gives "
             "no bytes. Make an array into one with PIL.Image.fromarray."
         )
     return bytes(data)
+
+
+def _is_at_end(source: IO[bytes]) -> bool:
+    try:
+        return source.tell() > 0
+    except Exception:  # A stream that cannot tell.
+        return False

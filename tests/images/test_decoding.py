@@ -382,8 +382,8 @@ def test_a_text_file_and_a_closed_one(tmp_path: Path) -> None:
     closed = path.open("rb")
     closed.close()
     with path.open() as text:
-        for source in (text, closed):
-            with pytest.raises(ImageError, match="opened with 'rb'"):
+        for source, told in ((text, "opened with 'rb'"), (closed, "The file is closed")):
+            with pytest.raises(ImageError, match=told):
                 decode(source)  # type: ignore[arg-type]
 
 
