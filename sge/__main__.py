@@ -68,9 +68,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # None if whoever started the command has closed it
             stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
-        warnings.simplefilter(
-            "ignore"
-        )  # Other libraries' warnings; what a user needs to know is a note of ours.
+        # Of other libraries; what a user needs to know is a note of ours.
+        warnings.simplefilter("ignore")
     try:
         app(prog_name="sge")
     except SGEError as error:
