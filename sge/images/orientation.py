@@ -43,9 +43,7 @@ def orientation_of(image: Image.Image) -> int:
         return 1
     try:  # Other formats, as TIFF, carry it in tags of their own.
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (
-        Exception
-    ):  # Pillow raises errors of many kinds on damaged tags; the image is shown as it is stored.
+    except Exception:  # Of many kinds on damaged tags; the image is shown as it is stored.
         return 1
     return value if value in _TRANSPOSE else 1
 
