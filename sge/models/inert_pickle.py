@@ -156,7 +156,9 @@ class _InertUnpickler(_Unpickler):  # type: ignore[misc]
             raise ValueError("a persistent id is no storage")
         key, (numel,) = str(parts[2]), small_shape((parts[4],))
         storage = StorageRef(key, parts[1].dtype, numel)
-        self._structure.storages.setdefault(key, storage)
+        known = self._structure.storages.setdefault(key, storage)
+        if (known.numel, known.dtype or torch.uint8) != (numel, storage.dtype or torch.uint8):
+            raise ValueError("a storage is claimed with two types or sizes")
         view = parts[5] if len(parts) > 5 else None
         if isinstance(view, tuple):
             start, length = small_shape(view[1:3])

@@ -116,3 +116,16 @@ def test_naming_a_module_of_torch_does_not_import_it(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError):
         read_weights(archived(Path(tmp_path) / "x.pth", b"\x80\x02]ctorch\n_a_lazy_module\na."))
     assert not asked
+
+
+@pytest.mark.parametrize("change", [(b"FloatStorage", b"IntStorage"), (b"K\x0ct", b"K\x08t")])
+def test_one_storage_with_two_types_or_sizes_is_refused(tmp_path, change):
+    one = tensor_pickle(12, (2, 4), (4, 1))
+    another = one[5:-1].replace(b"\x01\x00\x00\x00w", b"\x01\x00\x00\x00v")
+    assert len(read_weights(archived(tmp_path / "x.pth", one[:-1] + another + b".")).state) == 2
+    two = one[:-1] + another.replace(*change) + b"."
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_weights(archived(tmp_path / "x.pth", two))
+    numbers = torch.arange(8, dtype=torch.uint8)  # as numbers and as bytes, which torch writes
+    content = {"a": numbers[2:], "c": numbers.untyped_storage()}
+    assert read_weights(saved(tmp_path / "y.pth", content)).state["a"].equal(numbers[2:])
