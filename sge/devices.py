@@ -26,7 +26,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device).item()  # fails on "meta", whose tensors have no values
-    except (RuntimeError, AssertionError, ImportError) as error:
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
         raise ChoiceError(
             f"device is {name!r}, which this machine does not offer; choose auto or cpu."
         ) from error

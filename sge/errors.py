@@ -5,6 +5,9 @@ Each message is a sentence that says what is wrong and what to do next.
 
 from __future__ import annotations
 
+import contextlib
+import operator
+
 
 class SGEError(Exception):
     """Base class of every error that a user of SGE Lens can cause."""
@@ -126,3 +129,19 @@ def check_choice(what: str, value: str, valid: tuple[str, ...] | list[str]) -> s
     if value not in valid:
         raise ChoiceError(f"{what} is {value!r}; choose one of: {', '.join(valid)}.")
     return value
+
+
+def check_whole(what: str, value: object) -> int:
+    """Returns ``value`` if it is a whole number of any type but bool.
+
+    Args:
+        what: Name of the setting, for the message.
+        value: The value to check.
+
+    Raises:
+        ChoiceError: ``value`` is no whole number.
+    """
+    if not isinstance(value, bool):
+        with contextlib.suppress(TypeError):
+            return operator.index(value)  # type: ignore[arg-type]
+    raise ChoiceError(f"{what} is {value!r}; give a whole number.")

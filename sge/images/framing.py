@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sge.arrays import Array
-from sge.errors import ChoiceError, ShapeError, check_choice
+from sge.errors import ChoiceError, ShapeError, check_choice, check_whole
 from sge.images.decoding import DecodedImage
 from sge.images.geometry import Box, Geometry
 from sge.images.preprocess import MAX_SIZE, Preprocess
@@ -77,9 +77,10 @@ def input_size(preprocess: Preprocess, framing: str, size: int | None = None) ->
     own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
     if size is None:
         return own
-    if isinstance(size, bool) or not isinstance(size, int) or not MIN_SIZE <= size <= MAX_SIZE:
+    side = check_whole("size", size)
+    if not MIN_SIZE <= side <= MAX_SIZE:
         raise ChoiceError(f"size is {size!r}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
-    return size
+    return side
 
 
 def whole_size(image: tuple[int, int], size: int) -> tuple[int, int]:

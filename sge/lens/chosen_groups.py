@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sge.analysis import Groups
-from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
+from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError, check_whole
 from sge.nn import SpatialGroupEnhance
 
 ChosenGroups = Mapping[str, Iterable[int] | Literal["all"] | None] | Literal["all"]
@@ -60,9 +60,9 @@ def draw_groups(
     Raises:
         ChoiceError: ``draws`` or ``seed`` is below 0.
     """
-    if draws < 0:
+    if check_whole("controls", draws) < 0:
         raise ChoiceError(f"controls is {draws}; ask for 0 draws of random groups or more.")
-    if seed < 0:
+    if check_whole("seed", seed) < 0:
         raise ChoiceError(f"seed is {seed}; choose 0 or more.")
     random = np.random.default_rng(seed)
     return [

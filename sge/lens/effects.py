@@ -143,6 +143,7 @@ class Effects(ABC):
         """``attribute`` for a frame."""
         check_choice("method", method, (AUTO, *METHODS))
         known = self._passes.blocks_with_groups()
+        blocks = [blocks] if isinstance(blocks, str) else None if blocks is None else list(blocks)
         check_blocks(known, blocks or ())
         names = [name for name in known if blocks is None or name in blocks]
         index = None if target is None else self.find_target(target)

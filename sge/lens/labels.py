@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, check_whole
 
 MAX_NAMED = 5
 """Number of labels that an error names."""
@@ -38,8 +38,8 @@ def find_target(labels: Sequence[str], target: str | int) -> int:
     Raises:
         ChoiceError: no class, or several, have that name, or the index is out of range; the message names labels.
     """
-    if isinstance(target, int):
-        return _checked(target, labels)
+    if not isinstance(target, str):
+        return _checked(check_whole("target", target), labels)
     name = target.strip().casefold()
     for names in ([[label] for label in labels], [label.split(",") for label in labels]):
         found = [

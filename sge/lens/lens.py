@@ -10,7 +10,7 @@ from torch import Tensor
 from sge.analysis import Analysis, BlockInfo, Classification, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.devices import find_device, find_precision
-from sge.errors import ChoiceError
+from sge.errors import ChoiceError, check_whole
 from sge.images import DecodedImage, Frame, Source, decode, frame
 from sge.lens.effects import Effects
 from sge.lens.failures import check_usable
@@ -38,6 +38,11 @@ class Lens(Effects):
     """
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
+        if not isinstance(model, Model):
+            raise ChoiceError(
+                f"A Lens needs a Model, and this is {type(model).__name__}. Load one with sge.load_model, or make one of a "
+                "network: sge.Model('name', network, labels)."
+            )
         require_spatial_blocks(model.network)
         check_usable(model.network)
         self.model = model
@@ -100,6 +105,7 @@ class Lens(Effects):
             ShapeError: no frame, or frames of different shapes.
         """
         _check_top_k(top_k)
+        frames = list(frames)
         forward = self._forward(frames)
         return [self._analysis(forward, number, image, top_k) for number, image in enumerate(frames)]
 
@@ -118,6 +124,7 @@ class Lens(Effects):
             ChoiceError, ShapeError: as ``analyze_frames``.
         """
         _check_top_k(top_k)
+        frames = list(frames)
         batch = self._passes.batch(frames)
         with self._passes.inference() as view:
             logits = self._checked(self._passes.logits(view, batch, len(batch)))
@@ -218,5 +225,5 @@ class _Forward:
 
 
 def _check_top_k(top_k: int) -> None:
-    if top_k < 1:
+    if check_whole("top_k", top_k) < 1:
         raise ChoiceError(f"top_k is {top_k}; ask for at least 1 class.")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sge.analysis import GroupSteps
-from sge.errors import UnknownGroupError
+from sge.errors import UnknownGroupError, check_whole
 from sge.lens.chosen_groups import check_blocks
 from sge.lens.passes import Passes
 from sge.nn import Capture, sge_blocks
@@ -28,6 +28,7 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
     blocks = passes.blocks_with_groups()
     check_blocks(blocks, [block])
     module = blocks[block]
+    group = check_whole("group", group)
     if not 0 <= group < module.groups:
         raise UnknownGroupError(f"{block} has no group {group}; its groups are 0 to {module.groups - 1}.")
     with passes.inference() as view:

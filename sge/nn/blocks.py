@@ -45,6 +45,7 @@ def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, S
         UnknownBlockError: The network has no block of a given name; the message lists the names.
     """
     known = spatial_blocks(network)
+    names = None if names is None else list(names)
     if unknown := [name for name in names or () if name not in known]:
         raise UnknownBlockError(f"No block {', '.join(unknown)}; there are: {', '.join(known)}.")
     return known if names is None else {name: known[name] for name in known if name in names}
@@ -73,6 +74,10 @@ def require_spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
     Raises:
         CaptureError: The network has no spatial maps.
     """
+    if not isinstance(network, nn.Module):
+        raise CaptureError(
+            f"A network is a torch.nn.Module, and this is {type(network).__name__}. Of a Model, give model.network."
+        )
     if not (blocks := spatial_blocks(network)):
         if any(isinstance(one, torch.jit.ScriptModule | torch.fx.GraphModule) for one in network.modules()):
             raise CaptureError(

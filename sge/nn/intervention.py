@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sge.errors import CaptureError, ShapeError
 from sge.nn.blocks import named_blocks, submodule
 from sge.nn.hooks import replace_output
 from sge.nn.scopes import Scope
@@ -35,7 +36,26 @@ class _Edits(Scope):
         if not self.is_here():
             return output
         self.calls[name] += 1
-        return edit(output)
+        edited = edit(output)
+        if edited is None and output is not None:  # torch would keep the output.
+            raise CaptureError(f"The edit of {name} returns nothing. Return what takes the output's place.")
+        return edited
+
+
+def _edited_mask(name: str, edit: MaskEdit, mask: Tensor) -> Tensor | None:
+    edited: Any = edit(mask)
+    if edited is None:
+        return None
+    shape = tuple(edited.shape) if isinstance(edited, Tensor) else ()
+    rows, groups, *sides = mask.shape
+    fits = len(shape) == 4 and shape[1] == groups and (rows == 1 or shape[0] in (1, rows))
+    if not fits or any(one not in (1, side) for one, side in zip(shape[2:], sides, strict=True)):
+        told = f"shape {shape}" if isinstance(edited, Tensor) else f"type {type(edited).__name__}"
+        raise ShapeError(
+            f"The edit of {name} returns a mask of {told} for one of shape {tuple(mask.shape)}. Return a tensor of the "
+            "same shape."
+        )
+    return edited  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -57,9 +77,11 @@ def edit_masks(network: nn.Module, edits: Mapping[str, MaskEdit]) -> Iterator[Co
 
     Raises:
         UnknownBlockError: The network has no block of a given name; the message lists the names.
+        ShapeError: In the pass, if an edit does not return a mask for the same groups and positions.
     """
     blocks = named_blocks(network, list(edits))
-    with _edited(network, {name: blocks[name].gate for name in edits}, edits) as calls:
+    checked = {name: partial(_edited_mask, name, edit) for name, edit in edits.items()}
+    with _edited(network, {name: blocks[name].gate for name in edits}, checked) as calls:
         yield calls
 
 

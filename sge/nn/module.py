@@ -183,7 +183,7 @@ class SpatialGroupEnhance(nn.Module):
             Same shape, dtype and memory format as ``x``.
 
         Raises:
-            ShapeError: ``x`` does not have four dimensions.
+            ShapeError: ``x`` does not have four dimensions, or is not floating.
             GroupsError: The number of groups does not divide C.
         """
         return self.enhanced(x)
@@ -235,6 +235,10 @@ def _check_features(x: Tensor, groups: int) -> None:
         raise ShapeError(
             f"SpatialGroupEnhance needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
             "module before the pooling, or add the missing dimensions."
+        )
+    if not x.is_floating_point():
+        raise ShapeError(
+            f"SpatialGroupEnhance needs floating-point features; these are {x.dtype}. Call float() on them."
         )
     _check_divides(x.shape[1], groups)
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from sge.analysis import Analysis
-from sge.errors import ChoiceError, NonFiniteError, SGEError, UnsupportedNetworkError
+from sge.errors import CaptureError, ChoiceError, NonFiniteError, SGEError, UnsupportedNetworkError
 from sge.images import Preprocess
 from sge.lens.lens import Lens
 from sge.models import Model
-from sge.nn import SpatialGroupEnhance
+from sge.nn import MaskCapture, SpatialGroupEnhance
 from tests.conftest import fill
 from tests.drawn_images import noise
 from tests.lens.networks import CLASSES, LABELS, Plain, lens_of
@@ -208,3 +208,37 @@ def test_every_result_is_plain_json() -> None:
     scores = [one.score for one in seen.predictions]
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
     assert issubclass(NonFiniteError, SGEError)
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1.0", None, [1]])
+@pytest.mark.parametrize("what", ["top_k", "target", "group", "controls", "seed", "size"])
+def test_numbers_of_other_types(what: str, value: object) -> None:
+    lens = lens_with(plain())
+    ask: dict[str, Callable[[Any], object]] = {
+        "top_k": lambda n: lens.predict(IMAGE, top_k=n),
+        "target": lens.find_target,
+        "group": lambda n: lens.steps(IMAGE, "first", n).group,
+        "controls": lambda n: lens.ablate(IMAGE, {"first": [0]}, controls=n),
+        "seed": lambda n: lens.ablate(IMAGE, {"first": [0]}, controls=1, seed=n),
+        "size": lambda n: None if n is None else lens.frame(IMAGE, size=n),
+    }
+    if not (what == "size" and value is None):
+        with pytest.raises(ChoiceError, match=r"give a whole number|No class is named"):
+            ask[what](value)
+    ask[what](np.int64(32) if what == "size" else np.int64(1))
+
+
+def test_what_is_no_model_and_no_network() -> None:
+    with pytest.raises(ChoiceError, match=r"A Lens needs a Model, and this is Plain.*sge\.Model\("):
+        Lens(plain(), "cpu")  # type: ignore[arg-type]
+    with pytest.raises(CaptureError, match=r"give model\.network"):
+        MaskCapture(Model("mine", plain(), list(LABELS)))  # type: ignore[arg-type]
+
+
+def test_frames_and_blocks_may_come_from_generators() -> None:
+    lens = lens_with(plain())
+    frame = lens.frame(IMAGE)
+    assert len(lens.analyze_frames(frame for _ in range(2))) == len(
+        lens.predict_frames(frame for _ in range(2))
+    )  # type: ignore[arg-type]
+    assert list(lens.attribute(IMAGE, blocks=(name for name in ["second"]))) == ["second"]  # type: ignore[arg-type]

@@ -5,18 +5,51 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sge.errors import UnknownBlockError
+from sge.errors import CaptureError, SGEError, UnknownBlockError
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.intervention import edit_masks, edit_outputs
+from sge.nn.module import SpatialGroupEnhance
 from sge.nn.resnet import build_resnet
 from tests.nn.networks import COPIES, Twice, hooks, randomize_gates, small
 
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda _mask: None, "returns nothing"),
+        (lambda mask: mask[:, :1], r"shape \(2, 1, 8, 8\) for one of shape \(2, 2, 8, 8\)"),
+        (lambda mask: mask[:1].repeat(3, 1, 1, 1), "shape"),
+        (lambda mask: mask[..., :3], "shape"),
+        (lambda _mask: 0.5, "type float"),
+        (lambda mask: mask.detach().numpy(), "type ndarray"),
+    ],
+    ids=["nothing", "groups", "rows", "columns", "number", "array"],
+)
+def test_edits_that_would_leave_or_misplace_the_mask(edit: Any, told: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), SpatialGroupEnhance(8, 2))
+    with pytest.raises(SGEError, match=told), edit_masks(network, {"1": edit}):
+        network(X)
+    assert hooks(network) == 0
+    with edit_masks(network, {"1": lambda mask: mask.mean((2, 3), keepdim=True)}) as calls:
+        network(X)
+    assert calls["1"] == 1
+    with pytest.raises(CaptureError, match="returns nothing"), edit_outputs(network, {"0": lambda _x: None}):
+        network(X)
+
+
+def test_names_may_come_from_a_generator() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), SpatialGroupEnhance(8, 2))
+    with Capture(network, (name for name in ["1"])) as seen:
+        network(X)
+    assert list(seen.masks) == ["1"]
 
 
 def test_unknown_names_are_listed_and_leave_no_hook() -> None:
