@@ -12,7 +12,15 @@ from collections import deque
 from contextlib import suppress
 from enum import Enum
 from functools import partial
-from types import CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    CellType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any
 
 import torch
@@ -75,7 +83,10 @@ class References:
         self._left -= 1
         if self._left < 0:
             return value
-        result = self._replaced(value, depth + 1)
+        try:
+            result = self._replaced(value, depth + 1)
+        except Exception:  # A class of others whose objects refuse to be read or copied.
+            result = value
         self._done[id(value)] = (depth, value, result)
         return result
 
@@ -86,6 +97,10 @@ class References:
             return value if view is None else weakref.ref(view)
         if isinstance(value, _CONTAINERS):
             return self._items(value, depth)
+        if kind is MappingProxyType:
+            items = dict(value)
+            seen = self._items(items, depth)
+            return value if seen is items else MappingProxyType(seen)
         if kind is MethodType:
             function, owner = self._all([value.__func__, value.__self__], depth)
             same = function is value.__func__ and owner is value.__self__

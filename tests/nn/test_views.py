@@ -8,7 +8,7 @@ import weakref
 from collections import defaultdict, deque, namedtuple
 from collections.abc import Callable
 from functools import partial
-from types import MethodType, SimpleNamespace
+from types import MappingProxyType, MethodType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +60,7 @@ WAYS: dict[str, Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
     "deque": lambda own: partial(lambda q, x: q[0](x), deque([own.body])),
     "default dict": lambda own: partial(lambda d, x: d["k"](x), defaultdict(list, k=own.body)),
     "namespace": lambda own: partial(lambda n, x: n.body(x), SimpleNamespace(body=own.body)),
+    "read-only mapping": lambda own: partial(lambda m, x: m["k"](x), MappingProxyType({"k": own.body})),
     "slots": Runner,
     "method of an object": lambda own: Runner(own).__call__,
     "object in an object": lambda own: Runner(SimpleNamespace(body=Runner(SimpleNamespace(body=own.body)))),
@@ -275,6 +276,33 @@ def test_what_a_pass_assigns_stays_in_the_view() -> None:
         eval_view(network)(X)
     assert network[0].cached is None
     assert torch.equal(network[0].last, torch.zeros(1))
+
+
+class Hostile(dict):
+    """Refuses to be read and copied."""
+
+    def values(self) -> Any:
+        raise RuntimeError("not for you")
+
+    __len__ = __copy__ = __reduce_ex__ = values
+
+
+def test_values_that_refuse_and_hooks_that_record() -> None:
+    class Recorder:
+        def __init__(self, network: nn.Module) -> None:
+            self.network, self.last = network, None
+
+        def __call__(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            self.last = output
+
+    network = normed().eval()
+    network[0].hostile = Hostile(layer=network[1])
+    recorder = Recorder(network)
+    network[5].register_forward_hook(recorder)
+    expected = network(X)
+    recorder.last = None
+    assert torch.equal(eval_view(network)(X), expected)
+    assert torch.equal(recorder.last, expected)
 
 
 def test_hooks_of_others_run_and_captures_of_others_do_not() -> None:
