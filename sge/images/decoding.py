@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from sge.images.sources import BytesSource, file_of, is_closed, read_source
 MAX_PIXELS = 50_000_000
 
 Source = BytesSource | Image.Image
+
+_READING = threading.Lock()
+"""Held while a PIL image of the caller is read: images have one position in their file, which threads would share."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
     limit = PixelLimit(max_pixels)
     if isinstance(source, Image.Image):
         limit.check(source.size)
-        data = file_of(source)
+        with _READING:
+            data = file_of(source)
         reading = _read_pil(source) if data is None else _read_data(data, limit)
         sha256 = hashlib.sha256(reading.rgb.tobytes()).hexdigest()
         return DecodedImage(reading.rgb, reading.format, sha256, name, reading.notes)
@@ -103,7 +108,8 @@ def _read_pil(source: Image.Image) -> Reading:
     def read() -> Reading:
         closed = is_closed(source)
         try:
-            load_all(source)
+            with _READING:
+                load_all(source)
         except Exception as error:
             if not closed:
                 raise

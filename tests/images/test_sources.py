@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -116,3 +118,19 @@ def test_paths(tmp_path: Path) -> None:
         assert len(str(caught.value)) < 400
     with pytest.raises(ImageNotFoundError, match=r"https://example\.org/a\.jpg"):
         decode("https://example.org/a.jpg")
+
+
+def test_threads_share_an_image_that_was_not_read(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for kind, data in (FILES | OTHERS).items():
+            path = tmp_path / kind
+            path.write_bytes(data)
+            expected = decode(Image.open(io.BytesIO(data))).rgb.tobytes()
+            for _ in range(5):
+                with Image.open(path) as shared, ThreadPoolExecutor(4) as pool:
+                    found = list(pool.map(decode, [shared] * 8))
+                assert {image.rgb.tobytes() for image in found} == {expected}
+    finally:
+        sys.setswitchinterval(before)
