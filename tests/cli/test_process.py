@@ -30,7 +30,10 @@ def lines():
     for number in range(1000):
         emit(f"line {number}")
 def wait():
+    import signal
     from sge.cli.console import say
+    # A shell that starts the tests in the background lets its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     say("begun")
     time.sleep(60)
 def gone():
