@@ -63,7 +63,7 @@ def test_an_image_of_another_format_is_not_left_out_without_a_word(tmp_path, kin
 def test_nothing_but_foreign_files_is_told_with_an_example(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"1 other entries, such as .*Thumbs\.db"):
+    with pytest.raises(DataError, match=r"other kinds: 1, such as .*Thumbs\.db"):
         find_labelled([tmp_path])
 
 

@@ -14,8 +14,9 @@ from sge.evaluation.confusion_plot import draw_confusion
 @pytest.mark.slow
 def test_an_image_that_cannot_be_written(tmp_path):
     found = confusion(torch.tensor([0, 1]), torch.tensor([1, 1]), ["a", "b"])
+    (tmp_path / "file").touch()
     with pytest.raises(ChoiceError, match="cannot be written"):
-        draw_confusion(found, tmp_path / "gone" / "x.png", "title")
+        draw_confusion(found, tmp_path / "file" / "x.png", "title")
     with pytest.raises(ChoiceError, match="cannot be written"):
         draw_confusion(found, tmp_path, "title")
 
