@@ -55,7 +55,11 @@ class LabelledSet:
             for entry in (*self.unreadable, *self.skipped)
             if any(entry.path.is_relative_to(source / self.empty[0]) for source in self.sources)
         ]
-        found = f" {self.empty[0]} holds only entries of other kinds: {len(others)}, such as {others[0]}." if others else ""
+        found = (
+            f" {self.empty[0]} holds only entries of other kinds: {len(others)}, such as {others[0]}."
+            if others
+            else ""
+        )
         raise DataError(
             f"No image of {', '.join(self.empty[:5])} in {', '.join(map(str, self.sources))}.{found} Add some, or "
             "remove the folder: a class without images can be neither learned nor measured."
