@@ -168,7 +168,7 @@ def test_the_python_of_the_api_page(service, checkout, environment, number):
 @pytest.mark.slow
 def test_the_curl_lines_of_the_api_page(service, checkout, environment):
     lines = [line for block in blocks(API, "sh") for line in block.splitlines()]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         line = line.replace("127.0.0.1:8000", service).replace("curl ", "curl -sS --fail ", 1)
         answer = run(line, checkout, environment).stdout

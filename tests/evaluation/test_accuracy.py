@@ -96,7 +96,9 @@ def test_a_class_without_images_is_refused(colours):
     with pytest.raises(DataError, match="No image of dark blue in"):
         evaluate(model(), colours)
     (colours / "dark blue" / "Thumbs.db").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"dark blue other kinds: 1, such as Thumbs\.db: a list of"):
+    with pytest.raises(
+        DataError, match=r"dark blue holds only entries of other kinds: 1, such as Thumbs\.db: a list of"
+    ):
         evaluate(model(), colours)
     assert evaluate(model(), colours, only="png").empty == ["dark blue"]
     (colours / "dark blue" / "1.png").write_bytes(b"no image")
