@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, but with a problem document for what is no HTTP."""
+"""uvicorn's HTTP protocol, which answers data that is not HTTP with a problem document."""
 
 from __future__ import annotations
 

@@ -23,6 +23,15 @@ _CAMERA = (
     "export this one as JPEG. Whoever runs this program can install sge-lens[heic], with which HEIC is read."
 )
 
+
+def _raw_photo(kind: str) -> str:
+    return f"This is a raw photo of a camera ({kind}). Export it as JPEG and try again."
+
+
+def _video(kind: str) -> str:
+    return f"This is a video ({kind}). Save one of its frames as PNG or JPEG."
+
+
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"BM", f"This is a BMP image. {_SAVE_AS}"),
     (b"\xff\x0a", f"This is a JPEG XL image. {_SAVE_AS}"),
@@ -31,13 +40,13 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", f"This is a JPEG 2000 image. {_SAVE_AS}"),
     (b"8BPS", "This is a Photoshop document (PSD). Export it as JPEG or PNG and try again."),
     (b"gimp xcf", "This is a GIMP document (XCF). Export it as PNG and try again."),
-    (b"FUJIFILMCCD-RAW", "This is a raw photo of a camera (RAF). Export it as JPEG and try again."),
-    (b"FOVb", "This is a raw photo of a camera (X3F). Export it as JPEG and try again."),
-    (b"IIU\0", "This is a raw photo of a camera (RW2). Export it as JPEG and try again."),
-    (b"IIRO", "This is a raw photo of a camera (ORF). Export it as JPEG and try again."),
-    (b"IIRS", "This is a raw photo of a camera (ORF). Export it as JPEG and try again."),
-    (b"MMOR", "This is a raw photo of a camera (ORF). Export it as JPEG and try again."),
-    (b"\0MRM", "This is a raw photo of a camera (MRW). Export it as JPEG and try again."),
+    (b"FUJIFILMCCD-RAW", _raw_photo("RAF")),
+    (b"FOVb", _raw_photo("X3F")),
+    (b"IIU\0", _raw_photo("RW2")),
+    (b"IIRO", _raw_photo("ORF")),
+    (b"IIRS", _raw_photo("ORF")),
+    (b"MMOR", _raw_photo("ORF")),
+    (b"\0MRM", _raw_photo("MRW")),
     (b"%PDF", "This is a PDF document. Export the page, or the photo on it, as PNG or JPEG and try again."),
     (b"%!PS", "This is a PostScript document. Export it as PNG and try again."),
     (b"\0\0\1\0", f"This is an icon (ICO). {_SAVE_AS}"),
@@ -50,10 +59,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"qoif", f"This is a QOI image. {_SAVE_AS}"),
     (b"BPG\xfb", f"This is a BPG image. {_SAVE_AS}"),
     (b"FLIF", f"This is a FLIF image. {_SAVE_AS}"),
-    (b"\x1aE\xdf\xa3", "This is a video (Matroska or WebM). Save one of its frames as PNG or JPEG."),
-    (b"FLV\1", "This is a video (FLV). Save one of its frames as PNG or JPEG."),
-    (b"\0\0\1\xba", "This is a video (MPEG). Save one of its frames as PNG or JPEG."),
-    (b"\0\0\1\xb3", "This is a video (MPEG). Save one of its frames as PNG or JPEG."),
+    (b"\x1aE\xdf\xa3", _video("Matroska or WebM")),
+    (b"FLV\1", _video("FLV")),
+    (b"\0\0\1\xba", _video("MPEG")),
+    (b"\0\0\1\xb3", _video("MPEG")),
     (b"OggS", "This is an Ogg video or sound. Save one of its frames as PNG or JPEG."),
     (b"ID3", "This is a sound file (MP3), not an image. Choose another file."),
     (b"fLaC", "This is a sound file (FLAC), not an image. Choose another file."),
@@ -135,18 +144,18 @@ def _media_container(head: bytes) -> str | None:
     brands = _brands(head)
     if not brands:
         if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-            return "This is a video (QuickTime). Save one of its frames as PNG or JPEG."
+            return _video("QuickTime")
         return None
     if is_heic(head):
         return f"This is a HEIC image (HEIF). {_CAMERA}"
     if head[8:12] == b"crx ":
-        return "This is a raw photo of a camera (CR3). Export it as JPEG and try again."
+        return _raw_photo("CR3")
     if brands & {b"mif1", b"msf1", b"miaf"}:
         return f"This is a HEIF image. {_CAMERA}"
     if b"jxl " in brands:
         return f"This is a JPEG XL image. {_SAVE_AS}"
     if any(_VIDEO_BRANDS.match(brand) for brand in brands):
-        return "This is a video (MP4 or MOV). Save one of its frames as PNG or JPEG."
+        return _video("MP4 or MOV")
     return "This is a video, or a media file of another kind. Save one of its images as PNG or JPEG."
 
 
@@ -154,16 +163,16 @@ def _tiff(head: bytes) -> str | None:
     if head[:4] not in (*TIFF_MAGIC, b"II+\0", b"MM\0+"):
         return None
     if head[8:10] == b"CR":
-        return "This is a raw photo of a camera (CR2). Export it as JPEG and try again."
+        return _raw_photo("CR2")
     tags = {entry.tag for entry in tiff_entries(head)}
     if _DNG_VERSION in tags:
         return "This is a raw photo (DNG). Export it as JPEG and try again."
     if b"NIKON" in head[:1024] and _SUB_IMAGES in tags:
-        return "This is a raw photo of a camera (NEF). Export it as JPEG and try again."
+        return _raw_photo("NEF")
     if b"SONY" in head[:1024] and _SUB_IMAGES in tags:
-        return "This is a raw photo of a camera (ARW). Export it as JPEG and try again."
+        return _raw_photo("ARW")
     if head[4:8] != b"\0\0\0\0" and b"PENTAX" in head[:1024]:
-        return "This is a raw photo of a camera (PEF). Export it as JPEG and try again."
+        return _raw_photo("PEF")
     return f"This is a TIFF image, or a raw photo of a camera. {_SAVE_AS}"
 
 
@@ -183,7 +192,7 @@ def _riff(head: bytes) -> str | None:
     if not head.startswith(b"RIFF"):
         return None
     if head[8:12] == b"AVI ":
-        return "This is a video (AVI). Save one of its frames as PNG or JPEG."
+        return _video("AVI")
     return "This is a sound or another RIFF file, not an image. Choose another file."
 
 

@@ -1,4 +1,4 @@
-"""Values of a network's modules in which its modules are replaced by their views: containers, functions, objects.
+"""Replaces modules by their views in the values that a network keeps: containers, functions and objects.
 
 A module can be reached not only by its parent's attribute: also from lists and named tuples, weak references, closures and
 defaults of functions, and from objects of any class, such as a runner that holds the network.
