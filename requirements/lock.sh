@@ -7,8 +7,9 @@ lock() {
   uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
     --no-header --no-emit-index-url --no-emit-find-links --quiet "$@"
 }
-lock --extra app --extra download --output-file requirements/run.lock
 lock --extra test --extra build --output-file requirements/test.lock
+# What runs is a part of what is tested, in the same versions.
+lock --extra app --extra download --constraint requirements/test.lock --output-file requirements/run.lock
 printf 'hatchling==1.33.0\neditables\n' |
   uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header \
     --no-emit-index-url --no-emit-find-links --quiet --output-file requirements/build.lock
