@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import Image
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from sge.images import MAX_PIXELS
 from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
+from .settings_access import AccessSettings, comma_list
+
 MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
-ORIGIN = re.compile(
-    r"https?://(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::[0-9]{1,5})?",
-    re.ASCII,
-)
-"""Scheme, host and perhaps port; ``https://*.example.org`` stands for every host below ``example.org``."""
+SECRETS = ("api_key",)
+"""Settings whose values are never printed."""
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """Settings of the service; a limit's description names its unit. A test compares README's table with the fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -64,18 +63,11 @@ class Settings(BaseSettings):
         default=0, ge=0, description="threads that torch computes with; 0: as many as there are cores"
     )
     decode_threads: int = Field(default=2, ge=1, description="threads that decode and draw images")
-    frame_ancestors: Annotated[list[str], NoDecode] = Field(
-        default=["'none'"],
-        description="sites that may embed the page: 'none', or self and origins such as https://example.org, "
-        "separated by commas",
-    )
 
     @field_validator("models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [name.strip() for name in value.split(",") if name.strip()]
-        return value
+        return comma_list(value)
 
     @field_validator("models")
     @classmethod
@@ -84,22 +76,6 @@ class Settings(BaseSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")
         return value
-
-    @field_validator("frame_ancestors", mode="before")
-    @classmethod
-    def _frame_ancestors(cls, value: object) -> object:
-        """The sources of CSP's ``frame-ancestors``."""
-        if not isinstance(value, str):
-            return value
-        given = [name.strip().strip("'").lower() for name in value.split(",")]
-        if given == ["none"]:
-            return ["'none'"]
-        if wrong := [name for name in given if name != "self" and not ORIGIN.fullmatch(name)]:
-            raise ValueError(
-                f"{wrong[0]!r} is not a site; give none, or self and origins such as https://example.org or "
-                "http://localhost:8080 without a path, separated by commas"
-            )
-        return ["'self'" if name == "self" else name for name in given]
 
     @property
     def sources(self) -> dict[str, str]:
@@ -116,7 +92,11 @@ def public_name(source: str) -> str:
 def explain(error: ValidationError) -> list[str]:
     """One sentence for each setting that cannot be used."""
     return [
-        f"{PREFIX}{str(wrong['loc'][0]).upper()} is {wrong['input']!r}: "
-        f"{wrong['msg'].removeprefix('Value error, ')}."
+        f"{PREFIX}{str(wrong['loc'][0]).upper()} is {_shown(wrong)}: {wrong['msg'].removeprefix('Value error, ')}."
         for wrong in error.errors()
     ]
+
+
+def _shown(wrong: Mapping[str, Any]) -> str:
+    """The refused value; a secret is not shown, because the log keeps it."""
+    return "not usable" if wrong["loc"][0] in SECRETS else repr(wrong["input"])

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from app.engine import Engine
 from app.metrics import Metrics
 from app.settings import PREFIX, Settings, explain, public_name
+from app.settings_access import LOOPBACK_HOSTS, hosts_of
 from tests.app.asking import check_problem, jpeg, post
 from tests.app.conftest import running
 
@@ -40,6 +41,36 @@ WRONG = {
         "javascript:alert(1)",
         "https://a.org,'unsafe'",
     ],
+    "API_KEY": ["", "two words", "a,b", "a:b", "schl\u00fcssel", "k\r\nX: 1", "k" * 513],
+    "ALLOWED_HOSTS": [
+        "",
+        " , ",
+        "http://a.org",
+        "a.org:80",
+        "a.org/x",
+        "a org",
+        "*a.org",
+        "a.org\r\nX: 1",
+        "**",
+        "a..b",
+    ],
+    "CORS_ORIGINS": ["example.org", "https://a.org/", "null", "https://a.org b", "**", "ftp://a.org", "self"],
+    "ROOT_PATH": [
+        "lens",
+        "//a",
+        "/a//b",
+        "/a/../b",
+        "/.",
+        "/a?b",
+        "/a b",
+        "/api",
+        "/static/x",
+        "/v2/",
+        "/a\r\nb",
+    ],
+    "TRUSTED_PROXIES": ["localhost", "10.0.0.1/8", "10.0.0.0/33", "1.2.3", "a,b", "127.0.0.1:80"],
+    "METRICS_PORT": ["-1", "65536", "x"],
+    "OTLP_ENDPOINT": ["localhost:4318", "ftp://a", "http://", "http://a:x", "//a"],
     "PRECISION": ["int8", "Float32"],
     "MODELS": ["", " , ", "a,a", "/x/dog.safetensors,/y/dog.safetensors", "dog,/y/dog.pth.tar"],
 }
@@ -72,6 +103,13 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "time_limit_s": "5.5",
         "threads": "6",
         "decode_threads": "7",
+        "api_key": "Secret-1",
+        "allowed_hosts": "Lens.example.org,*.example.org, ::1",
+        "cors_origins": "https://Example.org:8443",
+        "root_path": "/lens/",
+        "trusted_proxies": "127.0.0.1,10.0.0.0/8,::1",
+        "metrics_port": "9100",
+        "otlp_endpoint": "http://localhost:4318",
         "frame_ancestors": "'self', https://Example.org:8443,http://localhost:8080,https://*.a-b.example",
     }
     assert set(given) == set(Settings.model_fields)
@@ -86,9 +124,52 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "http://localhost:8080",
         "https://*.a-b.example",
     ]
+    assert read.api_key is not None
+    assert read.api_key.get_secret_value() == "Secret-1"
+    assert "Secret-1" not in repr(read)
+    assert read.allowed_hosts == ["lens.example.org", "*.example.org", "[::1]"]
+    assert read.cors_origins == ["https://example.org:8443"]
+    assert read.root_path == "/lens"
+    assert read.trusted_proxies == ["127.0.0.1", "10.0.0.0/8", "::1"]
+    other = (
+        "models",
+        "frame_ancestors",
+        "api_key",
+        "allowed_hosts",
+        "cors_origins",
+        "root_path",
+        "trusted_proxies",
+    )
     for name, value in given.items():
-        if name not in ("models", "frame_ancestors"):
+        if name not in other:
             assert str(getattr(read, name)) == value
+
+
+@pytest.mark.parametrize("key", WRONG["API_KEY"])
+def test_a_refused_key_is_not_printed(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("SGE_API_KEY", key)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    (sentence,) = explain(caught.value)
+    assert sentence.startswith("SGE_API_KEY is not usable: the key ")
+    assert not key or key not in sentence
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "names"),
+    [
+        ("127.0.0.1", ["auto"], LOOPBACK_HOSTS),
+        ("127.8.8.8", ["auto"], LOOPBACK_HOSTS),
+        ("::1", ["auto", "a.org"], ["a.org", *LOOPBACK_HOSTS]),
+        ("localhost", ["auto"], LOOPBACK_HOSTS),
+        ("0.0.0.0", ["auto"], None),
+        ("::", ["auto", "a.org"], None),
+        ("192.0.2.1", ["a.org"], ["a.org"]),
+        ("127.0.0.1", ["*"], None),
+    ],
+)
+def test_the_hosts_of_auto_follow_the_address(host: str, allowed: list[str], names: list[str] | None) -> None:
+    assert hosts_of(allowed, host) == names
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
