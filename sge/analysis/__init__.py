@@ -1,7 +1,7 @@
 """What was computed of one image: data, drawings, records and files."""
 
 from sge.analysis.analysis import Analysis
-from sge.analysis.atlas import atlas_record
+from sge.analysis.atlas import atlas_record, cells_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
@@ -14,12 +14,15 @@ from sge.analysis.fit import Classification, Fit
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.own_files import SOFTWARE, is_record
+from sge.analysis.packing import MEDIA_TYPE as ATLAS_MEDIA_TYPE
+from sge.analysis.packing import pack_atlases, unpack_atlases
 from sge.analysis.prediction import Prediction
 from sge.analysis.preview import EncodedImage, encode_image
 from sge.analysis.record import to_record
 from sge.analysis.report import html_report
 
 __all__ = [
+    "ATLAS_MEDIA_TYPE",
     "GROUP_COLORS",
     "METHODS",
     "MODES",
@@ -42,6 +45,7 @@ __all__ = [
     "ablation_report",
     "atlas_record",
     "attribution_record",
+    "cells_record",
     "check_group",
     "choose_groups",
     "class_effects",
@@ -51,8 +55,10 @@ __all__ = [
     "html_report",
     "is_record",
     "json_text",
+    "pack_atlases",
     "parse_numbers",
     "steps_record",
     "to_bytes",
     "to_record",
+    "unpack_atlases",
 ]

@@ -76,7 +76,7 @@ class AnalysisData:
     """Best first."""
     blocks: list[BlockInfo]
     masks: dict[str, Array]
-    """Block name to (G, h, w), float32, 0 to 1."""
+    """Block name to (G, h, w), float32, 0 to 1. Only the blocks that were asked for; likewise similarity and energy."""
     similarity: dict[str, Array]
     """Block name to (G, h, w), float32, mean 0 and standard deviation 1 in each map."""
     energy: dict[str, Array]
@@ -104,7 +104,7 @@ class AnalysisData:
     def default_block(self) -> str:
         """The block that the model's card opens with; else the last of stride 16, where parts show best."""
         opening = self.model.opens_with
-        if opening and opening["block"] in self.masks:
+        if opening and any(block.name == opening["block"] for block in self.blocks):
             return str(opening["block"])
         strides = [block.stride for block in self.blocks]
         stride = 16 if 16 in strides else strides[len(strides) // 2]
@@ -121,14 +121,19 @@ class AnalysisData:
             (G, h, w), float32.
 
         Raises:
-            UnknownBlockError: no such block; the message lists them.
+            UnknownBlockError: no such block, and the message lists them; or one whose maps were not asked for.
             ChoiceError: no such signal.
         """
         signal = check_choice("signal", signal or self.signal, SIGNALS)
         arrays = self.masks if signal == "mask" else self.similarity
-        if block not in arrays:
-            raise UnknownBlockError(f"No block {block!r}; there are: {', '.join(arrays)}.")
-        return arrays[block]
+        if block in arrays:
+            return arrays[block]
+        if any(info.name == block for info in self.blocks):
+            raise UnknownBlockError(
+                f"This analysis holds no {signal} of {block}, because only other maps were asked for. Analyze the image "
+                "again with this block."
+            )
+        raise UnknownBlockError(f"No block {block!r}; there are: {', '.join(arrays)}.")
 
     def group_map(self, block: str, group: int, signal: str | None = None) -> Array:
         """One group's map, (h, w), float32.

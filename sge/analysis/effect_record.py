@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sge.analysis.atlas import atlas_record, maps_of_record
+from sge.analysis.atlas import MapsRecord, atlas_record, maps_of_record
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, GroupSteps
 from sge.analysis.effect_report import ablation_report, short_numbers
 from sge.analysis.prediction import Prediction
@@ -43,15 +43,19 @@ def attribution_header(attribution: Attribution) -> dict[str, Any]:
     }
 
 
-def attribution_record(attribution: Attribution) -> dict[str, Any]:
+def attribution_record(attribution: Attribution, encode: MapsRecord = atlas_record) -> dict[str, Any]:
     """A complete attribution: ``target``, ``logit``, ``method``, ``effect``, ``spatial``, and ``grad_cam`` as an atlas.
+
+    Args:
+        attribution: From ``Lens.attribute``.
+        encode: How its map is written: ``atlas_record`` or ``cells_record``.
 
     Raises:
         AnalysisFileError: an effect is not finite.
     """
     record = attribution_header(attribution)
     if attribution.grad_cam is not None:
-        record["grad_cam"] |= atlas_record(attribution.grad_cam.map[None])
+        record["grad_cam"] |= encode(attribution.grad_cam.map[None])
     return record
 
 

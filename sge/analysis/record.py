@@ -1,7 +1,8 @@
 """An analysis as plain data, and back: the JSON of files, reports and the REST API.
 
 A record has two forms. The complete one, ``to_record``, holds all maps as 8-bit atlases. The header,
-``to_header``, holds no maps; files that store exact arrays keep it beside them.
+``to_header``, holds no maps; files that store exact arrays keep it beside them. If the maps of some blocks were not asked
+for, ``included`` lists those that are there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sge.analysis.atlas import atlas_record, maps_of_record
+from sge.analysis.atlas import MapsRecord, atlas_record, maps_of_record
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
 from sge.analysis.effect import Attribution
 from sge.analysis.effect_record import (
@@ -33,6 +34,7 @@ from sge.images import Box, Geometry
 from sge.parts import GroupWeight, Part, PartMap
 
 VERSION = 2
+_PER_BLOCK = ("masks", "similarity", "energy")
 
 
 def to_header(analysis: AnalysisData) -> dict[str, Any]:
@@ -57,13 +59,16 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
             "window": list(geometry.window),
             "framing": geometry.framing,
         },
-        "focus": {block.name: _rounded(analysis.focus(block.name)) for block in analysis.blocks},
+        "focus": {name: _rounded(analysis.focus(name)) for name in analysis.similarity},
         "energy": {name: _rounded(values) for name, values in analysis.energy.items()},
         "part_maps": {
             part: {"threshold": part_map.threshold, "terms": [asdict(term) for term in part_map.terms]}
             for part, part_map in analysis.part_maps.items()
         },
     }
+    included = {signal: list(getattr(analysis, signal)) for signal in _PER_BLOCK}
+    if any(set(names) != {block.name for block in analysis.blocks} for names in included.values()):
+        header["included"] = included
     if analysis.attribution is not None:
         header["attribution"] = attribution_header(analysis.attribution)
     if analysis.ablation is not None:
@@ -71,15 +76,21 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
     return header
 
 
-def to_record(analysis: AnalysisData) -> dict[str, Any]:
-    """Everything but the image, as JSON-ready data; maps as base64 8-bit atlases."""
+def to_record(analysis: AnalysisData, encode: MapsRecord = atlas_record) -> dict[str, Any]:
+    """Everything but the image, with all maps at 8 bits.
+
+    Args:
+        analysis: What to write.
+        encode: How maps are written: ``atlas_record`` (base64; the record is JSON-ready) or ``cells_record`` (arrays, for
+            ``pack_atlases``).
+    """
     record = to_header(analysis)
     for part, part_map in analysis.part_maps.items():
-        record["part_maps"][part] |= atlas_record(part_map.map[None])
+        record["part_maps"][part] |= encode(part_map.map[None])
     for signal, arrays in (("masks", analysis.masks), ("similarity", analysis.similarity)):
-        record[signal] = {name: atlas_record(values) for name, values in arrays.items()}
+        record[signal] = {name: encode(values) for name, values in arrays.items()}
     if analysis.attribution is not None:
-        record["attribution"] = attribution_record(analysis.attribution)
+        record["attribution"] = attribution_record(analysis.attribution, encode)
     if analysis.ablation is not None:
         record["ablation"] = ablation_record(analysis.ablation, *_shown_classes(analysis))
     return record
@@ -153,10 +164,7 @@ def _current(record: dict[str, Any]) -> dict[str, Any]:
 
 def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisData:
     blocks = [BlockInfo(**block) for block in record["blocks"]]
-    for block in blocks:
-        for kind in ("mask", "similarity"):
-            _check_shape(arrays[f"{kind}/{block.name}"], (block.groups, block.height, block.width))
-        _check_shape(arrays[f"energy/{block.name}"], (block.groups,))
+    held = _held(record, arrays, blocks)
     opening = record["model"].get("opens_with")
     if opening and not ({"block", "group", "reason"} <= set(opening) and isinstance(opening["group"], int)):
         raise ValueError(f"a model that opens with {opening}")
@@ -168,9 +176,9 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
         fit=Fit(**record["fit"]) if record.get("fit") else None,
         blocks=blocks,
-        masks={block.name: arrays[f"mask/{block.name}"] for block in blocks},
-        similarity={block.name: arrays[f"similarity/{block.name}"] for block in blocks},
-        energy={block.name: arrays[f"energy/{block.name}"] for block in blocks},
+        masks=held["masks"],
+        similarity=held["similarity"],
+        energy=held["energy"],
         geometry=Geometry(
             image=tuple(geometry["image"]),
             input=tuple(geometry["input"]),
@@ -186,6 +194,21 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
         attribution=None if attribution is None else _attribution(attribution, arrays, blocks),
         ablation=None if ablation is None else ablation_of(ablation, arrays),
     )
+
+
+def _held(
+    record: dict[str, Any], arrays: Mapping[str, Array], blocks: list[BlockInfo]
+) -> dict[str, dict[str, Array]]:
+    """``masks``, ``similarity`` and ``energy``: of all blocks, or of those that the record lists as included."""
+    sizes = {block.name: block for block in blocks}
+    included = record.get("included") or {signal: list(sizes) for signal in _PER_BLOCK}
+    held: dict[str, dict[str, Array]] = {}
+    for signal, kind in zip(_PER_BLOCK, ("mask", "similarity", "energy"), strict=True):
+        held[signal] = {name: arrays[f"{kind}/{name}"] for name in included[signal]}
+        for name, values in held[signal].items():
+            groups, *cells = sizes[name].groups, sizes[name].height, sizes[name].width
+            _check_shape(values, (groups,) if kind == "energy" else (groups, *cells))
+    return held
 
 
 def _attribution(record: dict[str, Any], arrays: Mapping[str, Array], blocks: list[BlockInfo]) -> Attribution:

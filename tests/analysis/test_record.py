@@ -15,6 +15,7 @@ from sge.analysis.analysis import Analysis
 from sge.analysis.fit import Fit
 from sge.analysis.prediction import Prediction
 from sge.analysis.record import VERSION, arrays_of, from_header, from_record, to_header, to_record
+from sge.errors import UnknownBlockError
 from tests.analyses import COARSE, FINE, made
 
 
@@ -152,3 +153,42 @@ def test_part_maps_come_back_and_records_without_them_open(record: dict[str, Any
     }
     record.pop("part_maps")
     assert from_record(record).part_maps == {}
+
+
+def partial() -> Analysis:
+    """An analysis for which only the fine block's mask, and the energy of both blocks, were asked."""
+    analysis = made()
+    return replace(analysis, masks={FINE: analysis.masks[FINE]}, similarity={})
+
+
+def test_maps_that_were_not_asked_for_may_be_missing() -> None:
+    analysis = partial()
+    record = to_record(analysis)
+    assert record["included"] == {"masks": [FINE], "similarity": [], "energy": [FINE, COARSE]}
+    assert (list(record["masks"]), record["similarity"], record["focus"]) == ([FINE], {}, {})
+    assert record["default_block"] == COARSE
+    for back in (
+        from_record(json.loads(json.dumps(record))),
+        from_header(to_header(analysis), arrays_of(analysis)),
+    ):
+        assert back.blocks == analysis.blocks
+        assert (list(back.masks), back.similarity, list(back.energy)) == ([FINE], {}, [FINE, COARSE])
+        with pytest.raises(
+            UnknownBlockError, match=r"holds no similarity of layer1\.0.*Analyze the image again"
+        ):
+            back.maps(FINE, "similarity")
+
+
+@pytest.mark.parametrize(
+    "included",
+    [
+        {"masks": [FINE, COARSE], "similarity": [], "energy": [FINE, COARSE]},
+        {"masks": [FINE], "similarity": [FINE], "energy": []},
+        {"masks": ["layer9"], "similarity": [], "energy": []},
+        {"masks": [FINE]},
+        {"masks": 3, "similarity": [], "energy": []},
+    ],
+)
+def test_maps_that_are_listed_must_be_there(included: object) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        from_record(to_record(partial()) | {"included": included})
