@@ -140,11 +140,10 @@ def _loaded_facts(slot: Slot) -> dict[str, Any]:
     if lens is None:
         names = ("device", "precision", "memory_bytes", "parameters", "classes", "preprocess", "card")
         return dict.fromkeys(names)
-    tensors = [*lens.network.parameters(), *lens.network.buffers()]
     return {
         "device": str(lens.device),
         "precision": lens.precision,
-        "memory_bytes": sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        "memory_bytes": lens.memory_bytes,
         "parameters": lens.model.parameters,
         "classes": len(lens.model.labels),
         "preprocess": asdict(lens.model.preprocess),

@@ -12,7 +12,6 @@ from sge.analysis import BlockInfo, json_text
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens
 from sge.models import Card, load_model
-from sge.nn import sge_blocks
 
 from .errors import ProblemError
 
@@ -77,7 +76,7 @@ class Slot:
             log.exception("model failed", extra={"model": self.name})
             return
         self.blocks, self.default_block, self.signal = opening
-        self.groups = {name: module.groups for name, module in sge_blocks(lens.network).items()}
+        self.groups = lens.groups
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
         facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}

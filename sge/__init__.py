@@ -33,6 +33,7 @@ from sge.errors import (
     UnknownCellError,
     UnknownGroupError,
     UnknownModelError,
+    UnsupportedBackendError,
     UnsupportedFormatError,
     UnsupportedNetworkError,
 )
@@ -40,7 +41,7 @@ from sge.errors import (
 if TYPE_CHECKING:
     from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
-    from sge.lens import Example, Lens, find_parts, fit_parts
+    from sge.lens import Example, Lens, Wanted, find_parts, fit_parts
     from sge.models import Card, Model, import_weights, load_model
     from sge.nn import MaskCapture, SpatialGroupEnhance, insert_sge, regroup
     from sge.parts import Finder, GroupWeight, Part, PartMap
@@ -60,7 +61,7 @@ _MODULES = {
         "Prediction",
     ),
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
-    "sge.lens": ("Example", "Lens", "find_parts", "fit_parts"),
+    "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts"),
     "sge.models": ("Card", "Model", "import_weights", "load_model"),
     "sge.nn": ("MaskCapture", "SpatialGroupEnhance", "insert_sge", "regroup"),
     "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
@@ -113,8 +114,10 @@ __all__ = [
     "UnknownCellError",
     "UnknownGroupError",
     "UnknownModelError",
+    "UnsupportedBackendError",
     "UnsupportedFormatError",
     "UnsupportedNetworkError",
+    "Wanted",
     "__version__",
     "decode",
     "find_parts",

@@ -25,6 +25,10 @@ class UnsupportedNetworkError(SGEError, TypeError):
     """A network has no position where SGE can be inserted, or channels that cannot be permuted."""
 
 
+class UnsupportedBackendError(SGEError, TypeError):
+    """What runs the model cannot give what was asked for, such as gradients of an exported file."""
+
+
 class PermutationError(SGEError, ValueError):
     """A permutation of channels cannot be applied to the network."""
 

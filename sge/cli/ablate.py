@@ -27,7 +27,6 @@ from sge.cli.options import (
 from sge.errors import SGEError
 from sge.lens import Lens
 from sge.models import DEFAULT_MODEL
-from sge.nn import sge_blocks
 from sge.text import printable
 
 
@@ -93,9 +92,8 @@ def ablate(
 
 
 def _groups(lens: Lens, text: str) -> Groups:
-    blocks = {name: module.groups for name, module in sge_blocks(lens.network).items()}
     try:
-        return choose_groups(text, blocks)
+        return choose_groups(text, lens.groups)
     except SGEError as error:
         raise typer.BadParameter(str(error), param_hint="--groups") from error
 

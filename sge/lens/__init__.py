@@ -5,11 +5,14 @@ from sge.lens.fit import find_fit, fit_scores
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
+from sge.lens.wanted import EVERYTHING, Wanted
 
 __all__ = [
+    "EVERYTHING",
     "ChosenGroups",
     "Example",
     "Lens",
+    "Wanted",
     "analyze_examples",
     "check_labels",
     "find_fit",

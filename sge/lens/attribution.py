@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -11,23 +10,11 @@ from torch import Tensor, nn
 
 from sge.arrays import Array
 from sge.errors import CaptureError
+from sge.lens.backends.base import Gradients
 from sge.lens.failures import failure, no_gradient
 from sge.lens.grad_cam import noted_maps
 from sge.lens.passes import Passes
 from sge.nn import edit_masks
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """First-order effects of one image."""
-
-    logits: Tensor
-    """(classes,), float32, on the CPU."""
-    target: int
-    effect: dict[str, Array]
-    """Block name to (G,), float32: gradient x mask, summed over the calls of the block."""
-    spatial: dict[str, Array]
-    """Block name to (G,), float32: gradient x (mask - its mean over space)."""
 
 
 def first_order_effects(
@@ -77,7 +64,7 @@ def first_order_effects(
         _add(effect, name, slope * mask)
         _add(spatial, name, slope * (mask - mask.mean((2, 3), keepdim=True)))
     return Gradients(
-        logits.detach().cpu(),
+        logits.detach().cpu().numpy(),
         index,
         {name: effect[name] for name in blocks},
         {name: spatial[name] for name in blocks},

@@ -10,13 +10,12 @@ import numpy as np
 
 from sge.analysis import Groups
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError, check_whole
-from sge.nn import SpatialGroupEnhance
 
 ChosenGroups = Mapping[str, Iterable[int] | Literal["all"] | None] | Literal["all"]
 """Block name to numbers of groups, where None and ``all`` stand for every group; ``all``: every group of every block."""
 
 
-def check_groups(blocks: Mapping[str, SpatialGroupEnhance], groups: ChosenGroups) -> Groups:
+def check_groups(blocks: Mapping[str, int], groups: ChosenGroups) -> Groups:
     """The chosen groups, each once and in the order of the network.
 
     Raises:
@@ -33,10 +32,10 @@ def check_groups(blocks: Mapping[str, SpatialGroupEnhance], groups: ChosenGroups
     if not isinstance(groups, Mapping):
         raise ChoiceError(f"groups is {groups!r}; give a mapping such as {{{next(iter(blocks))!r}: [0, 1]}}.")
     check_blocks(blocks, groups)
-    return {name: _numbers(name, blocks[name].groups, groups[name]) for name in blocks if name in groups}
+    return {name: _numbers(name, blocks[name], groups[name]) for name in blocks if name in groups}
 
 
-def check_blocks(blocks: Mapping[str, SpatialGroupEnhance], names: Iterable[str]) -> None:
+def check_blocks(blocks: Mapping[str, int], names: Iterable[str]) -> None:
     """Checks that every name is that of an SGE block.
 
     Raises:
@@ -46,13 +45,11 @@ def check_blocks(blocks: Mapping[str, SpatialGroupEnhance], names: Iterable[str]
         raise UnknownBlockError(f"No SGE block {', '.join(unknown)}; there are: {', '.join(blocks)}.")
 
 
-def draw_groups(
-    blocks: Mapping[str, SpatialGroupEnhance], groups: Groups, draws: int, seed: int
-) -> list[Groups]:
+def draw_groups(blocks: Mapping[str, int], groups: Groups, draws: int, seed: int) -> list[Groups]:
     """Random groups of the same blocks: in each draw and block as many as are chosen, each at most once.
 
     Args:
-        blocks: Block name to SGE module.
+        blocks: SGE block name to its number of groups.
         groups: The chosen groups.
         draws: Number of draws, 0 or more.
         seed: The same seed gives the same draws.
@@ -67,7 +64,7 @@ def draw_groups(
     random = np.random.default_rng(seed)
     return [
         {
-            name: sorted(random.choice(blocks[name].groups, len(chosen), replace=False).tolist())
+            name: sorted(random.choice(blocks[name], len(chosen), replace=False).tolist())
             for name, chosen in groups.items()
         }
         for _ in range(draws)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from sge.analysis import METHODS, MODES, Ablation, Attribution, GradCam, GroupSteps, Prediction
 from sge.arrays import Array
-from sge.errors import check_choice
+from sge.errors import CaptureError, UnknownGroupError, check_choice, check_whole
 from sge.images import DecodedImage, Frame, Source
-from sge.lens.ablation import ablated_logits, removed_groups
-from sge.lens.attribution import Gradients, first_order_effects
+from sge.lens.ablation import ablated_logits
+from sge.lens.backends.base import Backend, Gradients
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
-from sge.lens.grad_cam import grad_cam
 from sge.lens.labels import check_labels, find_target
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
-from sge.lens.passes import Passes
-from sge.lens.steps import group_steps
-from sge.models import Model
+from sge.lens.probabilities import softmax
+from sge.lens.rows import removed_groups
+
+if TYPE_CHECKING:
+    from sge.models import Model
 
 Image = Source | DecodedImage
 AUTO = "auto"
@@ -30,11 +31,21 @@ class Effects(ABC):
     """Ablation, attribution, Grad-CAM and steps of one image with a model; safe to use from several threads."""
 
     model: Model
-    _passes: Passes
+    _backend: Backend
 
     @abstractmethod
     def frame(self, image: Image, framing: str = "whole", size: int | None = None) -> Frame:
         """The image as input of this model's network."""
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Name of each SGE block to its number of groups, in the order of the network; empty without SGE."""
+        return dict(self._backend.groups)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether first-order effects, Grad-CAM and steps can be had; an exported file gives measured effects only."""
+        return self._backend.has_gradients
 
     def find_target(self, target: str | int) -> int:
         """Index of a class, by its index, its label, or one of the synonyms in its label.
@@ -82,21 +93,20 @@ class Effects(ABC):
     ) -> Ablation:
         """``ablate`` for a frame."""
         check_choice("mode", mode, MODES)
-        blocks = self._passes.blocks_with_groups()
+        blocks = self._required_groups()
         chosen = check_groups(blocks, groups)
         draws = draw_groups(blocks, chosen, controls, seed)
-        sizes = {name: module.groups for name, module in blocks.items()}
-        rows = removed_groups(sizes, [chosen, *draws], mode)
-        logits = ablated_logits(self._passes, self._passes.batch([frame]), rows)
+        rows = removed_groups(blocks, [chosen, *draws], mode)
+        logits = ablated_logits(self._backend, frame.array[None], rows)
         check_labels(self.model.labels, logits.shape[1])
-        scores = (logits / frame.temperature).softmax(1)
+        scores = softmax(logits / np.float32(frame.temperature))
         return Ablation(
-            before=scores[0].numpy(),
-            after=scores[1].numpy(),
-            controls=scores[2:].numpy(),
-            logits_before=logits[0].numpy(),
-            logits_after=logits[1].numpy(),
-            logits_controls=logits[2:].numpy(),
+            before=scores[0],
+            after=scores[1],
+            controls=scores[2:],
+            logits_before=logits[0],
+            logits_after=logits[1],
+            logits_controls=logits[2:],
             mode=mode,
             groups=chosen,
             control_groups=draws,
@@ -142,13 +152,13 @@ class Effects(ABC):
     ) -> Attribution:
         """``attribute`` for a frame."""
         check_choice("method", method, (AUTO, *METHODS))
-        known = self._passes.blocks_with_groups()
+        known = self._required_groups()
         blocks = [blocks] if isinstance(blocks, str) else None if blocks is None else list(blocks)
         check_blocks(known, blocks or ())
         names = [name for name in known if blocks is None or name in blocks]
         index = None if target is None else self.find_target(target)
-        image = self._passes.batch([frame])
-        found = first_order_effects(self._passes, image, index, names)
+        image = frame.array[None]
+        found = self._backend.first_order(image, index, names)
         measured = self._measured(image, found, method, blocks is not None)
         return Attribution(
             target=self._prediction(found.logits, frame, found.target),
@@ -156,7 +166,7 @@ class Effects(ABC):
             effect=found.effect | measured,
             spatial=found.spatial,
             method={name: "ablation" if name in measured else "gradient" for name in names},
-            grad_cam=grad_cam(self._passes, image, found.target, None),
+            grad_cam=self._backend.grad_cam(image, found.target, None),
         )
 
     def grad_cam(
@@ -188,11 +198,10 @@ class Effects(ABC):
     ) -> GradCam:
         """``grad_cam`` for a frame."""
         index = None if target is None else self.find_target(target)
-        image = self._passes.batch([frame])
+        image = frame.array[None]
         if index is None:
-            with self._passes.inference() as view:
-                index = int(self._passes.logits(view, image, 1)[0].argmax())
-        return grad_cam(self._passes, image, index, layer)
+            index = int(self._backend.logits(image)[0].argmax())
+        return self._backend.grad_cam(image, index, layer)
 
     def steps(
         self, image: Image, block: str, group: int, framing: str = "whole", size: int | None = None
@@ -214,22 +223,36 @@ class Effects(ABC):
 
     def steps_frame(self, frame: Frame, block: str, group: int) -> GroupSteps:
         """``steps`` for a frame."""
-        return group_steps(self._passes, self._passes.batch([frame]), block, group)
+        blocks = self._required_groups()
+        check_blocks(blocks, [block])
+        group = check_whole("group", group)
+        if not 0 <= group < blocks[block]:
+            raise UnknownGroupError(f"{block} has no group {group}; its groups are 0 to {blocks[block] - 1}.")
+        return self._backend.steps(frame.array[None], block, group)
 
-    def _measured(self, image: Tensor, found: Gradients, method: str, named: bool) -> dict[str, Array]:
+    def _required_groups(self) -> dict[str, int]:
+        if not (blocks := self._backend.groups):
+            raise CaptureError(
+                f"{self._backend.network_name} has no SGE block, so it has no groups whose effect could be measured; "
+                "CBAM and BAM have one map for all channels. Give it SGE with sge.insert_sge."
+            )
+        return blocks
+
+    def _measured(self, image: Array, found: Gradients, method: str, named: bool) -> dict[str, Array]:
         if method == "ablation":
-            return {name: measured_effects(self._passes, image, found.target, name) for name in found.effect}
+            return {name: measured_effects(self._backend, image, found.target, name) for name in found.effect}
         if method == "gradient" or not named:
             return {}
         effects = {
-            name: measured_unless_first_order_holds(self._passes, image, found.target, name, first_order)
+            name: measured_unless_first_order_holds(self._backend, image, found.target, name, first_order)
             for name, first_order in found.effect.items()
         }
         return {name: effect for name, effect in effects.items() if effect is not None}
 
-    def _prediction(self, logits: Tensor, frame: Frame, index: int) -> Prediction:
+    def _prediction(self, logits: Array, frame: Frame, index: int) -> Prediction:
         check_labels(self.model.labels, len(logits))
         score, raw = (
-            float(torch.softmax(logits / temperature, 0)[index]) for temperature in (frame.temperature, 1.0)
+            float(softmax(logits / np.float32(temperature))[index])
+            for temperature in (frame.temperature, 1.0)
         )
         return Prediction(self.model.labels[index], score, index, raw)

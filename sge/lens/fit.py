@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sge.analysis import Fit
-from sge.models import NoneFits
+from sge.arrays import Array
+from sge.lens.probabilities import logsumexp, softmax
+
+if TYPE_CHECKING:
+    from sge.models import NoneFits
 
 
-def fit_scores(logits: Tensor) -> dict[str, Tensor]:
+def fit_scores(logits: Array) -> dict[str, Array]:
     """Scores that are larger for images that a class fits.
 
     Args:
@@ -19,16 +25,17 @@ def fit_scores(logits: Tensor) -> dict[str, Tensor]:
         (Hendrycks et al., ICML 2022); ``energy``, the negative energy of Liu et al. (NeurIPS 2020), at temperature 1;
         ``negative_entropy`` of the probabilities, in nats.
     """
-    log_probabilities = logits.log_softmax(-1)
+    logits = np.asarray(logits, np.float32)
+    probabilities, energy = softmax(logits), logsumexp(logits)
     return {
-        "max_probability": logits.softmax(-1).amax(-1),
-        "max_logit": logits.amax(-1),
-        "energy": logits.logsumexp(-1),
-        "negative_entropy": (log_probabilities.exp() * log_probabilities).sum(-1),
+        "max_probability": probabilities.max(-1),
+        "max_logit": logits.max(-1),
+        "energy": energy,
+        "negative_entropy": (probabilities * (logits - energy[..., None])).sum(-1),
     }
 
 
-def find_fit(none_fits: NoneFits | None, logits: Tensor, framing: str) -> Fit | None:
+def find_fit(none_fits: NoneFits | None, logits: Array, framing: str) -> Fit | None:
     """Compares an image's score with the threshold of the model's card.
 
     Args:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+import numpy as np
 
-from sge.analysis import Analysis, BlockInfo, Classification, ImageInfo, ModelInfo, Prediction
+from sge.analysis import Analysis, Classification, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
-from sge.devices import find_device, find_precision
-from sge.errors import ChoiceError, check_whole
+from sge.errors import ChoiceError, ShapeError, check_whole
 from sge.images import DecodedImage, Frame, Source, decode, frame
+from sge.lens.backends.base import Forward, Maps
+from sge.lens.backends.choice import make_backend
 from sge.lens.effects import Effects
-from sge.lens.failures import check_usable
 from sge.lens.fit import find_fit
 from sge.lens.labels import check_labels
-from sge.lens.passes import Passes
-from sge.models import Model
-from sge.nn import Capture, inactive_groups, require_spatial_blocks, spatial_blocks
+from sge.lens.probabilities import softmax
+from sge.lens.wanted import EVERYTHING, Wanted
 from sge.parts import maps_and_parts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sge.models import Model
 
 
 class Lens(Effects):
@@ -30,6 +34,9 @@ class Lens(Effects):
         device: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``float32``, or ``bfloat16`` and ``float16`` by autocast; ``auto`` is float32, so that
             figures on cards hold on every device. Statistics of SGE are float32 with each of them.
+        backend: ``torch``, ``onnxruntime``, or ``auto``: ONNX Runtime for an exported model, and torch for a network.
+        threads: Number of threads that compute one pass; None for the default of the backend. torch has one number for
+            all networks of the process.
 
     Raises:
         ChoiceError: a device that is not available, or an unknown precision.
@@ -37,22 +44,50 @@ class Lens(Effects):
         UnsupportedNetworkError: the network has no values yet (meta device, lazy modules).
     """
 
-    def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
-        if not isinstance(model, Model):
-            raise ChoiceError(
-                f"A Lens needs a Model, and this is {type(model).__name__}. Load one with sge.load_model, or make one of a "
-                "network: sge.Model('name', network, labels)."
-            )
-        require_spatial_blocks(model.network)
-        check_usable(model.network)
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "auto",
+        *,
+        threads: int | None = None,
+    ) -> None:
+        self._backend = make_backend(model, device, precision, backend, threads)
         self.model = model
-        self.device = find_device(device)
-        self.precision = find_precision(precision)
-        self.network = model.network.to(self.device)
-        self._passes = Passes(self.network, self.device, self.precision)
+
+    @property
+    def backend(self) -> str:
+        """``torch`` or ``onnxruntime``."""
+        return self._backend.name
+
+    @property
+    def device(self) -> Any:
+        """Where the network computes: a ``torch.device``, or with ONNX Runtime its name."""
+        return self._backend.device
+
+    @property
+    def precision(self) -> str:
+        """``float32``, ``bfloat16`` or ``float16``."""
+        return self._backend.precision
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the network's parameters and buffers."""
+        return self._backend.memory_bytes
+
+    @property
+    def network(self) -> nn.Module:
+        """The network in torch."""
+        return self.model.network
 
     def analyze(
-        self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
+        self,
+        image: Source | DecodedImage,
+        framing: str = "whole",
+        top_k: int = 5,
+        size: int | None = None,
+        wanted: Wanted = EVERYTHING,
     ) -> Analysis:
         """Predictions, masks, similarity and parts of one image.
 
@@ -61,14 +96,16 @@ class Lens(Effects):
             framing: ``whole`` or ``center``; see ``sge.images.frame``.
             top_k: Number of classes, best first.
             size: Another input size than the network's own, in pixels.
+            wanted: What is computed beside the predictions; everything by default.
 
         Raises:
             ImageError: the image cannot be used.
             ChoiceError: an unknown framing, a size out of range, or ``top_k`` below 1.
+            UnknownBlockError: ``wanted`` names a block that does not exist; the message lists the blocks.
             UnsupportedNetworkError: the network cannot be run on the input, or does not return logits.
             NonFiniteError: logits or maps are infinite or not a number.
         """
-        return self.analyze_frames([self.frame(image, framing, size)], top_k)[0]
+        return self.analyze_frames([self.frame(image, framing, size)], top_k, wanted)[0]
 
     def predict(
         self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
@@ -97,7 +134,9 @@ class Lens(Effects):
         decoded = image if isinstance(image, DecodedImage) else decode(image)
         return frame(decoded, self.model.preprocess, framing, size)
 
-    def analyze_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
+    def analyze_frames(
+        self, frames: Sequence[Frame], top_k: int = 5, wanted: Wanted = EVERYTHING
+    ) -> list[Analysis]:
         """``analyze`` for several frames of one shape, in one forward pass.
 
         Raises:
@@ -105,9 +144,11 @@ class Lens(Effects):
             ShapeError: no frame, or frames of different shapes.
         """
         _check_top_k(top_k)
+        names = wanted.names(self._backend.blocks)
         frames = list(frames)
-        forward = self._forward(frames)
-        return [self._analysis(forward, number, image, top_k) for number, image in enumerate(frames)]
+        forward = self._backend.forward(_batch(frames), self._maps(names, wanted))
+        check_labels(self.model.labels, forward.logits.shape[1])
+        return [self._analysis(forward, row, image, top_k, names, wanted) for row, image in enumerate(frames)]
 
     def predict_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[list[Prediction]]:
         """``predict`` for several frames of one shape, in one forward pass.
@@ -125,54 +166,39 @@ class Lens(Effects):
         """
         _check_top_k(top_k)
         frames = list(frames)
-        batch = self._passes.batch(frames)
-        with self._passes.inference() as view:
-            logits = self._checked(self._passes.logits(view, batch, len(batch)))
+        logits = self._backend.logits(_batch(frames))
+        check_labels(self.model.labels, logits.shape[1])
         return [self._classification(*row, top_k) for row in zip(logits, frames, strict=True)]
 
-    def _checked(self, logits: Tensor) -> Tensor:
-        check_labels(self.model.labels, logits.shape[1])
-        logits = logits.float().cpu()
-        self._passes.check_finite({"the logits": logits})
-        return logits
+    def _maps(self, names: tuple[str, ...], wanted: Wanted) -> Maps:
+        """What the backend computes: the wanted maps, and those that parts are found in."""
+        readouts = self.model.finder.readouts.values() if self.model.finder and wanted.parts else ()
+        read = {term.block for readout in readouts for term in readout.terms}
+        similarity = set(names) if wanted.similarity else set()
+        return Maps(
+            masks=names if wanted.masks else (),
+            similarity=tuple(name for name in self._backend.blocks if name in similarity | read),
+            energy=names if wanted.energy else (),
+        )
 
-    def _forward(self, frames: Sequence[Frame]) -> _Forward:
-        batch = self._passes.batch(frames)
-        with self._passes.inference() as view:
-            with Capture(view, energy=True, rows=len(batch)) as captured:
-                logits = self._passes.logits(view, batch, len(batch))
-            masks, similarity, energy = (
-                {name: maps.float().cpu().numpy() for name, maps in recorded.items()}
-                for recorded in (captured.masks, captured.similarity, captured.energy)
-            )
-        # The maps come first, because the earliest block is where the numbers went wrong.
-        for recorded in (similarity, masks, energy):
-            self._passes.check_finite({f"block {name}": maps for name, maps in recorded.items()})
-        logits = self._checked(logits)
-        modules = spatial_blocks(view)
-        blocks = [
-            BlockInfo(
-                name=name,
-                groups=maps.shape[1],
-                height=maps.shape[2],
-                width=maps.shape[3],
-                stride=round(batch.shape[3] / maps.shape[3]),
-                channels=captured.channels[name],
-                inactive=inactive_groups(modules[name]),
-            )
-            for name, maps in masks.items()
-        ]
-        return _Forward(logits, blocks, masks, similarity, energy)
-
-    def _analysis(self, forward: _Forward, number: int, frame: Frame, top_k: int) -> Analysis:
-        similarity = {name: maps[number] for name, maps in forward.similarity.items()}
+    def _analysis(
+        self,
+        forward: Forward,
+        row: int,
+        frame: Frame,
+        top_k: int,
+        names: tuple[str, ...],
+        wanted: Wanted,
+    ) -> Analysis:
+        similarity = {name: maps[row] for name, maps in forward.similarity.items()}
         geometry = frame.geometry.with_grids(
             {block.name: (block.height, block.width) for block in forward.blocks}
         )
         finder = self.model.finder
-        part_maps, parts = ({}, []) if finder is None else maps_and_parts(similarity, geometry, finder)
+        find = None if finder is None or not wanted.parts else finder
+        part_maps, parts = ({}, []) if find is None else maps_and_parts(similarity, geometry, find)
         image, card = frame.image, self.model.card
-        classification = self._classification(forward.logits[number], frame, top_k)
+        classification = self._classification(forward.logits[row], frame, top_k)
         return Analysis(
             image_info=ImageInfo(
                 image.name, image.width, image.height, image.format, image.sha256, image.notes
@@ -189,9 +215,9 @@ class Lens(Effects):
             ),
             predictions=classification.predictions,
             blocks=list(forward.blocks),
-            masks={name: maps[number] for name, maps in forward.masks.items()},
-            similarity=similarity,
-            energy={name: shares[number] for name, shares in forward.energy.items()},
+            masks={name: maps[row] for name, maps in forward.masks.items()},
+            similarity={name: similarity[name] for name in names} if wanted.similarity else {},
+            energy={name: shares[row] for name, shares in forward.energy.items()},
             geometry=geometry,
             parts=parts,
             part_maps=part_maps,
@@ -199,29 +225,26 @@ class Lens(Effects):
             fit=classification.fit,
         )
 
-    def _classification(self, logits: Tensor, frame: Frame, top_k: int) -> Classification:
-        scores, indices = (logits / frame.temperature).softmax(0).topk(min(top_k, len(logits)))
-        raw_scores = logits.softmax(0)[indices]
+    def _classification(self, logits: Array, frame: Frame, top_k: int) -> Classification:
+        scores, raw_scores = softmax(logits / np.float32(frame.temperature)), softmax(logits)
+        best = np.argsort(-scores, kind="stable")[:top_k]
         predictions = [
-            Prediction(self.model.labels[int(index)], float(score), int(index), float(raw))
-            for score, index, raw in zip(scores, indices, raw_scores, strict=True)
+            Prediction(self.model.labels[index], float(scores[index]), int(index), float(raw_scores[index]))
+            for index in best
         ]
         fit = find_fit(self.model.card.none_fits, logits, frame.geometry.framing)
         return Classification(predictions, fit, frame.image.notes)
 
 
-@dataclass(frozen=True)
-class _Forward:
-    """Results of one forward pass of N frames, on the CPU."""
-
-    logits: Tensor
-    """(N, classes), float32, before any temperature."""
-    blocks: list[BlockInfo]
-    masks: dict[str, Array]
-    """Block name to (N, G, h, w), float32; similarity likewise."""
-    similarity: dict[str, Array]
-    energy: dict[str, Array]
-    """Block name to (N, G), float32."""
+def _batch(frames: Sequence[Frame]) -> Array:
+    """(N, channels, h, w) of frames of one shape."""
+    shapes = {frame.array.shape for frame in frames}
+    if len(shapes) != 1:
+        found = ", ".join(map(str, sorted(shapes))) or "none"
+        raise ShapeError(
+            f"Frames of one forward pass need one shape; these have {found}. Give those of one shape."
+        )
+    return frames[0].array[None] if len(frames) == 1 else np.stack([frame.array for frame in frames])
 
 
 def _check_top_k(top_k: int) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
 from sge.arrays import Array
-from sge.lens.ablation import ablated_logits, removed_groups
-from sge.lens.passes import Passes
+from sge.lens.ablation import ablated_logits
+from sge.lens.backends.base import Backend
+from sge.lens.rows import removed_groups
 
 CHECKED = 8
 """Number of groups that are removed to see whether the first order holds."""
@@ -23,16 +23,22 @@ MIN_EXPLAINED = 0.9
 
 
 def measured_effects(
-    passes: Passes, image: Tensor, target: int, block: str, groups: Sequence[int] | None = None
+    backend: Backend,
+    image: Array,
+    target: int,
+    block: str,
+    groups: Sequence[int] | None = None,
+    mode: str = "zero",
 ) -> Array:
-    """How much the logit falls when each group is removed alone (mode ``zero``).
+    """How much the logit falls when each group is ablated alone.
 
     Args:
-        passes: Of the network.
-        image: (1, 3, h, w) from ``passes.batch``.
+        backend: Of the network.
+        image: (1, channels, h, w).
         target: The class.
         block: Name of an SGE block.
         groups: Numbers of groups; all by default.
+        mode: ``zero`` or ``mean``, as in ``Lens.ablate``.
 
     Returns:
         (number of groups,), float32.
@@ -40,18 +46,18 @@ def measured_effects(
     Raises:
         CaptureError: the pass does not call the block's gate.
     """
-    count = passes.blocks_with_groups()[block].groups
+    count = backend.groups[block]
     chosen = range(count) if groups is None else groups
     if not len(chosen):
         return np.zeros(0, np.float32)
-    rows = removed_groups({block: count}, [{block: [group]} for group in chosen], "zero")
-    logits = ablated_logits(passes, image, rows)[:, target]
-    effects: Array = (logits[0] - logits[1:]).numpy()
+    rows = removed_groups({block: count}, [{block: [group]} for group in chosen], mode)
+    logits = ablated_logits(backend, image, rows)[:, target]
+    effects: Array = logits[0] - logits[1:]
     return effects
 
 
 def measured_unless_first_order_holds(
-    passes: Passes, image: Tensor, target: int, block: str, first_order: Array
+    backend: Backend, image: Array, target: int, block: str, first_order: Array
 ) -> Array | None:
     """None if the first order explains the measured effects of a few groups, otherwise the measured effects of all.
 
@@ -59,8 +65,8 @@ def measured_unless_first_order_holds(
     groups than these is measured.
 
     Args:
-        passes: Of the network.
-        image: (1, 3, h, w) from ``passes.batch``.
+        backend: Of the network.
+        image: (1, channels, h, w).
         target: The class.
         block: Name of an SGE block.
         first_order: (G,), effects by the gradient.
@@ -70,15 +76,15 @@ def measured_unless_first_order_holds(
     """
     count = len(first_order)
     if count < 2 * CHECKED:
-        return measured_effects(passes, image, target, block)
+        return measured_effects(backend, image, target, block)
     ranks = np.linspace(0, count - 1, CHECKED).round().astype(int)
     checked = np.argsort(first_order, kind="stable")[ranks]
-    few = measured_effects(passes, image, target, block, checked.tolist())
+    few = measured_effects(backend, image, target, block, checked.tolist())
     unexplained = ((few - first_order[checked]) ** 2).sum()
     if unexplained <= (1 - MIN_EXPLAINED) * ((few - few.mean()) ** 2).sum():
         return None
     others = np.setdiff1d(np.arange(count), checked)
     effects = np.zeros(count, np.float32)
     effects[checked] = few
-    effects[others] = measured_effects(passes, image, target, block, others.tolist())
+    effects[others] = measured_effects(backend, image, target, block, others.tolist())
     return effects

@@ -1,8 +1,8 @@
-"""Forward passes of a lens: frames to a batch, and a batch to logits on the lens's device in its precision."""
+"""Forward passes in torch: a batch of images to logits, on one device and in one precision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from sge.arrays import Array
 from sge.devices import autocast
-from sge.errors import CaptureError, ChoiceError, SGEError, ShapeError
-from sge.images import Frame
+from sge.errors import ChoiceError, SGEError
 from sge.lens.failures import check_logits, failure, not_finite
-from sge.nn import SpatialGroupEnhance, eval_view, sge_blocks
+from sge.nn import eval_view
 
 
 @dataclass(frozen=True)
@@ -26,22 +25,18 @@ class Passes:
     device: torch.device
     precision: str
     found: dict[object, object] = field(default_factory=dict)
-    """What was found out about the network by trying, such as how many rows an ablation can begin with."""
+    """What was found out about the network by trying, such as the last layer with a map."""
 
-    def batch(self, frames: Sequence[Frame]) -> Tensor:
-        """(N, channels, h, w) on the device, in the dtype of the network's first layer.
+    def batch(self, images: Array) -> Tensor:
+        """Images on the device, in the dtype of the network's first layer.
+
+        Args:
+            images: (N, channels, h, w), float32.
 
         Raises:
-            ShapeError: no frame, or frames of different shapes.
             ChoiceError: the network was moved to another device.
         """
-        shapes = {frame.array.shape for frame in frames}
-        if len(shapes) != 1:
-            found = ", ".join(map(str, sorted(shapes))) or "none"
-            raise ShapeError(
-                f"Frames of one forward pass need one shape; these have {found}. Give those of one shape."
-            )
-        batch = torch.stack([torch.from_numpy(frame.array) for frame in frames])
+        batch = torch.from_numpy(np.ascontiguousarray(images))
         parameters = [one for one in self.network.parameters() if one.is_floating_point()]
         first = next((one for one in parameters if one.dim() > 1), parameters[0] if parameters else batch)
         if parameters and first.device != self.device and first.device.type != self.device.type:
@@ -99,16 +94,3 @@ class Passes:
             tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.asarray(values))
             if not bool(torch.isfinite(tensor).all()):
                 raise not_finite(self.network, where, self.precision)
-
-    def blocks_with_groups(self) -> dict[str, SpatialGroupEnhance]:
-        """Block name to SGE module.
-
-        Raises:
-            CaptureError: the network has none, so there are no groups.
-        """
-        if not (blocks := sge_blocks(self.network)):
-            raise CaptureError(
-                f"{type(self.network).__name__} has no SGE block, so it has no groups whose effect could be measured; "
-                "CBAM and BAM have one map for all channels. Give it SGE with sge.insert_sge."
-            )
-        return blocks

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 
 from sge.analysis import GroupSteps
-from sge.errors import UnknownGroupError, check_whole
-from sge.lens.chosen_groups import check_blocks
 from sge.lens.passes import Passes
 from sge.nn import Capture, sge_blocks
 
@@ -18,19 +16,10 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
     Args:
         passes: Of the network.
         image: (1, 3, h, w) from ``passes.batch``.
-        block: Name of an SGE block.
-        group: Number of the group.
-
-    Raises:
-        UnknownBlockError: there is no such SGE block; the message lists the blocks.
-        UnknownGroupError: the block has no group of that number.
+        block: Name of an SGE block, which exists.
+        group: Number of the group, which exists.
     """
-    blocks = passes.blocks_with_groups()
-    check_blocks(blocks, [block])
-    module = blocks[block]
-    group = check_whole("group", group)
-    if not 0 <= group < module.groups:
-        raise UnknownGroupError(f"{block} has no group {group}; its groups are 0 to {module.groups - 1}.")
+    module = sge_blocks(passes.network)[block]
     with passes.inference() as view:
         viewed = sge_blocks(view)[block]
         path = next(path for path, one in view.named_modules() if one is viewed)

@@ -218,7 +218,7 @@ def test_each_way_equals_one_pass_for_each_ablation(
 ) -> None:
     tested = lens_of(kind())
     found = tested.ablate(IMAGE, {"first": [0, 2], "second": [1]}, "zero", 12)
-    assert list(tested._passes.found.values()) == [WAYS[kind]]
+    assert list(tested._backend.found.values()) == [WAYS[kind]]
     monkeypatch.setattr(ablation, "_find_way", lambda *_: "single")
     alone = lens_of(kind()).ablate(IMAGE, {"first": [0, 2], "second": [1]}, "zero", 12)
     for name in ("logits_before", "logits_after", "logits_controls"):
@@ -243,7 +243,7 @@ def test_whole_networks_share_what_comes_before_the_block(build: object) -> None
     for block in (blocks[0], blocks[-1]):
         found = whole.ablate(IMAGE, {block: [1, 2, 3]}, "zero", 2)
         np.testing.assert_allclose(found.logits_after, without(whole, block, [1, 2, 3]), **CLOSE)
-    assert set(whole._passes.found.values()) == {"shared"}
+    assert set(whole._backend.found.values()) == {"shared"}
 
 
 def test_what_comes_before_the_earliest_block_is_computed_once(lens: Lens) -> None:

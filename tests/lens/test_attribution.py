@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError, ChoiceError, UnknownBlockError
 from sge.lens import measured_effects
-from sge.lens.ablation import Rows
 from sge.lens.lens import Lens
+from sge.lens.rows import Rows
 from sge.models.model import Model
 from sge.nn import SpatialGroupEnhance, sge_blocks
 from sge.nn.resnet import build_resnet

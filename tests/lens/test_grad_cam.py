@@ -109,11 +109,11 @@ def test_layers_that_do_not_matter() -> None:
 
 def test_a_map_of_one_cell_is_passed_over() -> None:
     tested = lens_of(Plain())
-    image = tested._passes.batch([tested.frame(IMAGE)])
-    assert last_map(tested._passes, image) == "second"
+    image = tested._backend.passes.batch(tested.frame(IMAGE).array[None])
+    assert last_map(tested._backend.passes, image) == "second"
     tested.network.second.append(nn.AdaptiveAvgPool2d(1))
     again = Lens(tested.model, "cpu")
-    assert last_map(again._passes, image) == "second.sge"
+    assert last_map(again._backend.passes, image) == "second.sge"
     tested.network.stem = nn.Sequential(tested.network.stem, nn.AdaptiveAvgPool2d(1))
     with pytest.raises(CaptureError, match="more than one cell"):
         Lens(Model("one", nn.Sequential(nn.AdaptiveAvgPool2d(1), tested.network), LABELS), "cpu").grad_cam(

@@ -24,6 +24,7 @@ from sge.errors import (
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.lens import lens as lens_module
+from sge.lens.backends import torch_backend
 from sge.lens.lens import Lens
 from sge.models.model import Card, Model
 from sge.nn import SpatialGroupEnhance
@@ -384,7 +385,7 @@ def test_predicting_captures_nothing_and_searches_no_parts(
     def refuse(*_args: object, **_more: object) -> None:
         raise AssertionError("called")
 
-    monkeypatch.setattr(lens_module, "Capture", refuse)
+    monkeypatch.setattr(torch_backend, "Capture", refuse)
     monkeypatch.setattr(lens_module, "maps_and_parts", refuse)
     lens.model.finder = Finder({}, lens.model.permutations)
     assert len(lens.predict(scene(), top_k=3)) == 3

@@ -39,7 +39,7 @@ def test_before_is_the_prediction_and_blocks_share_their_prefix(
         found = lens.ablate(SHEPHERD, {block: [0]}, "zero", 0)
         for one in expected:
             assert found.before[one.index] == pytest.approx(one.score, abs=1e-4)
-    assert {way for key, way in lens._passes.found.items() if key[0] == "way"} == {"shared"}
+    assert {way for key, way in lens._backend.found.items() if key[0] == "way"} == {"shared"}
 
 
 @pytest.mark.slow

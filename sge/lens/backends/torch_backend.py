@@ -1,0 +1,183 @@
+"""Runs a network in torch: the reference, on every device, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sge.analysis import BlockInfo, GradCam, GroupSteps
+from sge.arrays import Array
+from sge.devices import find_device, find_precision
+from sge.errors import CaptureError
+from sge.lens.attribution import first_order_effects
+from sge.lens.backends.base import Forward, Gradients, Maps
+from sge.lens.failures import check_usable
+from sge.lens.grad_cam import grad_cam
+from sge.lens.passes import Passes
+from sge.lens.rows import Rows
+from sge.lens.steps import group_steps
+from sge.nn import (
+    Capture,
+    edit_masks,
+    inactive_groups,
+    require_spatial_blocks,
+    sge_blocks,
+    spatial_blocks,
+)
+
+
+class TorchBackend:
+    """A network on one device; see ``Backend``.
+
+    Args:
+        network: With spatial maps; it is moved to the device.
+        device: As in ``Lens``.
+        precision: As in ``Lens``.
+
+    Raises:
+        CaptureError: the network has no module that makes spatial maps.
+        ChoiceError: a device that is not available, or an unknown precision.
+        UnsupportedNetworkError: the network has no values yet (meta device, lazy modules).
+    """
+
+    name = "torch"
+    has_gradients = True
+
+    def __init__(self, network: nn.Module, device: str = "auto", precision: str = "auto") -> None:
+        require_spatial_blocks(network)
+        check_usable(network)
+        found = find_device(device)
+        precision = find_precision(precision)
+        self.network = network.to(found)
+        self.passes = Passes(self.network, found, precision)
+        self.found = self.passes.found
+
+    @property
+    def device(self) -> torch.device:
+        """See ``Backend``."""
+        return self.passes.device
+
+    @property
+    def precision(self) -> str:
+        """See ``Backend``."""
+        return self.passes.precision
+
+    @property
+    def memory_bytes(self) -> int:
+        """See ``Backend``."""
+        tensors = (*self.network.parameters(), *self.network.buffers())
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """See ``Backend``."""
+        return tuple(spatial_blocks(self.network))
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """See ``Backend``."""
+        return {name: module.groups for name, module in sge_blocks(self.network).items()}
+
+    @property
+    def network_name(self) -> str:
+        """See ``Backend``."""
+        return type(self.network).__name__
+
+    def logits(self, batch: Array) -> Array:
+        """See ``Backend``."""
+        images = self.passes.batch(batch)
+        with self.passes.inference() as view:
+            logits = self.passes.logits(view, images, len(images))
+        return self._checked(logits)
+
+    def forward(self, batch: Array, maps: Maps) -> Forward:
+        """See ``Backend``."""
+        images = self.passes.batch(batch)
+        with self.passes.inference() as view:
+            with Capture(view, energy=bool(maps.energy), rows=len(images)) as seen:
+                logits = self.passes.logits(view, images, len(images))
+            shapes = {name: tuple(mask.shape) for name, mask in seen.masks.items()}
+            similarity, masks = _arrays(seen.similarity, maps.similarity), _arrays(seen.masks, maps.masks)
+            energy = _arrays(seen.energy, maps.energy) if maps.energy else {}
+        # The maps come first, because the earliest block is where the numbers went wrong.
+        for recorded in (similarity, masks, energy):
+            self.check_finite({f"block {name}": values for name, values in recorded.items()})
+        modules = spatial_blocks(view)
+        blocks = [
+            BlockInfo(
+                name=name,
+                groups=groups,
+                height=height,
+                width=width,
+                stride=round(images.shape[3] / width),
+                channels=seen.channels[name],
+                inactive=inactive_groups(modules[name]),
+            )
+            for name, (_, groups, height, width) in shapes.items()
+        ]
+        return Forward(self._checked(logits), blocks, masks, similarity, energy)
+
+    def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
+        """See ``Backend``.
+
+        Raises:
+            CaptureError: the pass does not call the gates of the blocks.
+        """
+        batch = self.passes.batch(image)
+        if not shared:
+            batch = batch.expand(rows.count, -1, -1, -1)
+        edits = {
+            name: partial(_edit, torch.from_numpy(removed), rows.flat)
+            for name, removed in rows.removed.items()
+        }
+        with self.passes.inference() as view, edit_masks(view, edits) as calls:
+            logits = self.passes.logits(view, batch)
+        if unused := [name for name in edits if not calls[name]]:
+            raise CaptureError(
+                f"The forward pass does not call the gate of {', '.join(unused)}, so its groups cannot be ablated. Use a "
+                "network that is not made by a tracer, and name only blocks that it uses."
+            )
+        if len(logits) != rows.count:
+            raise CaptureError(
+                f"The network gives logits of shape {tuple(logits.shape)} for {rows.count} images. Mend its forward: it "
+                "must return one row for each image."
+            )
+        return _array(logits)
+
+    def first_order(self, image: Array, target: int | None, blocks: Sequence[str]) -> Gradients:
+        """See ``Backend``."""
+        return first_order_effects(self.passes, self.passes.batch(image), target, blocks)
+
+    def grad_cam(self, image: Array, target: int, layer: str | None) -> GradCam:
+        """See ``Backend``."""
+        return grad_cam(self.passes, self.passes.batch(image), target, layer)
+
+    def steps(self, image: Array, block: str, group: int) -> GroupSteps:
+        """See ``Backend``."""
+        return group_steps(self.passes, self.passes.batch(image), block, group)
+
+    def check_finite(self, results: Mapping[str, Array]) -> None:
+        """See ``Backend``."""
+        self.passes.check_finite(results)
+
+    def _checked(self, logits: Tensor) -> Array:
+        array = _array(logits)
+        self.check_finite({"the logits": array})
+        return array
+
+
+def _arrays(recorded: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Array]:
+    return {name: _array(recorded[name]) for name in names}
+
+
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.float().cpu().numpy()
+    return array
+
+
+def _edit(removed: Tensor, flat: bool, mask: Tensor) -> Tensor:
+    chosen = removed.to(mask.device)[:, :, None, None]
+    return torch.where(chosen, mask.mean((2, 3), keepdim=True) if flat else 0.0, mask)
