@@ -16,7 +16,7 @@ from .errors import ProblemError
 from .map_choice import choose_maps, choose_one_block, choose_overlay
 from .metrics import CONTENT_TYPE
 from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
-from .requests import admitted, analyze_upload, predict_upload
+from .requests import admitted
 from .schemas import HealthOut, MasksOut, ModelDetailsOut, ModelOut
 from .slots import Slot
 
@@ -34,8 +34,8 @@ async def predict(
 ) -> Response:
     """The classes that the network predicts, best first."""
     lens = engine.slot(model).require_lens()
-    async with admitted(engine):
-        predictions = await predict_upload(request, engine, lens, framing, top_k)
+    async with admitted(request, engine, "predict") as admission:
+        predictions = await engine.predict(admission, lens, framing, top_k)
     return responses.predictions_json(predictions)
 
 
@@ -72,8 +72,8 @@ async def masks(
     lens = slot.require_lens()
     choose = choose_one_block if format == "png" else choose_maps
     chosen = choose(slot, blocks, groups, signal)
-    async with admitted(engine):
-        analysis = await analyze_upload(request, engine, lens, framing)
+    async with admitted(request, engine, "sheet" if format == "png" else "masks") as admission:
+        analysis = await engine.analyze(admission, lens, framing)
         return await engine.run(responses.MASKS[format], analysis, chosen)
 
 
@@ -105,8 +105,8 @@ async def overlay(
     lens = slot.require_lens()
     chosen = choose_overlay(slot, block, group, signal)
     options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend}
-    async with admitted(engine):
-        analysis = await analyze_upload(request, engine, lens, framing)
+    async with admitted(request, engine, "overlay") as admission:
+        analysis = await engine.analyze(admission, lens, framing)
         return await engine.run(responses.overlay_png, analysis, chosen, options)
 
 

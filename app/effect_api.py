@@ -17,7 +17,7 @@ from .effect_choice import (
     choose_target,
 )
 from .openapi import IMAGE_BODY, IMAGE_PROBLEMS
-from .requests import admitted, analyze_upload, compute_upload
+from .requests import admitted
 from .schemas import AblationOut, AnalysisOut, AttributionOut, StepsOut
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
@@ -73,8 +73,8 @@ async def ablate(
     lens = slot.require_lens()
     chosen = choose_ablation(slot, groups, mode, controls, seed)
     targets = [index for text in target if (index := choose_target(slot, text)) is not None]
-    async with admitted(engine):
-        ablation = await compute_upload(request, engine, lens, chosen.run, framing)
+    async with admitted(request, engine, "ablate", rows=2 + controls) as admission:
+        ablation = await engine.compute(admission, lens, chosen.run, framing)
         return await engine.run(responses.ablation_json, ablation, targets, top_k)
 
 
@@ -99,8 +99,8 @@ async def attribute(
     slot = engine.slot(model)
     lens = slot.require_lens()
     chosen = choose_attribution(slot, target, blocks, method)
-    async with admitted(engine):
-        attribution = await compute_upload(request, engine, lens, chosen.run, framing)
+    async with admitted(request, engine, "attribute") as admission:
+        attribution = await engine.compute(admission, lens, chosen.run, framing)
         return await engine.run(responses.attribution_json, attribution)
 
 
@@ -119,8 +119,8 @@ async def steps(
     slot = engine.slot(model)
     lens = slot.require_lens()
     chosen = choose_steps(slot, block, group)
-    async with admitted(engine):
-        made = await compute_upload(request, engine, lens, chosen.run, framing)
+    async with admitted(request, engine, "steps") as admission:
+        made = await engine.compute(admission, lens, chosen.run, framing)
         return await engine.run(responses.steps_json, made)
 
 
@@ -172,9 +172,9 @@ async def analyze(
         choose_attribution(slot, target) if target else None,
         choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
     )
-    async with admitted(engine):
+    async with admitted(request, engine, "report" if format == "html" else "analyze") as admission:
         if chosen == AnalysisChoice(top_k):  # such an analysis may share its forward pass with others
-            analysis = await analyze_upload(request, engine, lens, framing, top_k)
+            analysis = await engine.analyze(admission, lens, framing, top_k)
         else:
-            analysis = await compute_upload(request, engine, lens, chosen.run, framing)
+            analysis = await engine.compute(admission, lens, chosen.run, framing)
         return await engine.run(responses.ANALYSES[format], analysis, view, preview)

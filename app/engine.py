@@ -20,10 +20,12 @@ from sge.errors import UnknownModelError
 from sge.images import DecodedImage, Frame, decode, frame
 from sge.lens import Lens
 
+from .admission import Admission
 from .errors import ProblemError
 from .metrics import Metrics
 from .settings import Settings
 from .slots import Slot
+from .uploads import Upload
 
 T = TypeVar("T")
 Work = Callable[[Lens, Frame], Any]
@@ -123,10 +125,14 @@ class Engine:
             raise UnknownModelError(f"No model {name!r} here; there are: {', '.join(self.slots)}.") from None
 
     @contextmanager
-    def admission(self) -> Iterator[None]:
-        """One of the ``max_queue`` admissions, held from an image's first byte to its answer.
+    def admission(self, upload: Upload, kind: str, deadline: float, rows: int = 1) -> Iterator[Admission]:
+        """Admits a complete upload, until its request is answered.
 
-        It bounds memory: an image's bytes, pixels and maps exist only while its admission is held.
+        Args:
+            upload: From ``read_upload``.
+            kind: What is asked, in one word: costs are learned by it.
+            deadline: In seconds of ``time.monotonic``.
+            rows: Rows of forward passes that the answer takes.
 
         Raises:
             ProblemError: 503 with the seconds after which an admission is likely.
@@ -138,7 +144,7 @@ class Engine:
             )
         self._set_depth(self._depth + 1)
         try:
-            yield
+            yield Admission(upload, kind, deadline, rows)
         finally:
             self._set_depth(self._depth - 1)
 
@@ -146,50 +152,67 @@ class Engine:
         self._depth = depth
         self.metrics.queue_depth.set(depth)
 
-    async def decode(self, data: bytes, name: str | None) -> DecodedImage:
-        """Decodes an image in the pool.
+    async def predict(
+        self, admission: Admission, lens: Lens, framing: str = "whole", top_k: int = 5
+    ) -> list[Prediction]:
+        """The classes of an admitted image, best first; no maps are read and no parts are found.
+
+        If the caller is cancelled while the image waits, it gets no forward pass.
 
         Raises:
-            ImageError: See ``sge.images.decode``.
-        """
-        return await self.run(decode, data, self.settings.max_pixels, name)
-
-    async def analyze(
-        self, image: DecodedImage, lens: Lens, framing: str = "whole", top_k: int = 5
-    ) -> Analysis:
-        """One image's analysis, made on the model thread while an ``admission`` is held.
-
-        If the caller is cancelled while the job is queued, the image gets no forward pass.
-
-        Raises:
+            ImageError: The image cannot be decoded.
             ProblemError: 503, the engine is stopping.
         """
-        analysis: Analysis = await self._answer_of("analyze", image, lens, framing, top_k)
-        return analysis
-
-    async def predict(
-        self, image: DecodedImage, lens: Lens, framing: str = "whole", top_k: int = 5
-    ) -> list[Prediction]:
-        """One image's classes, best first; as ``analyze``, but no maps are read and no parts are found."""
-        predictions: list[Prediction] = await self._answer_of("predict", image, lens, framing, top_k)
+        predictions: list[Prediction] = await self._answer_of("predict", admission, lens, framing, top_k)
         return predictions
 
+    async def analyze(
+        self,
+        admission: Admission,
+        lens: Lens,
+        framing: str = "whole",
+        top_k: int = 5,
+        wanted: object = None,
+    ) -> Analysis:
+        """The analysis of an admitted image; as ``predict``. ``wanted`` names blocks and signals; None is everything."""
+        analysis: Analysis = await self._answer_of("analyze", admission, lens, framing, top_k)
+        return analysis
+
     async def compute(
-        self, image: DecodedImage, lens: Lens, work: Callable[[Lens, Frame], T], framing: str = "whole"
+        self,
+        admission: Admission,
+        lens: Lens,
+        work: Callable[[Lens, Frame], T],
+        framing: str = "whole",
     ) -> T:
-        """``work`` of one image's frame, done alone on the model thread; as ``analyze``."""
-        result: T = await self._answer_of("compute", image, lens, framing, work=work)
+        """``work`` of an admitted image's frame, done alone on a model thread; as ``predict``."""
+        result: T = await self._answer_of("compute", admission, lens, framing, work=work)
         return result
+
+    async def draw(self, task: Callable[..., T], admission: Admission, *args: object) -> T:
+        """``task(decoded image, *args)``, for an answer that needs the pixels of the upload.
+
+        Raises:
+            ImageError: The image cannot be decoded.
+        """
+        return await self.run(task, await self._decode(admission), *args)
+
+    async def _decode(self, admission: Admission) -> DecodedImage:
+        upload = admission.upload
+        image = await self.run(decode, upload.data, self.settings.max_pixels, upload.name)
+        admission.facts = image
+        return image
 
     async def _answer_of(
         self,
         kind: Literal["analyze", "predict", "compute"],
-        image: DecodedImage,
+        admission: Admission,
         lens: Lens,
         framing: str,
         top_k: int = 5,
         work: Work | None = None,
     ) -> Any:
+        image = await self._decode(admission)
         framed = await self.run(frame, image, lens.model.preprocess, framing)
         if self._stopping.is_set():  # the model thread would never take the job
             raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
@@ -198,7 +221,7 @@ class Engine:
         return await asyncio.wrap_future(job.result)
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
-        """Runs decoding or drawing in the pool, off the event loop."""
+        """Runs encoding in a thread, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def _work(self) -> None:

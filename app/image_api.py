@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from sge.images import DecodedImage
-
 from . import responses
 from .deps import EngineDep, refuse_unknown_names
 from .openapi import BINARY, IMAGE_BODY, problems
-from .requests import admitted, from_upload
+from .requests import admitted
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
 
@@ -36,9 +34,5 @@ async def image(
     ] = "png",
 ) -> Response:
     """The image as it is analyzed: upright, in sRGB, transparency on white, first frame."""
-
-    async def encode(decoded: DecodedImage) -> Response:
-        return await engine.run(responses.decoded_image, decoded, max_side, format)
-
-    async with admitted(engine):
-        return await from_upload(request, engine, encode)
+    async with admitted(request, engine, "image") as admission:
+        return await engine.draw(responses.decoded_image, admission, max_side, format)

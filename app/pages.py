@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +15,7 @@ from sge.paths import shipped
 
 from .deps import EngineDep, ModelName
 from .effect_choice import AnalysisChoice, AttributionChoice
-from .requests import admitted
+from .uploads import Upload
 
 OTHER_ENTRIES = ("embed.js", "report.js")
 """Entry points of the page in a frame and of the report, which the page does not load."""
@@ -72,10 +73,10 @@ async def sample_analysis(
     key = (sample, slot.name)
     if key not in stored:
         lens = slot.require_lens()
-        async with admitted(engine):
-            data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
-            image = await engine.decode(data, listed["file"])
+        data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
+        upload, deadline = Upload(data, listed["file"]), time.monotonic() + engine.settings.time_limit_s
+        with engine.admission(upload, "analyze", deadline) as admission:
             attribution = AttributionChoice() if slot.groups else None  # so that the page can sort by effect
-            analysis = await engine.compute(image, lens, AnalysisChoice(attribution=attribution).run)
+            analysis = await engine.compute(admission, lens, AnalysisChoice(attribution=attribution).run)
             stored[key] = await engine.run(to_bytes, analysis, ".json")
     return Response(stored[key], media_type="application/json")

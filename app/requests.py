@@ -1,125 +1,104 @@
-"""An image's request: admission, time limit, upload, analysis; cancelled when the client disconnects."""
+"""An image's request: time limit, upload, admission; cancelled when the client disconnects."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from sge.analysis import Analysis, Prediction
-from sge.images import DecodedImage, Frame
-from sge.lens import Lens
-
+from .admission import Admission
 from .engine import Engine
 from .errors import ProblemError
-from .uploads import read_upload
+from .uploads import Upload, read_upload
 
-T = TypeVar("T")
+Read = Callable[[Request, int], Awaitable[Upload]]
+"""Reads the image of a request's body, which may have at most so many bytes."""
 
 
 @asynccontextmanager
-async def admitted(engine: Engine) -> AsyncIterator[None]:
-    """One of the engine's ``max_queue`` admissions, under the time limit.
+async def admitted(
+    request: Request, engine: Engine, kind: str, rows: int = 1, read: Read | None = None
+) -> AsyncIterator[Admission]:
+    """The request's upload, complete and admitted; left when the answer is ready.
 
-    It is entered before the upload's first byte is read, and left when the answer is ready.
+    The body is read first and the engine asked then: an upload that is slow holds nothing that others wait for. Within
+    the context the time limit holds, and the task is cancelled if the client disconnects.
 
-    Raises:
-        ProblemError: 503 if every admission is taken, 504 past the time limit.
-    """
-    limit = engine.settings.time_limit_s
-    with engine.admission():
-        try:
-            async with asyncio.timeout(limit):
-                yield
-        except TimeoutError:
-            raise ProblemError(
-                504, f"The answer took longer than {limit:g} s. Try again, or send a smaller image.", "time"
-            ) from None
-
-
-async def analyze_upload(
-    request: Request, engine: Engine, lens: Lens, framing: str = "whole", top_k: int = 5
-) -> Analysis:
-    """The analysis of the image in the request's body.
+    Args:
+        request: Its body is not yet read.
+        engine: Admits the upload.
+        kind: What is asked, in one word; see ``Admission``.
+        rows: Rows of forward passes that the answer takes.
+        read: ``read_upload``, unless the image comes in another form.
 
     Raises:
-        ProblemError: The body is no upload; see ``read_upload``.
-        ImageError: The image cannot be decoded.
+        ProblemError: The body is no upload (see ``read_upload``); 503 if the answer could not be given in time; 504 past
+            the time limit.
         ClientDisconnect: The client has disconnected.
     """
-    return await from_upload(request, engine, lambda image: engine.analyze(image, lens, framing, top_k))
+    limit = engine.settings.time_limit_s
+    deadline = time.monotonic() + limit
+    try:
+        async with asyncio.timeout(limit):
+            upload = await (read or read_upload)(request, engine.settings.max_bytes)
+            request.state.image = {"bytes": len(upload.data)}
+            with engine.admission(upload, kind, deadline, rows) as admission:
+                try:
+                    async with cancelled_on_disconnect(request):
+                        yield admission
+                finally:
+                    _note_facts(request, admission)
+    except TimeoutError:
+        raise ProblemError(
+            504, f"The answer took longer than {limit:g} s. Try again, or send a smaller image.", "time"
+        ) from None
 
 
-async def predict_upload(
-    request: Request, engine: Engine, lens: Lens, framing: str = "whole", top_k: int = 5
-) -> list[Prediction]:
-    """The predictions of the image in the request's body; no maps are read and no parts are found.
-
-    Raises:
-        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
-    """
-    return await from_upload(request, engine, lambda image: engine.predict(image, lens, framing, top_k))
-
-
-async def compute_upload(
-    request: Request, engine: Engine, lens: Lens, work: Callable[[Lens, Frame], T], framing: str = "whole"
-) -> T:
-    """``work`` of the image in the request's body, done alone on the model thread.
-
-    Raises:
-        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
-        SGEError: What ``work`` raises.
-    """
-    return await from_upload(request, engine, lambda image: engine.compute(image, lens, work, framing))
-
-
-async def from_upload(request: Request, engine: Engine, work: Callable[[DecodedImage], Awaitable[T]]) -> T:
-    """``work`` of the decoded image in the request's body.
-
-    Raises:
-        ProblemError, ImageError, ClientDisconnect: As for ``analyze_upload``.
-    """
-    upload = await read_upload(request, engine.settings.max_bytes)
-    request.state.image = {"bytes": len(upload.data)}
-
-    async def decode_and_work() -> T:
-        image = await engine.decode(upload.data, upload.name)
-        # The access log shows these facts; it never shows the name.
+def _note_facts(request: Request, admission: Admission) -> None:
+    """Facts of the image for the access log, which never shows the name, and notes for ``middleware.ImageNotes``."""
+    if (facts := admission.facts) is not None:
         request.state.image |= {
-            "width": image.width,
-            "height": image.height,
-            "format": image.format,
-            "image_sha256": image.sha256,
+            "width": facts.width,
+            "height": facts.height,
+            "format": facts.format,
+            "image_sha256": facts.sha256,
         }
-        request.state.notes = image.notes  # see middleware.ImageNotes
-        return await work(image)
-
-    return await cancel_on_disconnect(request, decode_and_work())
+        request.state.notes = facts.notes
 
 
-async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled when the client disconnects.
+@asynccontextmanager
+async def cancelled_on_disconnect(request: Request) -> AsyncIterator[None]:
+    """Cancels what runs inside when the client disconnects.
 
     Args:
         request: Its body has been read to the end.
-        work: What the client waits for.
 
     Raises:
         ClientDisconnect: The client has disconnected.
     """
-    result, disconnect = asyncio.create_task(work), asyncio.create_task(wait_for_disconnect(request))
+    task, gone = asyncio.current_task(), False
+
+    def cancel(done: asyncio.Task[None]) -> None:
+        nonlocal gone
+        if task is not None and not done.cancelled() and done.exception() is None:
+            gone = True
+            task.cancel()
+
+    watching = asyncio.create_task(wait_for_disconnect(request))
+    watching.add_done_callback(cancel)
     try:
-        await asyncio.wait((result, disconnect), return_when=asyncio.FIRST_COMPLETED)
-        if not result.done():
-            raise ClientDisconnect
-        return result.result()
+        yield
+    except asyncio.CancelledError:
+        if gone and task is not None and task.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        result.cancel()
-        disconnect.cancel()
+        watching.remove_done_callback(cancel)
+        watching.cancel()
 
 
 async def wait_for_disconnect(request: Request) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from app.requests import cancel_on_disconnect, wait_for_disconnect
+from app.requests import cancelled_on_disconnect, wait_for_disconnect
 from sge import Analysis
 from tests.app.asking import Exchange, jpeg, post
 from tests.app.conftest import Service
@@ -61,50 +61,63 @@ def request_from(receive: Callable[[], Awaitable[Any]]) -> Request:
 def test_work_is_cancelled_when_the_client_disconnects() -> None:
     cancelled = []
 
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append(True)
-            raise
-
     async def receive() -> Any:
         await asyncio.sleep(0)
         return {"type": "http.disconnect"}
 
+    async def work() -> None:
+        async with cancelled_on_disconnect(request_from(receive)):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(True)
+                raise
+
     async def run() -> None:
         with pytest.raises(ClientDisconnect):
-            await cancel_on_disconnect(request_from(receive), work())
-        await asyncio.sleep(0)
+            await work()
+        await asyncio.sleep(0)  # the cancellation is over: the task may wait again
 
     asyncio.run(run())
     assert cancelled == [True]
 
 
-def test_a_result_comes_back_and_nothing_keeps_waiting_for_the_client() -> None:
-    async def never() -> Any:
-        await asyncio.Event().wait()
+async def never() -> Any:
+    await asyncio.Event().wait()
 
-    async def work() -> int:
-        return 7
 
-    async def run() -> tuple[int, int]:
-        result = await cancel_on_disconnect(request_from(never), work())
+def test_nothing_keeps_waiting_for_a_client_that_was_answered() -> None:
+    async def run() -> int:
+        async with cancelled_on_disconnect(request_from(never)):
+            await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return result, len(asyncio.all_tasks())
+        return len(asyncio.all_tasks())
 
-    assert asyncio.run(run()) == (7, 1)
+    assert asyncio.run(run()) == 1
 
 
 def test_an_error_of_the_work_is_raised() -> None:
-    async def never() -> Any:
-        await asyncio.Event().wait()
-
-    async def work() -> int:
-        raise ValueError("own")
+    async def run() -> None:
+        async with cancelled_on_disconnect(request_from(never)):
+            raise ValueError("own")
 
     with pytest.raises(ValueError, match="own"):
-        asyncio.run(cancel_on_disconnect(request_from(never), work()))
+        asyncio.run(run())
+
+
+def test_a_cancellation_from_outside_stays_one() -> None:
+    async def work() -> None:
+        async with cancelled_on_disconnect(request_from(never)):
+            await asyncio.Event().wait()
+
+    async def run() -> bool:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(run())
 
 
 def test_further_messages_of_the_body_are_no_disconnect() -> None:

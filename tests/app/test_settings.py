@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from app.engine import Engine
 from app.metrics import Metrics
 from app.settings import PREFIX, Settings, explain, public_name
 from app.settings_access import LOOPBACK_HOSTS, hosts_of
+from app.uploads import Upload
 from tests.app.asking import check_problem, jpeg, post
 from tests.app.conftest import running
 
@@ -224,7 +226,7 @@ def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.
 
 def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGE_MAX_QUEUE", "1")
-    with running() as started, started.engine.admission():
+    with running() as started, started.engine.admission(Upload(b"", None), "predict", math.inf):
         check_problem(post(started.client, "predict", jpeg()), 503)
 
 
