@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import nn
 from torch.fx._symbolic_trace import is_fx_symbolic_tracing
+from torch.nn.modules.module import _has_any_global_hook
 from torch.utils.hooks import RemovableHandle
 
 from sge.nn.scopes import Scope
@@ -151,6 +152,23 @@ def replace_output(module: nn.Module, edit: Edit, scope: Scope) -> Attached:
     """Replaces the output of every forward pass of ``module`` until the hook is removed."""
     with _LOCK:
         return Attached(module, module.register_forward_hook(EditHook(module, edit, scope)))
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether anything is called when ``module`` is called, besides its own forward."""
+    return bool(_all_hooks(module)) or not _is_plain(module)
+
+
+def is_only_read(module: nn.Module) -> bool:
+    """Whether all that is called with ``module`` leaves its output as it is: only hooks of captures."""
+    return _is_plain(module) and all(
+        isinstance(hook, CaptureHook | CapturePreHook) for hook in _all_hooks(module)
+    )
+
+
+def _is_plain(module: nn.Module) -> bool:
+    hooked = module._backward_hooks or module._backward_pre_hooks or _has_any_global_hook()  # type: ignore[no-untyped-call]
+    return not hooked and "forward" not in module.__dict__
 
 
 def _state_without_hooks(module: nn.Module) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch._jit_internal import is_scripting
 
 from sge.errors import GroupsError, ShapeError
-from sge.nn.hooks import is_jit_traced, is_traced
+from sge.nn.hooks import is_hooked, is_jit_traced, is_only_read, is_traced
+from sge.nn.kernels.fusion import fused_gate, fused_gate_with_maps, may_fuse
 
 EPS = 1e-5
 """Added to the standard deviation of a map (eq. 3)."""
@@ -125,17 +126,20 @@ class SpatialGate(nn.Module):
     The parameters belong to the parent module, so that the state-dict keys are those of the paper's checkpoints.
     """
 
-    def forward(self, similarity: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, similarity: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None = None) -> Tensor:
         """Sigmoid of the scaled and shifted similarity.
 
         Args:
             similarity: (N, G, H, W).
             weight: (1, G, 1, 1).
             bias: (1, G, 1, 1).
+            mask: The result where a kernel has computed it already; it is returned as it is, for hooks to read.
 
         Returns:
             (N, G, H, W), between 0 and 1, in the dtype of the similarity.
         """
+        if mask is not None:
+            return mask
         dtype = similarity.dtype
         return torch.sigmoid(similarity * weight.to(dtype) + bias.to(dtype))
 
@@ -191,7 +195,11 @@ class SpatialGroupEnhance(nn.Module):
     def enhanced(self, x: Tensor) -> Tensor:
         """``forward`` of this class, also where a subclass does more."""
         # torch.jit.script leaves out what depends on the first condition, but only where it stands alone.
-        if not is_scripting():  # noqa: SIM102
+        if not is_scripting():
+            if may_fuse(x, self.weight, self.groups):
+                fused = self._fused(x)
+                if fused is not None:
+                    return fused
             if self._compiled and not is_traced():
                 _check_features(x, self.groups)
                 similarity, multiply = _compiled_functions()
@@ -200,17 +208,35 @@ class SpatialGroupEnhance(nn.Module):
         mask = self.gate(group_similarity(x, self.groups, self.eps), self.weight, self.bias)
         return masked(x, mask)
 
+    @torch.jit.unused
+    def _fused(self, x: Tensor) -> Tensor | None:
+        """The output by the GPU kernel; None where somebody edits the mask or needs the gradient of a mask that is read."""
+        if type(self.gate) is SpatialGate and not is_hooked(self.gate):
+            return fused_gate(x, self.weight, self.bias, self.groups, self.eps, _enhanced)
+        graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, self.weight, self.bias))
+        if graph or is_traced() or not is_only_read(self.gate):
+            return None
+        out, similarity, mask = fused_gate_with_maps(x, self.weight, self.bias, self.groups, self.eps)
+        self.gate(similarity, self.weight, self.bias, mask)  # for the hooks, which read both
+        return out
+
     def compile_statistics(self) -> None:
         """Computes similarity and product by compiled functions from now on; needs a C++ compiler.
 
         Eager code passes over a channels_last tensor once for each operation, compiled code a few times in all. Only
-        this module changes; its copies and pickles keep the choice, its state dict does not.
+        this module changes; its copies and pickles keep the choice, its state dict does not. Where the GPU kernel applies
+        (``sge/nn/kernels/fusion.py``), it is preferred to compiled code.
         """
         self._compiled = True
 
     def extra_repr(self) -> str:
         """Channels and groups, shown by ``print(network)``."""
         return f"channels={self.channels}, groups={self.groups}"
+
+
+def _enhanced(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
+    similarity = group_similarity(x, groups, eps)
+    return masked(x, torch.sigmoid(similarity * weight.to(similarity.dtype) + bias.to(similarity.dtype)))
 
 
 @cache

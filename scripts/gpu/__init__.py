@@ -1,0 +1,1 @@
+"""Programs for a machine with a GPU: trainings, gates and the kernel of the SGE module."""
