@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from sge.errors import (
     ImageError,
+    ImageTooCostlyError,
     SGEError,
     TooManyPixelsError,
     UnknownModelError,
@@ -54,6 +55,7 @@ class ProblemError(Exception):
 _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
     (TooManyPixelsError, 413, "pixels"),
     (UnsupportedFormatError, 415, "format"),
+    (ImageTooCostlyError, 422, "cost"),
     (ImageError, 422, "broken"),
     (UnknownModelError, 404, "model"),
     (SGEError, 422, "parameter"),

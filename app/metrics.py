@@ -35,6 +35,12 @@ class Metrics:
         self.rejected = Counter(
             "sge_rejected", "Refused requests by reason", ["reason"], registry=self.registry
         )
+        self.worker_ends = Counter(
+            "sge_worker_ends",
+            "Worker processes that were ended or have ended, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
         self.ready = Gauge("sge_model_ready", "1 when the model is loaded", ["model"], registry=self.registry)
 
     def text(self) -> bytes:

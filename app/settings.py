@@ -15,14 +15,14 @@ from sge.images import MAX_PIXELS
 from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
 from .settings_access import AccessSettings, comma_list
+from .settings_workers import MEBIBYTE, WorkerSettings
 
-MEBIBYTE = 1024 * 1024
 PREFIX = "SGE_"
 SECRETS = ("api_key",)
 """Settings whose values are never printed."""
 
 
-class Settings(AccessSettings):
+class Settings(AccessSettings, WorkerSettings):
     """Settings of the service; a limit's description names its unit. A test compares README's table with the fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")

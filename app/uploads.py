@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from .client_text import visible
 from .curl import FIELD, curl_line
 from .errors import ProblemError
-from .settings import MEBIBYTE
+from .settings_workers import MEBIBYTE
 from .upload_problems import (
     codings_of,
     encoded,

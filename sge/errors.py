@@ -49,6 +49,10 @@ class TooManyPixelsError(ImageError):
     """The decoded image would need too much memory."""
 
 
+class ImageTooCostlyError(ImageError):
+    """Reading the image would take, or took, more time or memory than the limits allow; the message says which."""
+
+
 class ImageNotFoundError(ImageError, FileNotFoundError):
     """The image file does not exist."""
 

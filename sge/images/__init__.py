@@ -1,6 +1,7 @@
 """Image bytes to network input, and mask cells back to pixels."""
 
 from sge.images.decoding import MAX_PIXELS, DecodedImage, Source, decode
+from sge.images.facts import ImageFacts
 from sge.images.file_kinds import FORMATS, FORMATS_TEXT, accepted_format, is_heic
 from sge.images.framing import (
     FRAMINGS,
@@ -9,6 +10,7 @@ from sge.images.framing import (
     Frame,
     center_crop,
     frame,
+    frame_pixels,
     input_size,
     normalize,
     pixel_statistics,
@@ -17,6 +19,7 @@ from sge.images.framing import (
 )
 from sge.images.geometry import Box, Geometry
 from sge.images.preprocess import MAX_SIZE, Preprocess
+from sge.images.structure import Structure, StructureLimits, inspect
 
 __all__ = [
     "FORMATS",
@@ -30,13 +33,18 @@ __all__ = [
     "DecodedImage",
     "Frame",
     "Geometry",
+    "ImageFacts",
     "Preprocess",
     "Source",
+    "Structure",
+    "StructureLimits",
     "accepted_format",
     "center_crop",
     "decode",
     "frame",
+    "frame_pixels",
     "input_size",
+    "inspect",
     "is_heic",
     "normalize",
     "pixel_statistics",

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sge.errors import BrokenImageError, ImageError, TooManyPixelsError, UnsupportedFormatError
 from sge.images.color import show
+from sge.images.facts import ImageFacts
 from sge.images.file_kinds import accepted_format, is_heic, unsupported_sentence
 from sge.images.frames import read_frame
 from sge.images.heic import heic_is_readable
@@ -56,6 +57,11 @@ class DecodedImage:
     def height(self) -> int:
         """Height of the upright image in pixels."""
         return self.rgb.height
+
+    @property
+    def facts(self) -> ImageFacts:
+        """The same without the pixels."""
+        return ImageFacts(self.width, self.height, self.format, self.sha256, self.name, self.notes)
 
 
 def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None) -> DecodedImage:

@@ -11,6 +11,7 @@ from PIL import Image
 from sge.arrays import Array
 from sge.errors import ChoiceError, ShapeError, check_choice, check_whole
 from sge.images.decoding import DecodedImage
+from sge.images.facts import ImageFacts
 from sge.images.geometry import Box, Geometry
 from sge.images.preprocess import MAX_SIZE, Preprocess
 
@@ -36,7 +37,8 @@ class Frame:
     array: Array
     """(channels, h, w), float32, normalized; one channel if the network's ``Preprocess`` has one."""
     geometry: Geometry
-    image: DecodedImage
+    image: DecodedImage | ImageFacts
+    """The image, or its facts where its pixels are not in this process."""
     temperature: float = 1.0
     """Divides the logits."""
 
@@ -56,6 +58,21 @@ def frame(
     Raises:
         ChoiceError: an unknown framing, or a size outside 32 to 1024.
     """
+    pixels, geometry, temperature = frame_pixels(image, preprocess, framing, size)
+    return Frame(normalize(np.asarray(pixels), preprocess), geometry, image, temperature)
+
+
+def frame_pixels(
+    image: DecodedImage, preprocess: Preprocess, framing: str = "whole", size: int | None = None
+) -> tuple[Image.Image, Geometry, float]:
+    """``frame`` without the normalization: what a process sends to the one that has the network.
+
+    Returns:
+        The input as RGB image of 8 bits a channel, its geometry, and the temperature of ``Frame``.
+
+    Raises:
+        ChoiceError: as ``frame``.
+    """
     side = input_size(preprocess, framing, size)
     if framing == "whole":
         resized = resize(image.rgb, whole_size(image.rgb.size, side), preprocess.interpolation)
@@ -64,7 +81,7 @@ def frame(
         resized, window = center_crop(image.rgb, preprocess, side)
     geometry = Geometry((image.width, image.height), resized.size, window, framing)
     temperature = preprocess.whole_temperature if framing == "whole" and size is None else 1.0
-    return Frame(normalize(np.asarray(resized), preprocess), geometry, image, temperature)
+    return resized, geometry, temperature
 
 
 def input_size(preprocess: Preprocess, framing: str, size: int | None = None) -> int:

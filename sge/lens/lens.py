@@ -221,7 +221,7 @@ class Lens(Effects):
             geometry=geometry,
             parts=parts,
             part_maps=part_maps,
-            image=image.rgb,
+            image=image.rgb if isinstance(image, DecodedImage) else None,
             fit=classification.fit,
         )
 

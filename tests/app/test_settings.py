@@ -112,6 +112,10 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "trusted_proxies": "127.0.0.1,10.0.0.0/8,::1",
         "metrics_port": "9100",
         "otlp_endpoint": "http://localhost:4318",
+        "workers": "4",
+        "image_cpu_s": "5",
+        "image_wall_s": "7.5",
+        "image_memory": "400000000",
         "frame_ancestors": "'self', https://Example.org:8443,http://localhost:8080,https://*.a-b.example",
     }
     assert set(given) == set(Settings.model_fields)

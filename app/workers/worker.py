@@ -1,0 +1,73 @@
+"""A worker process: takes one task at a time from its socket, and answers it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import socket
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from sge.errors import SGEError
+
+from . import limits
+from .messages import MessageError, dump, receive, send
+
+RECYCLE_BYTES = 96 * 1024 * 1024
+"""A worker that holds so much more memory after a task than it began with is replaced."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker sends back."""
+
+    value: Any = None
+    error: SGEError | None = None
+    memory: bool = False
+    """True if the task needed more memory than its limit."""
+    trace: str = ""
+    """Traceback of any other error."""
+    cpu_s: float = 0.0
+    """Seconds of computing that the task took."""
+    worn: bool = False
+    """True if the worker holds memory that it does not give back, and should be replaced."""
+
+
+def serve(sock: socket.socket) -> None:
+    """Answers tasks until the socket is closed."""
+    # A supervisor may signal the whole group. The service decides when its workers end: it closes their sockets.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    base = limits.resident_bytes()
+    try:
+        while True:
+            send(sock, dump(_answer(receive(sock), base)))
+    except MessageError:
+        return
+
+
+def _answer(content: bytes, base: int) -> Answer:
+    task, args, allowed = pickle.loads(content)
+    content = b""
+    started = os.times()
+    limits.apply(allowed)
+    try:
+        value, error, memory, trace = task(*args), None, False, ""
+    except SGEError as raised:
+        value, error, memory, trace = None, raised.with_traceback(None), False, ""
+        error.__cause__ = error.__context__ = None
+    except MemoryError:
+        value, error, memory, trace = None, None, True, ""
+    except Exception:
+        value, error, memory, trace = None, None, False, traceback.format_exc()
+    finally:
+        limits.lift()
+    del args
+    ended = os.times()
+    seconds = ended.user + ended.system - started.user - started.system
+    worn = limits.resident_bytes() > base + RECYCLE_BYTES
+    return Answer(value, error, memory, trace, seconds, worn)
