@@ -19,6 +19,7 @@ from sge.errors import (
     UnsupportedFormatError,
 )
 
+from . import identity
 from .curl import curl_line
 from .parameter_problems import sentences
 
@@ -62,8 +63,7 @@ _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
 )
 _SENTENCES = {
     400: "The request cannot be read. Send it again with another HTTP library or with curl.",
-    401: "This address cannot be read here.",
-    404: "Nothing is served under this address; /api/v1/openapi.json lists what is.",
+    404: "Nothing is served under this address; /openapi.json lists what is.",
     405: "This address does not accept {method}{methods}.",
 }
 
@@ -81,8 +81,13 @@ def body(status: int, detail: str) -> dict[str, Any]:
 
 
 def response(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
-    """A problem document."""
-    return JSONResponse(body(status, detail) | more, status, headers, MEDIA_TYPE)
+    """A problem document, with the ids of the request."""
+    return JSONResponse(body(status, detail) | identity.members() | more, status, headers, MEDIA_TYPE)
+
+
+def members(path: str, detail: str) -> dict[str, Any]:
+    """Further members of a problem document: the Open Inference Protocol calls the sentence ``error``."""
+    return {"error": detail} if path == "/v2" or path.startswith("/v2/") else {}
 
 
 def server_error() -> JSONResponse:
@@ -91,25 +96,25 @@ def server_error() -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Turns every expected error into a problem document; ``middleware.ServerErrors`` has the unexpected ones."""
+    """Turns every expected error into a problem document; ``middleware.Edge`` has the unexpected ones."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
         request.state.rejected = error.reason
         retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return response(error.status, error.detail, error.headers | retry)
+        return response(error.status, error.detail, error.headers | retry, **_members(request, error.detail))
 
     @app.exception_handler(SGEError)
     async def _user_error(request: Request, error: SGEError) -> JSONResponse:
         problem = as_problem(error)
         request.state.rejected = problem.reason
-        return response(problem.status, problem.detail)
+        return response(problem.status, problem.detail, **_members(request, problem.detail))
 
     @app.exception_handler(RequestValidationError)
     async def _parameters(request: Request, error: RequestValidationError) -> JSONResponse:
         request.state.rejected = "parameter"
         wrong = sentences(request, error.errors())
-        return response(422, " ".join(wrong), errors=wrong)
+        return response(422, " ".join(wrong), errors=wrong, **_members(request, " ".join(wrong)))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -119,7 +124,13 @@ def install(app: FastAPI) -> None:
             detail = _SENTENCES.get(error.status_code, "The request was refused.").format(
                 method=request.method[:20], methods=_methods(request, headers.get("Allow"))
             )
-        return response(error.status_code, detail, headers)
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"  # see middleware.root_path
+        return response(error.status_code, detail, headers, **_members(request, detail))
+
+
+def _members(request: Request, detail: str) -> dict[str, Any]:
+    return members(request.scope["path"].removeprefix(request.scope.get("root_path", "")), detail)
 
 
 def _methods(request: Request, allowed: str | None) -> str:

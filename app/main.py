@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,8 +14,9 @@ import sge
 from . import api, effect_api, errors, image_api, openapi, pages
 from .engine import Engine
 from .metrics import Metrics
-from .middleware import ImageNotes, RequestMetrics, SecurityHeaders, ServerErrors
+from .middleware import Edge
 from .settings import Settings
+from .tracing import tracing_to
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -26,12 +28,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     metrics = Metrics()
     engine = Engine(settings, metrics)
+    tracing = tracing_to(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         engine.start()
         yield
         await engine.stop()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.stop)
 
     app = FastAPI(
         title="SGE Lens",
@@ -46,11 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.engine = engine
     app.state.sample_analyses = {}
-    # The last one added is the outermost: an error's response is counted and carries the headers too.
-    app.add_middleware(ImageNotes)
-    app.add_middleware(ServerErrors)
-    app.add_middleware(RequestMetrics, metrics=metrics)
-    app.add_middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors)
+    app.add_middleware(Edge, settings=settings, metrics=metrics, tracing=tracing)
     errors.install(app)
     app.include_router(api.router)
     app.include_router(effect_api.router)

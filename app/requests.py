@@ -59,7 +59,7 @@ async def admitted(
 
 
 def _note_facts(request: Request, admission: Admission) -> None:
-    """Facts of the image for the access log, which never shows the name, and notes for ``middleware.ImageNotes``."""
+    """Facts of the image for the access log, which never shows the name, and notes for ``middleware.headers``."""
     if (facts := admission.facts) is not None:
         request.state.image |= {
             "width": facts.width,

@@ -22,6 +22,9 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="a sentence that says what to do next")
     errors: list[str] | None = None
+    request_id: str | None = Field(default=None, description="as in the answer's X-Request-ID and in the log")
+    trace_id: str | None = Field(default=None, description="of the request's traceparent")
+    error: str | None = Field(default=None, description="of /v2: the detail once more")
 
 
 class AtlasOut(BaseModel):

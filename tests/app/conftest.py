@@ -61,8 +61,13 @@ class Service:
 @contextmanager
 def running(*, wait: bool = True, **settings: Any) -> Iterator[Service]:
     """An application with these settings, and with the first shipped model alone unless ``models`` is given."""
-    # A busy machine must not turn a slow answer into a 504.
-    defaults = {"models": ["sge_efficientnet_lite0"], "time_limit_s": WAIT_S, "threads": 1}
+    # A busy machine must not turn a slow answer into a 504. The test client calls the service "testserver".
+    defaults = {
+        "models": ["sge_efficientnet_lite0"],
+        "time_limit_s": WAIT_S,
+        "threads": 1,
+        "allowed_hosts": ["*"],
+    }
     application = create_app(Settings(**defaults | settings))
     with TestClient(application) as client:
         service = Service(application, client, application.state.engine)

@@ -127,7 +127,7 @@ schemathesis.openapi.format("binary", bodies("JPEG"))
 
 
 # Created when the tests are collected, and started by the fixture.
-_application = create_app(Settings(time_limit_s=WAIT_S, threads=1))
+_application = create_app(Settings(time_limit_s=WAIT_S, threads=1, allowed_hosts=["*"]))
 fuzzed = schemathesis.openapi.from_dict(_application.openapi())
 fuzzed.app = _application
 
