@@ -101,7 +101,10 @@ class Exchange:
             "raw_path": f"{API}/{self.route}".encode(),
             "query_string": self.query.encode(),
             "root_path": "",
-            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in self.headers.items()],
+            "headers": [
+                (k.lower().encode(), v.encode("latin-1"))
+                for k, v in ({"Host": "testserver"} | self.headers).items()
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("testserver", 80),
         }
