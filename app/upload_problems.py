@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
 from .client_text import shown
+from .content_codings import CODINGS
 from .curl import FIELD, curl_line
 from .errors import ProblemError
 
 HEAD_BYTES = 2048
 """Bytes at the beginning of a body that tell what it is."""
+
+MAX_WORDS = 4096
+"""Bytes of a part that may be words; no image is so small and all text."""
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
@@ -28,7 +31,8 @@ _TEXT_TRANSFER = (
 )
 _DECODE = "(base64 -d photo.txt > photo.jpg) and send the bytes"
 _KINDS = {
-    "application/json": "JSON holds no image bytes; if yours is base64 text in it, decode that text first",
+    "application/json": "JSON holds no image bytes: decode the base64 text in it and send the bytes, or send JSON with "
+    "base64 to /v2/models/NAME/infer (Open Inference Protocol)",
     "application/x-www-form-urlencoded": "That is a form without a file, as curl -d sends it",
     "text/plain": "That is text",
     "": "It says what the body is",
@@ -47,12 +51,12 @@ def wrong_type(request: Request, kind: str) -> ProblemError:
 
 
 def encoded(request: Request, codings: str) -> ProblemError:
-    """A compressed body: 415, with the codings that are accepted (RFC 9110, 15.5.16)."""
+    """A body that is compressed in another way: 415, with the codings that are accepted (RFC 9110, 15.5.16)."""
     detail = (
-        f"The body is compressed (Content-Encoding: {shown(codings)}), and image files are compressed already. Send the "
-        f"image's own bytes without Content-Encoding: {curl_line(request)}."
+        f"The body is compressed (Content-Encoding: {shown(codings)}); one of gzip and deflate is understood here. Image "
+        f"files are compressed already: send the image's own bytes without Content-Encoding: {curl_line(request)}."
     )
-    return ProblemError(415, detail, "format", headers={"Accept-Encoding": "identity"})
+    return ProblemError(415, detail, "format", headers={"Accept-Encoding": ", ".join(CODINGS)})
 
 
 def malformed(detail: str) -> ProblemError:
@@ -74,8 +78,7 @@ def unreadable_form(request: Request, reason: str) -> ProblemError:
         return malformed(f"The form has too many fields. Send one file field '{FIELD}' alone: {curl}.")
     if reason.startswith("Part exceeded"):
         return malformed(
-            "The form has a text field of more than 4 KiB. If it is the image, its part needs a file name "
-            f'(filename="photo.jpg"), as curl adds it with @: {curl}.'
+            f"The form has a text field of more than 4 KiB. If it is the image, call its part '{FIELD}': {curl}."
         )
     if '"name"' in reason:
         return malformed(
@@ -102,11 +105,8 @@ def no_file(request: Request, form: FormData) -> ProblemError:
     files = [name for name, value in form.multi_items() if isinstance(value, UploadFile)]
     for name in sorted(texts, key=lambda name: name != FIELD):
         what = _text_kind(texts[name])
-        if name == FIELD or (what and not files):
-            unnamed = (
-                'text, because its part has no file name. Add one (filename="photo.jpg"), as curl does with @'
-            )
-            return malformed(f"The field '{shown(name)}' holds {what or unnamed}: {curl}.")
+        if what and not files:
+            return malformed(f"The field '{shown(name)}' holds {what}: {curl}.")
     if files:
         return malformed(f"The form's file field is called '{shown(files[0])}'. Call it '{FIELD}': {curl}.")
     others = [shown(name) for name in texts][:3]
@@ -116,6 +116,25 @@ def no_file(request: Request, form: FormData) -> ProblemError:
     return malformed(
         f"The form has no file field '{FIELD}'; it holds {held}, or it is cut off. Send the whole form: {curl}."
     )
+
+
+def refuse_words(request: Request, data: bytes) -> None:
+    """Refuses words in a part ``image`` without a file name: such a part may be a field of a form for text.
+
+    Args:
+        request: Its address is repeated in a command.
+        data: The part's content.
+
+    Raises:
+        ProblemError: 400, and what the words are.
+    """
+    try:
+        text = data.decode("utf-8") if len(data) <= MAX_WORDS else "\0"
+    except UnicodeDecodeError:
+        return
+    if all(letter.isprintable() or letter in "\r\n\t" for letter in text):
+        what = _text_kind(text) or "text. Send the file itself, with curl by an @ before its name"
+        raise malformed(f"The field '{FIELD}' holds {what}: {curl_line(request)}.")
 
 
 def _text_kind(text: str) -> str | None:
@@ -181,9 +200,3 @@ def _is_base64(text: bytes) -> bool:
         return False
     start = base64.b64decode(found[0][:24].translate(bytes.maketrans(b"-_", b"+/")))
     return start.startswith(_MAGIC) or start[4:8] == b"ftyp"
-
-
-def codings_of(values: Sequence[str]) -> str:
-    """The content codings of a body that change its bytes, separated by commas; empty if there is none."""
-    names = [name.strip() for value in values for name in value.split(",")]
-    return ", ".join(name for name in names if name and name.lower() != "identity")

@@ -8,20 +8,22 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from .client_text import visible
+from .content_codings import CODINGS, CodingError, codings_of, decoded
 from .curl import FIELD, curl_line
 from .errors import ProblemError
 from .settings_workers import MEBIBYTE
 from .upload_problems import (
-    codings_of,
     encoded,
     malformed,
     no_boundary,
     no_file,
     refuse_text,
+    refuse_words,
     unreadable_form,
     wrong_type,
 )
@@ -51,16 +53,15 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         max_bytes: Largest image, bytes; checked while the body streams in, chunked or not.
 
     Raises:
-        ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body or a compressed one.
+        ProblemError: 400 malformed or without an image, 413 too large, 415 another kind of body, or one that is compressed
+            in a way that is not known.
         ClientDisconnect: The client has disconnected.
     """
-    if codings := codings_of(request.headers.getlist("content-encoding")):
-        raise encoded(request, codings)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
         upload = await _from_form(request, max_bytes)
     elif kind.startswith(RAW_TYPES):
-        upload = Upload(await _from_body(request, max_bytes), None)
+        upload = Upload(await read_body(request, max_bytes), None)
     else:
         raise wrong_type(request, kind)
     if not upload.data:
@@ -71,9 +72,20 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
     return upload
 
 
-async def _from_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int, overhead: int = 0) -> bytes:
+    """The whole body of a request, decoded if it is compressed.
+
+    Args:
+        request: Its body is not yet read.
+        max_bytes: Largest image, bytes.
+        overhead: Bytes that the body may have beside the image.
+
+    Raises:
+        ProblemError: 400 damaged compression, 413 too large, 415 an unknown compression.
+        ClientDisconnect: The client has disconnected.
+    """
     data = bytearray()
-    async with aclosing(_capped(request, max_bytes, max_bytes)) as stream:
+    async with aclosing(_capped(request, max_bytes + overhead, max_bytes)) as stream:
         async for chunk in stream:
             data += chunk
     return bytes(data)
@@ -87,6 +99,8 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
         data = await file.read(max_bytes + 1)
         if len(data) > max_bytes:
             raise _too_large(max_bytes)
+        if not file.filename:
+            refuse_words(request, data)
         return Upload(data, plain_name(file.filename))
     finally:
         await form.close()
@@ -99,10 +113,21 @@ def _image_of(request: Request, form: FormData) -> UploadFile:
     return files[0]  # the parser refuses a second file
 
 
+class _ImageParser(MultiPartParser):
+    """A parser for which the part ``image`` is a file, also where the client gives no file name."""
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        _, options = parse_options_header(part.content_disposition)
+        if options.get(b"name") == FIELD.encode("ascii") and b"filename" not in options:
+            part.content_disposition = (part.content_disposition or b"") + b'; filename=""'
+        super().on_headers_finished()
+
+
 async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormData:
     if not re.search(r"""boundary\s*=\s*"?[^\s";]""", request.headers["content-type"], re.IGNORECASE):
         raise no_boundary(request)
-    parser = MultiPartParser(
+    parser = _ImageParser(
         request.headers, stream, max_files=1, max_fields=MAX_TEXT_FIELDS, max_part_size=MAX_TEXT_BYTES
     )
     parser.spool_max_size = 0  # stays in memory; the stream is capped
@@ -115,11 +140,34 @@ async def _parse(request: Request, stream: AsyncGenerator[bytes, None]) -> FormD
 
 
 async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body's bytes, decoded; neither the bytes sent nor the decoded ones exceed ``cap``."""
+    codings = codings_of(request.headers.getlist("content-encoding"))
+    if len(codings) > 1 or not set(codings) <= set(CODINGS):
+        raise encoded(request, ", ".join(codings))
     declared = request.headers.get("content-length", "")
     if re.fullmatch("[0-9]+", declared) and (len(declared) > 18 or int(declared) > cap):
         raise _too_large(max_bytes)
+    async with aclosing(_counted(request.stream(), cap, max_bytes)) as stream:
+        if not codings:
+            async for chunk in stream:
+                yield chunk
+            return
+        try:
+            async with aclosing(_counted(decoded(stream, codings[0]), cap, max_bytes)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except CodingError:
+            raise malformed(
+                f"The body is not the {codings[0]} data that Content-Encoding announces, or it is cut off. Send the image's "
+                f"own bytes without Content-Encoding: {curl_line(request)}."
+            ) from None
+
+
+async def _counted(
+    stream: AsyncGenerator[bytes, None], cap: int, max_bytes: int
+) -> AsyncGenerator[bytes, None]:
     received = 0
-    async with aclosing(request.stream()) as stream:
+    async with aclosing(stream):
         async for chunk in stream:
             received += len(chunk)
             if received > cap:
