@@ -14,7 +14,7 @@ from sge.arrays import Array
 from sge.devices import autocast
 from sge.errors import ChoiceError, SGEError
 from sge.lens.failures import check_logits, failure, not_finite
-from sge.nn import eval_view
+from sge.nn import FoldedViews, eval_view
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Passes:
     precision: str
     found: dict[object, object] = field(default_factory=dict)
     """What was found out about the network by trying, such as the last layer with a map."""
+    folded: FoldedViews | None = None
+    """Views that passes without gradients use, if nobody changes the network; None if somebody may."""
 
     def batch(self, images: Array) -> Tensor:
         """Images on the device, in the dtype of the network's first layer.
@@ -49,7 +51,11 @@ class Passes:
     def inference(self) -> Iterator[nn.Module]:
         """Context manager that gives a view of the network, for passes without gradients."""
         with torch.no_grad(), autocast(self.device, self.precision):
-            yield eval_view(self.network)
+            if self.folded is None:
+                yield eval_view(self.network)
+            else:
+                with self.folded.view() as view:
+                    yield view
 
     @contextmanager
     def gradients(self) -> Iterator[nn.Module]:
