@@ -14,7 +14,12 @@ AUTO = "auto"
 
 
 def make_backend(
-    model: Model, device: str = AUTO, precision: str = AUTO, backend: str = AUTO, threads: int | None = None
+    model: Model,
+    device: str = AUTO,
+    precision: str = AUTO,
+    backend: str = AUTO,
+    threads: int | None = None,
+    frozen: bool = False,
 ) -> Backend:
     """The backend of a lens; the arguments and errors are those of ``Lens``."""
     check_choice("backend", backend, [AUTO, *BACKENDS])
@@ -27,4 +32,4 @@ def make_backend(
         )
     from sge.lens.backends.torch_backend import TorchBackend  # Exported files need no torch.
 
-    return TorchBackend(model.network, device, precision)
+    return TorchBackend(model.network, device, precision, frozen)

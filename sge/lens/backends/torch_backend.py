@@ -21,6 +21,7 @@ from sge.lens.rows import Rows
 from sge.lens.steps import group_steps
 from sge.nn import (
     Capture,
+    FoldedViews,
     edit_masks,
     inactive_groups,
     require_spatial_blocks,
@@ -36,6 +37,7 @@ class TorchBackend:
         network: With spatial maps; it is moved to the device.
         device: As in ``Lens``.
         precision: As in ``Lens``.
+        frozen: As in ``Lens``.
 
     Raises:
         CaptureError: the network has no module that makes spatial maps.
@@ -46,13 +48,16 @@ class TorchBackend:
     name = "torch"
     has_gradients = True
 
-    def __init__(self, network: nn.Module, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, network: nn.Module, device: str = "auto", precision: str = "auto", frozen: bool = False
+    ) -> None:
         require_spatial_blocks(network)
         check_usable(network)
         found = find_device(device)
         precision = find_precision(precision)
         self.network = network.to(found)
-        self.passes = Passes(self.network, found, precision)
+        folded = FoldedViews(self.network) if frozen else None
+        self.passes = Passes(self.network, found, precision, folded=folded)
         self.found = self.passes.found
 
     @property
