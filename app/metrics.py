@@ -41,6 +41,13 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.connections = Gauge("sge_connections", "Open connections", registry=self.registry)
+        self.cut_connections = Counter(
+            "sge_connections_cut",
+            "Connections that were refused or cut off, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
         self.ready = Gauge("sge_model_ready", "1 when the model is loaded", ["model"], registry=self.registry)
 
     def text(self) -> bytes:

@@ -3,43 +3,63 @@
 from __future__ import annotations
 
 import logging
-import math
-import signal
 import socket
 import sys
 from typing import NoReturn
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from . import logs
+from .drain import Server, exit_on_signals
+from .limits import ByClient, Connections, raise_descriptors, trusted_by
 from .main import create_app
-from .protocol import HTTPProtocol
+from .metrics import Metrics
+from .protocol import protocol_of
 from .settings import Settings
 
 log = logging.getLogger("sge.app")
 
 
 def run(settings: Settings) -> None:
-    """Serves until Ctrl-C or SIGTERM, finishes the requests that are running, and exits the process.
+    """Serves until Ctrl-C or SIGTERM, answers the requests that are running, and exits the process.
 
-    Exit codes: 0 after a signal, 1 if the address cannot be listened on.
+    Exit codes: 0 after a signal; 1 if the address cannot be listened on, or if requests were cut off at the end;
+    128 and the signal's number after a second signal.
     """
-    # uvicorn repeats the signal once it has shut down; the default handler would report a crash to the supervisor.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+    exit_on_signals()
     logs.configure()
     listening = _listen(settings)  # before the models load, so that a taken port is reported at once
+    app = create_app(settings)
+    server = server_of(app, settings, app.state.engine.metrics)
+    server.run(sockets=[listening])
+    sys.exit(1 if server.cut_off else 0)
+
+
+def server_of(app: ASGIApp, settings: Settings, metrics: Metrics | None = None) -> Server:
+    """The server of an application, with the limits of the settings.
+
+    Args:
+        app: The application.
+        settings: Of them, those of connections and proxies.
+        metrics: Receives the number of connections.
+    """
+    proxies = ",".join(settings.trusted_proxies)
+    most = raise_descriptors(settings.max_connections)
+    connections = Connections(settings, metrics, trusted_by(settings.trusted_proxies), most)
     config = uvicorn.Config(
-        create_app(settings),
-        http=HTTPProtocol,
+        ByClient(app, settings.max_connections_per_address) if proxies else app,
+        http=protocol_of(connections),  # type: ignore[arg-type]  # uvicorn calls it like a class
         lifespan="on",
         ws="none",  # no route uses WebSockets, and an upgrade of a static file would be a server error
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.time_limit_s) + 1,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # uvicorn's annotation says int
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return Server(config, connections, settings.drain_s)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -15,6 +15,7 @@ from sge.images import MAX_PIXELS
 from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
 from .settings_access import AccessSettings, comma_list
+from .settings_connections import ConnectionSettings
 from .settings_workers import MEBIBYTE, WorkerSettings
 
 PREFIX = "SGE_"
@@ -22,7 +23,7 @@ SECRETS = ("api_key",)
 """Settings whose values are never printed."""
 
 
-class Settings(AccessSettings, WorkerSettings):
+class Settings(AccessSettings, ConnectionSettings, WorkerSettings):
     """Settings of the service; a limit's description names its unit. A test compares README's table with the fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")

@@ -10,9 +10,8 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 
 import pytest
-import uvicorn
 
-from app.protocol import HTTPProtocol
+from app.server import server_of
 from tests.app.asking import Asking, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 
@@ -29,10 +28,8 @@ def started() -> Iterator[Service]:
 def port(started: Service) -> Iterator[int]:
     """The port on which the same application listens."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        started.app, http=HTTPProtocol, lifespan="off", ws="none", log_config=None, server_header=False
-    )
-    server = uvicorn.Server(config)
+    server = server_of(started.app, started.engine.settings, started.engine.metrics)
+    server.config.lifespan = "off"  # the client of the fixture has started the application
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     yield listening.getsockname()[1]

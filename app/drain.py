@@ -1,0 +1,98 @@
+"""The end of the server: it drains for a limited time after a signal, and then exits whatever still runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+
+from .limits import Connections
+
+log = logging.getLogger("sge.app")
+
+CANCEL_S = 1.0
+"""Time after the drain in which requests end that were cut off."""
+EXIT_S = 3.0
+"""Time after the drain in which threads and workers stop; then the process exits without them."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with an end that nothing can delay.
+
+    The first SIGTERM or SIGINT stops listening. Connections that are idle or have sent only half a request are closed
+    at once (see ``HTTPProtocol.shutdown``), complete requests are answered for up to ``drain_s``, and ``EXIT_S`` later
+    the process is gone. A second signal ends it at once.
+
+    Args:
+        config: uvicorn's.
+        connections: The table that the protocol fills.
+        drain_s: Longest time that running requests may take after the signal, seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, connections: Connections, drain_s: float) -> None:
+        super().__init__(config)
+        config.timeout_graceful_shutdown = drain_s + CANCEL_S  # type: ignore[assignment]  # annotated as int
+        self.drain_s = drain_s
+        self.connections = connections
+        self.cut_off = 0
+        """Number of connections that the end of the drain has cut off before they had their answers."""
+        self._signals = 0
+        self._finished = False
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until a signal; returns when the last request is answered or cut off."""
+        super().run(sockets)
+        self._finished = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM and SIGINT."""
+        self._signals += 1
+        if self._signals > 1:
+            exit_now(128 + sig)
+        threading.Thread(target=self._exit_in_time, name="sge-exit", daemon=True).start()
+        self.should_exit = True  # without uvicorn's repeating of the signal, so that the exit code is ours
+
+    async def _wait_tasks_to_complete(self) -> None:
+        try:
+            async with asyncio.timeout(self.drain_s):
+                await super()._wait_tasks_to_complete()
+        except TimeoutError:
+            self.cut_off = sum([connection.give_up() for connection in tuple(self.connections.open)])
+            log.warning("drained", extra={"after_s": self.drain_s, "requests_cut_off": self.cut_off})
+            await super()._wait_tasks_to_complete()  # for CANCEL_S at most
+
+    def _exit_in_time(self) -> None:
+        """Runs beside an event loop that may be busy, or wait for a thread that never ends."""
+        threading.Event().wait(self.drain_s + EXIT_S)
+        log.warning("exit while threads run", extra={"after_s": self.drain_s + EXIT_S})
+        exit_now(0 if self._finished and not self.cut_off else 1)
+
+
+def exit_now(code: int) -> None:
+    """Ends the process and its child processes without waiting for any thread.
+
+    Args:
+        code: The exit code.
+    """
+    for child in multiprocessing.active_children():
+        child.kill()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def exit_on_signals() -> None:
+    """Lets SIGTERM and SIGINT end the process with code 0 before the server handles them.
+
+    The default handler would report a crash to the supervisor.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
