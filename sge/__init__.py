@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
     from sge.lens import Example, Lens, Wanted, find_parts, fit_parts
-    from sge.models import Card, Model, import_weights, load_model
+    from sge.models import Card, ExportedModel, Model, export_onnx, import_weights, load_model
     from sge.nn import MaskCapture, SpatialGroupEnhance, insert_sge, regroup
     from sge.parts import Finder, GroupWeight, Part, PartMap
     from sge.training import GateTuningConfig, tune_gates
@@ -63,7 +63,7 @@ _MODULES = {
     ),
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
     "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts"),
-    "sge.models": ("Card", "Model", "import_weights", "load_model"),
+    "sge.models": ("Card", "ExportedModel", "Model", "export_onnx", "import_weights", "load_model"),
     "sge.nn": ("MaskCapture", "SpatialGroupEnhance", "insert_sge", "regroup"),
     "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
     "sge.training": ("GateTuningConfig", "tune_gates"),
@@ -85,6 +85,7 @@ __all__ = [
     "DecodedImage",
     "DownloadError",
     "Example",
+    "ExportedModel",
     "Finder",
     "FinderError",
     "Frame",
@@ -122,6 +123,7 @@ __all__ = [
     "Wanted",
     "__version__",
     "decode",
+    "export_onnx",
     "find_parts",
     "fit_parts",
     "frame",

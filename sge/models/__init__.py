@@ -5,11 +5,14 @@ from sge.models.checkpoint import digest, read_weights, write_weights
 from sge.models.delta import DELTA_SUFFIX, Delta, difference, write_delta
 from sge.models.download import DOWNLOADS, NOTICE, download_model
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
+from sge.models.export import export_onnx, exported_file
+from sge.models.exported_model import ExportedBlock, ExportedModel
 from sge.models.importing import import_weights, imported_notes
 from sge.models.labels import imagenet_labels
 from sge.models.model import CARD_VERSION, Card, Model
 from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
 from sge.models.none_fits import FIT_SCORES, NoneFits
+from sge.models.onnx_graph import reduced
 from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
 from sge.models.registry import (
     CARD_SUFFIX,
@@ -42,6 +45,8 @@ __all__ = [
     "Card",
     "Delta",
     "Entry",
+    "ExportedBlock",
+    "ExportedModel",
     "GivenPreprocess",
     "Labels",
     "Model",
@@ -54,6 +59,8 @@ __all__ = [
     "digest",
     "download_model",
     "entries",
+    "export_onnx",
+    "exported_file",
     "imagenet_labels",
     "import_weights",
     "imported_notes",
@@ -63,6 +70,7 @@ __all__ = [
     "model_names",
     "pretrained_model",
     "read_weights",
+    "reduced",
     "shipped_entries",
     "verify_model",
     "write_delta",

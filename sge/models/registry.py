@@ -15,6 +15,8 @@ from sge.models.architectures import ARCHITECTURES
 from sge.models.cards import read_card
 from sge.models.checkpoint import read_weights
 from sge.models.delta import DELTA_SUFFIX
+from sge.models.exported_file import read_exported
+from sge.models.exported_model import ExportedModel
 from sge.models.model import Model
 from sge.models.model_file import Given, model_from_weights
 from sge.models.pretrained import PretrainedModel
@@ -117,7 +119,7 @@ def load_model(
     labels: Labels | None = None,
     preprocess: GivenPreprocess | None = None,
     weights_key: str | None = None,
-) -> Model:
+) -> Model | ExportedModel:
     """Loads a model by name, or from a file.
 
     Args:
@@ -139,6 +141,8 @@ def load_model(
         ChoiceError: Labels, preprocessing or ``weights_key`` are given for a model by name.
         FinderError: The part finder is damaged, or was fitted for other channel permutations.
     """
+    if weights is None and Path(name).suffix == ".onnx" and os.path.isfile(name):
+        return read_exported(Path(name))
     given = Given(labels, preprocess)
     if weights is not None:
         return model_from_weights(read_weights(weights, weights_key), str(name), arch=str(name), given=given)

@@ -99,12 +99,33 @@ class Finder:
         Raises:
             FinderError: the file cannot be written.
         """
-        record = {"version": VERSION} | asdict(self)
         try:
-            write_atomically(Path(path), (json.dumps(record, indent=1) + "\n").encode())
+            write_atomically(Path(path), (json.dumps(self.to_record(), indent=1) + "\n").encode())
         except OSError as error:
             raise FinderError(
                 f"{path} cannot be written: {error.strerror}. Free some space, or name another folder."
+            ) from error
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the versioned record that is stored in a file."""
+        return {"version": VERSION} | asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Any, where: str) -> Finder:
+        """Reads what ``to_record`` returned, also that of version 1.
+
+        Args:
+            record: Parsed JSON.
+            where: What holds it, for the sentence.
+
+        Raises:
+            FinderError: not a finder.
+        """
+        try:
+            return _from_record(record)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise FinderError(
+                f"{where} is not a part finder ({reason_of(error)}). Fit it again: sge parts fit."
             ) from error
 
     @classmethod
@@ -115,13 +136,14 @@ class Finder:
             FinderError: no such file, or not a finder.
         """
         try:
-            return _from_record(read_json(Path(path)))
+            record = read_json(Path(path))
         except OSError as error:
             raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise FinderError(
                 f"{Path(path).name} is not a part finder ({reason_of(error)}). Fit it again: sge parts fit."
             ) from error
+        return cls.from_record(record, Path(path).name)
 
     def check(self, groups: Mapping[str, int]) -> None:
         """Checks that a network has the groups that the readouts name.

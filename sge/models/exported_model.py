@@ -1,0 +1,63 @@
+"""An exported model: an ONNX file with labels, preprocessing, card and part finder. Reading one needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sge.images import Preprocess
+from sge.models.card import Card
+from sge.parts import Finder
+
+KINDS = ("sge", "cbam", "bam")
+"""Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited."""
+
+
+@dataclass(frozen=True)
+class ExportedBlock:
+    """A block with spatial maps."""
+
+    name: str
+    groups: int
+    channels: int
+    stride: int
+    """Input pixels a cell, along the width."""
+    inactive: int
+    """Number of its groups whose weight is 0."""
+    kind: str
+    """One of ``KINDS``."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the fields as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """What ``load_model`` gives for an ONNX file that ``export_onnx`` wrote; a ``Lens`` runs it with ONNX Runtime."""
+
+    name: str
+    labels: list[str]
+    """One label for each class, in the order of the logits."""
+    card: Card
+    preprocess: Preprocess
+    arch: str
+    permutations: str
+    """Digest of the channel permutations, as ``Model.permutations``."""
+    finder: Finder | None
+    path: Path
+    """The ONNX file."""
+    blocks: tuple[ExportedBlock, ...]
+    """In the order of the network."""
+    classes: int
+    parameters: int
+    """Number of trainable parameters of the network that was exported."""
+    check: dict[str, Any]
+    """Differences to torch that were measured on export: ``logits``, relative; ``masks`` and ``similarity`` by block."""
+
+    @property
+    def inactive(self) -> bool:
+        """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
+        gates = [block for block in self.blocks if block.kind == "sge"]
+        return bool(gates) and all(block.inactive == block.groups for block in gates)

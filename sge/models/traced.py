@@ -1,0 +1,125 @@
+"""Runs a network so that torch's exporter records it with its maps, the SGE module in few operations of ONNX."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sge.nn import SpatialGroupEnhance, eval_view, group_similarity, spatial_blocks, standardize_maps
+
+OPSET = 18
+
+
+class _Enhanced(torch.autograd.Function):
+    """SGE as one operation, whose ONNX nodes are stated here."""
+
+    @staticmethod
+    def forward(
+        _ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, channels: int, groups: int, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        similarity = group_similarity(x, groups, eps)
+        mask = torch.sigmoid(similarity * weight + bias)
+        grouped = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
+        return (grouped * mask.unsqueeze(2)).flatten(1, 2), similarity, mask
+
+    @staticmethod
+    def symbolic(
+        g: Any, x: Any, weight: Any, bias: Any, channels: int, groups: int, eps: float
+    ) -> tuple[Any, Any, Any]:
+        def numbers(*values: int) -> Any:
+            return g.op("Constant", value_t=torch.tensor(values))
+
+        def number(value: float) -> Any:
+            return g.op("Constant", value_t=torch.tensor(value))
+
+        sides = g.op("Shape", x, start_i=2)
+        positions = g.op("Cast", g.op("ReduceProd", sides, keepdims_i=0), to_i=1)
+        freedom = g.op("Max", g.op("Sub", positions, number(1.0)), number(1.0))
+        rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
+        means = g.op("Reshape", g.op("GlobalAveragePool", x), numbers(0, groups, 1, -1))
+        products = g.op("MatMul", means, rows)
+        centered = g.op("Sub", products, g.op("ReduceMean", products, numbers(3)))
+        norm = g.op("ReduceL2", centered, numbers(3))
+        std = g.op("Div", norm, g.op("Sqrt", freedom))
+        flat = g.op("Div", centered, g.op("Add", std, number(eps)))
+        similarity = g.op("Reshape", flat, g.op("Concat", numbers(-1, groups), sides, axis_i=0))
+        mask = g.op("Sigmoid", g.op("Add", g.op("Mul", similarity, weight), bias))
+        masked = g.op("Mul", rows, g.op("Reshape", mask, numbers(0, groups, 1, -1)))
+        out = g.op("Reshape", masked, g.op("Concat", numbers(-1, channels), sides, axis_i=0))
+        return out, similarity, mask
+
+
+class Traced(nn.Module):
+    """A view of a network that returns logits, similarity, masks and energies of all blocks.
+
+    Args:
+        network: Any network with SGE, CBAM or BAM in it; it is not changed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = eval_view(network)
+        self.blocks = spatial_blocks(self.network)
+        self.seen: dict[str, dict[str, Tensor]] = {"similarity": {}, "mask": {}, "energy": {}}
+        for name, block in self.blocks.items():
+            if isinstance(block, SpatialGroupEnhance):
+                block.enhanced = partial(self._enhanced, name, block)  # type: ignore[method-assign]
+            else:
+                block.gate.register_forward_hook(partial(self._read_map, name))
+            block.register_forward_hook(partial(self._read_energy, name, block.groups))
+
+    def _enhanced(self, name: str, block: SpatialGroupEnhance, x: Tensor) -> Tensor:
+        apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Enhanced.apply
+        out, self.seen["similarity"][name], self.seen["mask"][name] = apply(
+            x, block.weight, block.bias, int(x.shape[1]), block.groups, block.eps
+        )
+        return out
+
+    def _read_map(self, name: str, _module: nn.Module, inputs: tuple[Tensor], mask: Tensor) -> None:
+        logits = inputs[0]
+        self.seen["similarity"][name] = standardize_maps(logits - logits[..., :1, :1])
+        self.seen["mask"][name] = mask
+
+    def _read_energy(self, name: str, groups: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        power = output.square().mean((2, 3)).unflatten(1, (groups, -1)).sum(2)
+        self.seen["energy"][name] = power / power.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Logits, then similarity, masks and energies, each in the order of ``blocks``."""
+        for values in self.seen.values():
+            values.clear()
+        logits = self.network(image)
+        return (logits, *(values[name] for values in self.seen.values() for name in self.blocks))
+
+    def names(self) -> list[str]:
+        """Names of what ``forward`` returns."""
+        return ["logits", *(f"{kind}/{name}" for kind in self.seen for name in self.blocks)]
+
+
+def trace(traced: Traced, image: Tensor) -> bytes:
+    """The content of an ONNX file with dynamic rows, height and width.
+
+    Args:
+        traced: The network.
+        image: An example, (N, channels, h, w).
+    """
+    file = BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            traced,
+            (image,),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=traced.names(),
+            dynamic_axes={"image": {0: "rows", 2: "height", 3: "width"}},
+        )
+    return file.getvalue()
