@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
 from sge.nn.blocks import named_blocks, require_spatial_blocks, spatial_blocks, submodule
-from sge.nn.hooks import Attached, Read, after_forward, before_forward
-from sge.nn.module import standardize_maps
+from sge.nn.hooks import Attached, Read, after_forward, before_forward, is_only_read
+from sge.nn.module import SpatialGate, SpatialGroupEnhance, standardize_maps
 from sge.nn.scopes import Scope, current_task
 
 Value = TypeVar("Value")
@@ -102,7 +102,7 @@ class Capture(Scope):
             self._attach(before_forward, module, partial(self._read_input, path))
         for name, block in self._blocks.items():
             is_map = isinstance(block.gate, MapGate)
-            self._attach(after_forward, block.gate, partial(self._read_gate, name, is_map))
+            self._attach(after_forward, block.gate, partial(self._read_gate, name, block, is_map))
             self._attach(after_forward, block, partial(self._read_block, name, block.groups))
         for path, module in self._outputs.items():
             self._attach(after_forward, module, partial(self._read_output, path))
@@ -130,16 +130,20 @@ class Capture(Scope):
     def _note_replica(self) -> None:
         self._records.elsewhere = True
 
-    def _read_gate(self, name: str, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor) -> None:
+    def _read_gate(
+        self, name: str, block: nn.Module, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor
+    ) -> None:
         given = inputs[0] if self._grad else inputs[0].detach()
-        self._records.similarity[name] = _standardized(given) if is_map else self._kept(given)
-        self._records.masks[name] = self._kept(mask)
+        kept = torch.Tensor.detach if not self._grad and _only_reads_maps(block) else self._kept
+        self._records.similarity[name] = _standardized(given) if is_map else kept(given)
+        self._records.masks[name] = kept(mask)
 
     def _read_block(self, name: str, groups: int, _inputs: Any, output: Tensor) -> None:
         self._records.channels[name] = output.shape[1]
         if self._energy:
-            power = output.detach().float().square().mean((2, 3))
-            by_group = power.reshape(len(power), groups, -1).sum(2)
+            # A norm passes over the output once and keeps nothing of its size.
+            norms = torch.linalg.vector_norm(output.detach().float(), dim=(2, 3))
+            by_group = (norms / output[0, 0].numel() ** 0.5).square().reshape(len(norms), groups, -1).sum(2)
             total = by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
             self._records.energy[name] = by_group / total
 
@@ -275,6 +279,11 @@ class MaskCapture(Capture):
         if blocks is not None and not blocks:
             raise UnknownBlockError(f"No block is named; there are: {', '.join(spatial_blocks(network))}.")
         super().__init__(network, [blocks] if isinstance(blocks, str) else blocks, energy=energy)
+
+
+def _only_reads_maps(block: nn.Module) -> bool:
+    """Whether nothing that follows can change the maps in place: our own module, without edits or hooks of others."""
+    return type(block) is SpatialGroupEnhance and type(block.gate) is SpatialGate and is_only_read(block.gate)
 
 
 def _standardized(logits: Tensor) -> Tensor:
