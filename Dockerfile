@@ -1,13 +1,13 @@
 # SGE Lens in a container.
 #
-#   docker build --target cpu  -t sge-lens .            # a laptop, a server
+#   docker build --target cpu  -t sge-lens .            # a laptop, a server: ONNX Runtime, without PyTorch
 #   docker build --target cuda -t sge-lens:cuda .       # docker run --gpus all ...
 #   docker run --rm --read-only --tmpfs /tmp -p 8000:8000 sge-lens
 #
-# On x86-64 the default wheel of PyTorch is linked against its CUDA libraries and does not load without them, so the
-# cpu image also holds about 4 GB that it does not use. If an index of PyTorch's CPU wheels can be reached, name it:
+# The cpu image serves exported models. The stage that exports them needs PyTorch; on x86-64 its default wheel brings
+# several GB of CUDA libraries, which stay in that stage. If an index of PyTorch's CPU wheels can be reached, name it:
 #   --build-arg TORCH_INDEX=ADDRESS
-# Any base image works that has the same Python (3.11 to 3.13, with its venv module) in both stages.
+# Any base image works that has the same Python (3.11 to 3.13, with its venv module) in all stages.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS wheel
@@ -22,15 +22,24 @@ COPY sge sge
 COPY app app
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist
 
-FROM ${BASE_IMAGE} AS venv-cpu
+FROM ${BASE_IMAGE} AS exported
 ARG TORCH_INDEX=
+ARG MODELS="sge_efficientnet_lite0_tuned sge_efficientnet_lite0 sge_resnet18_dogs"
 COPY requirements /requirements
 COPY --from=wheel /dist /dist
-# triton only compiles kernels for GPUs. Nothing that runs needs pip.
 RUN python3 -m venv /opt/venv \
  && PIP_NO_CACHE_DIR=1 TORCH_INDEX="${TORCH_INDEX}" bash /requirements/install.sh /opt/venv/bin/pip /requirements/run.lock \
+ && /opt/venv/bin/pip install --no-cache-dir --no-deps /dist/*.whl
+RUN mkdir /exported && for model in ${MODELS}; do /opt/venv/bin/sge models export "$model" -o "/exported/$model.onnx" || exit 1; done
+
+FROM ${BASE_IMAGE} AS venv-cpu
+COPY requirements/serve.lock requirements/serve.lock
+COPY --from=wheel /dist /dist
+# Nothing that runs needs pip.
+RUN python3 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements/serve.lock \
  && /opt/venv/bin/pip install --no-cache-dir --no-deps /dist/*.whl \
- && /opt/venv/bin/pip uninstall --yes triton pip
+ && /opt/venv/bin/pip uninstall --yes pip
 
 FROM ${BASE_IMAGE} AS venv-cuda
 COPY requirements /requirements
@@ -66,4 +75,6 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
 COPY --from=venv-cuda /opt/venv /opt/venv
 
 FROM service AS cpu
+ENV SGE_MODELS=/exported/sge_efficientnet_lite0_tuned.onnx,/exported/sge_efficientnet_lite0.onnx,/exported/sge_resnet18_dogs.onnx
+COPY --from=exported /exported /exported
 COPY --from=venv-cpu /opt/venv /opt/venv

@@ -61,6 +61,7 @@ buildah images --format '{{.Name}} {{.Size}}'
 container=$(buildah from localhost/sge-lens)
 inside() { buildah run "$container" -- "$@"; }
 [ "$(inside python3 -c 'import os; print(os.getuid())')" = 10001 ] || { echo "runs as root"; exit 1; }
+if inside python3 -c 'import torch' 2>/dev/null; then echo "PyTorch is in the last stage"; exit 1; fi
 for tool in gcc cc pip; do
   if inside sh -c "command -v $tool" >/dev/null 2>&1; then echo "$tool is in the last stage"; exit 1; fi
 done

@@ -7,13 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
+from app.settings import Settings
 from tests.conftest import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
+
+
+SERVED = re.findall(
+    r"^([\w.-]+)(?:\[[\w,]+\])?[><=]", (ROOT / "requirements" / "serve.in").read_text("utf-8"), re.M
+)
 
 
 def stage(name):
@@ -23,7 +30,7 @@ def stage(name):
 @pytest.mark.parametrize("target", ["cpu", "cuda"])
 def test_targets_stand_on_the_service_and_bring_only_their_environment(target):
     assert stage(target).splitlines()[0].split(" AS ")[0] == "service"
-    assert "COPY --from=venv-" in stage(target)
+    assert f"COPY --from=venv-{target}" in stage(target)
     assert "RUN" not in stage(target)
 
 
@@ -62,6 +69,37 @@ def test_a_lock_without_cuda_keeps_the_rest_with_its_hashes():
     ] == []
     entries = re.split(r"^(?=[\w.-]+==)", done.stdout, flags=re.M)[1:]
     assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_cpu_image_has_no_pytorch():
+    lock = (ROOT / "requirements" / "serve.lock").read_text("utf-8")
+    names = set(re.findall(r"^([\w.-]+)==", lock, re.M))
+    assert set(SERVED) <= names
+    assert {name for name in names if re.match("torch|triton|timm|captum|nvidia|cuda", name)} == set()
+    assert "serve.lock" in stage("venv-cpu")
+    assert "run.lock" not in stage("venv-cpu")
+
+
+def test_what_serves_is_what_is_tested():
+    """Every pin of the lean lock is one of the tests' lock, and every range one of pyproject.toml."""
+    pins = [
+        set(re.findall(r"^[\w.-]+==[^ \\]+", (ROOT / "requirements" / name).read_text("utf-8"), re.M))
+        for name in ("serve.lock", "test.lock")
+    ]
+    assert pins[0] <= pins[1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    ranges = {*project["dependencies"], *extras["app"], *extras["onnx"]}
+    listed = (ROOT / "requirements" / "serve.in").read_text("utf-8").splitlines()
+    assert {line for line in listed if line and not line.startswith("#")} <= ranges
+
+
+def test_the_cpu_image_serves_the_models_of_the_service(monkeypatch):
+    exported = re.search(r'^ARG MODELS="(.+)"$', stage("exported"), re.M)[1].split()
+    served = re.search(r"^ENV SGE_MODELS=(\S+)$", stage("cpu"), re.M)[1].split(",")
+    monkeypatch.delenv("SGE_MODELS", raising=False)
+    assert served == [f"/exported/{name}.onnx" for name in exported]
+    assert exported == Settings().models
 
 
 @pytest.mark.skipif(
