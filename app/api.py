@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from sge.analysis import Prediction
+from sge.analysis import ATLAS_MEDIA_TYPE, Prediction
 
 from . import responses
-from .deps import EngineDep, Framing, ModelName, TopK, refuse_unknown_names
+from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .engine import Engine
 from .errors import ProblemError
 from .map_choice import choose_maps, choose_one_block, choose_overlay
@@ -40,7 +40,8 @@ async def predict(
 
 
 _MASK_TYPES = {
-    kind: {"schema": BINARY} for kind in ("application/octet-stream", "application/zip", "image/png")
+    kind: {"schema": BINARY}
+    for kind in ("application/octet-stream", "application/zip", ATLAS_MEDIA_TYPE, "image/png")
 }
 
 
@@ -53,16 +54,16 @@ _MASK_TYPES = {
 async def masks(
     request: Request,
     engine: EngineDep,
-    blocks: Annotated[
-        str | None, Query(max_length=2000, description="names separated by commas; by default all")
-    ] = None,
+    blocks: BlockNames = None,
     groups: Annotated[
         str | None, Query(max_length=500, description="numbers or ranges: 0,3,8-15; by default all")
     ] = None,
     signal: Signal = None,
     format: Annotated[
-        Literal["json", "npz", "safetensors", "png"],
-        Query(description="png: a contact sheet of one block"),
+        Literal["json", "npz", "safetensors", "atlas", "png"],
+        Query(
+            description="atlas: as json, with plain maps in place of PNGs; png: a contact sheet of one block"
+        ),
     ] = "json",
     model: ModelName = None,
     framing: Framing = "whole",
@@ -73,7 +74,7 @@ async def masks(
     choose = choose_one_block if format == "png" else choose_maps
     chosen = choose(slot, blocks, groups, signal)
     async with admitted(request, engine, "sheet" if format == "png" else "masks") as admission:
-        analysis = await engine.analyze(admission, lens, framing)
+        analysis = await engine.analyze(admission, lens, framing, wanted=chosen.wanted)
         return await engine.run(responses.MASKS[format], analysis, chosen)
 
 
@@ -106,7 +107,7 @@ async def overlay(
     chosen = choose_overlay(slot, block, group, signal)
     options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend}
     async with admitted(request, engine, "overlay") as admission:
-        analysis = await engine.analyze(admission, lens, framing)
+        analysis = await engine.analyze(admission, lens, framing, wanted=chosen.wanted)
         return await engine.run(responses.overlay_png, analysis, chosen, options)
 
 

@@ -19,6 +19,15 @@ TopK = Annotated[int, Query(ge=1, le=1000, description="number of classes")]
 Framing = Annotated[Literal["whole", "center"], Query(description="the whole image, or its center square")]
 
 
+BlockNames = Annotated[
+    str | None,
+    Query(
+        max_length=2000,
+        description="names separated by commas, default for the block that the model opens with; by default all",
+    ),
+]
+
+
 def engine_of(request: Request) -> Engine:
     """The application's engine."""
     engine: Engine = request.app.state.engine

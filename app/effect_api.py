@@ -1,4 +1,4 @@
-"""The routes of the REST API about the effect of groups: ``/ablate``, ``/attribute``, ``/steps``, and ``/analyze``."""
+"""The routes of the REST API about the effect of groups: ``/ablate``, ``/attribute``, ``/steps``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from . import responses
-from .deps import EngineDep, Framing, ModelName, TopK, refuse_unknown_names
+from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .effect_choice import (
     MAX_CONTROLS,
-    AnalysisChoice,
     choose_ablation,
     choose_attribution,
     choose_steps,
@@ -18,7 +17,7 @@ from .effect_choice import (
 )
 from .openapi import IMAGE_BODY, IMAGE_PROBLEMS
 from .requests import admitted
-from .schemas import AblationOut, AnalysisOut, AttributionOut, StepsOut
+from .schemas import AblationOut, AttributionOut, StepsOut
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
 
@@ -83,9 +82,7 @@ async def attribute(
     request: Request,
     engine: EngineDep,
     target: Target = None,
-    blocks: Annotated[
-        str | None, Query(max_length=2000, description="names separated by commas; by default all")
-    ] = None,
+    blocks: BlockNames = None,
     method: Annotated[
         Literal["auto", "gradient", "ablation"],
         Query(
@@ -122,59 +119,3 @@ async def steps(
     async with admitted(request, engine, "steps") as admission:
         made = await engine.compute(admission, lens, chosen.run, framing)
         return await engine.run(responses.steps_json, made)
-
-
-@router.post(
-    "/analyze",
-    response_model=AnalysisOut,
-    responses=IMAGE_PROBLEMS | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
-    openapi_extra=IMAGE_BODY,
-)
-async def analyze(
-    request: Request,
-    engine: EngineDep,
-    format: Literal["json", "html"] = "json",
-    top_k: TopK = 5,
-    target: Annotated[
-        str | None,
-        Query(
-            max_length=200,
-            description="adds the attribution of this class: label, index, or predicted",
-        ),
-    ] = None,
-    ablate: Annotated[
-        str | None,
-        Query(max_length=MAX_GROUPS_TEXT, description="adds the ablation of these groups, as in /ablate"),
-    ] = None,
-    mode: Mode = "mean",
-    controls: Controls = 10,
-    seed: Seed = 0,
-    view: Annotated[
-        str | None,
-        Query(
-            max_length=2000, description="settings that an html report opens with, as in the page's address"
-        ),
-    ] = None,
-    preview: Annotated[
-        int,
-        Query(
-            ge=0, le=4096, description="adds the decoded image, at most so many pixels a side; 0: none (json)"
-        ),
-    ] = 0,
-    model: ModelName = None,
-    framing: Framing = "whole",
-) -> Response:
-    """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass; effects of groups if asked for."""
-    slot = engine.slot(model)
-    lens = slot.require_lens()
-    chosen = AnalysisChoice(
-        top_k,
-        choose_attribution(slot, target) if target else None,
-        choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
-    )
-    async with admitted(request, engine, "report" if format == "html" else "analyze") as admission:
-        if chosen == AnalysisChoice(top_k):  # such an analysis may share its forward pass with others
-            analysis = await engine.analyze(admission, lens, framing, top_k)
-        else:
-            analysis = await engine.compute(admission, lens, chosen.run, framing)
-        return await engine.run(responses.ANALYSES[format], analysis, view, preview)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from sge.analysis import Ablation, Analysis, Attribution, Groups, GroupSteps, check_group, choose_groups
 from sge.errors import ChoiceError, UnknownBlockError
 from sge.images import Frame
-from sge.lens import Lens
+from sge.lens import EVERYTHING, Lens, Wanted
 
+from .map_choice import block_names
 from .slots import Slot
 
 PREDICTED = "predicted"
@@ -55,10 +56,16 @@ class AnalysisChoice:
     top_k: int = 5
     attribution: AttributionChoice | None = None
     ablation: AblationChoice | None = None
+    wanted: Wanted = EVERYTHING
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are no effects, so that the analysis may share its forward pass with others."""
+        return self.attribution is None and self.ablation is None
 
     def run(self, lens: Lens, frame: Frame) -> Analysis:
         """The analysis of one image, with attribution and ablation."""
-        (analysis,) = lens.analyze_frames([frame], self.top_k)
+        (analysis,) = lens.analyze_frames([frame], self.top_k, self.wanted)
         return replace(
             analysis,
             attribution=None if self.attribution is None else self.attribution.run(lens, frame),
@@ -114,7 +121,7 @@ def choose_attribution(
     Args:
         slot: A loaded model.
         target: As for ``choose_target``.
-        blocks: Names separated by commas; every SGE block if there is none.
+        blocks: Names as for ``map_choice.block_names``; every SGE block if there is none.
         method: ``auto``, ``gradient`` or ``ablation``.
 
     Raises:
@@ -122,18 +129,19 @@ def choose_attribution(
             ``MAX_MEASURED`` groups to be measured one by one.
     """
     index = choose_target(slot, target)
-    names = list(dict.fromkeys(name.strip() for name in blocks.split(","))) if blocks else list(slot.groups)
+    names = block_names(slot, blocks) or list(slot.groups)
     for name in names:
         _check_block(slot, name)
     _require_groups(slot)
     count = sum(slot.groups[name] for name in names)
-    may_measure = method == "ablation" or (method == "auto" and bool(blocks))  # see Lens.attribute
+    is_named = bool(blocks) or not slot.require_lens().has_gradients
+    may_measure = method == "ablation" or (method == "auto" and is_named)  # see Lens.attribute
     if may_measure and count > MAX_MEASURED:
         raise ChoiceError(
             f"method={method} measures each group of the named blocks alone, at most {MAX_MEASURED} groups in one request, "
             f"and {count} were asked for. Name fewer blocks in blocks=, or use method=gradient. Groups: {_sizes(slot)}."
         )
-    return AttributionChoice(index, names if blocks else None, method)
+    return AttributionChoice(index, names if is_named else None, method)
 
 
 def choose_steps(slot: Slot, block: str | None, group: int) -> StepsChoice:

@@ -102,7 +102,10 @@ def install(app: FastAPI) -> None:
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
         request.state.rejected = error.reason
         retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return response(error.status, error.detail, error.headers | retry, **_members(request, error.detail))
+        more = _members(request, error.detail)
+        if error.status == 503:
+            more["reason"] = error.reason
+        return response(error.status, error.detail, error.headers | retry, **more)
 
     @app.exception_handler(SGEError)
     async def _user_error(request: Request, error: SGEError) -> JSONResponse:

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 import sge
 
-from . import api, effect_api, errors, image_api, openapi, pages
+from . import analyze_api, api, effect_api, errors, image_api, openapi, pages
 from .engine import Engine
 from .metrics import Metrics
 from .middleware import Edge
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Edge, settings=settings, metrics=metrics, tracing=tracing)
     errors.install(app)
     app.include_router(api.router)
+    app.include_router(analyze_api.router)
     app.include_router(effect_api.router)
     app.include_router(image_api.router)
     app.include_router(pages.router)

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from sge.analysis import GROUP_COLORS, BlockInfo, check_group, parse_numbers
 from sge.errors import ChoiceError, UnknownBlockError
+from sge.lens import Wanted
 
 from .slots import Slot
+
+DEFAULT = "default"
+"""The name that stands for the block with which the model's analyses open."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,43 @@ class MapChoice:
     groups: list[int] | None
     """None: every group."""
 
+    @property
+    def wanted(self) -> Wanted:
+        """What a lens computes for these maps."""
+        is_mask = self.signal == "mask"
+        return Wanted(tuple(self.blocks), masks=is_mask, similarity=not is_mask, energy=False, parts=False)
+
     def numbers(self, groups: int) -> list[int]:
         """The chosen groups of a block that has ``groups`` of them."""
         return list(range(groups)) if self.groups is None else self.groups
+
+
+def block_names(slot: Slot, blocks: str | None) -> list[str] | None:
+    """The names in a request's ``blocks``, each once; they need not exist.
+
+    Args:
+        slot: A loaded model.
+        blocks: Names separated by commas; ``default`` is the block with which the model's analyses open.
+
+    Returns:
+        Names; None if none is given.
+    """
+    if not blocks:
+        return None
+    known = {block.name for block in slot.blocks}
+    names = [name.strip() for name in blocks.split(",")]
+    names = [slot.default_block if name == DEFAULT and name not in known else name for name in names]
+    return list(dict.fromkeys(names))
+
+
+def choose_blocks(slot: Slot, blocks: str | None) -> list[str] | None:
+    """``block_names`` that exist.
+
+    Raises:
+        UnknownBlockError: A block that does not exist; the message lists those that do.
+    """
+    names = block_names(slot, blocks)
+    return None if names is None else [_block(slot, name).name for name in names]
 
 
 def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str | None) -> MapChoice:
@@ -29,7 +67,7 @@ def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str 
 
     Args:
         slot: A loaded model.
-        blocks: Names separated by commas; every block if there is none.
+        blocks: As for ``block_names``; every block if there is none.
         groups: Numbers and ranges, ``0,3,8-15``; every group if there is none.
         signal: ``mask`` or ``similarity``; by default the signal that the model's analyses open with.
 
@@ -37,13 +75,11 @@ def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str 
         UnknownBlockError, UnknownGroupError, ChoiceError: A value that does not exist; the message lists the values
             that do.
     """
-    names = [name.strip() for name in blocks.split(",")] if blocks else [block.name for block in slot.blocks]
-    names = list(dict.fromkeys(names))
+    names = choose_blocks(slot, blocks) or [block.name for block in slot.blocks]
     spans = parse_numbers(groups) if groups else None
-    for name in names:
-        block = _block(slot, name)
+    for name in names if spans else ():
         for span in spans or ():
-            check_group(block.name, span[-1], block.groups)
+            check_group(name, span[-1], _block(slot, name).groups)
     # Only after this check is a span known to be no longer than a block, and may be written out.
     numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
     return MapChoice(signal or slot.signal, names, numbers)
@@ -78,7 +114,7 @@ def _block(slot: Slot, name: str) -> BlockInfo:
     for block in slot.blocks:
         if block.name == name:
             return block
-    raise UnknownBlockError(f"No block {name!r}; there are: {_names(slot)}.")
+    raise UnknownBlockError(f"No block {name[:80]!r}; there are: {_names(slot)}.")
 
 
 def _names(slot: Slot) -> str:

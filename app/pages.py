@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from sge.analysis import to_bytes
 from sge.paths import shipped
 
-from .deps import EngineDep, ModelName
+from . import responses
+from .deps import BlockNames, EngineDep, ModelName
 from .effect_choice import AnalysisChoice, AttributionChoice
+from .map_choice import choose_blocks
+from .slots import Slot
 from .uploads import Upload
 
 OTHER_ENTRIES = ("embed.js", "report.js")
@@ -61,7 +64,12 @@ async def index(request: Request, engine: EngineDep) -> Response:
 
 @router.get("/samples/{sample}/analysis")
 async def sample_analysis(
-    sample: str, request: Request, engine: EngineDep, model: ModelName = None
+    sample: str,
+    request: Request,
+    engine: EngineDep,
+    model: ModelName = None,
+    blocks: BlockNames = None,
+    format: Literal["json", "atlas"] = "json",
 ) -> Response:
     """The analysis of a sample, as ``POST /api/v1/analyze?target=predicted`` gives it; stored for each model."""
     listed = next((entry for entry in samples() if entry["id"] == sample), None)
@@ -69,14 +77,21 @@ async def sample_analysis(
         names = ", ".join(entry["id"] for entry in samples())
         raise HTTPException(404, f"No sample {sample[:80]!r}; there are: {names}.")
     slot = engine.slot(model)
-    stored: dict[tuple[str, str], bytes] = request.app.state.sample_analyses
+    lens = slot.require_lens()
+    form = responses.AnalysisForm(format, choose_blocks(slot, blocks))
+    stored: dict[tuple[str, str], dict[str, Any]] = request.app.state.sample_analyses
     key = (sample, slot.name)
     if key not in stored:
-        lens = slot.require_lens()
         data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
         upload, deadline = Upload(data, listed["file"]), time.monotonic() + engine.settings.time_limit_s
         with engine.admission(upload, "analyze", deadline) as admission:
-            attribution = AttributionChoice() if slot.groups else None  # so that the page can sort by effect
-            analysis = await engine.compute(admission, lens, AnalysisChoice(attribution=attribution).run)
-            stored[key] = await engine.run(to_bytes, analysis, ".json")
-    return Response(stored[key], media_type="application/json")
+            analysis = await engine.compute(admission, lens, AnalysisChoice(attribution=_effects(slot)).run)
+            stored[key] = await engine.run(responses.analysis_record, analysis, responses.abilities(lens))
+    return await engine.run(responses.record_response, stored[key], form)
+
+
+def _effects(slot: Slot) -> AttributionChoice | None:
+    """The effects by which the page sorts: of all groups, or without gradients of those of the opening block."""
+    if not slot.groups:
+        return None
+    return AttributionChoice(blocks=None if slot.require_lens().has_gradients else [slot.default_block])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,32 @@ from PIL import Image
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis import (
+    ATLAS_MEDIA_TYPE,
     Ablation,
     Analysis,
     Attribution,
+    EncodedImage,
     GroupSteps,
+    MapsRecord,
     Prediction,
     ablation_report,
     atlas_record,
     attribution_record,
+    cells_record,
     draw_contact_sheet,
     draw_overlay,
     encode_image,
     html_report,
+    json_ready,
     json_text,
+    pack_atlases,
     steps_record,
-    to_bytes,
     to_record,
+    with_blocks,
 )
 from sge.arrays import Array
 from sge.images import DecodedImage
+from sge.lens import Lens
 
 from .map_choice import MapChoice
 
@@ -41,17 +48,24 @@ def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
     return {name: np.ascontiguousarray(values[chosen.numbers(len(values))]) for name, values in maps.items()}
 
 
-def _masks_json(analysis: Analysis, chosen: MapChoice) -> Response:
-    body = {
+def _masks_record(analysis: Analysis, chosen: MapChoice, encode: MapsRecord) -> dict[str, Any]:
+    return {
         "signal": chosen.signal,
         "model": analysis.model.name,
         "image": asdict(analysis.image_info),
         "blocks": {
-            name: atlas_record(values) | {"numbers": chosen.numbers(len(analysis.maps(name)))}
+            name: encode(values) | {"numbers": chosen.numbers(len(analysis.maps(name, chosen.signal)))}
             for name, values in _chosen_maps(analysis, chosen).items()
         },
     }
-    return _json(body)
+
+
+def _masks_json(analysis: Analysis, chosen: MapChoice) -> Response:
+    return _json(_masks_record(analysis, chosen, atlas_record))
+
+
+def _masks_atlas(analysis: Analysis, chosen: MapChoice) -> Response:
+    return _packed(_masks_record(analysis, chosen, cells_record))
 
 
 def _masks_npz(analysis: Analysis, chosen: MapChoice) -> Response:
@@ -80,6 +94,7 @@ def _masks_png(analysis: Analysis, chosen: MapChoice) -> Response:
 
 MASKS: dict[str, Callable[[Analysis, MapChoice], Response]] = {
     "json": _masks_json,
+    "atlas": _masks_atlas,
     "npz": _masks_npz,
     "safetensors": _masks_safetensors,
     "png": _masks_png,
@@ -89,25 +104,59 @@ MASKS: dict[str, Callable[[Analysis, MapChoice], Response]] = {
 def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) -> Response:
     """PNG of the original's size; ``options`` are those of ``sge.analysis.draw_overlay``."""
     (block,) = chosen.blocks
-    numbers = chosen.numbers(len(analysis.maps(block)))
+    numbers = chosen.numbers(len(analysis.maps(block, chosen.signal)))
     return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
-def _analysis_json(analysis: Analysis, _view: str | None, preview: int) -> Response:
-    if not preview:
-        return Response(to_bytes(analysis, ".json"), media_type="application/json")
-    return _json(to_record(analysis) | {"preview": encode_image(analysis.require_image(), preview).url})
+@dataclass(frozen=True)
+class AnalysisForm:
+    """How a request wants an analysis to be written."""
+
+    format: str = "json"
+    """``json``, ``atlas`` or ``html``."""
+    blocks: list[str] | None = None
+    """The blocks whose maps are written; None for all."""
+    view: str | None = None
+    """The settings that a report opens with."""
+    preview: int = 0
+    """Longest side of the decoded image that is added, in pixels; 0 for none."""
 
 
-def _analysis_html(analysis: Analysis, view: str | None, _preview: int) -> Response:
-    report = html_report(analysis, view)
-    return _file(report.encode(), "text/html; charset=utf-8", "sge-lens-report.html")
+def abilities(lens: Lens) -> dict[str, bool]:
+    """What a model can do beside an analysis; see ``schemas.CanOut``."""
+    return {"gradients": lens.has_gradients, "steps": lens.has_gradients}
 
 
-ANALYSES: dict[str, Callable[[Analysis, str | None, int], Response]] = {
-    "json": _analysis_json,
-    "html": _analysis_html,
-}
+def analysis_response(analysis: Analysis, form: AnalysisForm, can: dict[str, bool]) -> Response:
+    """An analysis as JSON, as a binary body with plain maps, or as a report.
+
+    Args:
+        analysis: With its image, if the form needs it.
+        form: From the request.
+        can: From ``abilities``.
+    """
+    if form.format == "html":
+        report = html_report(analysis, form.view)
+        return _file(report.encode(), "text/html; charset=utf-8", "sge-lens-report.html")
+    preview = encode_image(analysis.require_image(), form.preview) if form.preview else None
+    return record_response(analysis_record(analysis, can), form, preview)
+
+
+def analysis_record(analysis: Analysis, can: dict[str, bool]) -> dict[str, Any]:
+    """An analysis with its maps as arrays of 8 bits, from which ``record_response`` makes every answer."""
+    return to_record(analysis, cells_record) | {"can": can}
+
+
+def record_response(
+    record: dict[str, Any], form: AnalysisForm, preview: EncodedImage | None = None
+) -> Response:
+    """An ``analysis_record`` as JSON or as a binary body with plain maps."""
+    if form.blocks is not None:
+        record = with_blocks(record, form.blocks)
+    if form.format == "atlas":
+        file = {} if preview is None else {"preview": {"type": preview.media_type, "data": preview.data}}
+        return _packed(record | file)
+    return _json(json_ready(record) | ({} if preview is None else {"preview": preview.url}))
 
 
 def decoded_image(image: DecodedImage, max_side: int | None, format: str) -> Response:
@@ -138,6 +187,10 @@ def steps_json(steps: GroupSteps) -> Response:
 
 def _json(record: dict[str, Any] | list[Any]) -> Response:
     return Response(json_text(record), media_type="application/json")
+
+
+def _packed(record: dict[str, Any]) -> Response:
+    return Response(pack_atlases(record), media_type=ATLAS_MEDIA_TYPE)
 
 
 def _png(image: Image.Image) -> Response:

@@ -25,6 +25,7 @@ class Problem(BaseModel):
     request_id: str | None = Field(default=None, description="as in the answer's X-Request-ID and in the log")
     trace_id: str | None = Field(default=None, description="of the request's traceparent")
     error: str | None = Field(default=None, description="of /v2: the detail once more")
+    reason: str | None = Field(default=None, description="of a 503: loading, failed, queue, ...")
 
 
 class AtlasOut(BaseModel):
@@ -139,6 +140,21 @@ class StepsOut(BaseModel):
     output: AtlasOut = Field(description="one map for each channel: features times mask")
 
 
+class IncludedOut(BaseModel):
+    """Names of the blocks whose maps and energy are in an answer."""
+
+    masks: list[str]
+    similarity: list[str]
+    energy: list[str]
+
+
+class CanOut(BaseModel):
+    """What the model can do beside an analysis; an exported file has no gradients."""
+
+    gradients: bool = Field(description="effects of all groups to first order, and Grad-CAM")
+    steps: bool = Field(description="/steps")
+
+
 class AnalysisOut(BaseModel):
     """Everything that one forward pass shows of an image."""
 
@@ -165,6 +181,11 @@ class AnalysisOut(BaseModel):
     )
     masks: dict[str, AtlasOut]
     similarity: dict[str, AtlasOut]
+    can: CanOut
+    included: IncludedOut | None = Field(
+        default=None,
+        description="only if blocks= names some of the blocks; masks, similarity, focus and energy are of those",
+    )
     attribution: AttributionOut | None = Field(default=None, description="only if target= asks for it")
     ablation: AblationRecordOut | None = Field(default=None, description="only if ablate= asks for it")
     preview: str | None = Field(

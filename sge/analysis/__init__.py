@@ -1,7 +1,7 @@
 """What was computed of one image: data, drawings, records and files."""
 
 from sge.analysis.analysis import Analysis
-from sge.analysis.atlas import atlas_record, cells_record
+from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
@@ -15,10 +15,10 @@ from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.own_files import SOFTWARE, is_record
 from sge.analysis.packing import MEDIA_TYPE as ATLAS_MEDIA_TYPE
-from sge.analysis.packing import pack_atlases, unpack_atlases
+from sge.analysis.packing import json_ready, pack_atlases, unpack_atlases
 from sge.analysis.prediction import Prediction
 from sge.analysis.preview import EncodedImage, encode_image
-from sge.analysis.record import to_record
+from sge.analysis.record import to_record, with_blocks
 from sge.analysis.report import html_report
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "GroupSteps",
     "Groups",
     "ImageInfo",
+    "MapsRecord",
     "ModelInfo",
     "Prediction",
     "ablation_report",
@@ -54,6 +55,7 @@ __all__ = [
     "encode_image",
     "html_report",
     "is_record",
+    "json_ready",
     "json_text",
     "pack_atlases",
     "parse_numbers",
@@ -61,4 +63,5 @@ __all__ = [
     "to_bytes",
     "to_record",
     "unpack_atlases",
+    "with_blocks",
 ]

@@ -10,7 +10,7 @@ import base64
 import io
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,12 +67,17 @@ def encode_atlas(maps: Array) -> Atlas:
     """Quantizes maps (G, h, w), float32, and writes them as one PNG; see ``quantize``."""
     groups, height, width = maps.shape
     cells, lo, hi = quantize(maps)
+    return Atlas(groups, height, width, lo, hi, _png(cells))
+
+
+def _png(cells: Cells) -> bytes:
+    groups, height, width = cells.shape
     buffer = io.BytesIO()
     # Runs and Huffman codes alone: on maps the file is as small as with searches for repetitions, in 0.6 of the time.
     Image.fromarray(cells.reshape(groups * height, width)).save(
         buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE
     )
-    return Atlas(groups, height, width, lo, hi, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def decode_atlas(atlas: Atlas) -> Array:
@@ -90,8 +95,13 @@ def decode_atlas(atlas: Atlas) -> Array:
 
 def atlas_record(maps: Array) -> dict[str, Any]:
     """Maps (G, h, w) as ``{groups, height, width, lo, hi, png}`` with the PNG in base64."""
-    atlas = encode_atlas(maps)
-    return asdict(atlas) | {"png": base64.b64encode(atlas.png).decode("ascii")}
+    return with_png(cells_record(maps))
+
+
+def with_png(record: dict[str, Any]) -> dict[str, Any]:
+    """A ``cells_record`` as an ``atlas_record``; other keys are kept."""
+    png = base64.b64encode(_png(record["cells"])).decode("ascii")
+    return {key: value for key, value in record.items() if key != "cells"} | {"png": png}
 
 
 def cells_record(maps: Array) -> dict[str, Any]:

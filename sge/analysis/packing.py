@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from sge.analysis.atlas import with_png
 from sge.analysis.finite_json import json_text
 from sge.errors import AnalysisFileError
 
@@ -72,6 +73,16 @@ def unpack_atlases(body: bytes) -> dict[str, Any]:
     return record
 
 
+def json_ready(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of ``cells_record``s as JSON-ready data, with a PNG in base64 in place of each array."""
+    ready: dict[str, Any] = _replaced(record, lambda node: with_png(node) if _has_cells(node) else None)
+    return ready
+
+
+def _has_cells(node: dict[str, Any]) -> bool:
+    return isinstance(node.get("cells"), np.ndarray)
+
+
 class _Planes:
     """Collects what stands behind the header."""
 
@@ -86,10 +97,9 @@ class _Planes:
         return offset
 
     def maps(self, node: dict[str, Any]) -> dict[str, Any] | None:
-        cells = node.get("cells")
-        if not isinstance(cells, np.ndarray):
+        if not _has_cells(node):
             return None
-        offset = self._append(np.ascontiguousarray(cells, np.uint8).tobytes())
+        offset = self._append(np.ascontiguousarray(node["cells"], np.uint8).tobytes())
         return {key: value for key, value in node.items() if key != "cells"} | {"offset": offset}
 
     def file(self, node: dict[str, Any]) -> dict[str, Any] | None:

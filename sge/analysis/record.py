@@ -7,7 +7,7 @@ for, ``included`` lists those that are there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -94,6 +94,22 @@ def to_record(analysis: AnalysisData, encode: MapsRecord = atlas_record) -> dict
     if analysis.ablation is not None:
         record["ablation"] = ablation_record(analysis.ablation, *_shown_classes(analysis))
     return record
+
+
+def with_blocks(record: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """A record with the maps, focus and energy of some blocks only; everything else stays.
+
+    Args:
+        record: From ``to_record``.
+        names: Of blocks; others than those of the record are ignored.
+    """
+    kept = {
+        key: {name: values for name, values in record[key].items() if name in names}
+        for key in (*_PER_BLOCK, "focus")
+    }
+    if all(len(kept[key]) == len(record["blocks"]) for key in _PER_BLOCK):
+        return record
+    return record | kept | {"included": {signal: list(kept[signal]) for signal in _PER_BLOCK}}
 
 
 def _shown_classes(analysis: AnalysisData) -> tuple[tuple[int, ...], int]:

@@ -68,12 +68,16 @@ REFUSED = [
     ("steps", "group=1-2", "a whole number from 0 to"),
     ("steps", "groups=1", "there are: block, group"),
     ("analyze", "target=begle", "beagle"),
+    ("analyze", "blocks=blocks.9.9", "there are: blocks.1.0"),
+    ("analyze", "blocks=default,", "there are: blocks.1.0"),
+    ("analyze", "method=ablation", "'auto' or 'gradient'"),
+    ("analyze", "format=png", "'json', 'atlas' or 'html'"),
     ("analyze", "ablate=blocks.9.9", "there are: blocks.1.0"),
     ("analyze", "ablate=blocks.5.0:99", "blocks.5.0 has groups 0 to 55"),
     ("analyze", f"ablate={GROUPS}&mode=half", "'mean', 'zero' or 'only'"),
     ("analyze", f"ablate={GROUPS}&controls=101", "a whole number from 0 to 100"),
     ("analyze", f"view={'a' * 2001}", "at most 2000 characters"),
-    ("analyze", "groups=all", "there are: format, top_k, target, ablate"),
+    ("analyze", "groups=all", "there are: format, top_k, blocks, target, method, ablate"),
 ]
 
 

@@ -21,6 +21,8 @@ from sge.errors import ChoiceError, SGEError, UnknownBlockError, UnknownGroupErr
 
 
 class _Lens:
+    has_gradients = True
+
     def find_target(self, target: str) -> int:
         if target != "beagle":
             raise ChoiceError(f"No class is named {target!r}.")
@@ -29,7 +31,7 @@ class _Lens:
 
 @pytest.fixture
 def slot() -> Slot:
-    """A loaded model of three SGE blocks, and one block that is none."""
+    """A loaded model of three SGE blocks."""
     sizes = {"a.0": 8, "b.1": 16, "c.2": MAX_MEASURED}
     return Slot("made", "made", lens=cast(Any, _Lens()), groups=sizes, default_block="b.1")
 
@@ -98,3 +100,10 @@ def test_a_model_without_sge_is_refused_with_a_sentence(slot: Slot) -> None:
     ):
         with pytest.raises(SGEError, match="no SGE block, so it has no groups"):
             choose()
+
+
+def test_without_gradients_every_effect_is_measured(slot: Slot) -> None:
+    cast(Any, slot.lens).has_gradients = False
+    assert choose_attribution(slot, None, "default", "auto") == AttributionChoice(None, ["b.1"], "auto")
+    with pytest.raises(ChoiceError, match=rf"at most {MAX_MEASURED} .* Name fewer blocks in blocks="):
+        choose_attribution(slot, None, None, "auto")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.map_choice import MapChoice, choose_maps, choose_one_block, choose_overlay
+from app.map_choice import MapChoice, choose_blocks, choose_maps, choose_one_block, choose_overlay
 from app.slots import Slot
 from sge.analysis.data import BlockInfo
 from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError
+from sge.lens import Wanted
 
 
 @pytest.fixture
@@ -57,3 +58,17 @@ def test_an_overlay_has_at_most_six_groups(slot: Slot) -> None:
     for groups in ("0-6", None):
         with pytest.raises(ChoiceError, match="choose 1 to 6"):
             choose_overlay(slot, None, groups, None)
+
+
+def test_blocks_are_names_and_the_one_that_opens(slot: Slot) -> None:
+    assert choose_blocks(slot, None) is None
+    assert choose_blocks(slot, f" default ,{slot.blocks[0].name},default") == list(
+        dict.fromkeys([slot.default_block, slot.blocks[0].name])
+    )
+    with pytest.raises(UnknownBlockError):
+        choose_blocks(slot, "default,nothing")
+
+
+def test_only_the_maps_that_are_named_are_wanted(slot: Slot) -> None:
+    wanted = choose_maps(slot, "b.1", None, "similarity").wanted
+    assert wanted == Wanted(("b.1",), masks=False, similarity=True, energy=False, parts=False)

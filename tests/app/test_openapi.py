@@ -75,12 +75,15 @@ def test_every_answer_kind_is_stated(document: dict[str, Any]) -> None:
     }
     assert kinds == {
         "predict": {"application/json"},
-        "masks": {"application/json", "application/zip", "application/octet-stream", "image/png"},
+        "masks": {
+            *("application/json", "application/zip", "application/octet-stream", "application/vnd.sge.atlas"),
+            "image/png",
+        },
         "overlay": {"image/png"},
         "ablate": {"application/json"},
         "attribute": {"application/json"},
         "steps": {"application/json"},
-        "analyze": {"application/json", "text/html"},
+        "analyze": {"application/json", "application/vnd.sge.atlas", "text/html"},
         "image": {"image/png", "image/jpeg"},
     }
 
@@ -146,7 +149,12 @@ RIGHT: dict[str, dict[str, Any]] = {
     "ablate": {"groups": "blocks.4.2:3,8-10;blocks.6.0", "target": ["beagle", "207"], "controls": 1},
     "attribute": {"blocks": "blocks.6.0", "target": "beagle"},
     "steps": {"block": "blocks.4.2", "group": 7},
-    "analyze": {"target": "predicted", "ablate": "blocks.6.0:0-7", "controls": 1},
+    "analyze": {
+        "blocks": "default,blocks.4.2",
+        "target": "predicted",
+        "ablate": "blocks.6.0:0-7",
+        "controls": 1,
+    },
 }
 
 
@@ -160,7 +168,7 @@ def made_right(case: schemathesis.Case) -> bool:
         return False
     right = RIGHT.get(case.path.rsplit("/", 1)[-1], {})
     case.query.update({name: right[name] for name in right.keys() & case.query.keys()})
-    if case.query.get("format") == "png" and "blocks" in case.query:
+    if case.path.endswith("masks") and case.query.get("format") == "png" and "blocks" in case.query:
         case.query["blocks"] = "blocks.4.2"
     if case.query.get("method") == "ablation":  # of all blocks it is refused
         case.query["blocks"] = right["blocks"]
