@@ -1,11 +1,41 @@
-"""Benchmarks that report ratios within one run, because single times on a shared machine vary too much."""
+"""Benchmarks that report ratios within one run, because single times on a shared machine vary too much.
 
-from sge.bench.contenders import Contenders, networks, stages
-from sge.bench.timing import interleaved
+What needs torch is imported when it is first used, because the worker processes of the benchmarks must stay small.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sge.bench.contenders import Contenders, networks, stages
+    from sge.bench.service import ServiceBench, ServiceResult, measure_service
+    from sge.bench.timing import interleaved
+
+_MODULES = {
+    "Contenders": "sge.bench.contenders",
+    "ServiceBench": "sge.bench.service",
+    "ServiceResult": "sge.bench.service",
+    "interleaved": "sge.bench.timing",
+    "measure_service": "sge.bench.service",
+    "networks": "sge.bench.contenders",
+    "stages": "sge.bench.contenders",
+}
 
 __all__ = [
     "Contenders",
+    "ServiceBench",
+    "ServiceResult",
     "interleaved",
+    "measure_service",
     "networks",
     "stages",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The exported name, imported when it is first used (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

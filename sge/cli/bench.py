@@ -9,12 +9,14 @@ import typer
 from rich.table import Table
 
 from sge.bench import Contenders, interleaved, networks, stages
+from sge.cli.bench_service import service
 from sge.cli.console import emit
 from sge.cli.options import DeviceOption, ModelOption, loaded_model
 from sge.lens import Lens
 from sge.models import DEFAULT_MODEL
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
+app.command("service")(service)
 Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads that torch computes with; 0: torch's default.")]
 
