@@ -102,13 +102,14 @@ def onnx_run(file: Path) -> Callable[[Any], Any]:
     return lambda batch: session.run(None, {"image": batch})
 
 
-def _torch_run(model: str) -> Callable[[Any], Any]:
+def _torch_run(name: str) -> Callable[[Any], Any]:
     import torch
 
     from sge.models import load_model
 
     torch.set_num_threads(1)
-    network = load_model(model).network.eval()
+    model: Any = load_model(name)
+    network = model.network.eval()
 
     def run(batch: Any) -> Any:
         with torch.inference_mode():

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sge
-
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).resolve().parent / "peers"
+ROOT = PEERS.parents[3]
+"""Folder that holds the package ``sge``."""
 OURS = ("onnxruntime", "torch")
 """Backends of this project's service that are measured."""
 OTHERS = (
@@ -137,5 +137,4 @@ def _ours(setup: Setup, backend: str, port: int) -> Contender:
 
 def _environment() -> dict[str, str]:
     """What lets a child import this project, and keeps libraries from starting threads of their own."""
-    root = str(Path(sge.__file__).parent.parent)
-    return {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    return {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

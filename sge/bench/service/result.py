@@ -123,7 +123,8 @@ class ServiceResult:
 
     def goals(self) -> list[Goal]:
         """The aims for CPUs, each as far as this run has measured it."""
-        return [goal for line in self.lines if line.ours for goal in self._goals_of(line)] + self._ahead()
+        own = [goal for line in self.lines if line.ours and line.closed for goal in self._goals_of(line)]
+        return own + self._ahead()
 
     def _goals_of(self, line: Line) -> Iterable[Goal]:
         most = max(line.closed)
@@ -138,7 +139,7 @@ class ServiceResult:
                 extra is not None and extra <= LONE_EXTRA_S,
             )
 
-    def _ahead(self) -> Iterable[Goal]:
+    def _ahead(self) -> list[Goal]:
         predict = [line for line in self.lines if line.kind == "predict" and line.closed]
         ours = [line for line in predict if line.ours]
         peers = [line for line in predict if not line.ours]

@@ -89,6 +89,8 @@ def measure_service(bench: ServiceBench, say: Say) -> ServiceResult:
         files = write_network(bench.model, folder)
         setup = Setup(bench.model, files.logits, files.facts, bench.threads)
         result = ServiceResult(_machine(bench))
+        if files.is_exported:
+            result.skipped["torch"] = "the model is an exported file"
         running = _start(bench, setup, folder, images, result, stack, say)
         networks: dict[str, Path | str] = {
             "predict, onnxruntime": files.logits,
@@ -203,6 +205,8 @@ def _start(
         )
     for contender in listed:
         if bench.only and contender.key not in bench.only:
+            continue
+        if "torch" in result.skipped and contender.backend == "torch":
             continue
         if contender.missing:
             result.skipped[contender.name] = f"the package {contender.package} is not installed"

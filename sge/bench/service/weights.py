@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sge import models
 from sge.images import Preprocess
+from sge.models import ExportedModel, exported_file, load_model, reduced
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class NetworkFiles:
     facts: Path
     """JSON of labels and preprocessing."""
     preprocess: Preprocess
+    is_exported: bool
+    """Whether the model was given as an exported file, so that torch has nothing to run."""
 
 
 def write_network(model: str, folder: Path) -> NetworkFiles:
@@ -33,29 +35,18 @@ def write_network(model: str, folder: Path) -> NetworkFiles:
     Raises:
         SGEError: the model cannot be loaded or exported.
     """
-    loaded = models.load_model(model)
+    loaded = load_model(model)
+    exported = loaded if isinstance(loaded, ExportedModel) else exported_file(loaded)
     files = NetworkFiles(
-        folder / "logits.onnx", folder / "maps.onnx", folder / "facts.json", loaded.preprocess
+        folder / "logits.onnx",
+        folder / "maps.onnx",
+        folder / "facts.json",
+        exported.preprocess,
+        exported is loaded,
     )
-    files.facts.write_text(
-        json.dumps(asdict(loaded.preprocess) | {"labels": list(loaded.labels)}), encoding="utf-8"
-    )
-    _write_until_exports_exist(loaded, files)
+    maps = [f"{kind}/{block.name}" for block in exported.blocks for kind in ("mask", "similarity")]
+    files.logits.write_bytes(reduced(exported.path, ["logits"], edits=False))
+    files.maps.write_bytes(reduced(exported.path, ["logits", *maps], edits=False))
+    facts = asdict(exported.preprocess) | {"labels": list(exported.labels)}
+    files.facts.write_text(json.dumps(facts), encoding="utf-8")
     return files
-
-
-def _write_until_exports_exist(loaded: models.Model, files: NetworkFiles) -> None:
-    import torch
-
-    axes = {"image": {0: "rows", 2: "height", 3: "width"}, "logits": {0: "rows"}}
-    for file in (files.logits, files.maps):
-        torch.onnx.export(
-            loaded.network.eval(),
-            (torch.randn(2, 3, 224, 224),),
-            str(file),
-            dynamo=False,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes=axes,
-            opset_version=17,
-        )

@@ -1,5 +1,7 @@
 """FastAPI with torch: one route, computed in the framework's thread pool."""
 
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """LitServe with ONNX Runtime: one worker process for each thread. It takes multipart bodies only."""
 
+# mypy: ignore-errors
+
 # LitServe looks at the annotation of a request itself, which postponed annotations would hide.
 from typing import Any
 

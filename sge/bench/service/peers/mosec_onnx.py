@@ -1,5 +1,7 @@
 """Mosec with ONNX Runtime: one worker process for each thread, behind a server in Rust."""
 
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import json

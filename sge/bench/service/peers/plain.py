@@ -77,7 +77,8 @@ def torch_network(name: str, threads: int = 1) -> Any:
     from sge.models import load_model
 
     torch.set_num_threads(threads)
-    network = load_model(name).network.eval()
+    model: Any = load_model(name)
+    network = model.network.eval()
 
     def run(batch: Any) -> Any:
         with torch.inference_mode():

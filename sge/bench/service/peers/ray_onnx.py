@@ -1,7 +1,10 @@
 """Ray Serve with ONNX Runtime: one replica for each thread, batches by its own decorator."""
 
+# mypy: ignore-errors
+
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -38,7 +41,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.enviro
 ray.init(
     num_cpus=given.threads + 1,
     include_dashboard=False,
-    logging_level="warning",
+    logging_level=logging.WARNING,
     object_store_memory=100 * 2**20,
     runtime_env={"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"], "OMP_NUM_THREADS": "1"}},
 )
