@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from sge.images import MAX_PIXELS
+from sge.images import MAX_PIXELS, StructureLimits
 from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
 from .settings_access import AccessSettings, comma_list
@@ -77,6 +77,20 @@ class Settings(AccessSettings, ConnectionSettings, WorkerSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")
         return value
+
+    @property
+    def structure_limits(self) -> StructureLimits:
+        """What the structure of an upload may have."""
+        return StructureLimits(
+            self.max_pixels,
+            self.max_side,
+            self.max_segments,
+            self.max_data_blocks,
+            self.max_frames,
+            self.max_scan_pixels,
+            self.max_metadata,
+            self.image_memory,
+        )
 
     @property
     def sources(self) -> dict[str, str]:

@@ -31,3 +31,23 @@ class WorkerSettings(BaseSettings):
         ge=64 * MEBIBYTE,
         description="largest memory for decoding or drawing one image, bytes",
     )
+    max_side: int = Field(default=65_535, ge=1, description="longest side of an image, pixels")
+    max_segments: int = Field(
+        default=20_000,
+        ge=1,
+        description="most segments of a JPEG, chunks of a PNG or WebP, blocks of a GIF, boxes and items of an AVIF",
+    )
+    max_data_blocks: int = Field(
+        default=300_000, ge=1, description="most data blocks (of up to 255 bytes) of a GIF"
+    )
+    max_frames: int = Field(
+        default=10_000, ge=1, description="most frames of an animation, of which the first is decoded"
+    )
+    max_scan_pixels: int = Field(
+        default=1_000_000_000,
+        ge=1,
+        description="most scans x pixels of a progressive JPEG or interlaced PNG, pixels",
+    )
+    max_metadata: int = Field(
+        default=16 * MEBIBYTE, ge=0, description="most EXIF, profiles, XMP and texts of an image, bytes"
+    )

@@ -170,7 +170,7 @@ def _only(maps: dict[str, Array], block: str) -> dict[str, Array]:
 
 
 def _decoded(data: bytes, limits: StructureLimits, name: str | None = None) -> DecodedImage:
-    return decode(data, limits.max_pixels, name)
+    return decode(data, name=name, limits=limits)
 
 
 def _encoded(image: DecodedImage, max_side: int | None, format: str) -> Encoded:

@@ -19,7 +19,8 @@ from sge.images.framing import (
 )
 from sge.images.geometry import Box, Geometry
 from sge.images.preprocess import MAX_SIZE, Preprocess
-from sge.images.structure import Structure, StructureLimits, inspect
+from sge.images.structure import Structure, inspect
+from sge.images.tally import StructureLimits
 
 __all__ = [
     "FORMATS",

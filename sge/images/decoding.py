@@ -14,16 +14,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from sge.errors import BrokenImageError, ImageError, TooManyPixelsError, UnsupportedFormatError
+from sge.errors import BrokenImageError, ImageError, TooManyPixelsError
 from sge.images.color import show
 from sge.images.facts import ImageFacts
-from sge.images.file_kinds import accepted_format, is_heic, unsupported_sentence
 from sge.images.frames import read_frame
-from sge.images.heic import heic_is_readable
 from sge.images.orientation import orientation_of, upright
 from sge.images.pixel_limit import PixelLimit
 from sge.images.reading import Reading, broken, load_all
 from sge.images.sources import BytesSource, file_of, is_closed, read_source
+from sge.images.structure import inspect
+from sge.images.tally import StructureLimits
 
 MAX_PIXELS = 50_000_000
 
@@ -64,7 +64,12 @@ class DecodedImage:
         return ImageFacts(self.width, self.height, self.format, self.sha256, self.name, self.notes)
 
 
-def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None) -> DecodedImage:
+def decode(
+    source: Source,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    limits: StructureLimits | None = None,
+) -> DecodedImage:
     """Decodes the image that a file shows first, upright, as RGB.
 
     The function holds no state and may run in several threads at once.
@@ -74,6 +79,7 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
         max_pixels: Maximum of width x height. Pillow's own limit, ``PIL.Image.MAX_IMAGE_PIXELS`` (about 89
             million), applies as well.
         name: A name for reports; by default a path's file name.
+        limits: What the file's structure may have, in place of ``StructureLimits(max_pixels)``.
 
     Raises:
         ImageNotFoundError: no such file.
@@ -82,32 +88,29 @@ def decode(source: Source, max_pixels: int = MAX_PIXELS, name: str | None = None
         UnsupportedFormatError: the content is not JPEG, PNG, WebP, GIF or AVIF (or HEIC, where pillow-heif is installed),
             or a kind of these that is not read.
         TooManyPixelsError: more pixels than the limits allow; nothing was decoded.
+        ImageTooCostlyError: more segments, scans, frames, metadata or memory than ``limits`` allows; nothing was decoded.
         BrokenImageError: damaged or cut off.
     """
-    limit = PixelLimit(max_pixels)
+    limits = limits or StructureLimits(max_pixels)
+    limit = PixelLimit(limits.max_pixels, limits.max_side)
     if isinstance(source, Image.Image):
         limit.check(source.size)
         with _READING:
             data = file_of(source)
-        reading = _read_pil(source) if data is None else _read_data(data, limit)
+        reading = _read_pil(source) if data is None else _read_data(data, limits)
         sha256 = hashlib.sha256(reading.rgb.tobytes()).hexdigest()
         return DecodedImage(reading.rgb, reading.format, sha256, name, reading.notes)
     if isinstance(source, str | os.PathLike):
         name = name or Path(os.fsdecode(source)).name
     data = read_source(source)
-    reading = _read_data(data, limit)
+    reading = _read_data(data, limits)
     return DecodedImage(reading.rgb, reading.format, hashlib.sha256(data).hexdigest(), name, reading.notes)
 
 
-def _read_data(data: bytes, limit: PixelLimit) -> Reading:
-    if not data:
-        raise BrokenImageError("The image is empty (0 bytes). Choose another file.")
-    format = accepted_format(data)
-    if format is None and is_heic(data) and heic_is_readable():
-        format = "HEIC"
-    if format is None:
-        raise UnsupportedFormatError(unsupported_sentence(data))
-    return _guarded(format, lambda: read_frame(data, format, limit))
+def _read_data(data: bytes, limits: StructureLimits) -> Reading:
+    structure = inspect(data, limits)
+    limit = PixelLimit(limits.max_pixels, limits.max_side)
+    return _guarded(structure.format, lambda: read_frame(data, structure.format, limit))
 
 
 def _read_pil(source: Image.Image) -> Reading:

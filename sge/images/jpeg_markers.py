@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 MAX_SCANS = 100
 """A progressive JPEG has about ten. A scan of a few bytes costs a pass over every pixel."""
+MAX_SEGMENTS = 100_000
+"""A JPEG of the largest extended XMP has a few hundred."""
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """A marker, but no stuffed zero after a byte 255 and no restart marker; both stand inside a scan."""
 _START, _END, _SCAN, _ADOBE, _JFIF = 0xD8, 0xD9, 0xDA, 0xEE, 0xE0
@@ -57,6 +59,10 @@ class Jpeg:
     """Offset of the last scan's data, and its components."""
     end: int | None = None
     """Offset after its end marker; None if that is missing."""
+    segments: int = 0
+    """Number of segments that were read."""
+    metadata: int = 0
+    """Bytes of application segments and comments."""
     stray: bool = False
     """True if there are bytes between segments that belong to none."""
     exif: bytes | None = None
@@ -150,11 +156,17 @@ def watched(jpeg: Jpeg, data: bytes) -> Watch | None:
     return Watch(b"".join([head, pixels, _LONG_CODES, _END_BYTES]), end - _FEW, end + _AHEAD)
 
 
-def read_jpeg(data: bytes) -> Jpeg:
-    """Reads the markers; a damaged file gives what could be read, and never an error."""
+def read_jpeg(data: bytes, max_segments: int = MAX_SEGMENTS) -> Jpeg:
+    """Reads the markers; a damaged file gives what could be read, and never an error.
+
+    Args:
+        data: The file.
+        max_segments: Reading ends above it.
+    """
     jpeg, at, in_scan = Jpeg(), 2, False
-    while jpeg.scans <= MAX_SCANS and (found := _MARKER.search(data, at)):
+    while jpeg.scans <= MAX_SCANS and jpeg.segments <= max_segments and (found := _MARKER.search(data, at)):
         marker = found[1][0]
+        jpeg.segments += 1
         jpeg.stray |= not in_scan and found.start() > at
         at = found.end()
         if marker == _END:
@@ -163,6 +175,8 @@ def read_jpeg(data: bytes) -> Jpeg:
         if marker in (0x01, _START):
             continue
         length = max(2, int.from_bytes(data[at : at + 2]))
+        if marker in _APPLICATION or marker == _COMMENT:
+            jpeg.metadata += min(length, len(data) - at)
         content = data[at + 2 : at + length] if _matters(marker, jpeg.scans) else b""
         if jpeg.scans == 0:
             _read_segment(jpeg, marker, content, (at - 2, at + length))

@@ -14,6 +14,8 @@ class PixelLimit:
     """A limit on width x height, checked before pixels are decoded."""
 
     max_pixels: int
+    max_side: int | None = None
+    """Width or height in pixels; None for no limit."""
 
     def check(self, size: tuple[int, int]) -> None:
         """Refuses a width and height.
@@ -26,6 +28,11 @@ class PixelLimit:
             raise BrokenImageError(f"The image is empty ({size[0]} x {size[1]} pixels). Choose another one.")
         if size[0] * size[1] > self._smaller:
             raise TooManyPixelsError(f"{size[0]} x {size[1]} pixels. {self._sentence}")
+        if self.max_side is not None and max(size) > self.max_side:
+            raise TooManyPixelsError(
+                f"{size[0]} x {size[1]} pixels. No side may have more than {self.max_side:,} pixels. Make the image "
+                "smaller and try again."
+            )
 
     def exceeded(self) -> TooManyPixelsError:
         """The error for an image whose size only Pillow knows."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sge.errors import BrokenImageError, UnsupportedFormatError
+from sge.errors import BrokenImageError, ImageTooCostlyError, UnsupportedFormatError
 from sge.images.file_kinds import accepted_format, is_heic, unsupported_sentence
 from sge.images.heic import heic_is_readable
-from sge.images.jpeg_markers import read_jpeg
+from sge.images.pixel_limit import PixelLimit
+from sge.images.structure_boxes import read_boxes
+from sge.images.structure_chunks import read_png_chunks, read_webp_chunks
+from sge.images.structure_gif import read_gif_blocks
+from sge.images.structure_jpeg import read_jpeg_segments
+from sge.images.tally import Found, StructureLimits, Tally
 
-
-@dataclass(frozen=True)
-class StructureLimits:
-    """What the structure of a file may have; the defaults are far above what cameras and programs write."""
-
-    max_pixels: int = 50_000_000
-    """Width x height."""
-    max_side: int = 65_535
-    """Width or height in pixels; the largest that a JPEG can have."""
+_COPIES = 3
+"""As many copies of the file exist while it is read."""
+_READERS: dict[str, Callable[[bytes, Tally], Found]] = {
+    "JPEG": read_jpeg_segments,
+    "PNG": read_png_chunks,
+    "WEBP": read_webp_chunks,
+    "GIF": read_gif_blocks,
+    "AVIF": read_boxes,
+    "HEIC": read_boxes,
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,16 @@ class Structure:
     width: int
     """As stored, in pixels; 0 where the file is too damaged to say. Height likewise."""
     height: int
+    frames: int = 1
+    """Images in the file, of which the first is decoded."""
+    segments: int = 0
+    """Segments, chunks, blocks or boxes."""
+    scans: int = 1
+    """Passes over the pixels: those of a progressive JPEG, 7 of an interlaced PNG."""
+    metadata: int = 0
+    """Bytes of EXIF, profiles, XMP and texts."""
+    memory: int = 0
+    """Estimate of the bytes that decoding takes at its peak."""
 
     @property
     def pixels(self) -> int:
@@ -48,11 +65,39 @@ def inspect(data: bytes, limits: StructureLimits | None = None) -> Structure:
     Raises:
         BrokenImageError: no bytes.
         UnsupportedFormatError: no image of an accepted format.
-        TooManyPixelsError, ImageTooCostlyError: beyond the limits.
+        TooManyPixelsError: more pixels, or a longer side, than the limits allow.
+        ImageTooCostlyError: more segments, scans, frames, metadata or memory than the limits allow.
     """
+    limits = limits or StructureLimits()
     format = format_of(data)
-    width, height = _size(data, format)
-    return Structure(format, width, height)
+    tally = Tally(format, limits)
+    found = _READERS[format](data, tally)
+    structure = Structure(
+        format,
+        *found.size,
+        frames=max(1, tally.frames),
+        segments=tally.segments,
+        scans=found.scans,
+        metadata=tally.metadata,
+        memory=round(found.bytes_per_pixel * found.size[0] * found.size[1]) + _COPIES * len(data),
+    )
+    if structure.pixels:
+        PixelLimit(limits.max_pixels, limits.max_side).check(found.size)
+    _check_cost(structure, limits)
+    return structure
+
+
+def _check_cost(structure: Structure, limits: StructureLimits) -> None:
+    if structure.scans * structure.pixels > limits.max_scan_pixels:
+        raise ImageTooCostlyError(
+            f"The {structure.format} passes {structure.scans} times over {structure.pixels / 1e6:.3g} million pixels; "
+            f"scans x pixels may be {limits.max_scan_pixels / 1e6:.3g} million. Save it again as an ordinary JPEG."
+        )
+    if structure.memory > limits.max_memory:
+        raise ImageTooCostlyError(
+            f"Decoding this {structure.format} would take about {structure.memory / 2**20:.0f} MiB of memory; the limit is "
+            f"{limits.max_memory / 2**20:.0f} MiB. Make the image smaller and try again."
+        )
 
 
 def format_of(data: bytes) -> str:
@@ -70,15 +115,3 @@ def format_of(data: bytes) -> str:
     if format is None:
         raise UnsupportedFormatError(unsupported_sentence(data))
     return format
-
-
-def _size(data: bytes, format: str) -> tuple[int, int]:
-    if format == "JPEG":
-        return read_jpeg(data).size
-    if format == "PNG":
-        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    if format == "GIF":
-        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
-    if format == "WEBP" and data[12:16] == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    return 0, 0

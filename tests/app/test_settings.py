@@ -114,9 +114,15 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "metrics_port": "9100",
         "otlp_endpoint": "http://localhost:4318",
         "workers": "4",
-        "image_cpu_s": "5",
+        "image_cpu_s": "5.0",
         "image_wall_s": "7.5",
         "image_memory": "400000000",
+        "max_side": "5000",
+        "max_segments": "9",
+        "max_data_blocks": "10",
+        "max_frames": "11",
+        "max_scan_pixels": "12",
+        "max_metadata": "13",
         "frame_ancestors": "'self', https://Example.org:8443,http://localhost:8080,https://*.a-b.example",
     }
     assert set(given) == set(Settings.model_fields) - set(ConnectionSettings.model_fields)

@@ -76,7 +76,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
 @pytest.fixture(autouse=True)
 def without_heic(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said where the optional package is not installed."""
-    monkeypatch.setattr("sge.images.decoding.heic_is_readable", lambda: False)
+    monkeypatch.setattr("sge.images.structure.heic_is_readable", lambda: False)
 
 
 @pytest.mark.parametrize("name", KINDS)
