@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sge.arrays import Array
 from sge.devices import autocast
 from sge.errors import ChoiceError, SGEError
+from sge.lens.backends.host import to_device
 from sge.lens.failures import check_logits, failure, not_finite
 from sge.nn import FoldedViews, eval_view
 
@@ -38,14 +39,15 @@ class Passes:
         Raises:
             ChoiceError: the network was moved to another device.
         """
-        batch = torch.from_numpy(np.ascontiguousarray(images))
         parameters = [one for one in self.network.parameters() if one.is_floating_point()]
-        first = next((one for one in parameters if one.dim() > 1), parameters[0] if parameters else batch)
+        first = next(
+            (one for one in parameters if one.dim() > 1), parameters[0] if parameters else torch.empty(0)
+        )
         if parameters and first.device != self.device and first.device.type != self.device.type:
             raise ChoiceError(
                 f"The network was moved to {first.device} after this Lens was made for {self.device}. Make another Lens."
             )
-        return batch.to(self.device, first.dtype)
+        return to_device(images, self.device, first.dtype)
 
     @contextmanager
     def inference(self) -> Iterator[nn.Module]:

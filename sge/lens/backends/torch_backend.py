@@ -14,6 +14,7 @@ from sge.devices import find_device, find_precision
 from sge.errors import CaptureError
 from sge.lens.attribution import first_order_effects
 from sge.lens.backends.base import Forward, Gradients, Maps
+from sge.lens.backends.host import to_host
 from sge.lens.failures import check_usable
 from sge.lens.grad_cam import grad_cam
 from sge.lens.passes import Passes
@@ -105,8 +106,13 @@ class TorchBackend:
             with Capture(view, energy=bool(maps.energy), rows=len(images)) as seen:
                 logits = self.passes.logits(view, images, len(images))
             shapes = {name: tuple(mask.shape) for name, mask in seen.masks.items()}
-            similarity, masks = _arrays(seen.similarity, maps.similarity), _arrays(seen.masks, maps.masks)
-            energy = _arrays(seen.energy, maps.energy) if maps.energy else {}
+            wanted = {f"similarity {name}": seen.similarity[name] for name in maps.similarity}
+            wanted |= {f"mask {name}": seen.masks[name] for name in maps.masks}
+            wanted |= {f"energy {name}": seen.energy[name] for name in maps.energy}
+            arrays = to_host({"logits": logits} | wanted)
+        similarity = {name: arrays[f"similarity {name}"] for name in maps.similarity}
+        masks = {name: arrays[f"mask {name}"] for name in maps.masks}
+        energy = {name: arrays[f"energy {name}"] for name in maps.energy}
         # The maps come first, because the earliest block is where the numbers went wrong.
         for recorded in (similarity, masks, energy):
             self.check_finite({f"block {name}": values for name, values in recorded.items()})
@@ -123,7 +129,8 @@ class TorchBackend:
             )
             for name, (_, groups, height, width) in shapes.items()
         ]
-        return Forward(self._checked(logits), blocks, masks, similarity, energy)
+        self.check_finite({"the logits": arrays["logits"]})
+        return Forward(arrays["logits"], blocks, masks, similarity, energy)
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``.
@@ -172,10 +179,6 @@ class TorchBackend:
         array = _array(logits)
         self.check_finite({"the logits": array})
         return array
-
-
-def _arrays(recorded: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Array]:
-    return {name: _array(recorded[name]) for name in names}
 
 
 def _array(tensor: Tensor) -> Array:
