@@ -57,7 +57,7 @@ class Outputs:
         """(images,): larger values for images that fit better."""
         if name == "cosine":
             return self.cosine.astype(np.float64)
-        scores: Float64Array = fit_scores(torch.from_numpy(self.logits))[name].double().numpy()
+        scores: Float64Array = fit_scores(self.logits)[name].astype(np.float64)
         return scores
 
 
