@@ -72,7 +72,7 @@ def test_every_setting_is_in_the_table_with_its_default():
             ",".join(default)
             if isinstance(default, list)
             else f"{default:g}"
-            if name == "time_limit_s"
+            if isinstance(default, float)
             else str(default)
         )
         assert (row[1] or "") == stated
