@@ -7,15 +7,9 @@ import socket
 import sys
 from typing import NoReturn
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from . import logs
-from .drain import Server, exit_on_signals
-from .limits import ByClient, Connections, raise_descriptors, trusted_by
+from .http_server import exit_now, exit_on_signals, server_of
 from .main import create_app
-from .metrics import Metrics
-from .protocol import protocol_of
 from .settings import Settings
 
 log = logging.getLogger("sge.app")
@@ -33,33 +27,7 @@ def run(settings: Settings) -> None:
     app = create_app(settings)
     server = server_of(app, settings, app.state.engine.metrics)
     server.run(sockets=[listening])
-    sys.exit(1 if server.cut_off else 0)
-
-
-def server_of(app: ASGIApp, settings: Settings, metrics: Metrics | None = None) -> Server:
-    """The server of an application, with the limits of the settings.
-
-    Args:
-        app: The application.
-        settings: Of them, those of connections and proxies.
-        metrics: Receives the number of connections.
-    """
-    proxies = ",".join(settings.trusted_proxies)
-    most = raise_descriptors(settings.max_connections)
-    connections = Connections(settings, metrics, trusted_by(settings.trusted_proxies), most)
-    config = uvicorn.Config(
-        ByClient(app, settings.max_connections_per_address) if proxies else app,
-        http=protocol_of(connections),  # type: ignore[arg-type]  # uvicorn calls it like a class
-        lifespan="on",
-        ws="none",  # no route uses WebSockets, and an upgrade of a static file would be a server error
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
-        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # uvicorn's annotation says int
-    )
-    return Server(config, connections, settings.drain_s)
+    exit_now(1 if server.cut_off else 0)
 
 
 def _listen(settings: Settings) -> socket.socket:

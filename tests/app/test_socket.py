@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import pytest
 
-from app.server import server_of
+from app.http_server import server_of
 from tests.app.asking import Asking, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 

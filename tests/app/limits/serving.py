@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from app.drain import Server
+from app.http_server import Server, server_of
 from app.metrics import Metrics
-from app.server import server_of
 from app.settings import Settings
 
 WAIT_S = 20

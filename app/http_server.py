@@ -1,4 +1,4 @@
-"""The end of the server: it drains for a limited time after a signal, and then exits whatever still runs."""
+"""The HTTP server with its limits, and its end: it drains for a limited time, and then exits whatever still runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ import threading
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from .limits import Connections
+from .limits import ByClient, Connections, raise_descriptors, trusted_by
+from .metrics import Metrics
+from .protocol import protocol_of
+from .settings import Settings
 
 log = logging.getLogger("sge.app")
 
@@ -74,6 +78,32 @@ class Server(uvicorn.Server):
         threading.Event().wait(self.drain_s + EXIT_S)
         log.warning("exit while threads run", extra={"after_s": self.drain_s + EXIT_S})
         exit_now(0 if self._finished and not self.cut_off else 1)
+
+
+def server_of(app: ASGIApp, settings: Settings, metrics: Metrics | None = None) -> Server:
+    """The server of an application, with the limits of the settings.
+
+    Args:
+        app: The application.
+        settings: Of them, those of connections and proxies.
+        metrics: Receives the number of connections.
+    """
+    proxies = ",".join(settings.trusted_proxies)
+    most = raise_descriptors(settings.max_connections)
+    connections = Connections(settings, metrics, trusted_by(settings.trusted_proxies), most)
+    config = uvicorn.Config(
+        ByClient(app, settings.max_connections_per_address) if proxies else app,
+        http=protocol_of(connections),  # type: ignore[arg-type]  # uvicorn calls it like a class
+        lifespan="on",
+        ws="none",  # no route uses WebSockets, and an upgrade of a static file would be a server error
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]  # uvicorn's annotation says int
+    )
+    return Server(config, connections, settings.drain_s)
 
 
 def exit_now(code: int) -> None:
