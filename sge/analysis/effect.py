@@ -72,7 +72,8 @@ class Attribution(Mapping[str, Array]):
     effect: dict[str, Array]
     """Block name to (G,), float32: gradient x activation, or the measured drop of the logit (see ``method``)."""
     spatial: dict[str, Array]
-    """Block name to (G,), float32: gradient x (mask - its mean over space), the first-order effect of mode ``mean``."""
+    """Block name to (G,), float32: gradient x (mask - its mean over space), the first-order effect of mode ``mean``; of an
+    exported model the measured effect of that mode."""
     method: dict[str, Literal["gradient", "ablation"]]
     """Block name to how ``effect`` was obtained."""
     grad_cam: GradCam | None = field(default=None)

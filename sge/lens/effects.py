@@ -13,7 +13,7 @@ from sge.arrays import Array
 from sge.errors import CaptureError, UnknownGroupError, check_choice, check_whole
 from sge.images import DecodedImage, Frame, Source
 from sge.lens.ablation import ablated_logits
-from sge.lens.backends.base import Backend, Gradients
+from sge.lens.backends.base import Backend, Gradients, Maps
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
 from sge.lens.labels import check_labels, find_target
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
@@ -21,7 +21,7 @@ from sge.lens.probabilities import softmax
 from sge.lens.rows import removed_groups
 
 if TYPE_CHECKING:
-    from sge.models import Model
+    from sge.models import ExportedModel, Model
 
 Image = Source | DecodedImage
 AUTO = "auto"
@@ -30,7 +30,7 @@ AUTO = "auto"
 class Effects(ABC):
     """Ablation, attribution, Grad-CAM and steps of one image with a model; safe to use from several threads."""
 
-    model: Model
+    model: Model | ExportedModel
     _backend: Backend
 
     @abstractmethod
@@ -133,13 +133,15 @@ class Effects(ABC):
             blocks: Names of SGE blocks; all of them by default.
             method: ``gradient``: to first order, from one backward pass. ``ablation``: measured, each group removed
                 alone, which costs up to one forward pass for each group. ``auto``: the gradient, but a block that
-                is named in ``blocks`` is measured if the removal of eight of its groups does not agree with it.
+                is named in ``blocks`` is measured if the removal of eight of its groups does not agree with it; with an
+                exported model, which has no gradient, every block is measured, and there is no Grad-CAM.
             size: As in ``analyze``.
 
         Raises:
             CaptureError: the network has no SGE block.
             UnknownBlockError: there is no such SGE block; the message lists the blocks.
             ChoiceError: an unknown target or method.
+            UnsupportedBackendError: method ``gradient`` of an exported model.
         """
         return self.attribute_frame(self.frame(image, framing, size), target, blocks, method)
 
@@ -158,6 +160,10 @@ class Effects(ABC):
         names = [name for name in known if blocks is None or name in blocks]
         index = None if target is None else self.find_target(target)
         image = frame.array[None]
+        if method == AUTO and not self._backend.has_gradients:
+            method = "ablation"
+        if method == "ablation" and not self._backend.has_gradients:
+            return self._measured_attribution(frame, index, names)
         found = self._backend.first_order(image, index, names)
         measured = self._measured(image, found, method, blocks is not None)
         return Attribution(
@@ -167,6 +173,29 @@ class Effects(ABC):
             spatial=found.spatial,
             method={name: "ablation" if name in measured else "gradient" for name in names},
             grad_cam=self._backend.grad_cam(image, found.target, None),
+        )
+
+    def _measured_attribution(self, frame: Frame, target: int | None, names: Sequence[str]) -> Attribution:
+        """``attribute`` without any gradient."""
+        image = frame.array[None]
+        forward = self._backend.forward(image, Maps())
+        logits = forward.logits[0]
+        target = int(logits.argmax()) if target is None else target
+        effect = {name: measured_effects(self._backend, image, target, name) for name in names}
+        # The masks of inactive gates are their own means.
+        spatial = {
+            block.name: np.zeros(block.groups, np.float32)
+            if block.inactive == block.groups
+            else measured_effects(self._backend, image, target, block.name, mode="mean")
+            for block in forward.blocks
+            if block.name in names
+        }
+        return Attribution(
+            target=self._prediction(logits, frame, target),
+            logit=float(logits[target]),
+            effect=effect,
+            spatial=spatial,
+            method=dict.fromkeys(names, "ablation"),
         )
 
     def grad_cam(
@@ -190,6 +219,7 @@ class Effects(ABC):
         Raises:
             UnknownBlockError: the network has no module of that path.
             ChoiceError: an unknown target, or a layer without a map.
+            UnsupportedBackendError: an exported model.
         """
         return self.grad_cam_frame(self.frame(image, framing, size), target, layer)
 
@@ -218,6 +248,7 @@ class Effects(ABC):
         Raises:
             UnknownBlockError: there is no such SGE block; the message lists the blocks.
             UnknownGroupError: the block has no group of that number.
+            UnsupportedBackendError: an exported model.
         """
         return self.steps_frame(self.frame(image, framing, size), block, group)
 

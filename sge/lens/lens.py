@@ -9,7 +9,7 @@ import numpy as np
 
 from sge.analysis import Analysis, Classification, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
-from sge.errors import ChoiceError, ShapeError, check_whole
+from sge.errors import ChoiceError, ShapeError, UnsupportedBackendError, check_whole
 from sge.images import DecodedImage, Frame, Source, decode, frame
 from sge.lens.backends.base import Forward, Maps
 from sge.lens.backends.choice import make_backend
@@ -23,18 +23,20 @@ from sge.parts import maps_and_parts
 if TYPE_CHECKING:
     from torch import nn
 
-    from sge.models import Model
+    from sge.models import ExportedModel, Model
 
 
 class Lens(Effects):
     """A model on one device, ready to analyze images.
 
     Args:
-        model: From ``sge.load_model``; its network is moved to the device.
+        model: From ``sge.load_model``; its network is moved to the device. Or an exported model, a file that needs no
+            torch.
         device: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``float32``, or ``bfloat16`` and ``float16`` by autocast; ``auto`` is float32, so that
             figures on cards hold on every device. Statistics of SGE are float32 with each of them.
-        backend: ``torch``, ``onnxruntime``, or ``auto``: ONNX Runtime for an exported model, and torch for a network.
+        backend: ``torch``, ``onnxruntime``, or ``auto``: ONNX Runtime for an exported model, and torch for a network. With
+            ``onnxruntime`` a network is exported first; torch still computes gradients, Grad-CAM and steps.
         threads: Number of threads that compute one pass; None for the default of the backend. torch has one number for
             all networks of the process.
         frozen: Promises that nobody changes the network any more. In torch its batch norms are then folded into the
@@ -43,12 +45,15 @@ class Lens(Effects):
     Raises:
         ChoiceError: a device that is not available, or an unknown precision.
         CaptureError: the network has no module that makes spatial maps.
-        UnsupportedNetworkError: the network has no values yet (meta device, lazy modules).
+        UnsupportedNetworkError: the network has no values yet (meta device, lazy modules), or cannot be exported.
+        UnsupportedBackendError: the backend does not run the model. Also of a method, when the weights were changed after
+            they were exported.
+        MissingPackageError: ONNX Runtime is not installed.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | ExportedModel,
         device: str = "auto",
         precision: str = "auto",
         backend: str = "auto",
@@ -81,8 +86,18 @@ class Lens(Effects):
 
     @property
     def network(self) -> nn.Module:
-        """The network in torch."""
-        return self.model.network
+        """The network in torch.
+
+        Raises:
+            UnsupportedBackendError: an exported model has none.
+        """
+        network: nn.Module | None = getattr(self.model, "network", None)
+        if network is None:
+            raise UnsupportedBackendError(
+                f"{self.model.name} is an exported file, which has no network in torch. Load the model that it was exported "
+                "from."
+            )
+        return network
 
     def analyze(
         self,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sge.errors import ChoiceError, check_choice
+from sge.errors import ChoiceError, UnsupportedBackendError, check_choice, check_whole
 from sge.lens.backends.base import BACKENDS, Backend
 
 if TYPE_CHECKING:
-    from sge.models import Model
+    from sge.models import ExportedModel, Model
 
 AUTO = "auto"
 
 
 def make_backend(
-    model: Model,
+    model: Model | ExportedModel,
     device: str = AUTO,
     precision: str = AUTO,
     backend: str = AUTO,
@@ -22,14 +22,52 @@ def make_backend(
     frozen: bool = False,
 ) -> Backend:
     """The backend of a lens; the arguments and errors are those of ``Lens``."""
-    check_choice("backend", backend, [AUTO, *BACKENDS])
-    from sge.models import Model
+    from sge.models import ExportedModel, Model
 
+    check_choice("backend", backend, [AUTO, *BACKENDS])
+    if threads is not None and check_whole("threads", threads) < 1:
+        raise ChoiceError(f"threads is {threads}; choose 1 or more.")
+    if isinstance(model, ExportedModel):
+        return _exported_backend(model, device, precision, backend, threads)
     if not isinstance(model, Model):
         raise ChoiceError(
             f"A Lens needs a Model, and this is {type(model).__name__}. Load one with sge.load_model, or make one of a "
             "network: sge.Model('name', network, labels)."
         )
+    if backend == "onnxruntime":
+        return _backend_of_export(model, device, precision, threads, frozen)
+    return _torch_backend(model, device, precision, threads, frozen)
+
+
+def _exported_backend(
+    model: ExportedModel, device: str, precision: str, backend: str, threads: int | None
+) -> Backend:
+    from sge.lens.backends.onnx_backend import OnnxBackend
+
+    if backend == "torch":
+        raise UnsupportedBackendError(
+            f"{model.name} is an exported file, which torch does not run. Choose backend='onnxruntime', or load the model "
+            "that it was exported from."
+        )
+    return OnnxBackend(model, device, precision, threads)
+
+
+def _backend_of_export(
+    model: Model, device: str, precision: str, threads: int | None, frozen: bool
+) -> Backend:
+    """ONNX Runtime for what it does, and torch for the rest."""
+    from sge.lens.backends.onnx_backend import OnnxBackend, check_settings
+    from sge.lens.backends.unchanged import Unchanged
+    from sge.models import exported_file
+
+    check_settings(device, precision)
+    reference = _torch_backend(model, "cpu", precision, None, frozen)
+    unchanged = Unchanged(model.network)
+    exported = exported_file(model)
+    return OnnxBackend(exported, device, precision, threads, reference, unchanged)
+
+
+def _torch_backend(model: Model, device: str, precision: str, threads: int | None, frozen: bool) -> Backend:
     from sge.lens.backends.torch_backend import TorchBackend  # Exported files need no torch.
 
-    return TorchBackend(model.network, device, precision, frozen)
+    return TorchBackend(model.network, device, precision, threads, frozen)

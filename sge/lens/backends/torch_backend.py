@@ -38,6 +38,7 @@ class TorchBackend:
         network: With spatial maps; it is moved to the device.
         device: As in ``Lens``.
         precision: As in ``Lens``.
+        threads: As in ``Lens``.
         frozen: As in ``Lens``.
 
     Raises:
@@ -50,12 +51,19 @@ class TorchBackend:
     has_gradients = True
 
     def __init__(
-        self, network: nn.Module, device: str = "auto", precision: str = "auto", frozen: bool = False
+        self,
+        network: nn.Module,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        frozen: bool = False,
     ) -> None:
         require_spatial_blocks(network)
         check_usable(network)
         found = find_device(device)
         precision = find_precision(precision)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.network = network.to(found)
         folded = FoldedViews(self.network) if frozen else None
         self.passes = Passes(self.network, found, precision, folded=folded)

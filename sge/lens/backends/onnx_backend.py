@@ -1,0 +1,245 @@
+"""Runs an exported file in ONNX Runtime on the CPU: logits, maps and ablations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sge.analysis import BlockInfo, GradCam, GroupSteps
+from sge.arrays import Array
+from sge.devices import find_precision
+from sge.errors import (
+    CaptureError,
+    ChoiceError,
+    NonFiniteError,
+    UnsupportedBackendError,
+    UnsupportedNetworkError,
+)
+from sge.lens.backends.base import Backend, Forward, Gradients, Maps
+from sge.lens.backends.onnx_sessions import Sessions
+from sge.lens.backends.unchanged import Unchanged
+from sge.lens.rows import Rows
+
+if TYPE_CHECKING:
+    from sge.models import ExportedModel
+
+LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
+"""Names of the file's outputs; the last three begin the names of one output for each block."""
+KEEP, FLAT = "keep/", "flat/"
+"""Beginnings of the names of the file's inputs, by which masks are edited: ``keep * mask + flat * mean(mask)``."""
+
+
+class OnnxBackend:
+    """An exported model in ONNX Runtime; see ``Backend``.
+
+    Args:
+        exported: The file.
+        device: ``auto`` or ``cpu``.
+        precision: ``auto`` or ``float32``.
+        threads: Number of threads that compute one pass; None for one for each core.
+        reference: Runs the network that was exported; None if there is only the file. It gives gradients and steps.
+        unchanged: Whether the network still has the weights that were exported; None if there is only the file.
+
+    Raises:
+        MissingPackageError: ONNX Runtime is not installed.
+        ChoiceError: another device or precision, or a number of threads below 1.
+        CheckpointError: the file cannot be read.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        exported: ExportedModel,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        reference: Backend | None = None,
+        unchanged: Unchanged | None = None,
+    ) -> None:
+        check_settings(device, precision)
+        self.exported = exported
+        self.device = "cpu"
+        self.precision = "float32"
+        self.found: dict[object, object] = {}
+        self._reference = reference
+        self._unchanged = unchanged
+        self._blocks = {block.name: block for block in exported.blocks}
+        outputs = [kind + name for kind in (MASK, SIMILARITY, ENERGY) for name in self._blocks]
+        self._sessions = Sessions(exported.path, exported.name, [LOGITS, *outputs], _threads(threads))
+
+    @property
+    def has_gradients(self) -> bool:
+        """See ``Backend``."""
+        return self._reference is not None
+
+    @property
+    def memory_bytes(self) -> int:
+        """See ``Backend``."""
+        return 4 * self.exported.parameters
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """See ``Backend``."""
+        return tuple(self._blocks)
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """See ``Backend``."""
+        return {name: block.groups for name, block in self._blocks.items() if block.kind == "sge"}
+
+    @property
+    def network_name(self) -> str:
+        """See ``Backend``."""
+        return self.exported.name
+
+    def logits(self, batch: Array) -> Array:
+        """See ``Backend``."""
+        if (other := self._backend_of(batch)) is not None:
+            return other.logits(batch)
+        return self._checked_logits(self._sessions.run(batch, [LOGITS]), len(batch))
+
+    def forward(self, batch: Array, maps: Maps) -> Forward:
+        """See ``Backend``."""
+        if (other := self._backend_of(batch)) is not None:
+            return other.forward(batch, maps)
+        wanted = {MASK: maps.masks, SIMILARITY: maps.similarity, ENERGY: maps.energy}
+        fetched = [kind + name for kind, names in wanted.items() for name in names]
+        key = ("sizes", *batch.shape[2:])
+        # Only a pass tells the sizes of the maps for an input of a new size.
+        unknown = [] if key in self.found else [MASK + name for name in self._blocks]
+        found = self._sessions.run(batch, list(dict.fromkeys([LOGITS, *fetched, *unknown])))
+        if unknown:
+            self.found[key] = {name: found[MASK + name].shape[2:] for name in self._blocks}
+        similarity, masks, energy = (
+            {name: found[kind + name] for name in wanted[kind]} for kind in (SIMILARITY, MASK, ENERGY)
+        )
+        # The maps come first, because the earliest block is where the numbers went wrong.
+        for recorded in (similarity, masks, energy):
+            self.check_finite({f"block {name}": values for name, values in recorded.items()})
+        logits = self._checked_logits(found, len(batch))
+        sizes: Mapping[str, tuple[int, int]] = self.found[key]  # type: ignore[assignment]
+        return Forward(logits, self._infos(batch.shape[3], sizes), masks, similarity, energy)
+
+    def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
+        """See ``Backend``."""
+        if (other := self._backend_of(image)) is not None:
+            return other.ablated(image, rows, shared)
+        edits: dict[str, Array] = {}
+        for name, removed in rows.removed.items():
+            edits[KEEP + name] = (~removed).astype(np.float32)
+            edits[FLAT + name] = (removed if rows.flat else np.zeros_like(removed)).astype(np.float32)
+        images = image if shared else np.repeat(image, rows.count, 0)
+        logits = self._sessions.run(images, [LOGITS], edits, rows.count)[LOGITS]
+        if len(logits) != rows.count:
+            raise CaptureError(
+                f"{self.exported.name} gives logits of shape {logits.shape} for {rows.count} ablations. Name only blocks "
+                "that it uses."
+            )
+        return logits
+
+    def first_order(self, image: Array, target: int | None, blocks: Sequence[str]) -> Gradients:
+        """See ``Backend``."""
+        return self._in_torch("gradients").first_order(image, target, blocks)
+
+    def grad_cam(self, image: Array, target: int, layer: str | None) -> GradCam:
+        """See ``Backend``."""
+        return self._in_torch("Grad-CAM").grad_cam(image, target, layer)
+
+    def steps(self, image: Array, block: str, group: int) -> GroupSteps:
+        """See ``Backend``."""
+        return self._in_torch("the features by which a mask is made").steps(image, block, group)
+
+    def check_finite(self, results: Mapping[str, Array]) -> None:
+        """See ``Backend``."""
+        if self._reference is not None:
+            self._reference.check_finite(results)
+            return
+        for where, values in results.items():
+            # A sum is finite only if every number is; the comparison of each one takes much longer.
+            if not np.isfinite(values.sum()) and not np.isfinite(values).all():
+                raise NonFiniteError(
+                    f"{self.exported.name} gives numbers that are not finite (infinite or not a number) for this image, in "
+                    f"{where}. Check that the preprocessing and the weights belong together."
+                )
+
+    def _in_torch(self, what: str) -> Backend:
+        if self._reference is None:
+            raise UnsupportedBackendError(
+                f"{self.exported.name} is an exported file, which does not give {what}. Measure the effect of groups with "
+                "ablate or attribute, or load the model that it was exported from, with torch."
+            )
+        self._check_weights()
+        return self._reference
+
+    def _check_weights(self) -> None:
+        if self._unchanged is not None and not self._unchanged:
+            raise UnsupportedBackendError(
+                f"The weights of {self.exported.name} changed after this Lens exported them for ONNX Runtime. Make another "
+                "Lens, or one with backend='torch', which follows the weights."
+            )
+
+    def _backend_of(self, batch: Array) -> Backend | None:
+        """None if the file takes images of this size, otherwise what runs them."""
+        self._check_weights()
+        multiple = getattr(self.exported, "multiple", 1)
+        if not any(side % multiple for side in batch.shape[2:]):
+            return None
+        if self._reference is not None:
+            return self._reference
+        height, width = batch.shape[2:]
+        raise ChoiceError(
+            f"{self.exported.name} was exported for inputs whose sides are multiples of {multiple}, and this one has "
+            f"{width} x {height} pixels. Choose another size or framing, or load the model that it was exported from."
+        )
+
+    def _checked_logits(self, found: Mapping[str, Array], rows: int) -> Array:
+        logits = found[LOGITS]
+        if logits.ndim != 2 or len(logits) != rows:
+            raise UnsupportedNetworkError(
+                f"{self.exported.name} returns logits of shape {logits.shape} for {rows} images. Export the model again: "
+                "sge models export."
+            )
+        self.check_finite({"the logits": logits})
+        return logits
+
+    def _infos(self, width: int, sizes: Mapping[str, tuple[int, int]]) -> list[BlockInfo]:
+        return [
+            BlockInfo(
+                name=name,
+                groups=block.groups,
+                height=sizes[name][0],
+                width=sizes[name][1],
+                stride=round(width / sizes[name][1]),
+                channels=block.channels,
+                inactive=block.inactive,
+            )
+            for name, block in self._blocks.items()
+        ]
+
+
+def check_settings(device: str, precision: str) -> None:
+    """Checks that ONNX Runtime has the device and the precision of a lens.
+
+    Raises:
+        ChoiceError: it has not.
+    """
+    if device not in ("auto", "cpu"):
+        raise ChoiceError(
+            f"device is {device!r}, and ONNX Runtime computes on the CPU here. Choose cpu, or a model in torch with "
+            "backend='torch'."
+        )
+    if find_precision(precision) != "float32":
+        raise ChoiceError(
+            f"precision is {precision!r}, and ONNX Runtime computes in float32 here. Choose float32, or a model in torch "
+            "with backend='torch'."
+        )
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return threads

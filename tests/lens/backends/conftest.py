@@ -1,0 +1,65 @@
+"""Lenses on exported files beside the lenses of the same networks in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+from sge.images import Frame
+from sge.lens import Lens
+from sge.models import export_onnx
+from sge.nn.resnet import build_resnet
+from sge.parts.finder import Finder, GroupWeight, Readout
+from tests.drawn_images import noise
+from tests.lens.networks import CLASSES, Concat, Residual, lens_of, resnet
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "residual": Residual,
+    "concat": Concat,
+    "resnet": resnet,
+    "cbam": lambda: build_resnet(18, "cbam", CLASSES),
+    "bam": lambda: build_resnet(18, "bam", CLASSES),
+}
+Pairs = Callable[[str], tuple[Lens, Lens]]
+"""Name of a network to a lens in torch, and one on the exported file."""
+
+
+@pytest.fixture(scope="package")
+def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+    folder = tmp_path_factory.mktemp("exported")
+    made: dict[str, tuple[Lens, Lens]] = {}
+
+    def pair(name: str) -> tuple[Lens, Lens]:
+        if name not in made:
+            lens = lens_of(NETWORKS[name]())
+            if name == "residual":
+                terms = (GroupWeight("second", 1, 0.5), GroupWeight("first", 2, 0.5))
+                readout = Readout(terms, 2.0, 1.0, 0.3)
+                lens.model.finder = Finder({"nose": readout}, lens.model.permutations)
+            made[name] = lens, Lens(export_onnx(lens.model, folder / f"{name}.onnx"), threads=1)
+        return made[name]
+
+    return pair
+
+
+@pytest.fixture(scope="package")
+def exported(pair_of: Pairs) -> Lens:
+    return pair_of("residual")[1]
+
+
+def smooth_frames(lens: Lens, rows: int, seed: int, width: int = 96, height: int = 96) -> list[Frame]:
+    """Random images without sharp edges as frames, as photographs are."""
+    random = np.random.default_rng(seed)
+    frame = lens.frame(noise(96, 96))
+    made = []
+    for _ in range(rows):
+        cells = Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8))
+        pixels = np.asarray(cells.resize((width, height), Image.Resampling.BICUBIC), np.float32)
+        array = np.ascontiguousarray((pixels.transpose(2, 0, 1) / 255 - 0.45) / 0.23)
+        made.append(replace(frame, array=array))
+    return made
