@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sge.analysis import ATLAS_MEDIA_TYPE
 from sge.lens import Wanted
 
-from . import responses
+from . import drawn, responses
 from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .effect_api import MAX_GROUPS_TEXT, Controls, Mode, Seed
 from .effect_choice import AnalysisChoice, AttributionChoice, choose_ablation, choose_attribution
@@ -86,13 +86,21 @@ async def analyze(
         choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
         Wanted(None if names is None else tuple(names)),
     )
-    form = responses.AnalysisForm(format, names, view, preview)
-    async with admitted(request, engine, "report" if format == "html" else "analyze") as admission:
+    form = responses.AnalysisForm(format, names)
+    async with admitted(request, engine, _cost_kind(format, chosen)) as admission:
         if chosen.is_plain:
-            analysis = await engine.analyze(admission, lens, framing, top_k, chosen.wanted)
+            analysis = await engine.analyze(admission, lens, framing, top_k, chosen.wanted, preview)
         else:
-            analysis = await engine.compute(admission, lens, chosen.run, framing)
-        return await engine.run(responses.analysis_response, analysis, form, responses.abilities(lens))
+            analysis = await engine.compute(admission, lens, chosen.run, framing, preview)
+        if format == "html":
+            return await drawn.report(engine, admission, analysis, view)
+        can = responses.abilities(lens)
+        return await engine.run(responses.analysis_response, analysis, form, can, admission.preview)
+
+
+def _cost_kind(format: str, chosen: AnalysisChoice) -> str:
+    """Costs of analyses are learned apart with and without effects."""
+    return "report" if format == "html" else "analyze" if chosen.is_plain else "effects"
 
 
 def _attribution(slot: Slot, target: str | None, blocks: str | None, method: str) -> AttributionChoice | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from sge.analysis import ATLAS_MEDIA_TYPE, Prediction
 
-from . import responses
+from . import drawn, responses
 from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .engine import Engine
 from .errors import ProblemError
@@ -75,6 +75,8 @@ async def masks(
     chosen = choose(slot, blocks, groups, signal)
     async with admitted(request, engine, "sheet" if format == "png" else "masks") as admission:
         analysis = await engine.analyze(admission, lens, framing, wanted=chosen.wanted)
+        if format == "png":
+            return await drawn.sheet(engine, admission, analysis, chosen)
         return await engine.run(responses.MASKS[format], analysis, chosen)
 
 
@@ -108,7 +110,7 @@ async def overlay(
     options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend}
     async with admitted(request, engine, "overlay") as admission:
         analysis = await engine.analyze(admission, lens, framing, wanted=chosen.wanted)
-        return await engine.run(responses.overlay_png, analysis, chosen, options)
+        return await drawn.overlay(engine, admission, analysis, chosen, options)
 
 
 @router.get("/models", responses=problems(500))
@@ -162,11 +164,8 @@ async def live() -> HealthOut:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(500, 503))
 async def ready(engine: EngineDep) -> HealthOut:
-    """200 once every model is loaded; 503 before."""
-    if not engine.ready:
-        reasons = [
-            slot.error or f"{slot.name} is loading" for slot in engine.slots.values() if not slot.ready
-        ]
+    """200 once every model is loaded, and while workers and model threads answer; 503 otherwise."""
+    if reasons := engine.reasons():
         raise ProblemError(503, f"Not ready: {'; '.join(reasons)}.", "loading", 2)
     return HealthOut(status="ready")
 

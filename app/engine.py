@@ -1,117 +1,124 @@
-"""The engine between the event loop and the lenses: bounded admission, a decoding pool, and one model thread."""
+"""The engine between the event loop, the worker processes and the model threads; CONTRIBUTING tells a request's way."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
-
-import torch
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from sge.analysis import Analysis, Prediction
 from sge.errors import UnknownModelError
-from sge.images import DecodedImage, Frame, decode, frame
+from sge.images import Frame, StructureLimits, inspect
 from sge.lens import Lens
 
-from .admission import Admission
+from .admission import Admission, Admissions
+from .cost import Costs
 from .errors import ProblemError
 from .metrics import Metrics
+from .scheduler import Job, Scheduler
 from .settings import Settings
-from .slots import Slot
+from .slots import Slot, Slots
+from .turns import Turns
 from .uploads import Upload
+from .workers import tasks
+from .workers.pool import WorkerPool
 
 T = TypeVar("T")
-Work = Callable[[Lens, Frame], Any]
-"""A computation that cannot share its passes with other images, such as an ablation."""
+STOP_S = 60.0
+"""Seconds that running work may take when the engine stops, unless ``stop`` is given a deadline."""
+INSPECTED_HERE = 1024 * 1024
+"""Bytes of an upload above which even its structure is read off the event loop."""
 
 
-@dataclass(eq=False)
-class Job:
-    """A frame that waits for its forward pass."""
-
-    kind: Literal["analyze", "predict", "compute"]
-    lens: Lens
-    frame: Frame
-    top_k: int = 5
-    work: Work | None = None
-    """What a ``compute`` job does, alone."""
-    result: Future[Any] = field(default_factory=Future)
-    """An ``Analysis`` for ``analyze``, ``list[Prediction]`` for ``predict``, and for ``compute`` what ``work`` returns."""
-
-    def goes_with(self, other: Job) -> bool:
-        """Whether both jobs can share a forward pass."""
-        if "compute" in (self.kind, other.kind):
-            return self is other
-        return (
-            self.kind == other.kind
-            and self.lens is other.lens
-            and self.frame.array.shape == other.frame.array.shape
-        )
+def cores_here() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Engine:
-    """Loads the models on the thread that runs them, and answers one job an image.
+    """Answers admitted uploads.
 
     Args:
         settings: Limits and models.
-        metrics: Receives the queue depth and the batch sizes.
+        metrics: Receives the queue depth, the batch sizes and the seconds of each stage.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.settings = settings
-        self.metrics = metrics
-        self.slots = {name: Slot(name, source) for name, source in settings.sources.items()}
+        self.settings, self.metrics = settings, metrics
+        cores = settings.threads or cores_here()
+        self._limits = StructureLimits(settings.max_pixels)
+        self._models = Slots(settings, metrics)
+        self.slots = self._models.slots
         self.default = next(iter(self.slots))
         """Name of the model that answers if a request names none."""
-        for name in self.slots:
-            metrics.ready.labels(name).set(0)
-        self._depth = 0
-        self._seconds_per_image = 0.2
-        self._stopping = threading.Event()
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
-        self._pool, self._thread = self._new_threads()
-
-    def _new_threads(self) -> tuple[ThreadPoolExecutor, threading.Thread]:
-        return (
-            ThreadPoolExecutor(self.settings.decode_threads, thread_name_prefix="sge-decode"),
-            threading.Thread(target=self._work, name="sge-model", daemon=True),
+        self.costs = Costs()
+        self.pool = WorkerPool(settings, metrics)
+        self.scheduler = Scheduler(cores, settings.max_batch, metrics)
+        self.admissions = Admissions(
+            self.costs, settings.workers, cores, max(settings.max_admitted_bytes, 2 * settings.max_bytes)
         )
+        # One task more than workers, so that the next one is there when a worker is done.
+        self._workers = Turns(settings.workers + 1, max(1, settings.workers - 1))
+        frames = settings.workers + (cores + 1) * (1 + settings.max_batch)
+        self._frames = Turns(frames, frames // 2)
+        self._stopping = False
+        self._threads: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Starts loading the models and returns at once. A stopped engine can be started again."""
-        if self._stopping.is_set():
-            self._stopping.clear()
-            self._pool, self._thread = self._new_threads()
-        self._thread.start()
+        self._stopping = False
+        self._threads = ThreadPoolExecutor(self.settings.encode_threads, thread_name_prefix="sge-encode")
+        self.pool.start()
+        self.scheduler.start(asyncio.get_running_loop())
+        self._models.start()
 
-    async def stop(self) -> None:
-        """Finishes the running and the queued jobs, then ends the threads; no further model is loaded."""
-        self._stopping.set()
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self._pool.shutdown)
+    async def stop(self, deadline: float | None = None) -> None:
+        """Finishes admitted requests, then ends threads and processes; no further model is loaded.
+
+        Args:
+            deadline: Time of ``time.monotonic`` after which nothing is waited for.
+        """
+        self._stopping = True
+        deadline = time.monotonic() + STOP_S if deadline is None else deadline
+        while self.admissions.count and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(
+            self.pool.stop(deadline),
+            asyncio.to_thread(self.scheduler.stop, deadline),
+            asyncio.to_thread(self._models.stop, deadline),
+        )
+        if self._threads is not None:
+            await asyncio.to_thread(self._threads.shutdown, time.monotonic() < deadline, cancel_futures=True)
 
     @property
     def ready(self) -> bool:
-        """Whether every model is loaded."""
-        return all(slot.ready for slot in self.slots.values())
+        """Whether every model is loaded, and workers and model threads answer."""
+        return not self.reasons()
+
+    def reasons(self) -> list[str]:
+        """Why the service is not ready, as parts of a sentence; nothing if it is."""
+        reasons = [slot.error or f"{slot.name} is loading" for slot in self.slots.values() if not slot.ready]
+        if self._stopping:
+            reasons.append("the service is shutting down")
+        if not self.pool.alive:
+            reasons.append("no process that decodes images runs")
+        if not self.scheduler.answers(self.settings.time_limit_s):
+            reasons.append("no thread that runs models answers")
+        return reasons
 
     @property
     def depth(self) -> int:
         """Number of images admitted and not yet answered."""
-        return self._depth
+        return self.admissions.count
 
     @property
     def waiting(self) -> int:
-        """Number of jobs that the model thread has not yet taken."""
-        return self._jobs.qsize()
+        """Number of frames that no model thread has taken yet."""
+        return self.scheduler.waiting
 
     def slot(self, name: str | None) -> Slot:
         """A model by name; None is the default.
@@ -124,8 +131,10 @@ class Engine:
         except KeyError:
             raise UnknownModelError(f"No model {name!r} here; there are: {', '.join(self.slots)}.") from None
 
-    @contextmanager
-    def admission(self, upload: Upload, kind: str, deadline: float, rows: int = 1) -> Iterator[Admission]:
+    @asynccontextmanager
+    async def admission(
+        self, upload: Upload, kind: str, deadline: float, rows: int = 1, model: str | None = None
+    ) -> AsyncIterator[Admission]:
         """Admits a complete upload, until its request is answered.
 
         Args:
@@ -133,24 +142,32 @@ class Engine:
             kind: What is asked, in one word: costs are learned by it.
             deadline: In seconds of ``time.monotonic``.
             rows: Rows of forward passes that the answer takes.
+            model: Name of the model that answers; None is the default.
 
         Raises:
-            ProblemError: 503 with the seconds after which an admission is likely.
+            ImageError: The file's structure is refused.
+            ProblemError: 503 with the seconds after which the request will be admitted.
         """
-        if self._depth >= self.settings.max_queue:
-            wait = max(1, round(self._depth * self._seconds_per_image))
-            raise ProblemError(
-                503, f"{self._depth} images are waiting. Try again in {wait} s.", "queue", wait
-            )
-        self._set_depth(self._depth + 1)
-        try:
-            yield Admission(upload, kind, deadline, rows)
-        finally:
-            self._set_depth(self._depth - 1)
+        if self._stopping:
+            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
+        if len(upload.data) > INSPECTED_HERE:
+            structure = await self.run(inspect, upload.data, self._limits)
+        else:
+            structure = inspect(upload.data, self._limits)
+        wanted = Admission(upload, kind, deadline, rows, model or self.default)
+        wanted.format, wanted.megapixels = structure.format, structure.pixels / 1e6
+        with self.admissions.admit(wanted):
+            self.metrics.queue_depth.set(self.depth)
+            try:
+                yield wanted
+            finally:
+                self.metrics.queue_depth.set(self.depth - 1)
 
-    def _set_depth(self, depth: int) -> None:
-        self._depth = depth
-        self.metrics.queue_depth.set(depth)
+    def own_work(self, upload: Upload, kind: str, deadline: float, model: str) -> Admission:
+        """What the service makes for itself: it is not refused, and older than every request."""
+        own = Admission(upload, kind, deadline, model=model)
+        own.work["model"] = self.costs.expected(f"model {kind}", 1, model)
+        return own
 
     async def predict(
         self, admission: Admission, lens: Lens, framing: str = "whole", top_k: int = 5
@@ -160,10 +177,10 @@ class Engine:
         If the caller is cancelled while the image waits, it gets no forward pass.
 
         Raises:
-            ImageError: The image cannot be decoded.
-            ProblemError: 503, the engine is stopping.
+            SGEError: The image cannot be decoded, or the network cannot be run.
+            ProblemError: 503 if the worker process died, 504 past the deadline.
         """
-        predictions: list[Prediction] = await self._answer_of("predict", admission, lens, framing, top_k)
+        predictions: list[Prediction] = await self._answer(admission, lens, framing, "predict", top_k=top_k)
         return predictions
 
     async def analyze(
@@ -172,10 +189,22 @@ class Engine:
         lens: Lens,
         framing: str = "whole",
         top_k: int = 5,
-        wanted: object = None,
+        wanted: Any = None,
+        preview: int = 0,
     ) -> Analysis:
-        """The analysis of an admitted image; as ``predict``. ``wanted`` names blocks and signals; None is everything."""
-        analysis: Analysis = await self._answer_of("analyze", admission, lens, framing, top_k)
+        """The analysis of an admitted image, without its pixels; as ``predict``.
+
+        Args:
+            admission: Gets facts, and the preview if one is asked for.
+            lens: Of the model.
+            framing: ``whole`` or ``center``.
+            top_k: Number of classes.
+            wanted: ``sge.lens.Wanted``: blocks and signals; None is everything.
+            preview: Longest side, in pixels, of a preview of the decoded image; 0 for none.
+        """
+        analysis: Analysis = await self._answer(
+            admission, lens, framing, "analyze", preview, top_k=top_k, wanted=wanted
+        )
         return analysis
 
     async def compute(
@@ -184,109 +213,78 @@ class Engine:
         lens: Lens,
         work: Callable[[Lens, Frame], T],
         framing: str = "whole",
+        preview: int = 0,
     ) -> T:
-        """``work`` of an admitted image's frame, done alone on a model thread; as ``predict``."""
-        result: T = await self._answer_of("compute", admission, lens, framing, work=work)
+        """``work`` of an admitted image's frame, done alone on a model thread; as ``analyze``."""
+        result: T = await self._answer(admission, lens, framing, "compute", preview, work=work)
         return result
 
-    async def draw(self, task: Callable[..., T], admission: Admission, *args: object) -> T:
-        """``task(decoded image, *args)``, for an answer that needs the pixels of the upload.
+    async def draw(
+        self, task: Callable[..., T], admission: Admission, *args: object, pixels: bool = True
+    ) -> T:
+        """Runs a task of ``app/workers/tasks.py`` that draws the answer.
+
+        Args:
+            task: Its first argument is the upload's bytes, its last one the limits of structure, if it needs the pixels.
+            admission: Of the upload.
+            args: What is between.
+            pixels: Whether the task decodes the upload.
 
         Raises:
-            ImageError: The image cannot be decoded.
+            SGEError: The image cannot be decoded or drawn.
+            ProblemError: 503 if the worker process died, 504 past the deadline.
         """
-        return await self.run(task, await self._decode(admission), *args)
-
-    async def _decode(self, admission: Admission) -> DecodedImage:
-        upload = admission.upload
-        image = await self.run(decode, upload.data, self.settings.max_pixels, upload.name)
-        admission.facts = image
-        return image
-
-    async def _answer_of(
-        self,
-        kind: Literal["analyze", "predict", "compute"],
-        admission: Admission,
-        lens: Lens,
-        framing: str,
-        top_k: int = 5,
-        work: Work | None = None,
-    ) -> Any:
-        image = await self._decode(admission)
-        framed = await self.run(frame, image, lens.model.preprocess, framing)
-        if self._stopping.is_set():  # the model thread would never take the job
-            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
-        job = Job(kind, lens, framed, top_k, work)
-        self._jobs.put(job)
-        return await asyncio.wrap_future(job.result)
+        given = (admission.upload.data, *args, self._limits) if pixels else args
+        return await self._work(admission, "draw", task, *given)
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
-        """Runs encoding in a thread, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
-
-    def _work(self) -> None:
-        torch.set_num_threads(self.settings.threads or os.cpu_count() or 1)
-        for slot in self.slots.values():
-            if not (slot.ready or self._stopping.is_set()):
-                slot.load(self.settings.device, self.settings.precision)
-                self.metrics.ready.labels(slot.name).set(int(slot.ready))
-        pending: list[Job] = []
-        more = True
-        while more or pending:
-            more = self._take_jobs(pending, wait=not pending) and more
-            self._run(self._next_batch(pending))
-
-    def _take_jobs(self, pending: list[Job], *, wait: bool) -> bool:
-        """Moves every queued job into ``pending``; False once the engine is to stop."""
-        try:
-            while (job := self._jobs.get(block=wait)) is not None:
-                pending.append(job)
-                wait = False
-        except queue.Empty:
-            return True
-        return False
-
-    def _next_batch(self, pending: list[Job]) -> list[Job]:
-        """The oldest job and later ones that can share its forward pass; the others keep their order."""
-        batch = [job for job in pending if job.goes_with(pending[0])][: self.settings.max_batch]
-        pending[:] = [job for job in pending if job not in batch]
-        # A disconnected client or the time limit has cancelled the result: that image needs no forward pass.
-        return [job for job in batch if job.result.set_running_or_notify_cancel()]
-
-    def _run(self, batch: list[Job]) -> None:
-        if not batch:
-            return
-        self.metrics.batch_sizes.observe(len(batch))
+        """Runs the encoding of an answer in a thread, off the event loop."""
         started = time.perf_counter()
         try:
-            results = _forward(batch)
-        except Exception as error:
-            self._fail(batch, error)
-            return
-        seconds = (time.perf_counter() - started) / len(batch)
-        self._seconds_per_image = 0.8 * self._seconds_per_image + 0.2 * seconds
-        for job, result in zip(batch, results, strict=True):
-            job.result.set_result(result)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        finally:
+            self.metrics.stages["encode"].observe(time.perf_counter() - started)
 
-    def _fail(self, batch: list[Job], error: Exception) -> None:
-        """Gives the error to the image that caused it: a batch is repeated image by image."""
-        if len(batch) == 1:
-            batch[0].result.set_exception(error)
-            return
-        for job in batch:
-            self._run([job])
+    async def _work(self, admission: Admission, step: str, task: Callable[..., T], *args: object) -> T:
+        """Runs a task in a worker process when it is its turn, and learns how long it took."""
+        large = admission.large(step)
+        asked = time.perf_counter()
+        async with self._workers.turn(admission.order, large=large):
+            begun = time.perf_counter()
+            result = await self.pool.run(task, *args, large=large, deadline=admission.deadline)
+        seconds = time.perf_counter() - begun
+        self.metrics.stages["wait"].observe(begun - asked)
+        self.metrics.stages["decode" if step == "prepare" else "draw"].observe(seconds)
+        self.costs.learn(
+            step if step == "prepare" else admission.kind, seconds, admission.megapixels, admission.format
+        )
+        self.admissions.done(admission, step)
+        return result
 
-
-def _forward(batch: list[Job]) -> list[Any]:
-    """One forward pass for the batch; each result has as many predictions as its job asks for."""
-    if (work := batch[0].work) is not None:
-        return [work(job.lens, job.frame) for job in batch]
-    lens, frames = batch[0].lens, [job.frame for job in batch]
-    top_k = max(job.top_k for job in batch)
-    if batch[0].kind == "predict":
-        predicted = lens.predict_frames(frames, top_k)
-        return [predictions[: job.top_k] for job, predictions in zip(batch, predicted, strict=True)]
-    return [
-        replace(analysis, predictions=analysis.predictions[: job.top_k])
-        for job, analysis in zip(batch, lens.analyze_frames(frames, top_k), strict=True)
-    ]
+    async def _answer(
+        self, admission: Admission, lens: Lens, framing: str, kind: str, preview: int = 0, **asked: Any
+    ) -> Any:
+        """Decodes and frames the upload in a worker process, and runs the network on a model thread."""
+        upload, long = admission.upload, admission.large("model")
+        async with self._frames.turn(admission.order, large=admission.large("prepare") or long):
+            prepared = await self._work(
+                admission,
+                "prepare",
+                tasks.prepare,
+                upload.data,
+                upload.name,
+                lens.model.preprocess,
+                framing,
+                self._limits,
+                preview,
+            )
+            admission.facts, admission.preview = prepared.facts, prepared.preview
+            job = Job(kind, lens, prepared, long=long, order=admission.order, **asked)
+            submitted = time.perf_counter()
+            self.scheduler.submit(job)
+            result = await job.result
+        self.metrics.stages["wait"].observe(max(0.0, time.perf_counter() - submitted - job.seconds))
+        self.metrics.stages["model"].observe(job.seconds)
+        self.costs.learn(f"model {admission.kind}", job.seconds, admission.rows, admission.model)
+        self.admissions.done(admission, "model")
+        return result

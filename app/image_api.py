@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from . import responses
+from . import drawn
 from .deps import EngineDep, refuse_unknown_names
 from .openapi import BINARY, IMAGE_BODY, problems
 from .requests import admitted
@@ -35,4 +35,4 @@ async def image(
 ) -> Response:
     """The image as it is analyzed: upright, in sRGB, transparency on white, first frame."""
     async with admitted(request, engine, "image") as admission:
-        return await engine.draw(responses.decoded_image, admission, max_side, format)
+        return await drawn.decoded_image(engine, admission, max_side, format)

@@ -15,6 +15,7 @@ from . import analyze_api, api, effect_api, errors, image_api, openapi, pages
 from .engine import Engine
 from .metrics import Metrics
 from .middleware import Edge
+from .samples import Samples
 from .settings import Settings
 from .tracing import tracing_to
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.engine = engine
-    app.state.sample_analyses = {}
+    app.state.samples = Samples(engine, pages.static_folder() / "samples")
     app.add_middleware(Edge, settings=settings, metrics=metrics, tracing=tracing)
     errors.install(app)
     app.include_router(api.router)

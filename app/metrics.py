@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+STAGES = ("receive", "wait", "decode", "model", "encode", "draw", "send")
+"""What a request goes through; see ``sge_stage_seconds``."""
 
 
 class Metrics:
@@ -32,6 +34,14 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
         )
+        stages = Histogram(
+            "sge_stage_seconds",
+            "Seconds of a request in each stage; wait: for a worker or a model thread",
+            ["stage"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.stages = {name: stages.labels(name) for name in STAGES}
         self.rejected = Counter(
             "sge_rejected", "Refused requests by reason", ["reason"], registry=self.registry
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.templating import Jinja2Templates
@@ -15,10 +15,7 @@ from sge.paths import shipped
 
 from . import responses
 from .deps import BlockNames, EngineDep, ModelName
-from .effect_choice import AnalysisChoice, AttributionChoice
 from .map_choice import choose_blocks
-from .slots import Slot
-from .uploads import Upload
 
 OTHER_ENTRIES = ("embed.js", "report.js")
 """Entry points of the page in a frame and of the report, which the page does not load."""
@@ -77,21 +74,11 @@ async def sample_analysis(
         names = ", ".join(entry["id"] for entry in samples())
         raise HTTPException(404, f"No sample {sample[:80]!r}; there are: {names}.")
     slot = engine.slot(model)
-    lens = slot.require_lens()
     form = responses.AnalysisForm(format, choose_blocks(slot, blocks))
-    stored: dict[tuple[str, str], dict[str, Any]] = request.app.state.sample_analyses
-    key = (sample, slot.name)
-    if key not in stored:
-        data = await engine.run((static_folder() / "samples" / listed["file"]).read_bytes)
-        upload, deadline = Upload(data, listed["file"]), time.monotonic() + engine.settings.time_limit_s
-        with engine.admission(upload, "analyze", deadline) as admission:
-            analysis = await engine.compute(admission, lens, AnalysisChoice(attribution=_effects(slot)).run)
-            stored[key] = await engine.run(responses.analysis_record, analysis, responses.abilities(lens))
-    return await engine.run(responses.record_response, stored[key], form)
-
-
-def _effects(slot: Slot) -> AttributionChoice | None:
-    """The effects by which the page sorts: of all groups, or without gradients of those of the opening block."""
-    if not slot.groups:
-        return None
-    return AttributionChoice(blocks=None if slot.require_lens().has_gradients else [slot.default_block])
+    packed = await request.app.state.samples.analysis(listed["file"], slot, form)
+    headers = {"Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", "").lower():
+        data = await engine.run(gzip.decompress, packed.data)
+        return Response(data, headers=headers, media_type=packed.media_type)
+    headers["Content-Encoding"] = "gzip"
+    return Response(packed.data, headers=headers, media_type=packed.media_type)

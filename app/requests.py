@@ -40,13 +40,14 @@ async def admitted(
             the time limit.
         ClientDisconnect: The client has disconnected.
     """
-    limit = engine.settings.time_limit_s
-    deadline = time.monotonic() + limit
+    limit, started = engine.settings.time_limit_s, time.monotonic()
+    model = request.query_params.get("model")
     try:
         async with asyncio.timeout(limit):
             upload = await (read or read_upload)(request, engine.settings.max_bytes)
+            engine.metrics.stages["receive"].observe(time.monotonic() - started)
             request.state.image = {"bytes": len(upload.data)}
-            with engine.admission(upload, kind, deadline, rows) as admission:
+            async with engine.admission(upload, kind, started + limit, rows, model) as admission:
                 try:
                     async with cancelled_on_disconnect(request):
                         yield admission

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from fastapi import Response
-from PIL import Image
 from safetensors.numpy import save as to_safetensors
 
 from sge.analysis import (
@@ -17,7 +17,6 @@ from sge.analysis import (
     Ablation,
     Analysis,
     Attribution,
-    EncodedImage,
     GroupSteps,
     MapsRecord,
     Prediction,
@@ -25,10 +24,6 @@ from sge.analysis import (
     atlas_record,
     attribution_record,
     cells_record,
-    draw_contact_sheet,
-    draw_overlay,
-    encode_image,
-    html_report,
     json_ready,
     json_text,
     pack_atlases,
@@ -37,10 +32,10 @@ from sge.analysis import (
     with_blocks,
 )
 from sge.arrays import Array
-from sge.images import DecodedImage
 from sge.lens import Lens
 
 from .map_choice import MapChoice
+from .workers.tasks import Encoded
 
 
 def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
@@ -87,25 +82,12 @@ def _masks_safetensors(analysis: Analysis, chosen: MapChoice) -> Response:
     )
 
 
-def _masks_png(analysis: Analysis, chosen: MapChoice) -> Response:
-    sheet = draw_contact_sheet(analysis, chosen.blocks[0], signal=chosen.signal, groups=chosen.groups)
-    return _png(sheet)
-
-
 MASKS: dict[str, Callable[[Analysis, MapChoice], Response]] = {
     "json": _masks_json,
     "atlas": _masks_atlas,
     "npz": _masks_npz,
     "safetensors": _masks_safetensors,
-    "png": _masks_png,
 }
-
-
-def overlay_png(analysis: Analysis, chosen: MapChoice, options: dict[str, Any]) -> Response:
-    """PNG of the original's size; ``options`` are those of ``sge.analysis.draw_overlay``."""
-    (block,) = chosen.blocks
-    numbers = chosen.numbers(len(analysis.maps(block, chosen.signal)))
-    return _png(draw_overlay(analysis, block, numbers, signal=chosen.signal, **options))
 
 
 @dataclass(frozen=True)
@@ -113,13 +95,9 @@ class AnalysisForm:
     """How a request wants an analysis to be written."""
 
     format: str = "json"
-    """``json``, ``atlas`` or ``html``."""
+    """``json`` or ``atlas``."""
     blocks: list[str] | None = None
     """The blocks whose maps are written; None for all."""
-    view: str | None = None
-    """The settings that a report opens with."""
-    preview: int = 0
-    """Longest side of the decoded image that is added, in pixels; 0 for none."""
 
 
 def abilities(lens: Lens) -> dict[str, bool]:
@@ -127,18 +105,17 @@ def abilities(lens: Lens) -> dict[str, bool]:
     return {"gradients": lens.has_gradients, "steps": lens.has_gradients}
 
 
-def analysis_response(analysis: Analysis, form: AnalysisForm, can: dict[str, bool]) -> Response:
-    """An analysis as JSON, as a binary body with plain maps, or as a report.
+def analysis_response(
+    analysis: Analysis, form: AnalysisForm, can: dict[str, bool], preview: Encoded | None
+) -> Response:
+    """An analysis as JSON or as a binary body with plain maps.
 
     Args:
-        analysis: With its image, if the form needs it.
+        analysis: Its image is not needed.
         form: From the request.
         can: From ``abilities``.
+        preview: The decoded image, if it is wanted.
     """
-    if form.format == "html":
-        report = html_report(analysis, form.view)
-        return _file(report.encode(), "text/html; charset=utf-8", "sge-lens-report.html")
-    preview = encode_image(analysis.require_image(), form.preview) if form.preview else None
     return record_response(analysis_record(analysis, can), form, preview)
 
 
@@ -147,22 +124,18 @@ def analysis_record(analysis: Analysis, can: dict[str, bool]) -> dict[str, Any]:
     return to_record(analysis, cells_record) | {"can": can}
 
 
-def record_response(
-    record: dict[str, Any], form: AnalysisForm, preview: EncodedImage | None = None
-) -> Response:
+def record_response(record: dict[str, Any], form: AnalysisForm, preview: Encoded | None = None) -> Response:
     """An ``analysis_record`` as JSON or as a binary body with plain maps."""
     if form.blocks is not None:
         record = with_blocks(record, form.blocks)
     if form.format == "atlas":
         file = {} if preview is None else {"preview": {"type": preview.media_type, "data": preview.data}}
         return _packed(record | file)
-    return _json(json_ready(record) | ({} if preview is None else {"preview": preview.url}))
+    return _json(json_ready(record) | ({} if preview is None else {"preview": _url(preview)}))
 
 
-def decoded_image(image: DecodedImage, max_side: int | None, format: str) -> Response:
-    """The upright sRGB image that is analyzed."""
-    encoded = encode_image(image.rgb, max_side, format)
-    return Response(encoded.data, media_type=encoded.media_type)
+def _url(file: Encoded) -> str:
+    return f"data:{file.media_type};base64,{base64.b64encode(file.data).decode('ascii')}"
 
 
 def predictions_json(predictions: list[Prediction]) -> Response:
@@ -191,12 +164,6 @@ def _json(record: dict[str, Any] | list[Any]) -> Response:
 
 def _packed(record: dict[str, Any]) -> Response:
     return Response(pack_atlases(record), media_type=ATLAS_MEDIA_TYPE)
-
-
-def _png(image: Image.Image) -> Response:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=4)
-    return Response(buffer.getvalue(), media_type="image/png")
 
 
 def _file(data: bytes, kind: str, name: str) -> Response:

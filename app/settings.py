@@ -16,6 +16,7 @@ from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
 
 from .settings_access import AccessSettings, comma_list
 from .settings_connections import ConnectionSettings
+from .settings_engine import EngineSettings
 from .settings_workers import MEBIBYTE, WorkerSettings
 
 PREFIX = "SGE_"
@@ -23,7 +24,7 @@ SECRETS = ("api_key",)
 """Settings whose values are never printed."""
 
 
-class Settings(AccessSettings, ConnectionSettings, WorkerSettings):
+class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSettings):
     """Settings of the service; a limit's description names its unit. A test compares README's table with the fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -46,24 +47,6 @@ class Settings(AccessSettings, ConnectionSettings, WorkerSettings):
         le=int(Image.MAX_IMAGE_PIXELS or MAX_PIXELS),
         description="largest image, pixels (width x height)",
     )
-    max_batch: int = Field(default=8, ge=1, description="largest number of images in one forward pass")
-    max_queue: int = Field(
-        default=32,
-        ge=1,
-        description="largest number of images admitted at once, from first byte to answer; each may hold "
-        "max_bytes and 3 x max_pixels bytes of memory",
-    )
-    time_limit_s: float = Field(
-        default=30.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
-        description="longest a request may take, upload included, seconds",
-    )
-    threads: int = Field(
-        default=0, ge=0, description="threads that torch computes with; 0: as many as there are cores"
-    )
-    decode_threads: int = Field(default=2, ge=1, description="threads that decode and draw images")
 
     @field_validator("models", mode="before")
     @classmethod

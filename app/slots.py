@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from sge.lens import Lens
 from sge.models import Card, load_model
 
 from .errors import ProblemError
+from .metrics import Metrics
+from .settings import Settings
 
 log = logging.getLogger("sge.app")
 PROBE_SIZE = (224, 224)
@@ -59,11 +62,14 @@ class Slot:
             )
         return self.lens
 
-    def load(self, device: str, precision: str) -> None:
-        """Loads the model and reads its blocks. A failure is logged and kept in ``error``; it is never raised."""
+    def load(self, device: str, precision: str, backend: str = "auto") -> None:
+        """Loads the model and reads its blocks; arguments as for ``Lens``.
+
+        A failure is logged and kept in ``error``; it is never raised.
+        """
         started = time.perf_counter()
         try:
-            lens = Lens(load_model(self.source), device, precision)
+            lens = Lens(load_model(self.source), device, precision, backend)
             probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
             opening = probe.blocks, probe.default_block, probe.signal
             _check_card(self.name, lens.model.card)
@@ -81,6 +87,41 @@ class Slot:
         self.lens = lens  # last: other threads take a slot with a lens for loaded
         facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}
         log.info("model ready", extra=facts | {"seconds": self.seconds})
+
+
+class Slots:
+    """The service's models, loaded one after the other on a thread of their own.
+
+    Args:
+        settings: Which models, and on what.
+        metrics: Says which are ready.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
+        self.slots = {name: Slot(name, source) for name, source in settings.sources.items()}
+        for name in self.slots:
+            metrics.ready.labels(name).set(0)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread()
+
+    def start(self) -> None:
+        """Loads what is not loaded yet, in the background."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._load, name="sge-load", daemon=True)
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """No further model is loaded; waits for the one that is being loaded, at most until ``time.monotonic`` says so."""
+        self._stopping.set()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _load(self) -> None:
+        settings = self.settings
+        for slot in self.slots.values():
+            if not (slot.ready or self._stopping.is_set()):
+                slot.load(settings.device, settings.precision)
+                self.metrics.ready.labels(slot.name).set(int(slot.ready))
 
 
 def _check_card(name: str, card: Card) -> None:

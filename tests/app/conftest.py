@@ -133,12 +133,12 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContext
         lens = service.engine.slots[service.engine.default].require_lens()
         real = {name: getattr(lens, name) for name in ("analyze_frames", "predict_frames")}
 
-        def held(name: str) -> Callable[[Sequence[Frame], int], Any]:
-            def forward(frames: Sequence[Frame], top_k: int = 5) -> Any:
+        def held(name: str) -> Callable[..., Any]:
+            def forward(frames: Sequence[Frame], *asked: Any, **more: Any) -> Any:
                 gate.entered.set()
                 assert gate.open.wait(WAIT_S)
                 gate.batches.append([frame.image.sha256 for frame in frames])
-                return real[name](frames, top_k)
+                return real[name](frames, *asked, **more)
 
             return forward
 

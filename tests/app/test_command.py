@@ -34,21 +34,21 @@ def test_an_option_overrides_its_variable_and_the_other_variables_hold(
     sge_command: Callable[..., Any], started: list[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SGE_PORT", "81")
-    monkeypatch.setenv("SGE_MAX_QUEUE", "3")
+    monkeypatch.setenv("SGE_MAX_BATCH", "3")
     assert sge_command("serve", "--port", "82").exit_code == 0
     assert sge_command("serve").exit_code == 0
-    assert [(settings.port, settings.max_queue) for settings in started] == [(82, 3), (81, 3)]
+    assert [(settings.port, settings.max_batch) for settings in started] == [(82, 3), (81, 3)]
 
 
 def test_every_wrong_value_is_reported_at_once_and_the_exit_code_is_2(
     sge_command: Callable[..., Any], started: list[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SGE_PORT", "http")
-    monkeypatch.setenv("SGE_MAX_QUEUE", "0")
+    monkeypatch.setenv("SGE_MAX_BATCH", "0")
     result = sge_command("serve", "--models", "a,a")
     assert (result.exit_code, result.stdout, started) == (2, "", [])
     assert sorted(line.split(" is ")[0] for line in result.stderr.splitlines()) == [
-        "error: SGE_MAX_QUEUE",
+        "error: SGE_MAX_BATCH",
         "error: SGE_MODELS",
         "error: SGE_PORT",
     ]

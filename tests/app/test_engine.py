@@ -12,12 +12,9 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-import app.engine
 import app.slots
-from app.engine import Job
 from sge import Analysis, Lens
-from sge.images.decoding import DecodedImage, decode
-from sge.images.framing import Frame, frame
+from sge.images.framing import Frame
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
 
@@ -55,47 +52,37 @@ def test_live_answers_during_a_forward_pass(started: Service, hold: Hold) -> Non
         assert slow.result().status_code == 200
 
 
-@pytest.mark.slow
-def test_live_answers_while_images_are_decoded(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def slow(*args: Any) -> DecodedImage:
-        entered.set()
-        assert release.wait(WAIT_S)
-        return decode(*args)
-
-    monkeypatch.setattr(app.engine, "decode", slow)
+@pytest.mark.parametrize("step", ["prepare", "draw_overlay"])
+def test_live_answers_while_workers_are_busy(
+    started: Service, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    entered, release = held_tasks(started, monkeypatch, step)
     with Asking(started.client) as asking:
-        # More than there are decoding threads.
-        asked = [asking.post("predict", jpeg(seed)) for seed in range(5)]
+        asked = [asking.post("overlay", jpeg(seed)) for seed in range(5)]  # more than there are workers
         assert entered.wait(WAIT_S)
         for path in ("health/live", "health/ready", "metrics"):
             assert started.client.get(f"{API}/{path}").status_code == 200
+        until(lambda: started.metric("sge_queue_depth") == 5)  # admitted until the answer is ready
         assert not any(future.done() for future in asked)
         release.set()
         assert [future.result().status_code for future in asked] == [200] * 5
 
 
-def test_live_answers_while_answers_are_drawn(started: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    import app.responses
+def held_tasks(
+    started: Service, monkeypatch: pytest.MonkeyPatch, name: str
+) -> tuple[threading.Event, threading.Event]:
+    """Holds the worker tasks of a name: an event that one has come, and one that lets them run."""
+    entered, release, run = threading.Event(), threading.Event(), started.engine.pool.run
 
-    entered, release = threading.Event(), threading.Event()
-    real = app.responses.draw_overlay
+    async def held(task: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if task.__name__ == name:
+            entered.set()
+            while not release.is_set():
+                await asyncio.sleep(0.01)
+        return await run(task, *args, **options)
 
-    def slow(*args: Any, **options: Any) -> Any:
-        entered.set()
-        assert release.wait(WAIT_S)
-        return real(*args, **options)
-
-    monkeypatch.setattr(app.responses, "draw_overlay", slow)
-    with Asking(started.client) as asking:
-        drawn = asking.post("overlay", jpeg())
-        assert entered.wait(WAIT_S)
-        assert started.client.get(f"{API}/health/live").status_code == 200
-        assert started.metric("sge_queue_depth") == 1  # the admission is held until the answer is ready
-        assert not drawn.done()
-        release.set()
-        assert drawn.result().status_code == 200
+    monkeypatch.setattr(started.engine.pool, "run", held)
+    return entered, release
 
 
 # Batches.
@@ -183,19 +170,6 @@ def test_analyses_of_one_batch_have_as_many_classes_as_each_asked_for(started: S
     assert len(gate.batches) == 2
 
 
-def test_the_oldest_goes_first_while_others_arrive(started: Service, lens: Lens) -> None:
-    frames = {size: frame(decode(jpeg(0, size)), lens.model.preprocess) for size in (SQUARE, WIDE)}
-    pending = [Job("predict", lens, frames[WIDE], 5)]
-    for _ in range(20):
-        pending.append(Job("predict", lens, frames[SQUARE], 5))
-    batches = []
-    while pending:
-        batches.append(started.engine._next_batch(pending))
-        if len(batches) < 4:
-            pending.append(Job("predict", lens, frames[SQUARE], 5))
-    assert [len(batch) for batch in batches] == [1, 8, 8, 7]
-
-
 @pytest.mark.slow
 def test_models_do_not_mix(tmp_path: Path, hold: Hold) -> None:
     from sge.models.importing import import_weights
@@ -235,7 +209,7 @@ def test_an_error_of_the_lens_reaches_every_job_and_the_engine_runs_on(
     lens = started.engine.slots[started.engine.default].require_lens()
     real, entered, release = lens.predict_frames, threading.Event(), threading.Event()
 
-    def fail(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
+    def fail(_frames: Sequence[Frame], _top_k: int = 5) -> list[Analysis]:
         entered.set()
         assert release.wait(WAIT_S)
         raise RuntimeError("out of memory on cuda:0")
@@ -270,7 +244,7 @@ def test_an_image_whose_client_has_disconnected_gets_no_forward_pass(started: Se
         assert leaving.sent == []
         until(lambda: started.engine.depth == 1)
         staying = asking.post("predict", jpeg(2))
-        until(queued(started, 2))
+        until(queued(started, 1))
         gate.open.set()
         assert staying.result().status_code == 200
     assert gate.batches == [[digest(jpeg(0))], [digest(jpeg(2))]]
@@ -398,29 +372,19 @@ def test_stopping_finishes_what_is_running_and_what_waits(hold: Hold) -> None:
             asked.append(asking.post("predict", jpeg(number, size)))
             until(queued(started, number))
         stopping = asking.pool.submit(started.in_loop, started.engine.stop)
-        until(started.engine._stopping.is_set)
-        assert started.engine._thread.is_alive()
+        until(lambda: started.engine._stopping)
         gate.open.set()
         stopping.result()
         assert [future.result().status_code for future in asked] == [200] * 3
-        assert not started.engine._thread.is_alive()
+        assert started.engine.scheduler.threads == []
 
 
-def test_a_request_after_the_stop_is_refused_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def slow(*args: Any) -> DecodedImage:
-        entered.set()
-        assert release.wait(WAIT_S)
-        return decode(*args)
-
-    monkeypatch.setattr(app.engine, "decode", slow)
-    with running() as started, Asking(started.client) as asking:
-        late = asking.post("predict", jpeg())
-        assert entered.wait(WAIT_S)
-        started.engine._stopping.set()
-        release.set()
-        assert "shutting down" in check_problem(late.result(), 503)["detail"]
+def test_a_request_after_the_stop_is_refused_and_does_not_hang() -> None:
+    with running() as started:
+        started.engine._stopping = True
+        assert "shutting down" in check_problem(post(started.client, "predict", jpeg()), 503)["detail"]
+        reasons = check_problem(started.client.get(f"{API}/health/ready"), 503)["detail"]
+        assert "shutting down" in reasons
 
 
 def test_models_not_yet_begun_are_not_loaded_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,7 +398,7 @@ def test_models_not_yet_begun_are_not_loaded_any_more(monkeypatch: pytest.Monkey
     monkeypatch.setattr(app.slots, "load_model", slow)
     with running(wait=False, models=["first", "second"]) as started:
         until(lambda: asked)
-        threading.Thread(target=lambda: (until(started.engine._stopping.is_set), release.set())).start()
+        threading.Thread(target=lambda: (until(lambda: started.engine._stopping), release.set())).start()
     assert asked == ["first"]
 
 
@@ -450,9 +414,12 @@ def test_an_application_may_be_started_again() -> None:
 @pytest.mark.slow
 def test_no_thread_is_left(started: Service) -> None:
     post(started.client, "predict", jpeg())
+    before = threading.enumerate()
     with running() as other:
         post(other.client, "predict", jpeg())
-        mine = [other.engine._thread, *other.engine._pool._threads]
+        mine = [thread for thread in threading.enumerate() if thread.name.startswith("sge-")]
+        mine = [thread for thread in mine if thread not in before]
+        assert mine
         assert all(thread.is_alive() for thread in mine)
     assert not any(thread.is_alive() for thread in mine)
 
@@ -488,7 +455,7 @@ def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold
         real, seen = lens.predict_frames, []
 
         def look(frames: Sequence[Frame], top_k: int = 5) -> list[Analysis]:
-            seen.append((threading.current_thread().name, torch.get_num_threads()))
+            seen.append((threading.current_thread().name[:9], torch.get_num_threads()))
             return real(frames, top_k)
 
         lens.predict_frames = look  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from app.middleware import HEADERS
 from sge import SGEError
 from sge.images.file_kinds import FORMATS
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
-from tests.app.conftest import API, WAIT_S, Gate, Service, running, until
+from tests.app.conftest import API, WAIT_S, Gate, Service, running
 from tests.drawn_images import REFUSED, claiming, refused
 
 POSTS = ("predict", "masks", "overlay", "analyze")
@@ -151,22 +151,25 @@ def test_many_long_ranges_cost_nothing(client: TestClient) -> None:
     assert "has groups 0 to" in check_problem(post(client, "masks", jpeg(), groups=spans), 422)["detail"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("route", POSTS)
-def test_a_full_queue_is_503_at_once_and_says_when_to_come_back(route: str, hold: Hold) -> None:
-    with running(max_queue=2) as started, hold(started) as gate, Asking(started.client) as asking:
-        waiting = [asking.post("predict", jpeg(seed)) for seed in range(2)]
-        until(lambda: started.engine.depth == 2)
-        answer = post(started.client, route, jpeg())
-        assert "2 images are waiting" in check_problem(answer, 503)["detail"]
-        assert int(answer.headers["retry-after"]) >= 1
-        assert started.metric("sge_queue_depth") == 2
-        assert started.metric("sge_rejected_total", reason="queue") == 1
-        for path in ("health/live", "health/ready", "metrics", "models"):
-            assert started.client.get(f"{API}/{path}").status_code == 200
-        gate.open.set()
-        assert [answer.result().status_code for answer in waiting] == [200, 200]
-        assert post(started.client, route, jpeg()).status_code == 200
+def test_too_much_work_ahead_is_503_at_once_and_says_when_to_come_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    for line in (("worker", False), ("model", False)):
+        monkeypatch.setitem(service.engine.admissions._ahead, line, 1000.0)
+    before = service.metric("sge_rejected_total", reason="queue")
+    passes = service.metric("sge_batch_size_count")
+    answer = post(service.client, route, jpeg())
+    assert "would come too late" in check_problem(answer, 503)["detail"]
+    assert 100 < int(answer.headers["retry-after"]) < 2000
+    assert service.metric("sge_rejected_total", reason="queue") == before + 1
+    assert service.metric("sge_batch_size_count") == passes
+    assert service.metric("sge_queue_depth") == 0
+    for path in ("health/live", "health/ready", "metrics", "models"):
+        assert service.client.get(f"{API}/{path}").status_code == 200
+    assert (
+        service.client.get("/samples/chelsea/analysis").status_code == 200
+    )  # nobody's first impression is a 503
 
 
 @pytest.mark.slow

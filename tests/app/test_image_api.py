@@ -14,13 +14,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-import app.engine
 from app.middleware import MAX_NOTES_LENGTH
 from app.pages import samples, static_folder
 from sge.analysis.preview import MAX_LOSSLESS_PIXELS
 from sge.images import decode
 from tests.app.asking import check_problem, jpeg, post
-from tests.app.conftest import API
+from tests.app.conftest import API, Service
 from tests.drawn_images import encoded, noise, scene, turned
 
 FILES = {
@@ -99,9 +98,22 @@ ROUTES: dict[str, dict[str, object]] = {
 }
 
 
-def test_notes_are_in_a_header_of_every_answer(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def note(monkeypatch: pytest.MonkeyPatch, service: Service, notes: tuple[str, ...]) -> None:
+    """Gives every decoded image notes."""
+    run = service.engine.pool.run
+
+    async def noted(*args: Any, **options: Any) -> Any:
+        made = await run(*args, **options)
+        return dataclasses.replace(made, facts=dataclasses.replace(made.facts, notes=notes))
+
+    monkeypatch.setattr(service.engine.pool, "run", noted)
+
+
+def test_notes_are_in_a_header_of_every_answer(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, service: Service
+) -> None:
     assert "x-sge-notes" not in post(client, "image", jpeg()).headers
-    monkeypatch.setattr(app.engine, "decode", lambda *args: dataclasses.replace(decode(*args), notes=NOTES))
+    note(monkeypatch, service, NOTES)
     for route, query in ROUTES.items():
         answer = post(client, route, jpeg(), **query)
         assert answer.status_code == 200
@@ -111,9 +123,11 @@ def test_notes_are_in_a_header_of_every_answer(client: TestClient, monkeypatch: 
     assert answer.json()["image"]["notes"] == list(NOTES)
 
 
-def test_a_header_has_as_many_notes_as_fit(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_has_as_many_notes_as_fit(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, service: Service
+) -> None:
     many = tuple(f"Note {number} is {'long ' * 40}." for number in range(40))
-    monkeypatch.setattr(app.engine, "decode", lambda *args: dataclasses.replace(decode(*args), notes=many))
+    note(monkeypatch, service, many)
     header = post(client, "image", jpeg()).headers["x-sge-notes"]
     kept = json.loads(unquote(header))
     assert len(header) <= MAX_NOTES_LENGTH

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from starlette.testclient import TestClient
 
 from app.middleware import HEADERS
 from app.pages import samples, static_folder
-from app.uploads import Upload
 from tests.app.asking import check_problem, post
 from tests.app.conftest import Service, running
 
@@ -92,11 +90,9 @@ def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
         assert json.loads(first.content) == posted | {"image": posted["image"] | {"name": "chelsea.jpg"}}
 
 
-def test_a_sample_of_an_unknown_model_is_404_and_one_in_a_full_queue_503(service: Service) -> None:
+def test_a_sample_of_an_unknown_model_is_404(service: Service) -> None:
     problem = check_problem(service.client.get("/samples/chelsea/analysis?model=nothing"), 404)
     assert "sge_efficientnet_lite0" in problem["detail"]
-    with running(max_queue=1) as started, started.engine.admission(Upload(b"", None), "predict", math.inf):
-        check_problem(started.client.get("/samples/chelsea/analysis"), 503)
 
 
 def test_there_is_no_other_documentation_than_the_document(client: TestClient) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-import math
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from app.admission import Admission
 from app.engine import Engine
+from app.errors import ProblemError
 from app.metrics import Metrics
 from app.settings import PREFIX, Settings, explain, public_name
 from app.settings_access import LOOPBACK_HOSTS, hosts_of
@@ -20,10 +22,10 @@ WRONG = {
     "MAX_BYTES": ["0", "-1", "20 MiB", "", "1.5"],
     "MAX_PIXELS": ["0", "many", str(int(Image.MAX_IMAGE_PIXELS or 0) + 1)],
     "MAX_BATCH": ["0", "x"],
-    "MAX_QUEUE": ["0", "-3"],
+    "MAX_ADMITTED_BYTES": ["0", "-3"],
     "TIME_LIMIT_S": ["0", "-1", "nan", "inf", "1e9", "soon"],
     "THREADS": ["-1", "two"],
-    "DECODE_THREADS": ["0"],
+    "ENCODE_THREADS": ["0"],
     "PORT": ["-1", "65536", "http"],
     "HOST": [""],
     "FRAME_ANCESTORS": [
@@ -102,10 +104,11 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "max_bytes": "1000",
         "max_pixels": "2000",
         "max_batch": "3",
-        "max_queue": "4",
+        "backend": "torch",
+        "max_admitted_bytes": "4",
         "time_limit_s": "5.5",
         "threads": "6",
-        "decode_threads": "7",
+        "encode_threads": "7",
         "api_key": "Secret-1",
         "allowed_hosts": "Lens.example.org,*.example.org, ::1",
         "cors_origins": "https://Example.org:8443",
@@ -235,10 +238,15 @@ def test_bytes_and_pixels_from_the_environment_are_honoured(monkeypatch: pytest.
         check_problem(post(started.client, "predict", heavy), 413)
 
 
-def test_the_queue_from_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SGE_MAX_QUEUE", "1")
-    with running() as started, started.engine.admission(Upload(b"", None), "predict", math.inf):
-        check_problem(post(started.client, "predict", jpeg()), 503)
+def test_the_bytes_of_uploads_from_the_environment_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SGE_MAX_ADMITTED_BYTES", "3000")
+    monkeypatch.setenv("SGE_MAX_BYTES", "1000")
+    engine = Engine(Settings(models=["a"]), Metrics())
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(engine.admissions.admit(Admission(Upload(bytes(1000), None), "predict", 1e9)))
+        with pytest.raises(ProblemError, match="images are waiting"):
+            held.enter_context(engine.admissions.admit(Admission(Upload(b"1", None), "predict", 1e9)))
 
 
 @pytest.mark.slow

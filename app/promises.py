@@ -1,0 +1,78 @@
+"""Promises to requests that were refused: who comes again in time has what was kept for it, before later requests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+Line = tuple[str, bool]
+EARLY_S, GRACE_S = 1.0, 5.0
+"""Seconds before and after the promised time in which a request is recognized."""
+MAX_KEPT_S = 120.0
+"""Seconds of work in one line that are kept at most; more refused requests than that have no promise."""
+MAX_PROMISES = 256
+
+
+@dataclass
+class Promise:
+    """What is kept for a request with a certain image."""
+
+    order: int
+    """Of the first refusal; smaller numbers are older."""
+    due: float
+    """When it should come again, in seconds of ``time.monotonic``."""
+    work: Mapping[Line, float]
+
+
+class Promises:
+    """What is kept for whom.
+
+    A request is recognized by its image and by what it asks, of which only a number is kept, and only for seconds.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, list[Promise]] = {}
+
+    def take(self, data: bytes, kind: str) -> Promise | None:
+        """The promise that a request comes for, which is then no longer kept; None without one."""
+        if not self._made:
+            return None
+        now = time.monotonic()
+        self._forget(now - GRACE_S)
+        key = hash((data, kind))
+        due = [promise for promise in self._made.get(key, ()) if promise.due <= now + EARLY_S]
+        if not due:
+            return None
+        first = min(due, key=lambda promise: promise.order)
+        self._remove(key, first)
+        return first
+
+    def make(self, data: bytes, kind: str, order: int, due: float, work: Mapping[Line, float]) -> None:
+        """Keeps work for a request that is refused now and should come again at ``due``."""
+        if len(self) >= MAX_PROMISES:
+            return
+        for line, seconds in work.items():
+            if sum(promise.work.get(line, 0.0) for promise in self._all()) + seconds > MAX_KEPT_S:
+                return
+        self._made.setdefault(hash((data, kind)), []).append(Promise(order, due, work))
+
+    def before(self, line: Line, order: int) -> float:
+        """Seconds of work in a line that are kept for older requests."""
+        return sum(promise.work.get(line, 0.0) for promise in self._all() if promise.order < order)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._made.values()))
+
+    def _all(self) -> Iterator[Promise]:
+        return (promise for made in self._made.values() for promise in made)
+
+    def _remove(self, key: int, promise: Promise) -> None:
+        self._made[key].remove(promise)
+        if not self._made[key]:
+            del self._made[key]
+
+    def _forget(self, before: float) -> None:
+        for key, made in list(self._made.items()):
+            for promise in [promise for promise in made if promise.due < before]:
+                self._remove(key, promise)
