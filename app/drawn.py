@@ -19,7 +19,7 @@ async def overlay(
 ) -> Response:
     """PNG of the original's size; ``options`` are those of ``sge.analysis.draw_overlay``."""
     (block,) = chosen.blocks
-    numbers = chosen.numbers(len(analysis.maps(block)))
+    numbers = chosen.numbers(len(analysis.maps(block, chosen.signal)))
     shown = tasks.only_block(analysis, block)
     given = options | {"signal": chosen.signal}
     data = await engine.draw(tasks.draw_overlay, admission, shown, block, numbers, given)
