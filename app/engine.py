@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sge.analysis import Analysis, Prediction
 from sge.errors import UnknownModelError
-from sge.images import Frame, StructureLimits, inspect
+from sge.images import Frame, inspect
 from sge.lens import Lens
 
 from .admission import Admission, Admissions
@@ -50,7 +50,7 @@ class Engine:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
         cores = settings.threads or cores_here()
-        self._limits = StructureLimits(settings.max_pixels)
+        self._limits = settings.structure_limits
         self._models = Slots(settings, metrics)
         self.slots = self._models.slots
         self.default = next(iter(self.slots))
