@@ -6,21 +6,18 @@ unpickles only the classes that results consist of.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import pickle
-import select
 import socket
 import struct
-import time
-from collections.abc import Callable
 from typing import Any
 
 _LENGTH = struct.Struct("!Q")
 MAX_MESSAGE = 1 << 32
 """Bytes; a longer message is a fault."""
-_CHUNK = 1 << 20
-TICK_S = 0.05
-"""Seconds between two looks at whether an answer is still wanted."""
+_JOINED = 1 << 16
+"""Bytes up to which a message is sent and received in one call."""
 
 ANSWER_CLASSES = {
     "builtins": {"set", "frozenset", "bytearray", "complex"},
@@ -33,10 +30,6 @@ ANSWER_CLASSES = {
 
 class MessageError(Exception):
     """The other side has closed the socket, or sent what is no message."""
-
-
-class UnwantedError(Exception):
-    """Nobody waits for the answer any more, or its time is over."""
 
 
 def dump(value: object) -> bytes:
@@ -81,51 +74,43 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
     return bytes(buffer)
 
 
-def exchange(sock: socket.socket, content: bytes, until: float, unwanted: Callable[[], bool]) -> bytes:
-    """Sends a message and gives the answer's content.
+async def exchange(loop: asyncio.AbstractEventLoop, sock: socket.socket, content: bytes) -> memoryview:
+    """Sends a message and gives the answer's content; on the event loop, because another thread costs more than both.
 
     Args:
+        loop: The running event loop.
         sock: A non-blocking socket to a worker.
         content: From ``dump``.
-        until: Time of ``time.monotonic`` at which the waiting ends.
-        unwanted: Asked every ``TICK_S`` seconds; True ends the waiting.
 
     Raises:
         MessageError: the worker is gone.
-        UnwantedError: the time is over, or ``unwanted`` says so.
     """
-    poller = select.poll()
-
-    def wait(event: int) -> None:
-        poller.register(sock, event)
-        while not poller.poll(1000 * max(0.0, min(TICK_S, until - time.monotonic()))):
-            if unwanted() or time.monotonic() >= until:
-                raise UnwantedError
-
     try:
-        for part in (memoryview(_LENGTH.pack(len(content))), memoryview(content)):
-            while part:
-                wait(select.POLLOUT)
-                part = part[sock.send(part[:_CHUNK]) :]
-        buffer, length = bytearray(), _LENGTH.size
-        head = True
-        while len(buffer) < length:
-            wait(select.POLLIN)
-            if not (received := sock.recv(min(_CHUNK, length - len(buffer)))):
+        if len(content) < _JOINED:
+            await loop.sock_sendall(sock, _LENGTH.pack(len(content)) + content)
+        else:
+            await loop.sock_sendall(sock, _LENGTH.pack(len(content)))
+            await loop.sock_sendall(sock, content)
+        head = await loop.sock_recv(sock, _JOINED)
+        if len(head) < _LENGTH.size:
+            raise MessageError("closed")
+        (length,) = _LENGTH.unpack_from(head)
+        if length > MAX_MESSAGE or len(head) - _LENGTH.size > length:
+            raise MessageError("no message")
+        answer = memoryview(bytearray(length))
+        at = len(head) - _LENGTH.size
+        answer[:at] = memoryview(head)[_LENGTH.size :]
+        while at < length:
+            if not (count := await loop.sock_recv_into(sock, answer[at:])):
                 raise MessageError("closed")
-            buffer += received
-            if head and len(buffer) == length:
-                (length,), head = _LENGTH.unpack(buffer), False
-                buffer = bytearray()
-                if length > MAX_MESSAGE:
-                    raise MessageError("no message")
+            at += count
     except OSError as error:
         raise MessageError("closed") from error
-    return bytes(buffer)
+    return answer
 
 
 class _Answers(pickle.Unpickler):
-    def __init__(self, content: bytes, modules: tuple[str, ...]) -> None:
+    def __init__(self, content: bytes | memoryview, modules: tuple[str, ...]) -> None:
         super().__init__(io.BytesIO(content))
         self._modules = modules
 
@@ -139,7 +124,7 @@ class _Answers(pickle.Unpickler):
         raise MessageError(f"an answer holds {module}.{name}")
 
 
-def load_answer(content: bytes, *modules: str) -> Any:
+def load_answer(content: bytes | memoryview, *modules: str) -> Any:
     """The value of a worker's answer.
 
     Args:

@@ -40,12 +40,14 @@ class WorkerProcess(Protocol):
     sock: socket.socket
     """Non-blocking."""
     pid: int
+    exit_fd: int | None
+    """Becomes readable when the process ends; None where the system has no such descriptor."""
 
     def alive(self) -> bool:
         """Whether the process runs."""
 
     def kill(self) -> None:
-        """Ends the process at once; its memory is free afterwards."""
+        """Ends the process at once."""
 
     def status(self) -> int | None:
         """Exit status once the process has ended (negative: the number of a signal); None if it is not known."""
@@ -61,16 +63,16 @@ class ForkedWorker:
         self.sock, self._pidfd, self._pipe = sock, pidfd, pipe
         sock.setblocking(False)
         self.pid = _pid_of(pidfd)
+        self.exit_fd: int | None = pidfd
 
     def alive(self) -> bool:
         """Whether the process runs."""
         return not _readable(self._pidfd, 0)
 
     def kill(self) -> None:
-        """Ends the process at once and waits until it is gone."""
+        """Ends the process at once."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        _readable(self._pidfd, 5)
 
     def status(self) -> int | None:
         """The exit status, which the nursery tells."""
@@ -96,16 +98,15 @@ class SpawnedWorker:
         self.sock = ours
         ours.setblocking(False)
         self.pid = self._process.pid
+        self.exit_fd: int | None = None
 
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """Ends the process at once and waits until it is gone."""
+        """Ends the process at once."""
         self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
 
     def status(self) -> int | None:
         """The exit status."""

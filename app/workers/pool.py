@@ -1,127 +1,69 @@
-"""The pool: tasks wait in two lines, each worker process is kept by one thread, and what ends is replaced at once."""
+"""The pool: a task waits for a worker process, runs in it under limits, and a process that ends is replaced at once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import pickle
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..errors import ProblemError
 from ..metrics import Metrics
 from ..settings import Settings
 from .errors import TaskTimeoutError
-from .keeper import Keeper
+from .guard import Guard, Watched
 from .limits import TaskLimits
+from .lines import Lines
+from .messages import MessageError, exchange, load_answer
+from .nursery import StartError, WorkerProcess, start_worker
+from .outcomes import ANSWERS, Outcome, Outcomes
 
 T = TypeVar("T")
 log = logging.getLogger("sge.app")
+_LARGE_CONTENT = 1 << 20
+"""Bytes from which arguments are pickled in a thread."""
+_RETRY_S = 1.0
+"""Seconds until another try if no process can be started."""
 
 
 @dataclass(eq=False)
-class Job:
-    """A task that waits for a worker or runs in one."""
+class Seat:
+    """A worker process, or the place where one is being started."""
 
-    name: str
-    """Of the task, for metrics and log."""
-    content: bytes
-    """The message to the worker."""
-    large: bool
-    deadline: float
-    """Time of ``time.monotonic``."""
-    limits: TaskLimits
-    result: Future[Any] = field(default_factory=Future)
-
-
-class Lines:
-    """Two waiting lines; a large task leaves the last free worker to the small ones."""
-
-    def __init__(self, workers: int) -> None:
-        self._large_places = max(1, workers - 1)
-        self._large_running = 0
-        self._lines: dict[bool, deque[Job]] = {False: deque(), True: deque()}
-        self._changed = threading.Condition()
-        self._small_next = False
-        self.closed = False
-
-    def put(self, job: Job) -> None:
-        """Adds a job at the end of its line."""
-        with self._changed:
-            self._lines[job.large].append(job)
-            self._changed.notify_all()
-
-    def take(self, timeout_s: float) -> Job | None:
-        """The job that is due, which must be given back with ``done``; None after the time, or when closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.closed or self._due() is not None, timeout_s)
-            large = self._due()
-            if large is None:
-                return None
-            job = self._lines[large].popleft()
-            self._large_running += large
-            self._small_next = large
-            return job
-
-    def _due(self) -> bool | None:
-        """Which line is due: True for the large one, None for neither."""
-        small, large = self._lines[False], self._lines[True]
-        if large and self._large_running < self._large_places and not (small and self._small_next):
-            return True
-        return False if small else None
-
-    def done(self, job: Job) -> None:
-        """A job from ``take`` has ended."""
-        with self._changed:
-            self._large_running -= job.large
-            self._changed.notify_all()
-
-    def discard(self, job: Job) -> None:
-        """Removes a job that nobody waits for any more, with the image that it holds."""
-        with self._changed, suppress(ValueError):
-            self._lines[job.large].remove(job)
-
-    def waiting(self, large: bool) -> int:
-        """Number of jobs in one of the lines."""
-        return len(self._lines[large])
-
-    def close(self) -> list[Job]:
-        """Ends the lines; the jobs that still waited."""
-        with self._changed:
-            self.closed = True
-            left = [*self._lines[False], *self._lines[True]]
-            for line in self._lines.values():
-                line.clear()
-            self._changed.notify_all()
-            return left
+    worker: WorkerProcess | None = None
+    since: float = 0.0
+    """When its task began, in seconds of ``time.monotonic``; 0 without a task."""
 
 
 class WorkerPool:
-    """Worker processes for the tasks of ``app/workers/tasks.py``.
+    """Worker processes for the tasks of ``app/workers/tasks.py``; used by one event loop at a time.
 
     Args:
         settings: ``workers``, ``image_wall_s``, ``image_cpu_s`` and ``image_memory``.
-        metrics: Receives what was killed, and the seconds of work.
+        metrics: Receives what was ended, and why.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
-        self.metrics = metrics
-        self._lines = Lines(settings.workers)
-        self._keepers: list[Keeper] = []
+        self._outcomes = Outcomes(metrics)
+        self._guard = Guard()
+        self._lines = Lines[Seat](settings.workers)
+        self._seats: list[Seat] = []
+        self._background: set[asyncio.Task[None]] = set()
+        self._busy_s = 0.0
+        self._closed = True
 
     def start(self) -> None:
-        """Starts the worker processes in the background; a stopped pool can be started again."""
-        self._lines = Lines(self.settings.workers)
-        self._keepers = [Keeper(self._lines, self.metrics) for _ in range(self.settings.workers)]
-        for keeper in self._keepers:
-            keeper.start()
+        """Starts the worker processes in the background; a stopped pool can be started again. On the event loop."""
+        self._closed = False
+        self._guard = Guard()
+        self._lines = Lines[Seat](self.settings.workers)
+        self._seats = [Seat() for _ in range(self.settings.workers)]
+        for seat in self._seats:
+            self._spawn(self._fill(seat))
 
     async def stop(self, deadline: float) -> None:
         """Lets running tasks end until the deadline, then kills what runs. Tasks that wait are refused.
@@ -129,22 +71,25 @@ class WorkerPool:
         Args:
             deadline: Time of ``time.monotonic``.
         """
-        for job in self._lines.close():
-            _settle(job.result, error=ProblemError(503, "The service is shutting down.", "stopping", 60))
-        for keeper in self._keepers:
-            keeper.stop(deadline)
-        for keeper in self._keepers:
-            await asyncio.to_thread(keeper.join)
-        self._keepers = []
+        self._closed = True
+        self._lines.refuse(_stopping())
+        self._guard.end_all(deadline)
+        while any(seat.since for seat in self._seats) or self._background:
+            await asyncio.sleep(0.01)
+        for seat in self._seats:
+            self._drop(seat)
+        self._guard.close()
+        self._seats = []
 
     @property
     def alive(self) -> int:
         """Number of worker processes that run."""
-        return sum(keeper.alive for keeper in self._keepers)
+        return sum(seat.worker is not None and seat.worker.alive() for seat in self._seats)
 
     def busy_seconds(self) -> float:
         """Seconds that the workers have worked since the start, all together, those of running tasks included."""
-        return sum(keeper.busy_seconds() for keeper in self._keepers)
+        now = time.monotonic()
+        return self._busy_s + sum(now - seat.since for seat in self._seats if seat.since)
 
     def waiting(self, *, large: bool) -> int:
         """Number of large or small tasks that no worker has begun."""
@@ -165,7 +110,7 @@ class WorkerPool:
         Args:
             task: A function of ``app/workers/tasks.py``.
             args: Its arguments, which are pickled.
-            large: Large tasks never occupy all workers.
+            large: Large tasks never occupy all workers, if there are two or more.
             deadline: Time of ``time.monotonic`` up to which the task may wait and run.
             limit_s: Seconds that it may run, in place of ``image_wall_s``.
 
@@ -176,29 +121,110 @@ class WorkerPool:
             WorkerDiedError: its process has ended; a ``ProblemError`` with status 503.
             ProblemError: 503, the pool stops.
         """
+        if self._closed:
+            raise _stopping()
         limits = TaskLimits(
             limit_s or self.settings.image_wall_s, self.settings.image_cpu_s, self.settings.image_memory
         )
-        job = Job(task.__name__, b"", large, deadline, limits)
-        # A large upload takes milliseconds to copy.
-        job.content = await asyncio.to_thread(pickle.dumps, (task, args, limits), 5)
-        if self._lines.closed or not self._keepers:
-            raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
-        self._lines.put(job)
+        order = task, args, limits
+        if sum(len(arg) for arg in args if isinstance(arg, bytes)) < _LARGE_CONTENT:
+            content = pickle.dumps(order, 5)
+        else:
+            content = await asyncio.to_thread(pickle.dumps, order, 5)
+        if self._closed:
+            raise _stopping()
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                result: T = await asyncio.wrap_future(job.result)
-                return result
+                seat = await self._lines.take(large)
         except TimeoutError:
             raise TaskTimeoutError from None
+        try:
+            result: T = await self._work(seat, task.__name__, content, limits, deadline)
+            return result
         finally:
-            job.result.cancel()
-            self._lines.discard(job)
+            self._lines.done(large)
 
-
-def _settle(future: Future[Any], value: Any = None, error: Exception | None = None) -> None:
-    with suppress(InvalidStateError):
-        if error is None:
-            future.set_result(value)
+    async def _work(self, seat: Seat, name: str, content: bytes, limits: TaskLimits, deadline: float) -> Any:
+        """The task's result; the seat is free again afterwards, or is being filled anew."""
+        worker = seat.worker
+        assert worker is not None
+        seat.since = time.monotonic()
+        watched = self._guard.watch(worker, seat.since + limits.wall_s, deadline)
+        try:
+            received = await exchange(asyncio.get_running_loop(), worker.sock, content)
+            answer = load_answer(received, *ANSWERS)
+        except MessageError as error:
+            self._end_task(seat, watched)
+            ended = self._outcomes.ended(name, limits, watched, error)
+            raise await self._replaced(seat, ended) from None
+        except asyncio.CancelledError:
+            self._end_task(seat, watched)
+            self._spawn(self._replaced(seat, self._outcomes.cancelled(name)))
+            raise
+        self._end_task(seat, watched)
+        if answer.worn or answer.memory:
+            self._drop(seat)
+            self._spawn(self._fill(seat))
         else:
-            future.set_exception(error)
+            self._lines.add(seat)
+        return self._outcomes.value(name, limits, answer)
+
+    def _end_task(self, seat: Seat, watched: Watched) -> None:
+        self._guard.forget(watched)
+        self._busy_s += time.monotonic() - seat.since
+        seat.since = 0.0
+
+    async def _replaced(self, seat: Seat, outcome: Outcome) -> Exception:
+        """What ``outcome`` makes of a worker that has ended, or must; another one takes its seat."""
+        worker, seat.worker = seat.worker, None
+        self._spawn(self._fill(seat))
+        assert worker is not None
+        self._forget_exit(worker)
+        try:
+            worker.kill()
+            return await outcome(worker)
+        finally:
+            worker.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _fill(self, seat: Seat) -> None:
+        """Starts a worker for a seat."""
+        while not self._closed:
+            try:
+                worker = await asyncio.to_thread(start_worker)
+            except StartError as error:
+                log.error("no worker", extra={"reason": str(error)})
+                await asyncio.sleep(_RETRY_S)
+                continue
+            seat.worker = worker
+            if worker.exit_fd is not None:
+                asyncio.get_running_loop().add_reader(worker.exit_fd, self._has_ended, seat, worker)
+            self._lines.add(seat)
+            return
+
+    def _has_ended(self, seat: Seat, worker: WorkerProcess) -> None:
+        """A worker process has ended; while a task runs in it, the task's own end is what counts."""
+        self._forget_exit(worker)
+        if seat.worker is worker and not seat.since and self._lines.remove(seat):
+            self._outcomes.note("idle", "")
+            self._drop(seat)
+            self._spawn(self._fill(seat))
+
+    def _forget_exit(self, worker: WorkerProcess) -> None:
+        if worker.exit_fd is not None:
+            asyncio.get_running_loop().remove_reader(worker.exit_fd)
+
+    def _drop(self, seat: Seat) -> None:
+        """Closes the socket of an idle worker, which ends it."""
+        worker, seat.worker = seat.worker, None
+        if worker is not None:
+            self._forget_exit(worker)
+            worker.close()
+
+
+def _stopping() -> ProblemError:
+    return ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)

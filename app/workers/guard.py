@@ -1,0 +1,92 @@
+"""The thread that ends worker processes at their limits, also while the event loop is busy with something else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+from .nursery import WorkerProcess
+
+TICK_S = 0.05
+"""Seconds between two looks at the clock."""
+_LINGER_S = 5.0
+"""Seconds that the thread goes on looking when nothing runs, because waking it costs more."""
+
+
+class Watched:
+    """One running task, and the time at which its process is ended.
+
+    Args:
+        worker: The process that runs it.
+        limit_at: When the task's own limit is reached, in seconds of ``time.monotonic``.
+        deadline: When its request is over.
+    """
+
+    def __init__(self, worker: WorkerProcess, limit_at: float, deadline: float) -> None:
+        self.worker = worker
+        self.end_at = min(limit_at, deadline)
+        self.by_deadline = deadline < limit_at
+        self.killed = False
+        """True once the process was ended because the time had come."""
+
+
+class Guard:
+    """Ends processes in time. One for a pool; its thread starts with the first task."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watched: set[Watched] = set()
+        self._thread: threading.Thread | None = None
+        self._is_asleep = False
+        self._closed = False
+
+    def watch(self, worker: WorkerProcess, limit_at: float, deadline: float) -> Watched:
+        """Ends the process at the earlier of both times, unless ``forget`` is called before."""
+        watched = Watched(worker, limit_at, deadline)
+        with self._changed:
+            self._watched.add(watched)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="sge-worker-guard", daemon=True)
+                self._thread.start()
+            elif self._is_asleep:
+                self._changed.notify()
+        return watched
+
+    def forget(self, watched: Watched) -> None:
+        """The task has ended; from here on its process is not touched."""
+        with self._changed:
+            self._watched.discard(watched)
+
+    def end_all(self, end_at: float) -> None:
+        """No running task gets more time than until ``end_at``."""
+        with self._changed:
+            for watched in self._watched:
+                if end_at < watched.end_at:
+                    watched.end_at, watched.by_deadline = end_at, True
+
+    def close(self) -> None:
+        """Ends the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        idle_since = time.monotonic()
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                for watched in self._watched:
+                    idle_since = now
+                    if now >= watched.end_at and not watched.killed:
+                        watched.killed = True
+                        with suppress(OSError):
+                            watched.worker.kill()
+                if not self._watched and now - idle_since > _LINGER_S and not self._closed:
+                    self._is_asleep = True
+                    self._changed.wait()
+                    self._is_asleep = False
+                    idle_since = time.monotonic()
+                if self._closed and not self._watched:
+                    return
+            time.sleep(TICK_S)
