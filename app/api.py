@@ -154,14 +154,12 @@ def _loaded_facts(slot: Slot) -> dict[str, Any]:
     }
 
 
-@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", responses=problems(500))
 async def live() -> HealthOut:
     """200 while the process runs."""
     return HealthOut(status="live")
 
 
-@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems(500, 503))
 async def ready(engine: EngineDep) -> HealthOut:
     """200 once every model is loaded, and while workers and model threads answer; 503 otherwise."""

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 import sge
 
-from . import analyze_api, api, effect_api, errors, image_api, openapi, pages
+from . import analyze_api, api, documents, effect_api, errors, image_api, openapi, pages
+from .assets import Assets, Version
 from .engine import Engine
 from .metrics import Metrics
 from .middleware import Edge
@@ -44,8 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=sge.__version__,
         description="Classes, and the spatial mask of every SGE group, for an image. Nothing is stored.",
         lifespan=lifespan,
-        openapi_url="/api/v1/openapi.json",
-        # Swagger's page would load scripts from another host.
+        openapi_url=None,  # see documents.py; Swagger's page would load scripts from another host
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -59,6 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(effect_api.router)
     app.include_router(image_api.router)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=pages.static_folder()), name="static")
+    app.include_router(documents.router)
+    app.state.assets_version = Version(pages.static_folder())
+    app.mount("/static", Assets(pages.static_folder(), app.state.assets_version), name="static")
     openapi.complete(app)
     return app

@@ -17,9 +17,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEMS = {
     400: "malformed request",
+    401: "no key, or not the key of this service",
+    403: "a page of another site that may not use this service",
     404: "no such model; the answer lists the models",
     413: "too many bytes or pixels",
     415: "not an accepted image format, or a compressed body",
+    421: "a host that this service is not offered as",
     422: "a broken image, or an unknown block, group or parameter value; the answer lists the valid ones",
     500: "an error of the server",
     503: "the queue is full or the model is loading; see Retry-After",
@@ -45,6 +48,8 @@ def problems(*codes: int) -> Responses:
     }
 
 
+BEFORE_ROUTING = (400, 401, 403, 421)
+"""What ``middleware.access`` answers: every operation has these, 403 only where it may change or cost something."""
 IMAGE_PROBLEMS = problems(*_PROBLEMS)
 IMAGE_BODY = {
     "requestBody": {
@@ -61,10 +66,21 @@ IMAGE_BODY = {
 
 
 def complete(app: FastAPI) -> None:
-    """Adds the schema that ``problems`` refers to, and the header with the notes on an image to every answer about one."""
+    """Adds what every operation has: the schema of problems, refusals before routing, keys, and notes on an image."""
     document = app.openapi()
-    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "the key of a service that has one"},
+        "basic": {"type": "http", "scheme": "basic", "description": "any name, and the key as the password"},
+    }
+    document["security"] = [{}, {"bearer": []}, {"basic": []}]
     for item in document["paths"].values():
-        for operation in item.values():
+        for method, operation in item.items():
+            before = problems(*(code for code in BEFORE_ROUTING if code != 403 or method == "post"))
+            operation["responses"] = {str(code): each for code, each in before.items()} | operation[
+                "responses"
+            ]
             if "requestBody" in operation:
                 operation["responses"]["200"]["headers"] = {NOTES_HEADER: _NOTES}
+            operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -44,7 +44,12 @@ def modules() -> list[str]:
     return sorted(path for path in paths if path not in OTHER_ENTRIES)
 
 
-@router.head("/")
+def assets_path(request: Request) -> str:
+    """The path of styles and scripts in the page, relative to it."""
+    version: str = request.app.state.assets_version.current()
+    return f"static/{version}"
+
+
 @router.get("/")
 async def index(request: Request, engine: EngineDep) -> Response:
     """The one page, or with ``?embed=1`` one view of it to be shown in a frame."""
@@ -55,6 +60,7 @@ async def index(request: Request, engine: EngineDep) -> Response:
             "samples": samples(),
             "limits": engine.settings,
             "modules": modules(),
+            "assets": assets_path(request),
         },
     )
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import errors
@@ -100,6 +100,8 @@ class Edge:
                 self.access.check_host(path, scope["http_version"], headers)
                 return _preflight(self.access.allows(headers.origin[0].decode("latin-1")))
             self.access.check(scope["method"], path, scope["http_version"], headers)
+            if not path:  # relative addresses of the page need the slash
+                return RedirectResponse(f"{self.root_path}/", 308)
         except errors.ProblemError as problem:
             scope["state"]["rejected"] = problem.reason
             refusal = errors.response(problem.status, problem.detail, **errors.members(path, problem.detail))

@@ -93,9 +93,3 @@ def test_a_sample_is_analysed_once_and_as_the_api_does() -> None:
 def test_a_sample_of_an_unknown_model_is_404(service: Service) -> None:
     problem = check_problem(service.client.get("/samples/chelsea/analysis?model=nothing"), 404)
     assert "sge_efficientnet_lite0" in problem["detail"]
-
-
-def test_there_is_no_other_documentation_than_the_document(client: TestClient) -> None:
-    assert client.get("/api/v1/openapi.json").json()["info"]["title"] == "SGE Lens"
-    for path in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"):
-        check_problem(client.get(path), 404)

@@ -159,7 +159,7 @@ def test_the_promise_and_the_links(open_page, width):
     page.get_by_role("button", name="Help").click()
     for name, address in (
         ("Spatial Group-wise", "https://arxiv.org/abs/1905.09646"),
-        ("REST API", "api/v1/openapi.json"),
+        ("REST API", "docs"),
     ):
         expect(page.locator("#help a", has_text=name)).to_have_attribute("href", address)
     for word in ("Effect", "Target", "Control", "Grad-CAM", "Flattened mean"):

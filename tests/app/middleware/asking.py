@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.main import create_app
 from app.metrics import Metrics
 from app.middleware import Edge
 from app.settings import Settings
@@ -47,3 +48,9 @@ def edge(app: ASGIApp | None = None, metrics: Metrics | None = None, **settings:
 def client(app: ASGIApp | None = None, url: str = "http://testserver", **settings: Any) -> TestClient:
     """A client of the middleware."""
     return TestClient(edge(app, **settings), base_url=url, follow_redirects=False)
+
+
+def fresh(**settings: Any) -> TestClient:
+    """A client of the whole application, whose models are not loaded."""
+    app = create_app(Settings(**{"allowed_hosts": "*"} | settings))
+    return TestClient(app, follow_redirects=False)
