@@ -7,6 +7,8 @@ import socket
 import sys
 from typing import NoReturn
 
+from sge.errors import SGEError
+
 from . import logs
 from .http_server import exit_now, exit_on_signals, server_of
 from .main import create_app
@@ -23,26 +25,34 @@ def run(settings: Settings) -> None:
     """
     exit_on_signals()
     logs.configure()
-    listening = _listen(settings)  # before the models load, so that a taken port is reported at once
-    app = create_app(settings)
+    sockets = [_listen(settings)]  # before the models load, so that a taken port is reported at once
+    if settings.metrics_port:  # see middleware.metrics_port
+        sockets.append(_bound(settings.host, settings.metrics_port, "SGE_METRICS_PORT"))
+    try:
+        app = create_app(settings)
+    except SGEError as error:
+        _give_up(str(error))
     server = server_of(app, settings, app.state.engine.metrics)
-    server.run(sockets=[listening])
+    server.run(sockets=sockets)
     exit_now(1 if server.cut_off else 0)
 
 
 def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        reason = (error.strerror or str(error)).split(" (while")[0]
-        _give_up(f"{settings.host} port {settings.port}: {reason}. Set SGE_HOST or SGE_PORT to another.")
+    listening = _bound(settings.host, settings.port, "SGE_HOST or SGE_PORT")
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("listening", extra={"url": url})
     if sys.stderr.isatty():
         print(f"\n  SGE Lens: open {url} in a browser; Ctrl-C stops it.\n", file=sys.stderr)
     return listening
+
+
+def _bound(host: str, port: int, names: str) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = (error.strerror or str(error)).split(" (while")[0]
+        _give_up(f"{host} port {port}: {reason}. Set {names} to another.")
 
 
 def _give_up(sentence: str) -> NoReturn:

@@ -69,11 +69,11 @@ class Edge:
         try:
             await self._answer(scope, headers, receive, answer)
         finally:
-            CURRENT.reset(token)
             method = "HEAD" if is_head else scope["method"]
             record(self.metrics, scope, method, answer.status, time.perf_counter() - started)
             if self.tracing:
                 self.tracing.end(span, scope, answer.status)
+            CURRENT.reset(token)
 
     async def _answer(self, scope: Scope, headers: RequestHeaders, receive: Receive, answer: Answer) -> None:
         """The application's answer, or a refusal; an unexpected exception is logged and becomes a 500.

@@ -61,6 +61,8 @@ def test_the_two_headers_about_frames_agree(ancestors: list[str], policy: str, o
 def test_requests_are_counted_timed_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
     app = answering(status=415, rejected="format", image={"bytes": 3})
+    lines: list[str] = []
+    caplog.handler.addFilter(lambda record: bool(lines.append(JsonLines().format(record))) or True)
     with caplog.at_level(logging.INFO, "sge.app"):
         client(app, metrics=metrics).head("/")
     value = metrics.registry.get_sample_value
@@ -70,6 +72,9 @@ def test_requests_are_counted_timed_and_logged(caplog: pytest.LogCaptureFixture)
     (record,) = [record for record in caplog.records if record.message == "request"]
     facts = record.method, record.route, record.status, record.bytes, record.rejected
     assert facts == ("HEAD", "/api/v1/thing", 415, 3, "format")
+    assert (
+        len(json.loads(lines[-1])["request_id"]) == 32
+    )  # the formatter adds it while the request is answered
 
 
 @pytest.mark.parametrize("path", ["/", "/static/a.js", "/api/v1/health/live", "/api/v1/metrics"])
@@ -201,7 +206,6 @@ def test_problems_and_logs_carry_the_ids(caplog: pytest.LogCaptureFixture) -> No
     [
         ("/lens/a", "/lens/a"),
         ("/a", "/lens/a"),
-        ("/lens", "/lens"),
         ("/", "/lens/"),
         ("/lensing", "/lens/lensing"),
     ],
@@ -215,6 +219,11 @@ def test_a_proxy_may_keep_the_root_path_or_take_it_off(path: str, seen: str) -> 
 
     client(app, root_path="/lens").get(path)
     assert (found["path"], found["root_path"]) == (seen, "/lens")
+
+
+def test_the_page_gets_the_slash_that_its_addresses_need() -> None:
+    answer = client(root_path="/lens").get("/lens")
+    assert (answer.status_code, answer.headers["location"]) == (308, "/lens/")
 
 
 # Metrics on a port of their own
