@@ -1,15 +1,17 @@
-"""The device and the precision with which a network computes."""
+"""The device and the precision with which a network computes. Importing this module does not import torch."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-
-import torch
+from typing import TYPE_CHECKING
 
 from sge.errors import ChoiceError, check_choice
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-"""Name to dtype of the forward pass; the two short ones are used by autocast."""
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""Names of dtypes of the forward pass; the two short ones are used by autocast."""
 
 
 def find_device(name: str) -> torch.device:
@@ -21,6 +23,8 @@ def find_device(name: str) -> torch.device:
     Raises:
         ChoiceError: This machine does not have the device.
     """
+    import torch  # Programs that run exported files do without it.
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -50,4 +54,6 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     """Context manager for a forward pass in one of ``PRECISIONS``."""
     if precision == "float32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=PRECISIONS[precision])
+    import torch
+
+    return torch.autocast(device.type, dtype=getattr(torch, precision))

@@ -10,7 +10,7 @@ import typer
 from sge.cli.console import say
 from sge.errors import ChoiceError
 from sge.lens import Lens
-from sge.models import Model, load_model
+from sge.models import ExportedModel, Model, load_model
 
 
 class FramingChoice(StrEnum):
@@ -32,7 +32,7 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cu
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 
-def loaded_model(name: str, *, finder: bool = True) -> Model:
+def loaded_model(name: str, *, finder: bool = True) -> Model | ExportedModel:
     """Loads a model, and says on stderr what its card notes: what was assumed or left out when it was imported.
 
     Raises:

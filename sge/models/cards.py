@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from sge.errors import ChoiceError
+from sge.models.card import CARD_VERSION, Card
 from sge.models.cards_version1 import translate_card
-from sge.models.model import CARD_VERSION, Card
 from sge.models.none_fits import NoneFits
 from sge.models.wording import first_few, shown
 from sge.text import printable

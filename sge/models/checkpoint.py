@@ -20,6 +20,7 @@ from sge.files import sha256_of, write_atomically
 from sge.models.architectures import State
 from sge.models.contents import choose
 from sge.models.file_kinds import kind_of
+from sge.models.on_disk import check_is_file
 from sge.models.refusals import bare_pickle, foreign_objects
 from sge.models.safetensors_files import read_safetensors
 from sge.models.stated_labels import labels_in
@@ -74,7 +75,7 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
             those of that name, or holds objects that are rebuilt by code.
     """
     path = Path(path)
-    _check_is_file(path)
+    check_is_file(path)
     try:
         sha256 = sha256_of(path)
         kind = kind_of(path)
@@ -91,29 +92,6 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
     if kind.name == "pickle":
         raise bare_pickle(path)
     raise CheckpointError(f"{path.name} {kind.sentence}")
-
-
-def _check_is_file(path: Path) -> None:
-    if os.path.isfile(path):  # unlike Path.is_file, isfile does not raise on an over-long name
-        return
-    if os.path.isdir(path):
-        names = sorted(os.listdir(path)) if os.access(path, os.R_OK) else []
-        inside = [
-            name
-            for name in names
-            if name.endswith((".safetensors", ".pth", ".pt", ".pth.tar", ".ckpt", ".bin"))
-        ]
-        todo = f"Give a file in it: {first_few(inside)}." if inside else "Give the weights file."
-        raise CheckpointError(f"There is no weights file {path}: it is a folder. {todo}")
-    if os.path.exists(path):
-        raise CheckpointError(
-            f"There is no weights file {path}: it is a device, a pipe or a socket. Give a file."
-        )
-    if os.path.islink(path):
-        raise CheckpointError(
-            f"There is no weights file {path}: it is a link to a file that is not there. Give that file."
-        )
-    raise CheckpointError(f"There is no weights file {path}. Check the path.")
 
 
 def _of_safetensors(path: Path, sha256: str, weights_key: str | None) -> Weights:

@@ -19,10 +19,22 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, SGEError
 from sge.models.architectures import State
 from sge.models.checkpoint import read_weights, write_weights
+from sge.models.names import DELTA_SUFFIX
 from sge.models.wording import first_few, shown
 from sge.nn import permute_channels
 
-DELTA_SUFFIX = ".delta.safetensors"
+__all__ = [
+    "DELTA_SUFFIX",
+    "Base",
+    "Delta",
+    "DeltaFile",
+    "apply_delta",
+    "check_base",
+    "difference",
+    "read_delta",
+    "write_delta",
+]
+
 VERSION = 2
 PERMUTATION, STATE = "permutation/", "state/"
 _PERMUTATION_KEYS = {1: "order/", VERSION: PERMUTATION}

@@ -17,10 +17,10 @@ import filelock
 
 from sge.errors import CheckpointError, DownloadError, MissingPackageError, UnknownModelError
 from sge.images import Preprocess
+from sge.models.card import Card
 from sge.models.checkpoint import read_weights
 from sge.models.file_kinds import is_web_page
 from sge.models.importing import import_weights
-from sge.models.model import Card
 from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries
 from sge.paths import model_dir
 

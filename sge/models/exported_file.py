@@ -1,34 +1,217 @@
-"""Reads exported files: the metadata alone, without torch and without running anything."""
+"""Reads exported files: what they state is checked, and nothing in them runs. Needs ``onnx`` and no torch.
+
+The file ends with a metadata entry ``sge.sha256``, the hash of all bytes before it. Other tools that write the file again
+leave the entry in the middle or out; such a file is read, but has no checksum.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import onnx
-
-from sge.images import Preprocess
+from sge.errors import CheckpointError, ChoiceError, FinderError, MissingPackageError
 from sge.models.cards import read_card
-from sge.models.exported_model import ExportedBlock, ExportedModel
+from sge.models.exported_model import KINDS, ExportedBlock, ExportedModel
+from sge.models.on_disk import check_is_file
+from sge.models.safetensors_files import parse_json
+from sge.models.stated import checked_labels, made_preprocess
+from sge.models.wording import AGAIN, GIVE_PYTORCH, quoted, shown
 from sge.parts import Finder
+from sge.text import printable
+
+if TYPE_CHECKING:
+    import onnx
+
+VERSION = "1"
+DIGEST = "sge.sha256"
+"""Last metadata entry of a file: the hash of all bytes before it."""
+MAX_BYTES = 2**31 - 1
+"""Largest size of an ONNX file without a second one for its weights."""
+_ENTRIES = (
+    *(
+        "name",
+        "arch",
+        "labels",
+        "preprocess",
+        "card",
+        "finder",
+        "permutations",
+        "blocks",
+        "classes",
+        "parameters",
+    ),
+    *("source_sha256", "check"),
+)
+_MAX_TEXT = 200
+_MAX_NUMBER = 2**40
+Value = TypeVar("Value")
+
+
+def tail(digest: str) -> bytes:
+    """The last bytes of a file, which are the metadata entry with its checksum.
+
+    Args:
+        digest: 64 hexadecimal digits.
+    """
+    entry = (
+        b"\x0a" + bytes([len(DIGEST)]) + DIGEST.encode() + b"\x12" + bytes([len(digest)]) + digest.encode()
+    )
+    return b"\x72" + bytes([len(entry)]) + entry  # field 14 of ModelProto: an entry with key and value
+
+
+def checksum(content: bytes) -> str | None:
+    """The checksum that a file states, after it was compared with its content; None if it ends without one.
+
+    Raises:
+        ValueError: The content is not what was written.
+    """
+    size = len(tail("0" * 64))
+    stated = content[-64:].decode("latin-1")
+    if content[-size:] != tail(stated):
+        return None
+    if hashlib.sha256(content[:-size]).hexdigest() != stated:
+        raise ValueError(stated)
+    return stated
+
+
+def stated_checksum(path: Path) -> str | None:
+    """The checksum that a file states; None if it ends without one. The file was read before, and is whole."""
+    return checksum(path.read_bytes())
 
 
 def read_exported(path: Path, name: str | None = None) -> ExportedModel:
-    """Reads the facts of an exported file."""
-    proto = onnx.load(path, load_external_data=False)
-    facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
-    finder = facts["sge.finder"]
-    return ExportedModel(
-        name or facts["sge.name"],
-        facts["sge.labels"],
-        read_card(facts["sge.card"], sha256=facts["sge.source_sha256"]),
-        Preprocess(**facts["sge.preprocess"]),
-        facts["sge.arch"],
-        facts["sge.permutations"],
-        None if finder is None else Finder.from_record(finder, path.name),
-        path,
-        tuple(ExportedBlock(**block) for block in facts["sge.blocks"]),
-        facts["sge.classes"],
-        facts["sge.parameters"],
-        facts["sge.check"],
+    """Reads the facts of an exported file and checks its graph.
+
+    Args:
+        path: The file.
+        name: The model's name; by default the one in the file.
+
+    Raises:
+        CheckpointError: The file does not exist, is damaged, was not made by ``export_onnx``, or states what cannot be.
+        MissingPackageError: The package ``onnx`` is not installed.
+    """
+    proto = _parsed(path)
+    where = shown(path.name)
+    facts = _facts(proto, where)
+    try:
+        card = read_card(facts["card"], sha256=_optional_text(facts["source_sha256"], "source_sha256"))
+        finder = (
+            None if facts["finder"] is None else Finder.from_record(facts["finder"], f"The finder of {where}")
+        )
+        classes = _number(facts["classes"], "classes")
+        model = ExportedModel(
+            name or _text(facts["name"], "name"),
+            checked_labels(facts["labels"], classes, where),
+            card,
+            made_preprocess(facts["preprocess"], where),
+            _text(facts["arch"], "arch"),
+            _text(facts["permutations"], "permutations"),
+            finder,
+            path,
+            _blocks(facts["blocks"]),
+            classes,
+            _number(facts["parameters"], "parameters"),
+            _record(facts["check"], "check"),
+        )
+        if finder is not None:
+            finder.check_permutation(model.permutations)
+            finder.check({block.name: block.groups for block in model.blocks})
+    except (ChoiceError, FinderError, ValueError) as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    from sge.models.onnx_checks import check_graph
+
+    check_graph(proto, model, where)
+    return model
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    check_is_file(path)
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{shown(path.name)} is an ONNX file, and the package onnx is not installed. Install it: "
+            "pip install 'sge-lens[onnx]'."
+        ) from error
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CheckpointError(
+                f"{shown(path.name)} has more than 2 GiB, which no exported file has. {AGAIN}"
+            )
+        content = path.read_bytes()
+        checksum(content)
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(content)
+        return proto
+    except (ValueError, DecodeError, RecursionError) as error:
+        raise CheckpointError(f"{shown(path.name)} is damaged or cut off. {AGAIN}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def _facts(proto: onnx.ModelProto, where: str) -> dict[str, Any]:
+    texts = {entry.key: entry.value for entry in proto.metadata_props}
+    if "sge.version" not in texts:
+        raise CheckpointError(
+            f"{where} is an ONNX model that SGE Lens did not export, so its blocks are not known. {GIVE_PYTORCH} Then "
+            "export it: sge models export."
+        )
+    if (version := parse_json(texts["sge.version"], f"{where}, sge.version")) != VERSION:
+        raise CheckpointError(
+            f"{where} has version {shown(str(version))} of exported files; known is {VERSION}. Install a newer SGE Lens, or "
+            "export the model again."
+        )
+    if missing := [key for key in _ENTRIES if f"sge.{key}" not in texts]:
+        raise CheckpointError(f"{where} lacks the entry sge.{missing[0]}. Export the model again.")
+    return {key: parse_json(texts[f"sge.{key}"], f"{where}, sge.{key}") for key in _ENTRIES}
+
+
+def _blocks(records: object) -> tuple[ExportedBlock, ...]:
+    if not isinstance(records, list) or not records:
+        raise ValueError("sge.blocks is no list of blocks. Export the model again.")
+    blocks = tuple(_block(_record(record, "blocks")) for record in records)
+    if len({block.name for block in blocks}) < len(blocks):
+        raise ValueError("sge.blocks names a block twice. Export the model again.")
+    return blocks
+
+
+def _block(record: dict[str, Any]) -> ExportedBlock:
+    numbers = {key: _number(record.get(key), key) for key in ("groups", "channels", "stride", "inactive")}
+    block = ExportedBlock(
+        _text(record.get("name"), "name"), kind=_text(record.get("kind"), "kind"), **numbers
     )
+    divides = block.groups > 0 and block.channels % block.groups == 0
+    if block.kind not in KINDS or not divides or block.inactive > block.groups or not block.stride:
+        raise ValueError(f"the block {quoted(block.name)} cannot be. Export the model again.")
+    return block
+
+
+def _checked(value: object, is_right: Callable[[Any], bool], what: str) -> Any:
+    if not is_right(value):
+        raise ValueError(
+            f"sge.{what} has a value that cannot be: {quoted(str(value)[:80])}. Export the model again."
+        )
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    text: str = _checked(
+        value, lambda v: isinstance(v, str) and 0 < len(v) <= _MAX_TEXT and printable(v) == v, what
+    )
+    return text
+
+
+def _optional_text(value: object, what: str) -> str | None:
+    return None if value is None else _text(value, what)
+
+
+def _number(value: object, what: str) -> int:
+    number: int = _checked(value, lambda v: type(v) is int and 0 <= v <= _MAX_NUMBER, what)
+    return number
+
+
+def _record(value: object, what: str) -> dict[str, Any]:
+    record: dict[str, Any] = _checked(value, lambda v: isinstance(v, dict), what)
+    return record

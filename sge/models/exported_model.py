@@ -57,6 +57,11 @@ class ExportedModel:
     """Differences to torch that were measured on export: ``logits``, relative; ``masks`` and ``similarity`` by block."""
 
     @property
+    def groups(self) -> dict[str, int]:
+        """SGE block to its number of groups."""
+        return {block.name: block.groups for block in self.blocks if block.kind == "sge"}
+
+    @property
     def inactive(self) -> bool:
         """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
         gates = [block for block in self.blocks if block.kind == "sge"]

@@ -11,13 +11,11 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sge.models.protobuf_kinds import protobuf_kind
+from sge.models.protobuf_kinds import HEAD, protobuf_kind
 from sge.models.torch_files import begins_legacy, zip_names
 from sge.models.wording import AGAIN, CHOOSE_WEIGHTS, GIVE_PYTORCH
 from sge.models.zip_kinds import cut_off_zip, zip_kind
 
-HEAD = 4096
-"""Number of bytes from the start that are looked at."""
 MAX_SAFETENSORS_HEADER = 100_000_000
 
 _UNPACK = "Unpack it and give the weights file that is in it."

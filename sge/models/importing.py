@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sge.models.architectures import ARCHITECTURES
+from sge.models.card import Card
 from sge.models.cards import read_card
 from sge.models.checkpoint import read_weights, write_weights
-from sge.models.model import Card
-from sge.models.model_file import Given, model_from_weights
+from sge.models.given import Given
+from sge.models.model_file import model_from_weights
 from sge.models.registry import WEIGHTS_SUFFIX, check_name
 from sge.models.stated import GivenPreprocess, Labels
 from sge.paths import model_dir

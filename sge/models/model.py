@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from sge.images import Preprocess
 from sge.models.card import CARD_VERSION, Card
-from sge.nn import IDENTITY_PERMUTATION, sge_blocks
+from sge.models.names import IDENTITY_PERMUTATION
 from sge.parts import Finder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sge.nn import SpatialGroupEnhance
 
 __all__ = ["CARD_VERSION", "Card", "Model"]
 
@@ -40,18 +44,28 @@ class Model:
     def __post_init__(self) -> None:
         self.arch = self.arch or type(self.network).__name__
         if self.card is _NO_CARD:
-            gates = "inactive" if self.inactive else "trained" if sge_blocks(self.network) else "none"
+            gates = "inactive" if self.inactive else "trained" if self._gates() else "none"
             self.card = Card(self.name, "A network of your own. Nothing was measured.", gates)
 
     @property
     def inactive(self) -> bool:
         """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
-        gates = sge_blocks(self.network).values()
+        gates = self._gates().values()
         if any(gate.weight.is_meta for gate in gates):
             return False  # Without values nothing is known; a Lens refuses such a network.
         return bool(gates) and all(not bool(gate.weight.detach().any()) for gate in gates)
 
     @property
+    def groups(self) -> dict[str, int]:
+        """SGE block to its number of groups."""
+        return {name: gate.groups for name, gate in self._gates().items()}
+
+    @property
     def parameters(self) -> int:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
+
+    def _gates(self) -> dict[str, SpatialGroupEnhance]:
+        from sge.nn import sge_blocks  # It imports torch, which this module's importers may not need.
+
+        return sge_blocks(self.network)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -10,22 +10,15 @@ from torch import nn
 from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
 from sge.images import Preprocess
 from sge.models.architectures import ARCHITECTURES, Architecture, Signature, State, recognize
+from sge.models.card import Card
 from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, check_shapes, load_state
+from sge.models.given import Given
 from sge.models.labels import imagenet_labels
-from sge.models.model import Card, Model
-from sge.models.stated import GivenPreprocess, Labels, labels_of, preprocess_of
+from sge.models.model import Model
+from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
 from sge.nn import spatial_blocks
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a user states about a weights file; each goes before what the file states."""
-
-    labels: Labels | None = None
-    preprocess: GivenPreprocess | None = None
-    card: Card | None = None
 
 
 def model_from_weights(

@@ -1,6 +1,8 @@
-"""Names of the shipped models."""
+"""Names of the shipped models, and other constants of the models' files. Importing them does not import torch."""
 
 from __future__ import annotations
+
+import hashlib
 
 LITE0 = "sge_efficientnet_lite0"
 """EfficientNet-Lite0 with SGE: the architecture, and the shipped model with inactive gates."""
@@ -13,3 +15,7 @@ DEFAULT_MODEL = TUNED_MODEL
 """The model that commands and the service use when none is named."""
 DOGS_MODEL = "sge_resnet18_dogs"
 """The SGE-ResNet-18 that was trained in this repository."""
+
+DELTA_SUFFIX = ".delta.safetensors"
+IDENTITY_PERMUTATION = hashlib.sha256().hexdigest()
+"""Digest of no channel permutations; the same as ``sge.nn.IDENTITY_PERMUTATION``."""

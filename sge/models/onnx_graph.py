@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -53,7 +54,7 @@ def _users(graph: onnx.GraphProto, tensor: str) -> tuple[int, list[onnx.NodeProt
 def _edit_nodes(block: str) -> list[onnx.NodeProto]:
     mask, own = f"mask/{block}", f"{EDIT}{block}/"
 
-    def node(kind: str, inputs: list[str], output: str, **attributes: int) -> onnx.NodeProto:
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
         return helper.make_node(kind, inputs, [own + output], name=own + output, **attributes)
 
     return [

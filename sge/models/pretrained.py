@@ -11,11 +11,12 @@ from torch import nn
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.files import sha256_of
+from sge.models.card import Card
 from sge.models.cards import card_fields
 from sge.models.delta import Base, DeltaFile, apply_delta, check_base, read_delta
 from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
 from sge.models.labels import imagenet_labels
-from sge.models.model import Card, Model
+from sge.models.model import Model
 from sge.models.names import LITE0
 from sge.models.wording import quoted
 from sge.nn import IDENTITY_PERMUTATION, insert_sge, permutation_digest

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sge.models.wording import GIVE_PYTORCH
 
+HEAD = 4096
+"""Number of bytes from the start of a file by which its kind is told."""
 _VARINT, _BYTES = 0, 2
+_ONNX = "is an ONNX model."
 _MODEL_PROTO = {
     1: _VARINT,
     2: _BYTES,
@@ -39,7 +42,7 @@ def protobuf_kind(head: bytes) -> str:
         ):
             return f"is a SavedModel of TensorFlow. {GIVE_PYTORCH}"
         if isinstance(value, int) and 1 <= value < 100 and _is_onnx(fields):
-            return f"is an ONNX model. {GIVE_PYTORCH}"
+            return f"{_ONNX} {GIVE_PYTORCH}"
     if (
         (number, kind) == (1, _BYTES)
         and isinstance(value, bytes)
@@ -48,6 +51,11 @@ def protobuf_kind(head: bytes) -> str:
     ):
         return f"is a graph of TensorFlow. {GIVE_PYTORCH}"
     return ""
+
+
+def is_onnx(head: bytes) -> bool:
+    """Whether the first bytes of a file begin an ONNX model."""
+    return protobuf_kind(head).startswith(_ONNX)
 
 
 def _is_onnx(fields: list[tuple[int, int, int | bytes]]) -> bool:

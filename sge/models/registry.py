@@ -2,70 +2,85 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sge.errors import ChoiceError, UnknownModelError
-from sge.models.architectures import ARCHITECTURES
 from sge.models.cards import read_card
-from sge.models.checkpoint import read_weights
-from sge.models.delta import DELTA_SUFFIX
-from sge.models.exported_file import read_exported
 from sge.models.exported_model import ExportedModel
+from sge.models.given import Given
 from sge.models.model import Model
-from sge.models.model_file import Given, model_from_weights
-from sge.models.pretrained import PretrainedModel
+from sge.models.names import DELTA_SUFFIX
+from sge.models.protobuf_kinds import HEAD, is_onnx
 from sge.models.registry_entries import (
     Entry,
+    ExportedEntry,
     FileEntry,
     PretrainedEntry,
     ShippedFileEntry,
     UnusableEntry,
     Verified,
+    load_weights,
 )
 from sge.models.stated import GivenPreprocess, Labels
 from sge.models.wording import quoted, shown
-from sge.nn import sge_blocks
 from sge.parts import Finder
 from sge.paths import model_dir, shipped
 from sge.text import printable
 
+if TYPE_CHECKING:
+    from sge.models.pretrained import PretrainedModel
+
 WEIGHTS_SUFFIX = ".safetensors"
 CARD_SUFFIX = ".card.json"
 FINDER_SUFFIX = ".parts.json"
-_CHECKPOINT_SUFFIXES = (WEIGHTS_SUFFIX, ".tar", ".pth", ".pt", ".ckpt", ".bin")
+EXPORTED_SUFFIX = ".onnx"
+_CHECKPOINT_SUFFIXES = (WEIGHTS_SUFFIX, EXPORTED_SUFFIX, ".tar", ".pth", ".pt", ".ckpt", ".bin")
 
 
 def entries() -> dict[str, Entry]:
-    """Lists every model by name. Of equal names, imported goes before shipped, and shipped before tuned."""
+    """Lists every model by name.
+
+    Of equal names, imported weights go before exported files in the user's folder, these before shipped models, and
+    shipped before tuned ones. Where PyTorch is not installed, exported files go before all others.
+    """
     own = _own_files()
+    exported = [_own_entry(path) for path in own if path.name.endswith(EXPORTED_SUFFIX)]
     found: list[Entry] = [_own_entry(path) for path in own if path.name.endswith(DELTA_SUFFIX)]
     found += shipped_entries().values()
-    found += [_own_entry(path) for path in own if not path.name.endswith(DELTA_SUFFIX)]
+    found += exported
+    found += [_own_entry(path) for path in own if not path.name.endswith((DELTA_SUFFIX, EXPORTED_SUFFIX))]
+    if importlib.util.find_spec("torch") is None:
+        found += exported
     return dict(sorted({entry.name: entry for entry in found}.items()))
 
 
 def _own_files() -> list[Path]:
-    """Returns the weights files and deltas in the user's folder; a folder that cannot be read has none."""
+    """Returns the weights files, deltas and exported files in the user's folder; one that cannot be read has none."""
     try:
         names = os.listdir(model_dir())
     except OSError:
         return []
     # A name that begins with a dot is a file that is being written.
-    return [model_dir() / name for name in sorted(names) if name.endswith(WEIGHTS_SUFFIX) and name[0] != "."]
+    suffixes = (WEIGHTS_SUFFIX, EXPORTED_SUFFIX)
+    return [model_dir() / name for name in sorted(names) if name.endswith(suffixes) and name[0] != "."]
 
 
 def _own_entry(path: Path) -> Entry:
-    is_delta = path.name.endswith(DELTA_SUFFIX)
-    name = path.name.removesuffix(DELTA_SUFFIX if is_delta else WEIGHTS_SUFFIX)
+    suffix = next(s for s in (DELTA_SUFFIX, WEIGHTS_SUFFIX, EXPORTED_SUFFIX) if path.name.endswith(s))
+    name = path.name.removesuffix(suffix)
     if printable(name) != name:
         return UnusableEntry(shown(name), "imported", path)
-    return PretrainedEntry(name, "tuned", path) if is_delta else FileEntry(name, "imported", path)
+    if suffix == DELTA_SUFFIX:
+        return PretrainedEntry(name, "tuned", path)
+    is_exported = suffix == EXPORTED_SUFFIX
+    return ExportedEntry(name, "exported", path) if is_exported else FileEntry(name, "imported", path)
 
 
 def shipped_entries() -> dict[str, Entry]:
@@ -103,12 +118,20 @@ def find_entry(name: str) -> Entry:
 
 def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
     hint = ""
-    if name in ARCHITECTURES:
+    if _is_architecture(name):
         hint = (
             f" {name} is an architecture: give its weights file too, or fetch or import them "
             "(sge models download, sge models import)."
         )
     return UnknownModelError(f"No model {quoted(name)}; there are: {', '.join(known)}.{hint}")
+
+
+def _is_architecture(name: str) -> bool:
+    try:
+        from sge.models.architectures import ARCHITECTURES
+    except ModuleNotFoundError:  # no torch
+        return False
+    return name in ARCHITECTURES
 
 
 def load_model(
@@ -123,8 +146,9 @@ def load_model(
     """Loads a model by name, or from a file.
 
     Args:
-        name: The name of a shipped, imported or tuned model; the name of an architecture together with
-            ``weights``; or the path of a safetensors file or of a torch checkpoint such as the authors' ``.pth.tar``.
+        name: The name of a shipped, imported, tuned or exported model; the name of an architecture together with
+            ``weights``; or the path of a safetensors file, of a torch checkpoint such as the authors' ``.pth.tar``, or of
+            an ONNX file that ``export_onnx`` wrote.
         weights: A weights file for the architecture ``name``.
         finder: Also load the part finder ``NAME.parts.json`` of a model by name, if there is one.
         labels: For a file: one label for each class, or the path of a file with them.
@@ -132,20 +156,19 @@ def load_model(
         weights_key: For a file that holds several networks' weights: ``plain``, ``ema`` or a name.
 
     Returns:
-        The model on the CPU, in eval mode. Random weights are never returned. What a file does not state is assumed,
-        and the notes of its card say so.
+        The model on the CPU, in eval mode; of an ONNX file an ``ExportedModel``, which needs no torch. Random weights are
+        never returned. What a file does not state is assumed, and the notes of its card say so.
 
     Raises:
         UnknownModelError: There is no model of that name; the message lists the names.
         CheckpointError: The file, the labels or the preprocessing cannot be used.
         ChoiceError: Labels, preprocessing or ``weights_key`` are given for a model by name.
         FinderError: The part finder is damaged, or was fitted for other channel permutations.
+        MissingPackageError: The model needs a package that is not installed.
     """
-    if weights is None and Path(name).suffix == ".onnx" and os.path.isfile(name):
-        return read_exported(Path(name))
     given = Given(labels, preprocess)
     if weights is not None:
-        return model_from_weights(read_weights(weights, weights_key), str(name), arch=str(name), given=given)
+        return load_weights(weights, str(name), given, arch=str(name), weights_key=weights_key)
     known = entries()
     entry = known.get(str(name)) or _entry_of_path(name)
     if entry is None:
@@ -155,9 +178,11 @@ def load_model(
             raise ChoiceError(
                 f"{name} has labels and preprocessing of its own. Give labels, preprocess and weights_key with a file."
             )
-        return model_from_weights(read_weights(entry.path, weights_key), entry.name, given=given)
+        return load_weights(entry.path, entry.name, given, weights_key=weights_key)
     model = entry.load()
-    return replace(model, finder=_finder_of(model)) if finder and str(name) in known else model
+    if not finder:
+        return replace(model, finder=None)
+    return replace(model, finder=_finder_of(model) or model.finder) if str(name) in known else model
 
 
 def _entry_of_path(name: str | os.PathLike[str]) -> Entry | None:
@@ -166,9 +191,34 @@ def _entry_of_path(name: str | os.PathLike[str]) -> Entry | None:
         return PretrainedEntry(path.name.removesuffix(DELTA_SUFFIX), "tuned", path)
     # unlike Path.is_file, isfile does not raise on an over-long name
     is_there = os.path.isfile(path) or (os.sep in str(name) and os.path.exists(path))
+    if is_there and _begins_onnx(path):
+        return ExportedEntry(path.name.removesuffix(EXPORTED_SUFFIX), "exported", path)
     if is_there or path.suffix.lower() in _CHECKPOINT_SUFFIXES:
         return FileEntry(path.name.split(".")[0], "imported", path)
     return None
+
+
+def _begins_onnx(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_onnx(file.read(HEAD))
+    except OSError:  # It is no file, or cannot be read; the reader of weights says what is wrong.
+        return False
+
+
+def load_torch_model(name: str | os.PathLike[str], *, finder: bool = True) -> Model:
+    """``load_model`` for a caller that needs the network itself: to train it, or to take it apart.
+
+    Raises:
+        ChoiceError: The model is an exported file, which has no network.
+    """
+    model = load_model(name, finder=finder)
+    if isinstance(model, ExportedModel):
+        raise ChoiceError(
+            f"{shown(str(name))} is an exported file, which can be used but not trained or taken apart. Give the weights "
+            "that it was made from."
+        )
+    return model
 
 
 def finder_file(name: str) -> Path | None:
@@ -177,12 +227,12 @@ def finder_file(name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _finder_of(model: Model) -> Finder | None:
+def _finder_of(model: Model | ExportedModel) -> Finder | None:
     if (file := finder_file(model.name)) is None:
         return None
     finder = Finder.load(file)
     finder.check_permutation(model.permutations)
-    finder.check({name: module.groups for name, module in sge_blocks(model.network).items()})
+    finder.check(model.groups)
     return finder
 
 

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sge.errors import CheckpointError, ChoiceError
-from sge.models.checkpoint import read_weights
-from sge.models.model import Card, Model
-from sge.models.model_file import Given, model_from_weights
+from sge.errors import CheckpointError, ChoiceError, MissingPackageError
+from sge.files import sha256_of
+from sge.models.card import Card
+from sge.models.exported_model import ExportedModel
+from sge.models.given import Given
+from sge.models.model import Model
 from sge.models.names import ORIGINAL_MODEL, TUNED_MODEL
-from sge.models.pretrained import PretrainedModel, find_pretrained
 from sge.models.wording import shown
+
+if TYPE_CHECKING:
+    from sge.models.checkpoint import Weights
+    from sge.models.pretrained import PretrainedModel
+
+
+def _read(path: Path, weights_key: str | None = None) -> Weights:
+    try:
+        from sge.models.checkpoint import (
+            read_weights,  # It imports torch, and listing models does not need it.
+        )
+    except ModuleNotFoundError as error:
+        raise _needs_torch(path, error) from error
+    return read_weights(path, weights_key)
+
+
+def _needs_torch(path: Path, error: ModuleNotFoundError) -> MissingPackageError:
+    return MissingPackageError(
+        f"{shown(path.name)} holds weights, and {error.name} is not installed. Install torch, torchvision and timm; or "
+        "export the model where they are, sge models export, and give the file here."
+    )
+
+
+def _model(weights: Weights, name: str | None, given: Given | None = None, arch: str | None = None) -> Model:
+    from sge.models.model_file import model_from_weights
+
+    return model_from_weights(weights, name, arch=arch, given=given)
+
+
+def load_weights(
+    path: str | os.PathLike[str],
+    name: str,
+    given: Given,
+    *,
+    arch: str | None = None,
+    weights_key: str | None = None,
+) -> Model:
+    """Reads a weights file and builds its model; see ``read_weights`` and ``model_from_weights``."""
+    return _model(_read(Path(path), weights_key), name, given, arch)
 
 
 @dataclass(frozen=True)
@@ -34,15 +75,15 @@ class Entry(ABC):
 
     name: str
     origin: str
-    """``shipped``, ``imported`` (or downloaded) or ``tuned``."""
+    """``shipped``, ``imported`` (or downloaded), ``tuned`` or ``exported``."""
     path: Path
     """The file that holds its weights or its delta."""
     card: Card | None = None
     """The card from the card file beside a shipped model. None if the weights file holds the card."""
 
     @abstractmethod
-    def load(self) -> Model:
-        """Reads the model onto the CPU, in eval mode, without its part finder.
+    def load(self) -> Model | ExportedModel:
+        """Reads the model onto the CPU, in eval mode, without the part finder beside it.
 
         Raises:
             CheckpointError: A file is missing, damaged, or not the one that it should be.
@@ -74,18 +115,40 @@ class FileEntry(Entry):
 
     def load(self) -> Model:
         """See ``Entry.load``."""
-        return model_from_weights(read_weights(self.path), self.name)
+        return _model(_read(self.path), self.name)
 
     def verify(self) -> Verified:
         """See ``Entry.verify``; the file states the digest of its content."""
-        weights = read_weights(self.path)
+        weights = _read(self.path)
         if weights.digest is None:
             raise CheckpointError(
                 f"{self.path.name} carries no checksum: sge models import did not write it. Import it again."
             )
-        model_from_weights(weights, self.name)
+        _model(weights, self.name)
         against = "the checksum written into the file on import"
         return Verified(self.name, str(self.path), weights.sha256, against)
+
+
+class ExportedEntry(Entry):
+    """A file that ``export_onnx`` wrote."""
+
+    def load(self) -> ExportedModel:
+        """See ``Entry.load``."""
+        from sge.models.exported_file import read_exported  # It imports onnx.
+
+        return read_exported(self.path, self.name)
+
+    def verify(self) -> Verified:
+        """See ``Entry.verify``; the file ends with the checksum of its content."""
+        from sge.models.exported_file import stated_checksum
+
+        self.load()
+        if stated_checksum(self.path) is None:
+            raise CheckpointError(
+                f"{self.path.name} carries no checksum: another program wrote it again. Export the model again."
+            )
+        against = "the checksum written into the file on export"
+        return Verified(self.name, str(self.path), sha256_of(self.path), against)
 
 
 class UnusableEntry(Entry):
@@ -112,13 +175,13 @@ class ShippedFileEntry(Entry):
         assert self.card is not None
         if not self.path.is_file():
             raise CheckpointError(f"{self.path.name} is not there. Install SGE Lens again.")
-        weights = read_weights(self.path)
+        weights = _read(self.path)
         if weights.sha256 != self.card.sha256:
             raise CheckpointError(
                 f"{self.path.name} is not the file that came with SGE Lens (sha256 {weights.sha256[:12]} instead of "
                 f"{str(self.card.sha256)[:12]}). Install SGE Lens again."
             )
-        return model_from_weights(weights, self.name, given=Given(card=self.card))
+        return _model(weights, self.name, Given(card=self.card))
 
     def verify(self) -> Verified:
         """See ``Entry.verify``; ``load`` compares both the file's hash and its digest."""
@@ -136,6 +199,10 @@ class PretrainedEntry(Entry):
 
     def pretrained(self) -> PretrainedModel:
         """See ``Entry.pretrained``."""
+        try:
+            from sge.models.pretrained import find_pretrained
+        except ModuleNotFoundError as error:
+            raise _needs_torch(self.path, error) from error
         has_delta = self.record is None or self.path.is_file()
         return find_pretrained(self.name, self.path if has_delta else None, self.record)
 

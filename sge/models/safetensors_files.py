@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from sge.errors import CheckpointError
 from sge.models.wording import AGAIN, quoted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

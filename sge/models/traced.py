@@ -87,7 +87,7 @@ class Traced(nn.Module):
         self.seen["mask"][name] = mask
 
     def _read_energy(self, name: str, groups: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        power = output.square().mean((2, 3)).unflatten(1, (groups, -1)).sum(2)
+        power = output.square().mean((2, 3)).reshape(len(output), groups, -1).sum(2)
         self.seen["energy"][name] = power / power.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -115,7 +115,7 @@ def trace(traced: Traced, image: Tensor) -> bytes:
         torch.onnx.export(
             traced,
             (image,),
-            file,
+            file,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],

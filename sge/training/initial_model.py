@@ -15,7 +15,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images import Preprocess
-from sge.models import State, digest, load_model, model_names, read_weights
+from sge.models import State, digest, load_torch_model, model_names, read_weights
 from sge.nn import build_resnet, insert_sge, sge_blocks
 from sge.training.config import TrainConfig
 from sge.training.gates import set_gate_weights
@@ -97,7 +97,7 @@ def _ours(name: str) -> InitialModel | None:
             f"{name} is neither a model's name nor a weights file. The names are: {', '.join(model_names())}."
         )
     try:
-        model = load_model(name, finder=False)
+        model = load_torch_model(name, finder=False)
     except CheckpointError as error:
         log.info("%s is not a file of ours (%s); trying a plain ResNet.", name, error)
         return None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images import Preprocess
-from sge.models import Card, Model, digest, imagenet_labels, load_model, model_names
+from sge.models import Card, Model, digest, imagenet_labels, load_torch_model, model_names
 from sge.nn import Capture, sge_blocks
 from sge.training.loader import TargetGrid
 from sge.training.student import classifier, classifier_path
@@ -117,7 +117,7 @@ def any_teacher(name: str) -> Model:
     if kind not in ("", "timm", "torchvision") or (
         not kind and (name in model_names() or os.path.isfile(name))
     ):
-        return load_model(name, finder=False)
+        return load_torch_model(name, finder=False)
     try:
         if kind != "timm" and rest in torchvision.models.list_models(torchvision.models):
             return _from_torchvision(rest)
