@@ -10,7 +10,7 @@ import numpy as np
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL, load_torch_model
 from sge.nn import sge_blocks
 
 BLOCK, GROUP = "blocks.4.2", 7
@@ -18,7 +18,7 @@ BLOCK, GROUP = "blocks.4.2", 7
 
 def main() -> None:
     """Writes the figure."""
-    lens = sge.Lens(sge.load_model(DEFAULT_MODEL))
+    lens = sge.Lens(load_torch_model(DEFAULT_MODEL))
     analysis = lens.analyze(ROOT / "static" / "samples" / "shepherd.jpg")
     similarity = analysis.similarity[BLOCK][GROUP]
     gate = sge_blocks(lens.network)[BLOCK]

@@ -10,7 +10,7 @@ import numpy as np
 
 import sge
 from scripts.common import INK, ROOT
-from sge.models import DOGS_MODEL
+from sge.models import DOGS_MODEL, load_torch_model
 
 PHOTOS = {"shepherd": "a breed it does not know", "chelsea": "no dog", "lemurs": "no dog"}
 GROUPS = (("layer2.1", 49), ("layer3.0", 47), ("layer3.1", 36), ("layer4.0", 60))
@@ -19,7 +19,7 @@ GROUPS = (("layer2.1", 49), ("layer3.0", 47), ("layer3.1", 36), ("layer4.0", 60)
 
 def main() -> None:
     """Writes the figure."""
-    lens = sge.Lens(sge.load_model(DOGS_MODEL))
+    lens = sge.Lens(load_torch_model(DOGS_MODEL))
     figure, axes = plt.subplots(len(PHOTOS), 1 + len(GROUPS), figsize=(14, 7.6), dpi=100)
     for row, (name, note) in zip(axes, PHOTOS.items(), strict=True):
         analysis = lens.analyze(ROOT / "static" / "samples" / f"{name}.jpg")

@@ -24,7 +24,7 @@ import sge
 from scripts.common import DATA, ROOT
 from sge.arrays import Array
 from sge.files import write_atomically
-from sge.models import shipped_entries
+from sge.models import load_torch_model, shipped_entries
 
 Entry = dict[str, dict[str, float | bool]]
 """Block name to ``gradient`` and ``auto`` (Spearman with the measured effects), ``largest`` and ``measured``."""
@@ -118,8 +118,8 @@ def main(
     """Writes the table of every model."""
     torch.set_num_threads(1)
     record: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.exists() else {}
-    lenses = {name: sge.Lens(sge.load_model(name), "cpu") for name in models.split(",") if name} or {
-        name: sge.Lens(sge.load_model(name), "cpu") for name in shipped_entries()
+    lenses = {name: sge.Lens(load_torch_model(name), "cpu") for name in models.split(",") if name} or {
+        name: sge.Lens(load_torch_model(name), "cpu") for name in shipped_entries()
     }
 
     def save() -> None:

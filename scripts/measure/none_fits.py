@@ -25,7 +25,7 @@ from sge.arrays import Array
 from sge.datasets import ImageFile, find_images
 from sge.images import FRAMINGS, frame
 from sge.lens import fit_scores
-from sge.models import DOGS_MODEL, FIT_SCORES, imagenet_labels
+from sge.models import DOGS_MODEL, FIT_SCORES, imagenet_labels, load_torch_model
 
 KEPT = (0.95, 0.9)
 """Shares of the images of its own classes, in the half that gives the threshold, that a threshold keeps."""
@@ -126,7 +126,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Keeps the network's outputs in this .npz file.")] = None,
 ) -> None:
     """Prints all figures."""
-    model = sge.load_model(name)
+    model = load_torch_model(name)
     stored = dict(np.load(cache)) if cache and cache.exists() else {}
     for framing in FRAMINGS:
         if f"{framing}/logits" not in stored:

@@ -16,10 +16,10 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from sge import Lens, insert_sge, load_model
+from sge import Lens, insert_sge
 from sge.images import decode, frame
 from sge.lens import Example, analyze_examples
-from sge.models import ORIGINAL_MODEL, base_weights, load_base
+from sge.models import ORIGINAL_MODEL, base_weights, load_base, load_torch_model
 from sge.nn import permute_channels, sge_blocks
 from sge.parts import (
     PARTS,
@@ -43,7 +43,7 @@ Position = Callable[[int], tuple[float, float]]
 
 def make_lens(kind: str) -> Lens:
     """The shipped model, or the same network with other channels in a group."""
-    model = load_model(ORIGINAL_MODEL, finder=False)
+    model = load_torch_model(ORIGINAL_MODEL, finder=False)
     if kind == "channel":
         model.network = insert_sge(load_base(base_weights()), groups=10_000).eval()
     elif kind in ("stored", "random", "untrained"):

@@ -26,7 +26,7 @@ from scripts.common import (
 from sge.arrays import Array
 from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std, median_mask_std
 from sge.images import frame
-from sge.models import DOGS_MODEL
+from sge.models import DOGS_MODEL, load_torch_model
 from sge.nn import sge_blocks
 
 MIN_STRIDE = 4
@@ -86,7 +86,7 @@ def main(
     size: Annotated[int | None, typer.Argument()] = None,
 ) -> None:
     """Prints all figures."""
-    model = sge.load_model(name)
+    model = load_torch_model(name)
     print_accuracy(model, size)
     frames = (frame(image, model.preprocess, "center", size) for image in dev_images(STEP))
     print_parts(model, size, mask_std(model.network, frames))

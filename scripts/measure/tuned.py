@@ -22,7 +22,7 @@ from scripts.common import DATA, REACH, Label, decoded, held_back, peak_distance
 from sge.datasets import class_indices, find_images, find_labelled
 from sge.evaluation import best_single_group, flat_masks
 from sge.images import DecodedImage, frame
-from sge.models import TUNED_MODEL, pretrained_model
+from sge.models import TUNED_MODEL, load_torch_model, pretrained_model
 from sge.nn import MaskCapture, sge_blocks
 from sge.training import openness
 
@@ -120,7 +120,7 @@ def print_parts(lens: sge.Lens, signal: str, labels: list[Label]) -> None:
 
 def main(name: Annotated[str, typer.Argument()] = TUNED_MODEL) -> None:
     """Prints all figures."""
-    tuned = sge.load_model(name)
+    tuned = load_torch_model(name)
     inactive = pretrained_model(name).network(inactive=True)
     print_accuracy(tuned, inactive)
     labels = sure_labels()

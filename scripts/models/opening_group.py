@@ -17,7 +17,7 @@ import typer
 
 import sge
 from scripts.common import REACH, Float64Array, Label, labelled_photo, part_distances, peak, sure_labels
-from sge.models import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL, load_torch_model
 
 Hits = dict[str, dict[str, list[bool]]]
 """By kind (face, nose, eye) and ``block/gN``: photo by photo, whether the peak lay there."""
@@ -25,7 +25,7 @@ Hits = dict[str, dict[str, list[bool]]]
 
 def main(name: Annotated[str, typer.Argument()] = DEFAULT_MODEL) -> None:
     """Prints the three best groups of each kind."""
-    for kind, groups in count_hits(sge.Lens(sge.load_model(name))).items():
+    for kind, groups in count_hits(sge.Lens(load_torch_model(name))).items():
         best = sorted(groups, key=lambda group: -sum(groups[group]))[:3]
         print(kind, ", ".join(f"{group} {sum(groups[group])} of {len(groups[group])}" for group in best))
 

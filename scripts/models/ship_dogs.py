@@ -22,7 +22,14 @@ from scripts.models.temperature import find_temperature
 from sge.evaluation import evaluate, flat_masks
 from sge.files import sha256_of
 from sge.images import Preprocess
-from sge.models import CARD_VERSION, DOGS_MODEL, load_model, read_weights, shipped_entries, write_weights
+from sge.models import (
+    CARD_VERSION,
+    DOGS_MODEL,
+    load_torch_model,
+    read_weights,
+    shipped_entries,
+    write_weights,
+)
 from sge.paths import shipped
 
 WHOLE = 192
@@ -35,7 +42,7 @@ def main(trained: Path) -> None:
     """Writes the weights, measures them, and writes the card."""
     weights = read_weights(trained)
     metadata = {key: weights.metadata[key] for key in ("sge.arch", "sge.labels")} | {
-        "sge.preprocess": asdict(shipped_preprocess(load_model(trained)))
+        "sge.preprocess": asdict(shipped_preprocess(load_torch_model(trained)))
     }
     state = {
         key: value.half() if value.is_floating_point() else value for key, value in weights.state.items()
@@ -45,7 +52,7 @@ def main(trained: Path) -> None:
     card = make_card(file, weights.metadata["sge.card"])
     file.with_name(f"{DOGS_MODEL}.card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     assert shipped_entries()[DOGS_MODEL].path == file
-    load_model(DOGS_MODEL)
+    load_torch_model(DOGS_MODEL)
 
 
 def shipped_preprocess(model: sge.Model) -> Preprocess:
@@ -73,7 +80,7 @@ def make_card(file: Path, trained: dict[str, Any]) -> dict[str, Any]:
         file: The shipped weights.
         trained: The card of the training's weights.
     """
-    model = sge.load_model(file)
+    model = load_torch_model(file)
     with flat_masks(model.network):
         flat = evaluate(model, DEV, batch=32)
     measured = {

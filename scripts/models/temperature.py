@@ -16,7 +16,7 @@ import sge
 from scripts.common import DATA, decoded
 from sge.datasets import find_images
 from sge.images import DecodedImage, frame
-from sge.models import ORIGINAL_MODEL
+from sge.models import ORIGINAL_MODEL, load_torch_model
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def find_temperature(model: sge.Model, images: Sequence[DecodedImage]) -> tuple[
 
 def main() -> None:
     """Prints the temperature for dogs, for things, and for both."""
-    model = sge.load_model(ORIGINAL_MODEL)
+    model = load_torch_model(ORIGINAL_MODEL)
     dogs = decoded(find_images(DATA / "imagenet_val_dogs")[::3])
     things = decoded(find_images(DATA / "no_face"))
     for name, images in (("dogs", dogs), ("things", things), ("both", dogs + things)):

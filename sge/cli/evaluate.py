@@ -16,7 +16,7 @@ from rich.text import Text
 from sge.analysis import is_record
 from sge.cli.console import emit, say
 from sge.cli.measuring import OnlyOption, SizeOption, SkipBrokenOption, progress, say_account
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_torch_model
 from sge.cli.outputs import OverwriteOption, check_free
 from sge.datasets import class_indices
 from sge.errors import MissingPackageError
@@ -70,7 +70,7 @@ def evaluate_sets(
         _check_target(confusion)
         check_free(confusion, is_record, overwrite)
         require_torchmetrics()
-    loaded = loaded_model(model, finder=False)
+    loaded = loaded_torch_model(model, finder=False)
     result = evaluate(
         loaded,
         sets,

@@ -19,7 +19,7 @@ from sge.cli.measuring import (
     print_result,
     progress,
 )
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_torch_model
 from sge.evaluation import Faithfulness, Protocol, measure_faithfulness, read_boxes
 from sge.models import DEFAULT_MODEL
 from sge.text import printable
@@ -80,7 +80,7 @@ def evaluate_faithfulness(
     """
     known = None if boxes is None else read_boxes(boxes)
     result = measure_faithfulness(
-        loaded_model(model, finder=False),
+        loaded_torch_model(model, finder=False),
         sets,
         Protocol(block, framing.value, size, steps if curves else None, seed, randomized),
         known,

@@ -19,7 +19,7 @@ from sge.cli.measuring import (
     print_result,
     progress,
 )
-from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_model
+from sge.cli.options import DeviceOption, FramingChoice, FramingOption, ModelOption, loaded_torch_model
 from sge.evaluation import GateAccuracy, measure_gates
 from sge.models import DEFAULT_MODEL
 from sge.text import printable
@@ -45,7 +45,7 @@ def evaluate_gates(
     A flat mask is the mask's mean over space. The difference is what the positions that the gates choose contribute.
     """
     result = measure_gates(
-        loaded_model(model, finder=False),
+        loaded_torch_model(model, finder=False),
         sets,
         framing.value,
         progress,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from sge.cli.console import say
 from sge.errors import ChoiceError
 from sge.lens import Lens
-from sge.models import ExportedModel, Model, load_model
+from sge.models import ExportedModel, Model, load_model, load_torch_model
 
 
 class FramingChoice(StrEnum):
@@ -29,6 +29,7 @@ FramingOption = Annotated[
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+AnyModel = TypeVar("AnyModel", Model, ExportedModel)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 
@@ -38,7 +39,19 @@ def loaded_model(name: str, *, finder: bool = True) -> Model | ExportedModel:
     Raises:
         SGEError: as ``load_model``.
     """
-    model = load_model(name, finder=finder)
+    return _with_notes(name, load_model(name, finder=finder))
+
+
+def loaded_torch_model(name: str, *, finder: bool = True) -> Model:
+    """``loaded_model`` for a command that needs the network itself.
+
+    Raises:
+        ChoiceError: The model is an exported file, which has no network.
+    """
+    return _with_notes(name, load_torch_model(name, finder=finder))
+
+
+def _with_notes(name: str, model: AnyModel) -> AnyModel:
     for note in model.card.notes:
         say(f"{name}: {note}")
     return model

@@ -33,7 +33,7 @@ class ExportedBlock:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExportedModel:
     """What ``load_model`` gives for an ONNX file that ``export_onnx`` wrote; a ``Lens`` runs it with ONNX Runtime."""
 
