@@ -1,4 +1,4 @@
-"""``sge models``: list, show, download, import and verify models."""
+"""``sge models``: list, show, download, import, verify and export models."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from sge.models import (
     DOWNLOADS,
     NOTICE,
     Entry,
+    ExportedModel,
     Model,
     download_model,
     entries,
+    exported_blocks,
     import_weights,
     imported_notes,
     load_model,
     verify_model,
 )
-from sge.nn import inactive_groups, spatial_blocks
 
-app = typer.Typer(help="List, show, download, import and verify models.", no_args_is_help=True)
+app = typer.Typer(help="List, show, download, import, verify and export models.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Name = Annotated[str, typer.Argument(help="A model's name; sge models list has them.")]
@@ -112,22 +113,13 @@ def show(name: Name, as_json: AsJson = False) -> None:
     emit(blocks)
 
 
-def _input(model: Model) -> str:
+def _input(model: Model | ExportedModel) -> str:
     pre = model.preprocess
     mean, std = (" ".join(f"{value:.3f}" for value in triple) for triple in (pre.mean, pre.std))
     return f"{pre.size} px ({pre.interpolation}, from {pre.resize} px), mean {mean}, std {std}"
 
 
-def _facts(model: Model) -> dict[str, Any]:
-    blocks = [
-        {
-            "name": name,
-            "channels": module.channels,
-            "groups": module.groups,
-            "inactive": inactive_groups(module),
-        }
-        for name, module in spatial_blocks(model.network).items()
-    ]
+def _facts(model: Model | ExportedModel) -> dict[str, Any]:
     return {
         "name": model.name,
         **model.card.to_dict(),
@@ -135,8 +127,11 @@ def _facts(model: Model) -> dict[str, Any]:
         "parameters": model.parameters,
         "labels": model.labels,
         "preprocess": asdict(model.preprocess),
-        "blocks": blocks,
-    }
+        "blocks": [
+            {"name": one.name, "channels": one.channels, "groups": one.groups, "inactive": one.inactive}
+            for one in (model.blocks if isinstance(model, ExportedModel) else exported_blocks(model))
+        ],
+    } | ({"check": model.check} if isinstance(model, ExportedModel) else {})
 
 
 @app.command()

@@ -29,7 +29,7 @@ FramingOption = Annotated[
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-AnyModel = TypeVar("AnyModel", Model, ExportedModel)
+AnyModel = TypeVar("AnyModel", bound=Model | ExportedModel)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 

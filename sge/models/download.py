@@ -18,8 +18,6 @@ import filelock
 from sge.errors import CheckpointError, DownloadError, MissingPackageError, UnknownModelError
 from sge.images import Preprocess
 from sge.models.card import Card
-from sge.models.checkpoint import read_weights
-from sge.models.file_kinds import is_web_page
 from sge.models.importing import import_weights
 from sge.models.registry import WEIGHTS_SUFFIX, load_model, shipped_entries
 from sge.paths import model_dir
@@ -152,6 +150,10 @@ def _remote(name: str) -> Remote:
 
 def _is_whole(path: Path) -> bool:
     try:
+        from sge.models.checkpoint import (
+            read_weights,  # It imports torch, and listing models does not need it.
+        )
+
         return read_weights(path).digest is not None
     except CheckpointError:
         return False
@@ -265,6 +267,8 @@ def _import(received: Path, name: str, folder: Path, remote: Remote, by_hand: st
     except CheckpointError as error:
         if _loads(received, name):
             raise DownloadError(str(error)) from error  # the file is complete but could not be written
+        from sge.models.file_kinds import is_web_page
+
         if is_web_page(received):
             raise DownloadError(
                 "The server answered with a web page in place of the file; Google Drive does so when a file was "

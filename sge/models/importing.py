@@ -1,4 +1,4 @@
-"""Imports a weights file into the user's model folder."""
+"""Imports a weights file or an exported file into the user's model folder. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from sge.models.architectures import ARCHITECTURES
+from sge.errors import CheckpointError, ChoiceError
+from sge.files import write_atomically
 from sge.models.card import Card
 from sge.models.cards import read_card
-from sge.models.checkpoint import read_weights, write_weights
+from sge.models.exported_file import read_exported
 from sge.models.given import Given
-from sge.models.model_file import model_from_weights
-from sge.models.registry import WEIGHTS_SUFFIX, check_name
+from sge.models.registry import EXPORTED_SUFFIX, WEIGHTS_SUFFIX, begins_onnx, check_name, is_architecture
+from sge.models.registry_entries import load_weights
 from sge.models.stated import GivenPreprocess, Labels
 from sge.paths import model_dir
 
@@ -29,8 +30,10 @@ def import_weights(
 ) -> Path:
     """Checks a weights file completely and writes it as ``.safetensors`` into the user's model folder.
 
+    A file that ``export_onnx`` wrote is checked, run once, and copied as ``.onnx``.
+
     Args:
-        path: A checkpoint of the authors, or any weights file that ``load_model`` takes.
+        path: A checkpoint of the authors, or any weights file or exported file that ``load_model`` takes.
         name: Name for ``load_model``; by default that of the architecture. An imported model of the same name is
             replaced.
         folder: The folder to write to; the user's model folder by default.
@@ -46,13 +49,48 @@ def import_weights(
     Raises:
         CheckpointError: The file, the labels or the preprocessing cannot be used, or the model cannot be written;
             nothing is written then.
-        ChoiceError: ``name`` is no file name, or belongs to a shipped model.
+        ChoiceError: ``name`` is no file name, or belongs to a shipped model; or labels, preprocessing, a card or
+            ``weights_key`` are given with an exported file, which has its own.
     """
     if name is not None:
         check_name(name)
-    arch = name if name in ARCHITECTURES else None
-    given = Given(labels, preprocess, card)
-    model = model_from_weights(read_weights(path, weights_key), name, arch=arch, given=given)
+    target = folder or model_dir()
+    if begins_onnx(Path(path)):
+        if any(choice is not None for choice in (card, labels, preprocess, weights_key)):
+            raise ChoiceError(
+                f"{path} is an exported file with labels, preprocessing and a card of its own. Give them when it is "
+                "exported, and leave them out here."
+            )
+        return _import_exported(Path(path), name, target)
+    return _import_weights(path, name, target, Given(labels, preprocess, card), weights_key)
+
+
+def _import_exported(path: Path, name: str | None, folder: Path) -> Path:
+    from sge.models.onnx_trial import run_once
+
+    model = read_exported(path, name)
+    check_name(model.name)
+    weights = folder / f"{model.name}{WEIGHTS_SUFFIX}"
+    if weights.exists():
+        raise ChoiceError(
+            f"{model.name} is the name of imported weights. Choose another, --name, or delete {weights}."
+        )
+    run_once(model)
+    target = folder / f"{model.name}{EXPORTED_SUFFIX}"
+    try:
+        write_atomically(target, path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(
+            f"{target} cannot be written ({error.strerror}). Free some space, or name another folder in SGE_MODEL_DIR."
+        ) from error
+    return target
+
+
+def _import_weights(
+    path: str | os.PathLike[str], name: str | None, folder: Path, given: Given, weights_key: str | None
+) -> Path:
+    arch = name if name is not None and is_architecture(name) else None
+    model = load_weights(path, name, given, arch=arch, weights_key=weights_key)
     check_name(model.name)
     metadata = {
         "sge.arch": model.arch,
@@ -60,7 +98,9 @@ def import_weights(
         "sge.preprocess": asdict(model.preprocess),
         "sge.card": model.card.to_record(),
     }
-    target = (folder or model_dir()) / f"{model.name}{WEIGHTS_SUFFIX}"
+    target = folder / f"{model.name}{WEIGHTS_SUFFIX}"
+    from sge.models.checkpoint import write_weights
+
     write_weights(target, model.network.state_dict(), metadata)
     return target
 
@@ -74,5 +114,9 @@ def imported_notes(path: Path) -> list[str]:
     Raises:
         CheckpointError: The file cannot be read.
     """
+    if path.name.endswith(EXPORTED_SUFFIX):
+        return list(read_exported(path).card.notes)
+    from sge.models.checkpoint import read_weights
+
     card = read_weights(path).metadata.get("sge.card")
     return list(read_card(card).notes) if card else []

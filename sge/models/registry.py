@@ -118,7 +118,7 @@ def find_entry(name: str) -> Entry:
 
 def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
     hint = ""
-    if _is_architecture(name):
+    if is_architecture(name):
         hint = (
             f" {name} is an architecture: give its weights file too, or fetch or import them "
             "(sge models download, sge models import)."
@@ -126,7 +126,8 @@ def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
     return UnknownModelError(f"No model {quoted(name)}; there are: {', '.join(known)}.{hint}")
 
 
-def _is_architecture(name: str) -> bool:
+def is_architecture(name: str) -> bool:
+    """Whether a name is that of an architecture; without torch none is known."""
     try:
         from sge.models.architectures import ARCHITECTURES
     except ModuleNotFoundError:  # no torch
@@ -191,14 +192,15 @@ def _entry_of_path(name: str | os.PathLike[str]) -> Entry | None:
         return PretrainedEntry(path.name.removesuffix(DELTA_SUFFIX), "tuned", path)
     # unlike Path.is_file, isfile does not raise on an over-long name
     is_there = os.path.isfile(path) or (os.sep in str(name) and os.path.exists(path))
-    if is_there and _begins_onnx(path):
+    if is_there and begins_onnx(path):
         return ExportedEntry(path.name.removesuffix(EXPORTED_SUFFIX), "exported", path)
     if is_there or path.suffix.lower() in _CHECKPOINT_SUFFIXES:
         return FileEntry(path.name.split(".")[0], "imported", path)
     return None
 
 
-def _begins_onnx(path: Path) -> bool:
+def begins_onnx(path: Path) -> bool:
+    """Whether a file is an ONNX model, by its content."""
     try:
         with path.open("rb") as file:
             return is_onnx(file.read(HEAD))

@@ -47,7 +47,7 @@ def _model(weights: Weights, name: str | None, given: Given | None = None, arch:
 
 def load_weights(
     path: str | os.PathLike[str],
-    name: str,
+    name: str | None,
     given: Given,
     *,
     arch: str | None = None,
