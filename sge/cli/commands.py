@@ -9,7 +9,7 @@ LIBRARY_COMMANDS = (
     LazyCommand("predict", "sge.cli.analyze", "predict", "Print the classes of every image, best first."),
     LazyCommand("ablate", "sge.cli.ablate", "ablate", "Print what the classes become without some groups."),
     LazyCommand("parts", "sge.cli.parts", "app", "Fit, find and evaluate parts: noses and eyes."),
-    LazyCommand("models", "sge.cli.models", "app", "List, show, download, import and verify models."),
+    LazyCommand("models", "sge.cli.models", "app", "List, show, download, import, verify and export models."),
     LazyCommand(
         "tune-gates", "sge.cli.tune_gates", "tune_gates_of_model", "Train inactive gates without labels."
     ),

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from sge.cli.console import emit, messages, say
+from sge.cli.outputs import OverwriteOption, check_free
 from sge.errors import CheckpointError, SGEError
 from sge.models import (
     DOWNLOADS,
@@ -21,10 +22,10 @@ from sge.models import (
     Model,
     download_model,
     entries,
-    exported_blocks,
     import_weights,
     imported_notes,
     load_model,
+    load_torch_model,
     verify_model,
 )
 
@@ -127,11 +128,19 @@ def _facts(model: Model | ExportedModel) -> dict[str, Any]:
         "parameters": model.parameters,
         "labels": model.labels,
         "preprocess": asdict(model.preprocess),
-        "blocks": [
-            {"name": one.name, "channels": one.channels, "groups": one.groups, "inactive": one.inactive}
-            for one in (model.blocks if isinstance(model, ExportedModel) else exported_blocks(model))
-        ],
+        "blocks": _blocks(model),
     } | ({"check": model.check} if isinstance(model, ExportedModel) else {})
+
+
+def _blocks(model: Model | ExportedModel) -> list[dict[str, Any]]:
+    if isinstance(model, ExportedModel):
+        found = [(one.name, one.channels, one.groups, one.inactive) for one in model.blocks]
+    else:
+        from sge.nn import inactive_groups, spatial_blocks  # It imports torch.
+
+        modules = spatial_blocks(model.network).items()
+        found = [(name, one.channels, one.groups, inactive_groups(one)) for name, one in modules]
+    return [dict(zip(("name", "channels", "groups", "inactive"), values, strict=True)) for values in found]
 
 
 @app.command()
@@ -151,7 +160,10 @@ def download(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(DOWNL
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(help="A checkpoint of torch.save or a safetensors file, under any name.")
+        Path,
+        typer.Argument(
+            help="A checkpoint of torch.save, a safetensors file or an exported file, under any name."
+        ),
     ],
     name: Annotated[str | None, typer.Option(help="Its name here; its architecture's by default.")] = None,
     labels: Annotated[
@@ -172,6 +184,26 @@ def import_(
     for note in imported_notes(path):
         say(f"Note: {note}")
     emit(f"{path.stem} is ready: {path}")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A model's name or weights file.")],
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The ONNX file; NAME.onnx here by default.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a model as one ONNX file that runs without PyTorch, and check that it computes the same."""
+    model = load_torch_model(name)
+    path = file or Path(f"{model.name}.onnx")
+    check_free(path, is_exported, overwrite)
+    check = export_onnx(model, path).check
+    maps = max(check["similarity"].values())
+    emit(f"{model.name} is ready: {path}")
+    say(
+        f"Largest difference to PyTorch: logits {check['logits']:.1e} (relative), similarity {maps:.1e} (absolute)."
+    )
 
 
 @app.command()

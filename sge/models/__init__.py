@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import export_onnx, exported_file
+    from sge.models.exported_file import is_exported
     from sge.models.exported_model import ExportedBlock, ExportedModel
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels
@@ -71,6 +72,7 @@ _MODULES = {
         "export_onnx",
         "exported_file",
     ),
+    "sge.models.exported_file": ("is_exported",),
     "sge.models.exported_model": (
         "ExportedBlock",
         "ExportedModel",
@@ -156,6 +158,7 @@ __all__ = [
     "imagenet_labels",
     "import_weights",
     "imported_notes",
+    "is_exported",
     "is_own_file",
     "load_base",
     "load_model",

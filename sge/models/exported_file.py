@@ -7,6 +7,7 @@ leave the entry in the middle or out; such a file is read, but has no checksum.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -79,6 +80,19 @@ def checksum(content: bytes) -> str | None:
 def stated_checksum(path: Path) -> str | None:
     """The checksum that a file states; None if it ends without one. The file was read before, and is whole."""
     return checksum(path.read_bytes())
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a file ends as ``export_onnx`` writes it."""
+    size = len(tail("0" * 64))
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            end = file.read()
+    except OSError:
+        return False
+    return end == tail(end[-64:].decode("latin-1"))
 
 
 def read_exported(path: Path, name: str | None = None) -> ExportedModel:
