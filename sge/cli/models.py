@@ -24,6 +24,7 @@ from sge.models import (
     entries,
     import_weights,
     imported_notes,
+    is_exported,
     load_model,
     load_torch_model,
     verify_model,
@@ -195,6 +196,8 @@ def export(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write a model as one ONNX file that runs without PyTorch, and check that it computes the same."""
+    from sge.models import export_onnx  # It imports torch, which the other commands do not need.
+
     model = load_torch_model(name)
     path = file or Path(f"{model.name}.onnx")
     check_free(path, is_exported, overwrite)
