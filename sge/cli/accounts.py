@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
-from sge.cli.console import say
+import typer
+
+from sge.cli.console import ResultsLostError, say
 from sge.datasets import Skipped
+from sge.errors import ImageNotFoundError, SGEError
 
 MAX_LINES = 20
 """Entries of a list that is told; the rest is counted."""
+
+
+class Accounts:
+    """Counts what was done and keeps why the rest was not, so that one bad image does not end the others."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.failed: dict[str, str] = {}
+        """Path to the reason."""
+
+    @contextmanager
+    def of(self, path: Path) -> Iterator[None]:
+        """Context manager of the work for one image: what a user can cause is kept and not raised."""
+        try:
+            yield
+        except ImageNotFoundError:
+            self.failed[str(path)] = "there is no such file."
+        except ResultsLostError:
+            raise
+        except SGEError as error:
+            self.failed[str(path)] = str(error)
+        except OSError as error:
+            self.failed[str(path)] = f"{error.strerror or type(error).__name__}."
+        else:
+            self.done += 1
+
+    def close(self) -> None:
+        """Lists the failures on stderr.
+
+        Raises:
+            typer.Exit: there were some; the exit status is 1.
+        """
+        say_broken(self.done, self.failed)
+        if self.failed:
+            raise typer.Exit(1)
 
 
 def say_skipped(skipped: Iterable[Skipped] | Mapping[str, str]) -> None:

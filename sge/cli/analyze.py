@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sge.analysis import Analysis, Fit, is_record
+from sge.analysis import Analysis, Classification, Fit, is_record
 from sge.cli.console import ResultsClosedError, emit, say
-from sge.cli.inputs import Input, find, for_each
+from sge.cli.inputs import Input, find
 from sge.cli.options import (
     AsJson,
     DeviceOption,
@@ -26,6 +26,8 @@ from sge.cli.options import (
     loaded_model,
 )
 from sge.cli.outputs import OverwriteOption, check_free, record_files, writable_folder
+from sge.cli.pipeline import Steps, lanes, without_pixels, work_through
+from sge.images import Frame
 from sge.lens import Lens
 from sge.models import DEFAULT_MODEL
 from sge.text import printable
@@ -72,18 +74,30 @@ def analyze(
     lens = Lens(loaded_model(model), device)
     index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
-    def analyze_one(image: Input) -> None:
-        file = files[image]
-        check_free(file, is_record, overwrite)
-        frame = lens.frame(image.decode(), framing.value)
-        (analysis,) = lens.analyze_frames([frame], top_k)
-        if target is not None:
-            analysis = replace(analysis, attribution=lens.attribute_frame(frame, index))
-        analysis.save(file)
-        with suppress(ResultsClosedError):  # The records are the result; the rest of them is still wanted.
-            emit(_line(image, file, analysis, as_json))
+    # Only these draw the image itself; of all others the pixels are dropped once they are framed.
+    draws = format in (Format.HTML, Format.PNG)
 
-    for_each(inputs, analyze_one)
+    def read(image: Input) -> Frame:
+        check_free(files[image], is_record, overwrite)
+        frame = lens.frame(image.read(), framing.value)
+        return frame if draws else without_pixels(frame)
+
+    def compute(frames: list[Frame]) -> list[Analysis]:
+        analyses = lens.analyze_frames(frames, top_k)
+        if target is None:
+            return analyses
+        effects = [lens.attribute_frame(frame, index) for frame in frames]
+        return [replace(one, attribution=effect) for one, effect in zip(analyses, effects, strict=True)]
+
+    def write(image: Input, analysis: Analysis) -> str:
+        analysis.save(files[image])
+        return _line(image, files[image], analysis, as_json)
+
+    def report(_image: Input, line: str) -> None:
+        with suppress(ResultsClosedError):  # The records are the result; the rest of them is still wanted.
+            emit(line)
+
+    work_through(inputs, Steps(read, compute, write, report), lanes(lens))
     say(f"{len(inputs)} records in {out}")
 
 
@@ -118,17 +132,21 @@ def predict(
     inputs = find(paths)
     lens = Lens(loaded_model(model), device)
 
-    def predict_one(image: Input) -> None:
-        found = lens.classify(image.decode(), framing.value, top_k)
+    def read(image: Input) -> Frame:
+        return without_pixels(lens.frame(image.read(), framing.value))
+
+    def compute(frames: list[Frame]) -> list[Classification]:
+        return lens.classify_frames(frames, top_k)
+
+    def describe(image: Input, found: Classification) -> str:
         if as_json:
             classes = [asdict(prediction) for prediction in found.predictions]
             facts = {"path": str(image.path), "predictions": classes, "fit": _fit_facts(found.fit)}
-            emit(json.dumps(facts))
-            return
+            return json.dumps(facts)
         lines = [printable(str(image.path))]
         if note := _none_fits(found.fit):
             lines.append(f"  {note}")
         lines += [f"  {100 * p.score:5.1f} %  {printable(p.label)}" for p in found.predictions]
-        emit("\n".join(lines))
+        return "\n".join(lines)
 
-    for_each(inputs, predict_one)
+    work_through(inputs, Steps(read, compute, describe, lambda _image, text: emit(text)), lanes(lens))

@@ -6,21 +6,23 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sge.analysis import is_record
-from sge.cli.accounts import say_broken, say_skipped
-from sge.cli.console import ResultsClosedError, ResultsLostError, messages, say
+from sge.cli.accounts import Accounts, say_skipped
+from sge.cli.console import ResultsClosedError, messages, say
 from sge.datasets import Skipped, list_images, made_by_systems, why_no_image
-from sge.errors import ImageError, ImageNotFoundError, SGEError
+from sge.errors import ImageError
 from sge.images import DecodedImage, decode
 from sge.text import printable
+
+T = TypeVar("T")
 
 STDIN = "-"
 """The argument that stands for standard input."""
@@ -50,10 +52,18 @@ class Input:
         Raises:
             ImageError: it cannot be read or decoded.
         """
-        image = decode(self._source(), name="stdin" if self.is_stream else printable(self.path.name))
+        image = self.read()
         for note in image.notes:
             say(f"{self.path}: {note}")
         return image
+
+    def read(self) -> DecodedImage:
+        """Decodes the image and says nothing.
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+        """
+        return decode(self._source(), name="stdin" if self.is_stream else printable(self.path.name))
 
     def _source(self) -> Path | bytes:
         if self.is_stream:
@@ -105,29 +115,16 @@ def for_each(inputs: list[Input], work: Callable[[Input], None]) -> None:
     Raises:
         typer.Exit: some images failed; they are listed on stderr, and the exit status is 1.
     """
-    failed: dict[str, str] = {}
-    done = 0
-    for item in _with_progress(inputs):
-        if item.missing:
-            failed[str(item.path)] = item.missing
-            continue
-        try:
-            work(item)
-        except ImageNotFoundError:
-            failed[str(item.path)] = "there is no such file."
-        except ResultsClosedError:
-            break
-        except ResultsLostError:
-            raise
-        except SGEError as error:
-            failed[str(item.path)] = str(error)
-        except OSError as error:
-            failed[str(item.path)] = f"{error.strerror or type(error).__name__}."
-        else:
-            done += 1
-    say_broken(done, failed)
-    if failed:
-        raise typer.Exit(1)
+    accounts = Accounts()
+    try:
+        for item in with_progress(inputs, inputs):
+            with accounts.of(item.path):
+                if item.missing:
+                    raise ImageError(item.missing)
+                work(item)
+    except ResultsClosedError:
+        pass
+    accounts.close()
 
 
 def _inputs(argument: str, skipped: list[Skipped]) -> list[Input]:
@@ -187,7 +184,8 @@ def _read_stream(stream: IO[bytes]) -> bytes:
     return data
 
 
-def _with_progress(inputs: list[Input]) -> Iterator[Input]:
+def with_progress(inputs: list[Input], steps: Iterable[T]) -> Iterator[T]:
+    """The steps as they come, one for each input, with a progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
-        yield from progress.track(inputs, description="images")
+        yield from progress.track(steps, total=len(inputs), description="images")
