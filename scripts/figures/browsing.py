@@ -75,5 +75,6 @@ def open_page(width: int = 1440, height: int = 900) -> Iterator[Page]:
         )
         page.goto(address)
         page.wait_for_selector(".tile")
+        page.wait_for_selector("html[data-maps=ready]")
         yield page
         browser.close()

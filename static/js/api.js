@@ -1,7 +1,11 @@
 // Requests to the service: analyses, models, downloads, and the curl command for the same request.
 
+import { packedAgain, unpack } from "./state/packed.js";
+
 const MAX_TRIES = 6;
-const MAX_WAIT_S = 10;
+// A longer wait that the service asks for is cut: the visitor can also stop, and try again.
+const MAX_WAIT_S = 60;
+const INCOMPLETE = "The answer of the service is incomplete. Try again.";
 const UNREADABLE = "The browser cannot read it: it is a folder, or the file no longer exists. Drop the images themselves.";
 // 408, 429 and every status of 500 or more may be different next time; other answers stay the same for the same request.
 const isTemporary = (status) => status === 408 || status === 429 || status >= 500;
@@ -22,7 +26,8 @@ export class RequestError extends Error {
 export const isAbort = (error) => error?.name === "AbortError";
 
 /**
- * Fetches. While the service is busy or loads its model, waits for `Retry-After` and tries again.
+ * Fetches. While the service is busy or loads its model, waits for `Retry-After` and tries again; a model that could not be
+ * loaded is told at once.
  *
  * @param onBusy is called with a sentence and with the seconds until the next try
  * @param signal aborts the request, or the wait; the promise is then rejected with an AbortError
@@ -35,9 +40,10 @@ async function request(url, { onBusy = () => {}, signal, ...init } = {}) {
     });
     if (response.ok) return response;
     const { status } = response;
-    if (status !== 503 || tries === MAX_TRIES) throw new RequestError(await detailOf(response), { status, canRetry: isTemporary(status) });
+    const { detail, reason } = await problemOf(response);
+    if (status !== 503 || reason === "failed" || tries === MAX_TRIES) throw new RequestError(detail, { status, canRetry: isTemporary(status) });
     const seconds = Math.min(MAX_WAIT_S, Number(response.headers.get("Retry-After")) || 1);
-    onBusy(`The service is busy; trying again in ${seconds} s \u2026`, seconds);
+    onBusy(`${reason === "loading" ? "The model is loading" : "The service is busy"}; trying again in ${seconds} s \u2026`, seconds);
     await pause(1000 * seconds, signal);
   }
 }
@@ -51,11 +57,14 @@ function pause(milliseconds, signal) {
   });
 }
 
-async function detailOf(response) {
+/** The sentence of a refusal, and in one word why the service could not answer yet. */
+async function problemOf(response) {
+  const unknown = `The service answered ${response.status}. Try again.`;
   try {
-    return (await response.json()).detail;
+    const { detail, reason } = await response.json();
+    return { detail: detail ?? unknown, reason };
   } catch {
-    return `The service answered ${response.status}. Try again.`;
+    return { detail: unknown };
   }
 }
 
@@ -65,7 +74,19 @@ async function bodyOf(response, read, signal) {
     return await response[read]();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new RequestError("The answer of the service is incomplete. Try again.");
+    throw new RequestError(INCOMPLETE);
+  }
+}
+
+/** The record of a binary answer, and the answer as a blob from which it can be read again: `{record, body}`. */
+async function recordOf(response, signal) {
+  const buffer = await bodyOf(response, "arrayBuffer", signal);
+  try {
+    const record = unpack(buffer);
+    if (record.preview === null) throw new RangeError("its preview is missing");
+    return { record, body: packedAgain(buffer, record) };
+  } catch {
+    throw new RequestError(INCOMPLETE);
   }
 }
 
@@ -85,13 +106,23 @@ function queryOf({ framing, model }) {
 }
 
 /**
- * The analysis of a file, with the effects of all groups on the predicted class. `signal` in the options aborts it;
- * `preview` asks for the decoded image with at most so many pixels a side.
+ * The analysis of a file, with the effects of all groups on the predicted class if the model gives them at once:
+ * `{record, body}`.
+ *
+ * @param options `{framing, model, blocks, preview, signal}`: the maps of these blocks, names separated by commas; the decoded
+ *   image with at most `preview` pixels a side
  */
 export async function analyze(blob, name, options, onBusy) {
-  const { signal, preview } = options;
-  const query = { ...queryOf(options), top_k: 5, target: "predicted", ...(preview ? { preview } : {}) };
-  return bodyOf(await post("analyze", query, blob, name, { onBusy, signal }), "json", signal);
+  const { blocks, signal, preview } = options;
+  const query = { ...queryOf(options), format: "atlas", blocks, top_k: 5, target: "predicted", method: "gradient", ...(preview ? { preview } : {}) };
+  return recordOf(await post("analyze", query, blob, name, { onBusy, signal }), signal);
+}
+
+/** The maps of further blocks of a file: `{record, body}`; see `analyze`. */
+export async function analyzeBlocks(blob, name, options) {
+  const { blocks, signal, priority } = options;
+  const query = { ...queryOf(options), format: "atlas", blocks, top_k: 1 };
+  return recordOf(await post("analyze", query, blob, name, { signal, priority }), signal);
 }
 
 /**
@@ -120,10 +151,10 @@ export async function labels(model) {
   return (await bodyOf(await request(`api/v1/models/${encodeURIComponent(model)}`), "json")).labels ?? [];
 }
 
-/** The analysis of a sample, which the service caches. */
-export async function analyzeSample(id, { model, signal }, onBusy) {
-  const query = model ? `?${new URLSearchParams({ model })}` : "";
-  return bodyOf(await request(`samples/${id}/analysis${query}`, { onBusy, signal }), "json", signal);
+/** The analysis of a sample, which the service keeps, with the maps of some blocks: `{record, body}`. */
+export async function analyzeSample(id, { model, blocks, signal, priority }, onBusy) {
+  const query = new URLSearchParams({ format: "atlas", blocks, ...(model ? { model } : {}) });
+  return recordOf(await request(`samples/${id}/analysis?${query}`, { onBusy, signal, priority }), signal);
 }
 
 /** Every model of the service: its card, and whether it is ready. */
@@ -145,7 +176,7 @@ export async function decodedImage(blob, name, query) {
   return bodyOf(await post("image", query, blob, name), "blob");
 }
 
-/** @param query as `reportQuery` in state/service-requests.js gives it */
-export async function report(blob, name, query) {
+/** The whole analysis or a report; @param query as `analyzeQuery` or `reportQuery` in state/service-requests.js gives it */
+export async function wholeAnalysis(blob, name, query) {
   return bodyOf(await post("analyze", query, blob, name), "blob");
 }

@@ -9,11 +9,13 @@ import "./elements/sge-predictions.js";
 import "./elements/sge-status.js";
 import { followEffects } from "./state/effect.js";
 import { listSamples } from "./state/images.js";
+import { followMaps } from "./state/maps.js";
 import { store } from "./state/store.js";
 import { ViewLink } from "./state/view-link.js";
 
 // The view is shown as its link says; groups and classes are chosen on the whole page.
 store.set({ offline: true });
 followEffects(store);
+followMaps(store, { ahead: false });
 listSamples(JSON.parse(document.querySelector("[data-samples]").dataset.samples));
 new ViewLink({ keepsSteps: false }).open(location.hash);

@@ -21,12 +21,14 @@ import "./elements/sge-upload.js";
 import { listenForKeys } from "./keyboard.js";
 import { followEffects } from "./state/effect.js";
 import { listSamples, show } from "./state/images.js";
+import { followMaps } from "./state/maps.js";
 import { store } from "./state/store.js";
 import { forget } from "./state/switched-off.js";
 import { ViewLink } from "./state/view-link.js";
 
 listenForKeys();
 followEffects(store);
+followMaps(store);
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
   if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.requested ?? store.state.current);

@@ -20,3 +20,4 @@ const entry = { key: "report", name: analysis.image.name ?? "image", ...(await o
 store.set({ images: [entry], current: "report", requested: "report", framing: analysis.geometry.framing });
 showRecorded(store);
 openRecorded(analysis.view ?? "");
+document.documentElement.dataset.maps = "ready";

@@ -29,6 +29,8 @@ FLAGS = [
 ]
 TIMEOUT_MS = 90_000
 """Time for an action or an expectation; the analysis of an image takes seconds on a busy machine."""
+MAPS_ARE_THERE = "html[data-maps=ready]"
+"""The page has everything that it loads by itself: of the shown image, the maps of all blocks."""
 SAMPLES = ROOT / "static" / "samples"
 REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -105,11 +107,11 @@ class Watched:
 def open_page(browser, service):
     """Opens the page at a size. At the end of the test, any error or CSP report on it fails the test.
 
-    ``before`` is called with the page before it opens, to route requests.
+    ``before`` is called with the page before it opens, to route requests; ``maps``: until the maps of all blocks are there.
     """
     opened = []
 
-    def open_at(width=1440, height=900, scheme="light", before=lambda page: None, **options):
+    def open_at(width=1440, height=900, scheme="light", before=lambda page: None, *, maps=True, **options):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
         )
@@ -118,6 +120,8 @@ def open_page(browser, service):
         before(watched.page)
         watched.page.goto(service)
         watched.page.wait_for_selector("sge-group-grid .tile")
+        if maps:
+            watched.page.wait_for_selector(MAPS_ARE_THERE)
         return watched
 
     yield open_at

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
 
+from sge.analysis import ATLAS_MEDIA_TYPE, pack_atlases, unpack_atlases
 from sge.analysis.atlas import atlas_record
 
 GRID = 36
@@ -65,16 +65,24 @@ def part_map(parts, stray, peak):
 
 
 def change(page, edit, where=ANALYSES):
-    """Changes each JSON answer of the service by ``edit``."""
+    """Changes each answer of the service by ``edit``, a function of the record."""
 
     def answer(route):
         response = route.fetch()
-        if response.status == 200 and "json" in response.headers["content-type"]:
-            route.fulfill(response=response, body=json.dumps(edit(response.json())))
-        else:
+        kind = response.headers["content-type"]
+        if response.status != 200 or kind not in (ATLAS_MEDIA_TYPE, "application/json"):
             route.fulfill(response=response)
+        elif kind == ATLAS_MEDIA_TYPE:
+            fulfill(route, edit(unpack_atlases(response.body())))
+        else:
+            route.fulfill(json=edit(response.json()))
 
     page.route(where, answer)
+
+
+def fulfill(route, record):
+    """Answers a request of the page with a record."""
+    route.fulfill(body=pack_atlases(record), content_type=ATLAS_MEDIA_TYPE)
 
 
 def with_parts(parts=FACE, **options):

@@ -19,6 +19,7 @@ from sge.images import decode
 from tests.analyses import made
 from tests.browser.actions import choose, drop, painted, save, settled
 from tests.browser.conftest import SAMPLES, Watched
+from tests.browser.placed_parts import change
 from tests.drawn_images import encoded, noise, scene, turned
 
 pytestmark = pytest.mark.browser
@@ -207,14 +208,12 @@ def test_notes_stand_beside_the_result_and_only_of_their_image(open_page, tmp_pa
     notes = page.get_by_test_id("notes")
     expect(notes).to_be_hidden()
 
-    def answer(route):
-        response = route.fetch()
-        record = response.json()
+    def noted(record):
         record["image"]["notes"] = ["<b>The profile</b> is damaged and was ignored."]
         record["model"]["notes"] = ["The labels are assumed."]
-        route.fulfill(response=response, json=record)
+        return record
 
-    page.route("**/api/v1/analyze*", answer)
+    change(page, noted)
     drop(page, ("noted.png", "image/png", FILES["grey.png"]))
     expect(notes.locator("li")).to_have_text(
         ["Image: <b>The profile</b> is damaged and was ignored.", "Model: The labels are assumed."]

@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from sge.analysis import unpack_atlases
 from tests.browser.actions import drop, first_label, photo, settled
-from tests.browser.placed_parts import ANALYSES
+from tests.browser.placed_parts import ANALYSES, fulfill
 
 pytestmark = pytest.mark.browser
 ANALYZE = re.compile(r"/api/v1/analyze")
@@ -33,8 +34,9 @@ class Service:
         self.held = []
         self.names = []
         self.holds = False
-        self.answer = lambda name, route: route.fulfill(json=self.record)
-        self.record = small(page.request.get(f"{page.url}samples/shepherd/analysis").json())
+        self.answer = lambda name, route: fulfill(route, self.record)
+        stored = page.request.get(f"{page.url}samples/shepherd/analysis?format=atlas")
+        self.record = small(unpack_atlases(stored.body()))
         page.route(ANALYZE, self.handle)
 
     def handle(self, route):
@@ -134,7 +136,7 @@ def test_an_image_that_failed_stays_with_its_sentence_and_is_retried(queue):
     service.answer = lambda name, route: (
         route.fulfill(status=504, json={"detail": "The answer took longer than 30 s."})
         if name == "own 01.jpg"
-        else route.fulfill(json=service.record)
+        else fulfill(route, service.record)
     )
     drop(page, *own(3))
     failed = page.locator(f"{OWN}[data-status=failed]")
@@ -146,7 +148,7 @@ def test_an_image_that_failed_stays_with_its_sentence_and_is_retried(queue):
     expect(failed).to_have_count(1)
     failed.click()
     expect(alert).to_contain_text("own 01.jpg: The answer took longer than 30 s.")
-    service.answer = lambda name, route: route.fulfill(json=service.record)
+    service.answer = lambda name, route: fulfill(route, service.record)
     alert.get_by_role("button", name="Retry").click()
     expect(failed).to_have_count(0)
     expect(alert).to_be_empty()
@@ -177,7 +179,7 @@ def test_when_the_service_is_gone_the_queue_stops_and_nothing_vanishes(queue):
     assert len(service.names) <= 2 * CONCURRENCY
     expect(alert.get_by_role("listitem")).to_have_count(0)  # one sentence, however many images
     expect(first_label(page)).to_have_text("German shepherd")
-    service.answer = lambda name, route: route.fulfill(json=service.record)
+    service.answer = lambda name, route: fulfill(route, service.record)
     page.get_by_role("button", name="Continue with 60").click()
     expect(page.locator(f"{OWN}[data-status=ready]")).to_have_count(60)
     expect(alert).to_be_empty()
@@ -193,7 +195,7 @@ def test_a_busy_service_is_asked_less(queue):
             refused.append(name)
             route.fulfill(status=503, headers={"Retry-After": "2"}, json={"detail": "The queue is full."})
         else:
-            route.fulfill(json=service.record)
+            fulfill(route, service.record)
 
     service.holds = True
     service.answer = answer

@@ -39,7 +39,7 @@ function tile(store, block, effect, names) {
 export function effectNote(store, block, isShown) {
   const { status, error } = store.state.effect;
   if (status === "failed") return [make("span", { class: "failed", role: "alert" }, `The effects could not be computed. ${error}`), make("button", { type: "button", onclick: () => retry(store) }, "Retry")];
-  if (!isShown) return [];
+  if (!isShown) return status === "waiting" ? [make("span", { class: "effect-words" }, "Computing the effects \u2026")] : [];
   const [label, expected] = labels(store);
   const how = howMeasured(store.image.attribution, block);
   const words = expected

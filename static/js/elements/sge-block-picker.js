@@ -3,6 +3,7 @@
 import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { shortBlockName } from "../format.js";
+import { needMaps } from "../state/maps.js";
 import { countsIn } from "../state/parts.js";
 import { partDot } from "./part-dot.js";
 import { rovingFocus } from "./roving-focus.js";
@@ -33,11 +34,30 @@ class BlockPicker extends StoreElement {
     const { pins } = this.store.state;
     if (this.store.sort === "parts" && !this.contains(document.activeElement)) this.roving.setTabStop();
     for (const button of this.querySelectorAll("button")) {
-      const isChosen = this.store.sort !== "parts" && button.dataset.block === this.store.block;
+      const isAwaited = button.dataset.block === this.awaited;
+      const isChosen = this.awaited ? isAwaited : this.store.sort !== "parts" && button.dataset.block === this.store.block;
       button.setAttribute("aria-pressed", String(isChosen));
+      button.setAttribute("aria-busy", String(isAwaited));
+      // A saved analysis may hold the maps of some blocks only.
+      button.disabled = this.store.state.offline && !this.store.hasMaps(button.dataset.block);
       if (isChosen) this.roving.setTabStop(button);
       button.querySelector(".pins").replaceChildren(...pins.filter((pin) => pin.block === button.dataset.block).map(pinDot));
     }
+  }
+
+  /** Shows a block as soon as its maps are there. */
+  async choose(block) {
+    const { store } = this;
+    this.awaited = store.hasMaps(block) ? null : block;
+    if (this.awaited) {
+      this.draw();
+      const isThere = await needMaps(store, block);
+      if (this.awaited !== block) return;
+      this.awaited = null;
+      this.draw();
+      if (!isThere) return;
+    }
+    this.show(block);
   }
 
   /**
@@ -45,7 +65,7 @@ class BlockPicker extends StoreElement {
    *
    * This ends the order by parts, which shows groups of all blocks.
    */
-  choose(block) {
+  show(block) {
     const { store } = this;
     store.set({ block, hover: null, view: "groups", sort: store.sort === "parts" ? (store.image.attribution ? "effect" : "focus") : store.state.sort });
     if (store.state.pins.length > 0) store.set({ hover: store.openingGroup });

@@ -1,10 +1,10 @@
 // Exports: the view as an image, as a report and as a link, the maps, and the code for the same request.
 
-import { masks, report, RequestError } from "../api.js";
+import { masks, RequestError, wholeAnalysis } from "../api.js";
 import { make } from "../dom.js";
 import { viewImage } from "../drawing/view-image.js";
 import { fileOf } from "../state/images.js";
-import { reportQuery } from "../state/service-requests.js";
+import { analyzeQuery, reportQuery } from "../state/service-requests.js";
 import { store } from "../state/store.js";
 import { currentLink, reportHash } from "../state/view-link.js";
 import { copyText } from "./clipboard.js";
@@ -43,11 +43,11 @@ class Export extends HTMLElement {
 
   async download(format) {
     const { image } = store;
-    const { name, analysis } = image;
+    const { name } = image;
     const content = {
       png: () => viewImage(),
-      json: () => new Blob([JSON.stringify(analysis)], { type: "application/json" }),
-      html: async () => report(await fileOf(image), name, reportQuery(store, reportHash())),
+      json: async () => wholeAnalysis(await fileOf(image), name, analyzeQuery(store)),
+      html: async () => wholeAnalysis(await fileOf(image), name, reportQuery(store, reportHash())),
       npz: async () => masks(await fileOf(image), name, this.options, "npz", store.signal),
       safetensors: async () => masks(await fileOf(image), name, this.options, "safetensors", store.signal),
     };

@@ -2,7 +2,7 @@
 
 import { make } from "../dom.js";
 import { number, percent, shortBlockName, shortGroupName } from "../format.js";
-import { hasGroups } from "../state/effect.js";
+import { canMeasure, hasGroups } from "../state/effect.js";
 import { hasFinder, kindName } from "../state/parts.js";
 import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
 import { effectNote, effectTiles } from "./effect-tiles.js";
@@ -42,10 +42,11 @@ class GroupGrid extends StoreElement {
     const { block, signal, sort, image } = this.store;
     const { colormap, scale } = this.store.state;
     const hasNoMasks = signal === "mask" && image.analysis.model.gates === "inactive";
-    const drawn = [image.key, image.version, block, signal, colormap, scale, sort, ...(sort === "effect" ? effectKey(image, block) : [])].join();
+    const state = { effect: () => effectKey(image, block), parts: () => [hasPartMaps(this.store)] }[sort]?.() ?? [];
+    const drawn = [image.key, image.version, block, signal, colormap, scale, sort, ...state].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
-      this.sorts.offer("effect", hasGroups(image), image.attribution ? null : "Effects are not known yet");
+      this.sorts.offer("effect", hasGroups(image), image.attribution || canMeasure(this.store) ? null : "Effects are not known yet");
       this.sorts.offer("parts", hasFinder(image.analysis));
       this.sorts.value = sort;
       this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
@@ -112,6 +113,7 @@ class GroupGrid extends StoreElement {
     const { analysis } = this.store.image;
     this.heading.textContent = "Groups that find the parts";
     this.facts.textContent = "Each part is found by a weighted sum of groups, fitted once on labelled photos; the number is a group\u2019s share of the weights. Hover to preview; click to pin, up to six.";
+    if (!hasPartMaps(this.store)) return [make("p", { class: "quiet" }, "Loading the maps of these groups \u2026")];
     return Object.entries(analysis.part_maps).flatMap(([kind, { terms }]) => {
       const [shown, small] = [terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT), terms.filter(({ weight }) => weight < MIN_SHOWN_WEIGHT)];
       const blocks = new Set(terms.map(({ block }) => block)).size;
@@ -125,6 +127,11 @@ class GroupGrid extends StoreElement {
       ];
     });
   }
+}
+
+/** Whether the maps of all groups are there that find the parts. */
+function hasPartMaps(store) {
+  return Object.values(store.image.analysis.part_maps).every(({ terms }) => terms.every(({ block }) => store.hasMaps(block)));
 }
 
 /** What the order by effect depends on. */

@@ -128,10 +128,11 @@ class Legend extends StoreElement {
 
   chip(pin) {
     const atlas = this.store.atlas(pin.block);
-    const exists = atlas && pin.group < atlas.groups;
+    const exists = pin.group < (this.store.info(pin.block)?.groups ?? 0);
     const remove = make("button", { type: "button", class: "remove", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
     const children = [make("b", { title: groupName(pin) }, shortGroupName(pin))];
     if (!exists) children.push(make("span", { class: "range" }, "not in this model"));
+    else if (!atlas) children.push(make("span", { class: "range" }, "loading"));
     else if (atlas.isFlat(pin.group)) children.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
     else if (this.store.state.pins.length > 1) {
       // The bar stays while another group is previewed, so that the height below the image does not change.

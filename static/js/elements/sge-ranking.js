@@ -2,6 +2,7 @@
 
 import { make } from "../dom.js";
 import { number, shortGroupName } from "../format.js";
+import { hasAllMaps } from "../state/maps.js";
 import { rankGroups } from "../state/positions.js";
 import { makeTile, markTiles, tileShape } from "./group-tile.js";
 import { rovingFocus } from "./roving-focus.js";
@@ -27,7 +28,7 @@ class Ranking extends StoreElement {
       this.drawn = null;
       return;
     }
-    const drawn = [this.store.image.key, this.store.image.version, point.x, point.y, signal, colormap, scale].join();
+    const drawn = [this.store.image.key, this.store.image.version, point.x, point.y, signal, colormap, scale, hasAllMaps(this.store)].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.fill(point);
@@ -48,8 +49,10 @@ class Ranking extends StoreElement {
 
   fill(point) {
     const { image } = this.store;
-    const ranked = rankGroups(image, point, COUNT);
-    this.note.textContent = ranked.length
+    const isThere = hasAllMaps(this.store) || this.store.state.offline;
+    const ranked = isThere ? rankGroups(image, point, COUNT) : [];
+    if (!isThere) this.note.textContent = "Loading the maps of all blocks \u2026";
+    else this.note.textContent = ranked.length
       ? "Of all groups of all blocks, by similarity at the mark, in standard deviations of each map."
       : "The network did not see this position: centre framing cuts it off.";
     const [left, top, right, bottom] = image.analysis.geometry.window;

@@ -85,8 +85,9 @@ class Tour extends StoreElement {
   draw() {
     const { image } = store;
     const { tour } = store.state;
-    // Other attention modules have no groups with a mean.
-    this.hidden = image?.analysis.model.gates === "none";
+    // Other attention modules have no groups with a mean, and exported models do not give the steps.
+    this.hidden = image?.analysis.model.gates === "none" || image?.analysis.can?.steps === false;
+    if (this.hidden && tour) return store.set({ tour: null, note: "This model has no tour: it does not give the steps of a mask." });
     this.open.disabled = !image;
     if (!tour || !image) {
       if (this.dialog.open) this.dialog.close();

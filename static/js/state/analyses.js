@@ -1,8 +1,9 @@
 // Analyses the images of the filmstrip, several at once, the requested one first.
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
-import { PREVIEW_SIDE, takePreview } from "./decoded-image.js";
-import { close, factsOf, open } from "./opening.js";
+import { PREVIEW_SIDE } from "./decoded-image.js";
+import { firstBlocks, noteBlocks, OPENING } from "./maps.js";
+import { closed, factsOf, open } from "./opening.js";
 import { Queue } from "./queue.js";
 import { store } from "./store.js";
 
@@ -84,9 +85,10 @@ export class Analyses {
     const chosen = options();
     this.chosen.set(key, chosen);
     try {
-      const analysis = await this.request(entry, { ...chosen, signal });
+      const answer = await this.request(entry, { ...chosen, signal });
       signal.throwIfAborted();
-      await this.keep(key, analysis, signal);
+      noteBlocks(chosen.model, answer.record);
+      await this.keep(key, answer, signal);
     } catch (error) {
       if (!signal.aborted) this.fail(key, error);
     } finally {
@@ -103,24 +105,25 @@ export class Analyses {
       this.waits.set(key, text);
       this.announce();
     };
-    if (sample && chosen.framing === "whole") return analyzeSample(sample.id, chosen, onBusy);
+    const blocks = key === store.state.requested || key === store.state.current ? firstBlocks(store, chosen.model) : OPENING;
+    if (sample && chosen.framing === "whole") return analyzeSample(sample.id, { ...chosen, blocks }, onBusy);
     const preview = file && !url ? PREVIEW_SIDE : null;
-    return analyze(await this.fileOf({ file, url }), name, { ...chosen, preview }, onBusy);
+    return analyze(await this.fileOf({ file, url }), name, { ...chosen, blocks, preview }, onBusy);
   }
 
-  /** Opens the analysis of the image that is shown or requested; of any other image, keeps its record. */
-  async keep(key, analysis, signal) {
+  /** Opens the analysis of the image that is shown or requested; of any other image, keeps the answer. */
+  async keep(key, { record, body }, signal) {
     this.lost = 0;
     this.queue.limit = Math.min(CONCURRENCY, this.queue.limit + 1);
     const { current, requested } = store.state;
     const isOpen = key === requested || key === current;
     const known = store.entry(key).url;
-    const preview = takePreview(analysis);
+    const { preview } = record;
     const url = known ?? (preview && URL.createObjectURL(preview));
-    const kept = isOpen ? { ...(await open(analysis, url)), record: null } : { ...close(analysis), url };
+    const kept = isOpen ? await open(record, url, [body]) : { ...closed([body]), url };
     if (signal.aborted && url && !known) URL.revokeObjectURL(url);
     signal.throwIfAborted();
-    this.change(key, { ...kept, facts: factsOf(analysis) });
+    this.change(key, { ...kept, facts: factsOf(record) });
     if (preview) this.onDecoded(key, preview);
     this.onReady(key);
   }

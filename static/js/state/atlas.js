@@ -1,9 +1,10 @@
-// The maps of one block as the API packs them: an 8-bit grey PNG with the groups stacked from top to bottom.
+// The maps of one block as the API packs them: 8-bit cells, or a grey PNG of them with the groups stacked from top to bottom.
 
 const MIN_RANGE = 1e-4;
 
-/** Decodes `{groups, height, width, lo, hi, png}`. */
+/** Decodes `{groups, height, width, lo, hi}` with `cells`, as of a binary answer, or with `png`, as of JSON. */
 export async function decodeAtlas(record) {
+  if (record.cells) return new Atlas(record, record.cells);
   const bytes = Uint8Array.from(atob(record.png), (letter) => letter.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);

@@ -5,6 +5,7 @@ import { correspondingBlock } from "./corresponding-block.js";
 import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
 import { carryGroups, LinkedClasses } from "./linked-groups.js";
+import { firstBlocks, followMaps, noteBlocks } from "./maps.js";
 import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
@@ -27,7 +28,7 @@ export class Comparison {
     const listener = ({ detail }) => (detail.has("current") || detail.has("images")) && this.update();
     store.addEventListener("change", listener);
     this.cleanups.push(() => store.removeEventListener("change", listener));
-    this.cleanups.push(followEffects(this.store));
+    this.cleanups.push(followEffects(this.store), followMaps(this.store));
     store.second = this.store;
     this.update();
   }
@@ -95,11 +96,13 @@ export class Comparison {
     const showProgress = (text) => store.set({ busy: text });
     const timer = setTimeout(() => showProgress(`Analysing with ${model} \u2026`), PROGRESS_DELAY_MS);
     try {
-      const analysis =
+      const blocks = firstBlocks(this.store, model);
+      const { record, body } =
         entry.sample && framing === "whole"
-          ? await analyzeSample(entry.sample.id, { model }, showProgress)
-          : await analyze(await fileOf(entry), entry.name, { framing, model }, showProgress);
-      const opened = await open(analysis, entry.url);
+          ? await analyzeSample(entry.sample.id, { model, blocks }, showProgress)
+          : await analyze(await fileOf(entry), entry.name, { framing, model, blocks }, showProgress);
+      noteBlocks(model, record);
+      const opened = await open(record, entry.url, [body]);
       if (requests === this.requests) this.show({ ...entry, ...opened });
     } catch (error) {
       if (!(error instanceof RequestError)) console.error(error);

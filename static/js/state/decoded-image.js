@@ -12,16 +12,6 @@ const MIN_GAIN = 1.25;
 const asked = new Set();
 const running = new Map();
 
-/** Takes the decoded image out of an answer, as a blob; null where it holds none. */
-export function takePreview(analysis) {
-  const { preview } = analysis;
-  delete analysis.preview;
-  if (!preview) return null;
-  const [head, text] = preview.split(",");
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: head.match(/^data:([^;]+)/)[1] });
-}
-
 /** An image element, or null where there is no image or it cannot be drawn. */
 export function loadImage(url) {
   if (!url) return Promise.resolve(null);

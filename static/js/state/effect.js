@@ -10,12 +10,18 @@ const DEBOUNCE_MS = 120;
 const MAX_ANSWERS = 80;
 // Random draws beside each measurement, and the seed that makes them repeat.
 const [CONTROLS, SEED] = [10, 0];
-const KEYS = ["images", "current", "target", "expected", "off", "offMode", "flattened"];
+const KEYS = ["images", "current", "target", "expected", "off", "offMode", "flattened", "block", "sort"];
 const NOTHING = { status: "none" };
 const answers = new Map();
 
 /** Whether groups of the image's model can be switched off: it has SGE blocks. */
 export const hasGroups = ({ analysis }) => analysis.model.gates !== "none";
+
+/** Whether the model gives the effects of all groups at once, by gradients; otherwise each group of a block is removed alone. */
+const hasGradients = ({ analysis }) => analysis.can?.gradients !== false;
+
+/** Whether effects that are not known can be measured, for the block that is shown. */
+export const canMeasure = ({ image, state }) => !state.offline && hasGroups(image) && !hasGradients(image);
 
 /** The answer with that key, asked for once. The answers that were used last are kept. */
 function answerOf(key, ask) {
@@ -37,12 +43,23 @@ const optionsOf = ({ analysis }) => ({ model: analysis.model.name, framing: anal
 const keyOf = (image, ...rest) => [image.key, image.analysis.model.name, image.analysis.geometry.framing, ...rest].join("|");
 const keyOfTarget = (image, target) => keyOf(image, "attribute", target);
 
-function attributionOf(image, target) {
+/** The effects on a class: of all groups, or of those of one block where there are no gradients. */
+async function attributionOf(image, target, block) {
+  if (!hasGradients(image)) return measuredAlone(image, target, block);
   const { attribution } = image.analysis;
   return answerOf(keyOfTarget(image, target), async () => {
     if (attribution?.target.index === target) return effectsOf(attribution);
     return effectsOf(await attribute(await fileOf(image), image.name, optionsOf(image), { target }));
   });
+}
+
+/** The effects of a block's groups on a class, with those of the blocks that were measured before. */
+async function measuredAlone(image, target, block) {
+  const before = [image.attribution, image.expectedAttribution].find((each) => each?.target.index === target);
+  if (before?.effect[block]) return { attribution: before };
+  const answer = await answerOf(keyOf(image, "attribute", target, block), async () => attribute(await fileOf(image), image.name, optionsOf(image), { target, blocks: block }));
+  const merged = (key) => ({ ...before?.[key], ...answer[key] });
+  return { attribution: { ...answer, effect: merged("effect"), spatial: merged("spatial"), method: merged("method") } };
 }
 
 /** What the service is asked to ablate: `{groups, mode, controls, seed}`, or null where everything is on. */
@@ -101,17 +118,34 @@ class Effects {
     this.store.set({ images: images.map((entry) => (entry.key === key && entry.version === version ? { ...entry, ...patch } : entry)) });
   }
 
+  /** What the effects that are shown depend on. Those that must be measured depend on the block too. */
+  keyOfEffects(image) {
+    const { block, target, expected } = this.store;
+    return keyOf(image, image.version, target, expected, ...(hasGradients(image) ? [] : [block, this.areWanted]));
+  }
+
+  /** Whether effects are shown. They come with gradients; otherwise the visitor asks for them, by the order or by a class. */
+  get areWanted() {
+    const { sort, target, expected } = this.store.state;
+    return hasGradients(this.store.image) || sort === "effect" || target !== null || expected !== null;
+  }
+
+  areThere(image) {
+    const { block, target, expected } = this.store;
+    const isOf = (attribution, index) => (attribution?.target.index ?? null) === index && (index === null || attribution.effect[block] !== undefined);
+    return !this.areWanted || (isOf(image.attribution, target) && isOf(image.expectedAttribution, expected));
+  }
+
   async updateAttributions(image) {
-    const { target, expected } = this.store;
-    const key = keyOf(image, image.version, target, expected);
+    const { block, target, expected } = this.store;
+    const key = this.keyOfEffects(image);
     if (key === this.asked) return;
     this.asked = key;
     const isLast = () => key === this.asked && !this.isStopped;
-    const isThere = image.attribution?.target.index === target && expected === (image.expectedAttribution?.target.index ?? null);
-    if (isThere) return this.store.set({ effect: { status: "ready" } });
+    if (this.areThere(image)) return this.store.set({ effect: { status: "ready" } });
     this.store.set({ effect: { status: "waiting" } });
     try {
-      const [main, other] = await Promise.all([attributionOf(image, target), expected === null ? null : attributionOf(image, expected)]);
+      const [main, other] = await Promise.all([attributionOf(image, target, block), expected === null ? null : attributionOf(image, expected, block)]);
       if (!isLast()) return;
       this.change(image, { ...main, expectedAttribution: other?.attribution ?? null });
       this.store.set({ effect: { status: "ready" } });
@@ -168,7 +202,7 @@ class Effects {
 
   async measure() {
     const { image, block, target, expected } = this.store;
-    const key = keyOf(image, image.version, target, expected);
+    const key = this.keyOfEffects(image);
     const isLast = () => key === this.asked && !this.isStopped;
     this.store.set({ effect: { status: "measuring" } });
     try {
@@ -183,7 +217,7 @@ class Effects {
 
   /** The attribution of a class in which the effects of one block are measured; also kept for later. */
   async measured(image, target, block) {
-    const known = await attributionOf(image, target);
+    const known = await attributionOf(image, target, block);
     const { attribution } = known;
     if (attribution.method[block] === "ablation") return attribution;
     const answer = await attribute(await fileOf(image), image.name, optionsOf(image), { target, blocks: block, method: "ablation" });

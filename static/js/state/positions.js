@@ -9,7 +9,7 @@ export function cellAt({ window: [left, top, right, bottom] }, { height, width }
 }
 
 /**
- * The `count` groups of all blocks with the highest similarity at a position: `{block, group, value}`.
+ * The `count` groups of all blocks whose maps are there with the highest similarity at a position: `{block, group, value}`.
  *
  * The list is empty outside the window that the network saw.
  */
@@ -19,6 +19,7 @@ export function rankGroups({ analysis, atlases }, point, count) {
     const cell = cellAt(analysis.geometry, block, point);
     if (!cell) return [];
     const atlas = atlases.similarity.get(block.name);
+    if (!atlas) continue;
     for (let group = 0; group < block.groups; group += 1) {
       ranked.push({ block: block.name, group, value: atlas.value(group, cell.row, cell.col) });
     }

@@ -1,6 +1,6 @@
-// Which images stay open: those that were shown last. The others keep a compact record outside of the tab's heap.
+// Which images stay open: those that were shown last. The others keep the service's answers outside of the tab's heap.
 
-import { close } from "./opening.js";
+import { closed } from "./opening.js";
 
 // An open image holds about 4 MB: its maps, its record, and its pixels.
 const MAX_OPEN = 12;
@@ -17,5 +17,5 @@ export function closeOld({ images, current, requested }) {
   const time = ({ key }) => lastShown.get(key) ?? 0;
   const open = images.filter(({ key, analysis, status }) => analysis && status === "ready" && key !== current && key !== requested);
   const old = new Set(open.sort((a, b) => time(b) - time(a)).slice(MAX_OPEN));
-  return old.size > 0 ? images.map((entry) => (old.has(entry) ? { ...entry, ...close(entry.analysis) } : entry)) : null;
+  return old.size > 0 ? images.map((entry) => (old.has(entry) ? { ...entry, ...closed(entry.bodies) } : entry)) : null;
 }

@@ -22,7 +22,7 @@ export class Store extends EventTarget {
     this.pinsByModel = new Map();
     this.state = {
       // The entries of the filmstrip: {key, name, url, status: "new" | "waiting" | "ready" | "failed", ...}. A ready one has
-      // `facts` and either what `open` in opening.js returns, or its `record`; a failed one has its `error`, a sentence.
+      // `facts` and either what `open` in opening.js returns, or only its `bodies`; a failed one has its `error`, a sentence.
       // `url` is that of the decoded image: of a sample its file, of a file what the service has sent, or null before.
       // `current` is shown; `requested` is shown as soon as it is ready.
       images: [],
@@ -108,11 +108,28 @@ export class Store extends EventTarget {
     return entry?.analysis ? entry : null;
   }
 
-  /** The name of the current block: the visitor's choice, or the default block of the analysis. */
+  /** What is known of a block of the current image, such as its number of groups; undefined if there is no such block. */
+  info(block) {
+    return this.image?.analysis.blocks.find(({ name }) => name === block);
+  }
+
+  /** Whether the maps of a block are there; see maps.js. */
+  hasMaps(block) {
+    return this.image?.atlases.similarity.has(block) ?? false;
+  }
+
+  /**
+   * The name of the current block: the visitor's choice, or the default block of the analysis.
+   *
+   * Until the maps of the choice are there, it is the block that was current before.
+   */
   get block() {
-    const blocks = this.image?.analysis.blocks ?? [];
-    const chosen = blocks.find((block) => block.name === this.state.block);
-    return chosen ? chosen.name : this.image?.analysis.default_block;
+    if (!this.image) return undefined;
+    const { block } = this.state;
+    const isThere = (name) => this.info(name) !== undefined && this.hasMaps(name);
+    if (!this.info(block)) this.blockBefore = null;
+    this.blockBefore = [block, this.blockBefore, this.image.analysis.default_block].find(isThere) ?? this.image.atlases.similarity.keys().next().value;
+    return this.blockBefore;
   }
 
   /** `mask` or `similarity`: the visitor's choice, or the default of the analysis. */
@@ -137,7 +154,7 @@ export class Store extends EventTarget {
 
   /** The groups that are switched off and exist in the current model. */
   get off() {
-    return this.image ? this.state.off.filter(({ block, group }) => group < (this.atlas(block)?.groups ?? 0)) : [];
+    return this.state.off.filter(({ block, group }) => group < (this.info(block)?.groups ?? 0));
   }
 
   /** The chosen view, regardless of a previewed group. */
@@ -151,10 +168,15 @@ export class Store extends EventTarget {
     return this.state.hover ? "groups" : this.chosenView;
   }
 
-  /** The order of the group grid: the visitor's choice, else `effect`; without effects `parts` or `focus`. */
+  /** Whether the effects of the current block's groups are known. */
+  get hasEffects() {
+    return this.image?.attribution?.effect[this.block] !== undefined;
+  }
+
+  /** The order of the group grid: the visitor's choice, else `effect`; without effects `focus`, or `parts` in a report. */
   get sort() {
-    const { sort } = this.state;
-    if (sort === null || sort === "effect") return this.image?.attribution ? "effect" : this.hasParts ? "parts" : "focus";
+    const { sort, offline } = this.state;
+    if (sort === null || sort === "effect") return this.hasEffects ? "effect" : this.hasParts && offline ? "parts" : "focus";
     return sort === "parts" && !hasFinder(this.image.analysis) ? "focus" : sort;
   }
 
