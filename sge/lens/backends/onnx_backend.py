@@ -19,15 +19,13 @@ from sge.errors import (
     UnsupportedNetworkError,
 )
 from sge.lens.backends.base import Backend, Forward, Gradients, Maps
-from sge.lens.backends.onnx_sessions import Sessions
+from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Sessions
 from sge.lens.backends.unchanged import Unchanged
 from sge.lens.rows import Rows
 
 if TYPE_CHECKING:
     from sge.models import ExportedModel
 
-LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
-"""Names of the file's outputs; the last three begin the names of one output for each block."""
 KEEP, FLAT = "keep/", "flat/"
 """Beginnings of the names of the file's inputs, by which masks are edited: ``keep * mask + flat * mean(mask)``."""
 
@@ -68,8 +66,7 @@ class OnnxBackend:
         self._reference = reference
         self._unchanged = unchanged
         self._blocks = {block.name: block for block in exported.blocks}
-        outputs = [kind + name for kind in (MASK, SIMILARITY, ENERGY) for name in self._blocks]
-        self._sessions = Sessions(exported.path, exported.name, [LOGITS, *outputs], _threads(threads))
+        self._sessions = Sessions(exported.path, exported.name, self.blocks, _threads(threads))
 
     @property
     def has_gradients(self) -> bool:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,13 +26,24 @@ MAX_QUOTED = 200
 """Number of characters of ONNX Runtime's own error that a message quotes."""
 
 
+LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
+"""Names of the file's outputs; the last three begin the names of one output for each block."""
+
+Kind = Literal["maps", "energy", "edits"]
+"""What a session is for: logits, masks and similarity; all of these and energy; logits with edited masks.
+
+Energies have a session of their own because ONNX Runtime fuses less around them: with them in the graph, a pass of
+EfficientNet-Lite0 at 320 x 416 takes 1.2 times as long, whether they are computed or not.
+"""
+
+
 class Sessions:
-    """The sessions of one file: with all maps, and with edits of the masks. Several threads may run them.
+    """The sessions of one file, of which most uses need one. Several threads may run them.
 
     Args:
         path: The exported file.
         name: Of the model, for messages.
-        outputs: Names of the outputs of a session without edits; one with edits has the logits alone.
+        blocks: Names of all blocks.
         threads: Number of threads that compute one pass.
 
     Raises:
@@ -40,14 +51,16 @@ class Sessions:
         CheckpointError: the file cannot be read.
     """
 
-    def __init__(self, path: Path, name: str, outputs: Sequence[str], threads: int) -> None:
+    def __init__(self, path: Path, name: str, blocks: Sequence[str], threads: int) -> None:
         _runtime()
         self._path = path
         self._name = name
-        self._outputs = tuple(outputs)
+        maps = [LOGITS, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
+        energies = [ENERGY + block for block in blocks]
+        self._outputs: dict[Kind, list[str]] = {"maps": maps, "energy": maps + energies, "edits": [LOGITS]}
         self._threads = threads
         self._file = self._state_of_file()
-        self._made: dict[bool, InferenceSession] = {}
+        self._made: dict[Kind, InferenceSession] = {}
         self._lock = threading.Lock()
 
     def run(
@@ -83,7 +96,8 @@ class Sessions:
     def _run_part(
         self, images: Array, fetched: Sequence[str], edits: Mapping[str, Array], is_large: bool
     ) -> dict[str, Array]:
-        session = self._session(bool(edits))
+        has_energy = any(name.startswith(ENERGY) for name in fetched)
+        session = self._session("edits" if edits else "energy" if has_energy else "maps")
         feed = {"image": np.ascontiguousarray(images, np.float32), **edits}
         try:
             values = session.run(list(fetched), feed, _options(is_large))
@@ -97,15 +111,15 @@ class Sessions:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_lock": threading.Lock()})
 
-    def _session(self, edits: bool) -> InferenceSession:
-        if (session := self._made.get(edits)) is not None:
+    def _session(self, kind: Kind) -> InferenceSession:
+        if (session := self._made.get(kind)) is not None:
             return session
         with self._lock:
-            if edits not in self._made:
-                self._made[edits] = self._new_session(edits)
-            return self._made[edits]
+            if kind not in self._made:
+                self._made[kind] = self._new_session(kind)
+            return self._made[kind]
 
-    def _new_session(self, edits: bool) -> InferenceSession:
+    def _new_session(self, kind: Kind) -> InferenceSession:
         from sge.models import reduced
 
         runtime = _runtime()
@@ -117,7 +131,7 @@ class Sessions:
         options.log_severity_level = 3
         # Threads that wait by spinning take the cores from decoding and from other passes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        data = reduced(self._path, ("logits",) if edits else self._outputs, edits)
+        data = reduced(self._path, self._outputs[kind], kind == "edits")
         try:
             return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:

@@ -182,19 +182,19 @@ def test_a_network_that_is_exported_first(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert again.predict(IMAGE)[0].raw_score == pytest.approx(reference.predict(IMAGE)[0].raw_score, abs=1e-5)
 
 
-def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    made: list[bool] = []
+def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    made: list[str] = []
     original = onnx_sessions.Sessions._new_session
 
-    def count(self: onnx_sessions.Sessions, edits: bool) -> object:
-        made.append(edits)
-        return original(self, edits)
+    def count(self: onnx_sessions.Sessions, kind: str) -> object:
+        made.append(kind)
+        return original(self, kind)
 
     monkeypatch.setattr(onnx_sessions.Sessions, "_new_session", count)
     return made
 
 
-def test_two_sessions_serve_every_request_of_every_thread(
+def test_three_sessions_serve_every_request_of_every_thread(
     exported: Lens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counted_sessions(monkeypatch)
@@ -206,7 +206,7 @@ def test_two_sessions_serve_every_request_of_every_thread(
     works += [lambda: lens.predict(IMAGE), lambda: lens.ablate(IMAGE, "all", controls=3).before.tolist()]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda work: work(), works * 3))
-    assert sorted(made) == [False, True]
+    assert sorted(made) == ["edits", "energy", "maps"]
     assert answers[: len(works)] == answers[len(works) : 2 * len(works)]
     assert all(answer == answers[0] for answer in answers[: len(every) + 1])
 
