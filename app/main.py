@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 import sge
 
-from . import analyze_api, api, documents, effect_api, errors, image_api, openapi, pages
+from . import analyze_api, api, documents, effect_api, errors, image_api, inference_api, openapi, pages
 from .assets import Assets, Version
 from .engine import Engine
 from .metrics import Metrics
@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(analyze_api.router)
     app.include_router(effect_api.router)
     app.include_router(image_api.router)
+    app.include_router(inference_api.router)
     app.include_router(pages.router)
     app.include_router(documents.router)
     app.state.assets_version = Version(pages.static_folder())

@@ -21,7 +21,12 @@ Read = Callable[[Request, int], Awaitable[Upload]]
 
 @asynccontextmanager
 async def admitted(
-    request: Request, engine: Engine, kind: str, rows: int = 1, read: Read | None = None
+    request: Request,
+    engine: Engine,
+    kind: str,
+    rows: int = 1,
+    read: Read | None = None,
+    model: str | None = None,
 ) -> AsyncIterator[Admission]:
     """The request's upload, complete and admitted; left when the answer is ready.
 
@@ -34,6 +39,7 @@ async def admitted(
         kind: What is asked, in one word; see ``Admission``.
         rows: Rows of forward passes that the answer takes.
         read: ``read_upload``, unless the image comes in another form.
+        model: Name of the model, unless the query has it.
 
     Raises:
         ProblemError: The body is no upload (see ``read_upload``); 503 if the answer could not be given in time; 504 past
@@ -41,7 +47,7 @@ async def admitted(
         ClientDisconnect: The client has disconnected.
     """
     limit, started = engine.settings.time_limit_s, time.monotonic()
-    model = request.query_params.get("model")
+    model = model or request.query_params.get("model")
     try:
         async with asyncio.timeout(limit):
             upload = await (read or read_upload)(request, engine.settings.max_bytes)

@@ -162,12 +162,14 @@ def refuse_text(request: Request, data: bytes) -> None:
         ProblemError: 415, base64, a data URL, JSON, an address, a form in place of the image, or bytes that were sent as
             text.
     """
-    what = _envelope(data[:HEAD_BYTES])
+    what = envelope_of(data)
     if what:
         raise ProblemError(415, f"What was sent as the image is {what}: {curl_line(request)}.", "format")
 
 
-def _envelope(head: bytes) -> str | None:
+def envelope_of(data: bytes) -> str | None:
+    """What bytes are that hold an image's text form, with what to do; None if they are none of these."""
+    head = data[:HEAD_BYTES]
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(_TEXT_TRANSFER):
         return (

@@ -98,7 +98,7 @@ async def _from_form(request: Request, max_bytes: int) -> Upload:
         file = _image_of(request, form)
         data = await file.read(max_bytes + 1)
         if len(data) > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
         if not file.filename:
             refuse_words(request, data)
         return Upload(data, plain_name(file.filename))
@@ -146,7 +146,7 @@ async def _capped(request: Request, cap: int, max_bytes: int) -> AsyncGenerator[
         raise encoded(request, ", ".join(codings))
     declared = request.headers.get("content-length", "")
     if re.fullmatch("[0-9]+", declared) and (len(declared) > 18 or int(declared) > cap):
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     async with aclosing(_counted(request.stream(), cap, max_bytes)) as stream:
         if not codings:
             async for chunk in stream:
@@ -171,7 +171,7 @@ async def _counted(
         async for chunk in stream:
             received += len(chunk)
             if received > cap:
-                raise _too_large(max_bytes)
+                raise too_large(max_bytes)
             yield chunk
 
 
@@ -181,6 +181,7 @@ def plain_name(name: str | None) -> str | None:
     return visible(last).strip()[:MAX_NAME] or None
 
 
-def _too_large(max_bytes: int) -> ProblemError:
+def too_large(max_bytes: int) -> ProblemError:
+    """An image of too many bytes: 413."""
     limit = f"{max_bytes / MEBIBYTE:g} MiB" if max_bytes >= MEBIBYTE else f"{max_bytes} bytes"
     return ProblemError(413, f"The image is larger than {limit}. Send a smaller one.", "bytes")

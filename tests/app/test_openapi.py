@@ -20,6 +20,16 @@ from tests.app.asking import jpeg, post
 from tests.app.conftest import API, WAIT_S, until
 
 POSTS = ("predict", "masks", "overlay", "ablate", "attribute", "steps", "analyze", "image")
+V2_GETS: dict[str, set[int]] = {
+    "": set(),
+    "/health/live": set(),
+    "/health/ready": {503},
+    **{
+        f"/models/{{name}}{version}{ready}": {404, 422, 503}
+        for version in ("", "/versions/{version}")
+        for ready in ("", "/ready")
+    },
+}
 FORMATS = ("jpeg", "png", "webp", "gif", "avif")
 
 
@@ -45,6 +55,11 @@ def test_every_operation_states_every_problem(document: dict[str, Any]) -> None:
         ("/health/live", "get"): before,
         ("/health/ready", "get"): before | {503},
         ("/metrics", "get"): before,
+        **{(f"/v2{path}", "get"): before | more for path, more in V2_GETS.items()},
+        **{
+            (f"/v2/models/{{name}}{version}/infer", "post"): everything
+            for version in ("", "/versions/{version}")
+        },
     }
 
 
