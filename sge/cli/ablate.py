@@ -15,6 +15,7 @@ from sge.cli.console import emit
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import (
     AsJson,
+    BackendOption,
     DeviceOption,
     FramingChoice,
     FramingOption,
@@ -71,11 +72,12 @@ def ablate(
     framing: FramingOption = FramingChoice.WHOLE,
     top_k: TopK = 5,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Print the classes of every image before and after groups are ablated, and with random groups in their place."""
     inputs = find(paths)
-    lens = Lens(loaded_model(model), device)
+    lens = Lens(loaded_model(model), device, backend=backend)
     chosen = _groups(lens, groups)
     targets = [class_index(lens, name) for name in target or ()]
 

@@ -16,6 +16,7 @@ from sge.cli.console import ResultsClosedError, emit, say
 from sge.cli.inputs import Input, find
 from sge.cli.options import (
     AsJson,
+    BackendOption,
     DeviceOption,
     FramingChoice,
     FramingOption,
@@ -61,6 +62,7 @@ def analyze(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     overwrite: OverwriteOption = False,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +73,7 @@ def analyze(
     inputs = find(paths)
     writable_folder(out, "--out")
     files = record_files(inputs, out, format.value)
-    lens = Lens(loaded_model(model), device)
+    lens = Lens(loaded_model(model), device, backend=backend)
     index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
     # Only these draw the image itself; of all others the pixels are dropped once they are framed.
@@ -126,11 +128,12 @@ def predict(
     framing: FramingOption = FramingChoice.WHOLE,
     top_k: TopK = 5,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Print the classes of every image, best first."""
     inputs = find(paths)
-    lens = Lens(loaded_model(model), device)
+    lens = Lens(loaded_model(model), device, backend=backend)
 
     def read(image: Input) -> Frame:
         return without_pixels(lens.frame(image.read(), framing.value))

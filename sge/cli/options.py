@@ -30,6 +30,13 @@ FramingOption = Annotated[
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="Number of classes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 AnyModel = TypeVar("AnyModel", bound=Model | ExportedModel)
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="auto, torch, onnxruntime. auto: ONNX Runtime for an exported model, and torch for every other.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 

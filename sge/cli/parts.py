@@ -14,7 +14,7 @@ import typer
 from sge.cli.accounts import say_broken, say_skipped
 from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
-from sge.cli.options import AsJson, DeviceOption, ModelOption, Paths, loaded_model
+from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
 from sge.datasets import Listing, list_images
 from sge.errors import FinderError, ImageError
@@ -54,6 +54,7 @@ def fit(
     without: Without = None,
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     measure: Annotated[
         bool, typer.Option(help="Cross-validate, and write the figures into the file.")
     ] = True,
@@ -63,7 +64,7 @@ def fit(
     writable_folder(out.absolute().parent, "--out")
     check_free(out, _is_finder, overwrite)
     labelled, missing = _labelled(labels, without)
-    lens, maps, labelled, broken = _analyzed(model, device, labelled)
+    lens, maps, labelled, broken = _analyzed(model, device, backend, labelled)
     shown = sum(any(image.points.values()) for image in labelled)
     fitted_on = f"{shown} images that show a part, {len(labelled) - shown} that show none"
     finder = finder_of_maps(lens, maps, fitted_on)
@@ -84,6 +85,7 @@ def find_(
     finder: Annotated[Path | None, typer.Option(help="A finder's file; the model's own by default.")] = None,
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Print the noses and eyes of every image, in pixels."""
@@ -94,7 +96,7 @@ def find_(
         loaded.finder.check_permutation(loaded.permutations)
     if loaded.finder is None:
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
-    lens, nothing_found = Lens(loaded, device), loaded.finder.nothing_found
+    lens, nothing_found = Lens(loaded, device, backend=backend), loaded.finder.nothing_found
 
     def print_parts(image: Input) -> None:
         parts = lens.analyze(image.decode()).parts
@@ -116,6 +118,7 @@ def evaluate(
     without: Without = None,
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     shots: Annotated[
         int, typer.Option(min=1, help="Also fit to this number of images; mean of ten draws.")
     ] = 5,
@@ -126,7 +129,7 @@ def evaluate(
 ) -> None:
     """Cross-validate finders on labelled images: hits by distance, missed parts, false alarms."""
     labelled, missing = _labelled(labels, without)
-    _, maps, labelled, broken = _analyzed(model, device, labelled)
+    _, maps, labelled, broken = _analyzed(model, device, backend, labelled)
     unsure = [image.unsure for image in labelled]
     rows = evaluate_parts(maps, unsure, fit=best_group if single else fit_readout)
     few_shot = {} if single else few_shot_hit_rate(maps, shots)
@@ -163,10 +166,10 @@ def _labelled(labels: Path, without: Path | None) -> tuple[list[LabelledImage], 
 
 
 def _analyzed(
-    model: str, device: str, labelled: list[LabelledImage]
+    model: str, device: str, backend: str, labelled: list[LabelledImage]
 ) -> tuple[Lens, list[LabelledMaps], list[LabelledImage], dict[str, str]]:
     """The lens, the maps of the images that can be read, these images, and the others with the reasons."""
-    lens = Lens(loaded_model(model, finder=False), device)
+    lens = Lens(loaded_model(model, finder=False), device, backend=backend)
     readable: list[LabelledImage] = []
     broken: dict[str, str] = {}
 

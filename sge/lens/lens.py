@@ -37,8 +37,9 @@ class Lens(Effects):
             figures on cards hold on every device. Statistics of SGE are float32 with each of them.
         backend: ``torch``, ``onnxruntime``, or ``auto``: ONNX Runtime for an exported model, and torch for a network. With
             ``onnxruntime`` a network is exported first; torch still computes gradients, Grad-CAM and steps.
-        threads: Number of threads that compute one pass; None for the default of the backend. torch has one number for
-            all networks of the process.
+        threads: Number of threads that compute one pass. None for the default: with ONNX Runtime one, because several
+            passes beside each other, called from threads of your own, use the cores better than one that is divided. torch
+            has one number for all networks of the process.
         frozen: Promises that nobody changes the network any more. In torch its batch norms are then folded into the
             convolutions once: logits within 1e-4 of the largest, in 0.7 to 0.95 of the time.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ class OnnxBackend:
         exported: The file.
         device: ``auto`` or ``cpu``.
         precision: ``auto`` or ``float32``.
-        threads: Number of threads that compute one pass; None for one for each core.
+        threads: Number of threads that compute one pass; None for one.
         reference: Runs the network that was exported; None if there is only the file. It gives gradients and steps.
         unchanged: Whether the network still has the weights that were exported; None if there is only the file.
 
@@ -66,7 +65,7 @@ class OnnxBackend:
         self._reference = reference
         self._unchanged = unchanged
         self._blocks = {block.name: block for block in exported.blocks}
-        self._sessions = Sessions(exported.path, exported.name, self.blocks, _threads(threads))
+        self._sessions = Sessions(exported.path, exported.name, self.blocks, threads or 1)
 
     @property
     def has_gradients(self) -> bool:
@@ -234,9 +233,3 @@ def check_settings(device: str, precision: str) -> None:
             f"precision is {precision!r}, and ONNX Runtime computes in float32 here. Choose float32, or a model in torch "
             "with backend='torch'."
         )
-
-
-def _threads(threads: int | None) -> int:
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return threads
