@@ -6,13 +6,15 @@ import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sge.cli.inputs import Input
 from sge.errors import OutputError
 from sge.text import printable
+
+if TYPE_CHECKING:
+    from sge.cli.inputs import Input
 
 MAX_NAME = 255
 """Bytes that the name of a file may have."""

@@ -9,7 +9,9 @@ from io import BytesIO
 from typing import Any
 
 import torch
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
 
 from sge.nn import SpatialGroupEnhance, eval_view, group_similarity, spatial_blocks, standardize_maps
 
@@ -55,6 +57,45 @@ class _Enhanced(torch.autograd.Function):
         return out, similarity, mask
 
 
+class _Same(torch.autograd.Function):
+    """A convolution whose padding ONNX computes from the size of its input, as TensorFlow does."""
+
+    @staticmethod
+    def forward(
+        _ctx: Any, x: Tensor, weight: Tensor, stride: list[int], dilation: list[int], groups: int
+    ) -> Tensor:
+        # This is right where the stride divides the size, as it does in the example; only its shape counts here.
+        sides = [d * (int(k) - 1) + 1 - s for k, s, d in zip(weight.shape[2:], stride, dilation, strict=True)]
+        padding = [one for side in reversed(sides) for one in (max(side, 0) // 2, max(side, 0) - max(side, 0) // 2)]
+        return conv2d(pad(x, padding), weight, None, stride, 0, dilation, groups)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, weight: Any, stride: list[int], dilation: list[int], groups: int) -> Any:
+        how = {"strides_i": stride, "dilations_i": dilation, "group_i": groups}
+        return g.op("Conv", x, weight, auto_pad_s="SAME_UPPER", **how)
+
+
+class _Energy(torch.autograd.Function):
+    """Each group's fraction of the squared features, (N, G)."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor, groups: int) -> Tensor:
+        power = x.square().reshape(x.shape[0], groups, -1).sum(2)
+        return power / power.sum(1, keepdim=True)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, groups: int) -> Any:
+        rows = g.op("Reshape", x, _numbers(g, 0, groups, -1))
+        power = g.op("ReduceSumSquare", rows, _numbers(g, 2), keepdims_i=0)
+        total = g.op("ReduceSum", power, _numbers(g, 1), keepdims_i=1)
+        least = g.op("Constant", value_t=torch.tensor(torch.finfo().tiny))
+        return g.op("Div", power, g.op("Max", total, least))
+
+
+def _numbers(g: Any, *values: int) -> Any:
+    return g.op("Constant", value_t=torch.tensor(values))
+
+
 class Traced(nn.Module):
     """A view of a network that returns logits, similarity, masks and energies of all blocks.
 
@@ -66,6 +107,9 @@ class Traced(nn.Module):
         super().__init__()
         self.network = eval_view(network)
         self.blocks = spatial_blocks(self.network)
+        for module in self.network.modules():
+            if type(module) is Conv2dSame:
+                module.forward = partial(self._same, module)  # type: ignore[method-assign]
         self.seen: dict[str, dict[str, Tensor]] = {"similarity": {}, "mask": {}, "energy": {}}
         for name, block in self.blocks.items():
             if isinstance(block, SpatialGroupEnhance):
@@ -73,6 +117,11 @@ class Traced(nn.Module):
             else:
                 block.gate.register_forward_hook(partial(self._read_map, name))
             block.register_forward_hook(partial(self._read_energy, name, block.groups))
+
+    @staticmethod
+    def _same(conv: nn.Conv2d, x: Tensor) -> Tensor:
+        out: Tensor = _Same.apply(x, conv.weight, list(conv.stride), list(conv.dilation), conv.groups)
+        return out if conv.bias is None else out + conv.bias[:, None, None]
 
     def _enhanced(self, name: str, block: SpatialGroupEnhance, x: Tensor) -> Tensor:
         apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Enhanced.apply
@@ -87,8 +136,7 @@ class Traced(nn.Module):
         self.seen["mask"][name] = mask
 
     def _read_energy(self, name: str, groups: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        power = output.square().mean((2, 3)).reshape(len(output), groups, -1).sum(2)
-        self.seen["energy"][name] = power / power.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
+        self.seen["energy"][name] = _Energy.apply(output, groups)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits, then similarity, masks and energies, each in the order of ``blocks``."""
