@@ -37,6 +37,14 @@ addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
+MODULES = """
+window.sgeModule = (path) => {
+  const entry = document.querySelector("script[type=module][src]")?.src;  // none in a report, which has an import map
+  return entry ? import(new URL(path, entry)) : import(`sge/${path}`);
+};
+"""
+"""A script of the page by its path below ``js/``: the one that the page has loaded, whose address has a version."""
+
 TWIN = Card(title="Twin", sentence="The same weights under another name.", gates="tuned")
 
 
@@ -88,6 +96,7 @@ class Watched:
         self.expected: list[str] = []
         self.page = context.new_page()
         self.page.add_init_script(REPORT_VIOLATIONS)
+        self.page.add_init_script(MODULES)
         self.page.set_default_timeout(TIMEOUT_MS)
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.wrong.append(m.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))

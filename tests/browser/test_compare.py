@@ -83,7 +83,7 @@ def test_the_corresponding_block_is_nearest_in_stride_and_depth(open_page):
     page = open_page().page
     found = page.evaluate(
         """async () => {
-          const { correspondingBlock } = await import("/static/js/state/corresponding-block.js");
+          const { correspondingBlock } = await sgeModule("state/corresponding-block.js");
           const blocks = (...strides) => strides.map((stride, i) => ({ name: `${stride}.${i}`, stride }));
           const [few, many] = [blocks(4, 8, 16, 16, 32), blocks(4, 4, 8, 8, 16, 16, 16, 16, 32, 32)];
           return [
@@ -101,7 +101,7 @@ def in_stores(page, text):
     """Values of the two stores."""
     return page.evaluate(
         f"""async () => {{
-          const {{ store }} = await import("/static/js/state/store.js");
+          const {{ store }} = await sgeModule("state/store.js");
           return [store, store.second].map((each) => ({text})(each));
         }}"""
     )
@@ -140,14 +140,14 @@ def test_the_target_carries_over_by_its_label(open_page):
     compare(page)
     target = page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           const { index } = store.image.analysis.predictions[1];
           store.set({ target: index });
           return index;
         }"""
     )
     page.wait_for_function(
-        """async (target) => (await import("/static/js/state/store.js")).store.second.state.target === target""",
+        """async (target) => (await sgeModule("state/store.js")).store.second.state.target === target""",
         arg=target,
     )
 
@@ -157,7 +157,7 @@ def test_what_is_off_carries_over(open_page):
     compare(page)
     page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           store.set({ off: [{ block: "blocks.5.0", group: 20 }], offMode: "only" });
         }"""
     )
@@ -165,7 +165,7 @@ def test_what_is_off_carries_over(open_page):
     assert in_stores(page, "({ state }) => [state.off, state.offMode]") == [[off, "only"]] * 2
     page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           store.second.set({ off: [], offMode: "zero" });
         }"""
     )
@@ -218,8 +218,8 @@ def test_the_difference_is_second_minus_first(open_page):
     expect(page).to_have_url(re.compile("difference=1"))
     values = page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
-          const { differenceOf } = await import("/static/js/state/difference.js");
+          const { store } = await sgeModule("state/store.js");
+          const { differenceOf } = await sgeModule("state/difference.js");
           const map = differenceOf(store.second);
           return [...map.cells()];
         }"""

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 SIZE = (96, 64)
 READ_ELEMENT = """
 async (module) => {
-  const { store } = await import(module);
+  const { store } = await sgeModule(module);
   const { element } = store.image;
   const canvas = new OffscreenCanvas(element.naturalWidth, element.naturalHeight);
   const context = canvas.getContext("2d");
@@ -39,7 +39,7 @@ async (module) => {
 """
 WAIT_FOR_WIDTH = """
 async (width) => {
-  const { store } = await import("/static/js/state/store.js");
+  const { store } = await sgeModule("state/store.js");
   while (store.image.element.naturalWidth !== width) await new Promise(requestAnimationFrame);
 }
 """
@@ -109,7 +109,7 @@ FILES = {
 }
 
 
-def element_pixels(page, module="/static/js/state/store.js"):
+def element_pixels(page, module="state/store.js"):
     width, height, text = page.evaluate(READ_ELEMENT, module)
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 3)
 
@@ -198,7 +198,7 @@ def test_the_report_shows_the_decoded_pixels_and_the_notes(browser, tmp_path, na
     report.page.goto(path.as_uri())
     notes = [f"Image: {analysis.image_info.notes[0]}", f"Model: {analysis.model.notes[0]}"]
     expect(report.page.get_by_test_id("notes").locator("li")).to_have_text(notes)
-    assert np.array_equal(element_pixels(report.page, "sge/state/store.js"), np.asarray(decoded))
+    assert np.array_equal(element_pixels(report.page), np.asarray(decoded))
     report.check()
     context.close()
 

@@ -88,7 +88,7 @@ def test_the_page_draws_as_the_library_does(open_page):
     page = open_page().page
     tables = page.evaluate(
         """async () => {
-          const { COLOUR_MAPS, PIN_COLOURS, colourTable } = await import("/static/js/drawing/colours.js");
+          const { COLOUR_MAPS, PIN_COLOURS, colourTable } = await sgeModule("drawing/colours.js");
           return [COLOUR_MAPS.map((name) => [name, [...colourTable(name)]]), PIN_COLOURS];
         }"""
     )
@@ -100,7 +100,7 @@ def test_the_page_draws_as_the_library_does(open_page):
     cells = np.random.default_rng(0).normal(size=(7, 10)).astype(np.float32)
     large = page.evaluate(
         """async (cells) => {
-          const { enlarged } = await import("/static/js/drawing/resample.js");
+          const { enlarged } = await sgeModule("drawing/resample.js");
           return [...enlarged(cells, 10, 7, 90, 65)];
         }""",
         cells.ravel().tolist(),

@@ -298,7 +298,7 @@ def test_the_search_matches_any_synonym_the_best_first(open_page):
     labels = ["corn, maize", "popcorn machine", "ear of corn", "acorn", "German shepherd, Alsatian", "dingo"]
     found = page.evaluate(
         """async (labels) => {
-          const { matching } = await import("/static/js/elements/combobox.js");
+          const { matching } = await sgeModule("elements/combobox.js");
           const choices = labels.map((label, index) => ({ label, index }));
           const texts = ["corn", " MAIZE", "alsat", "shep", "zebra", ""];
           return texts.map((text) => matching(choices, text).map(({ index }) => index));

@@ -61,7 +61,7 @@ def test_the_code_follows_the_view(open_page, service):
     )
     page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           const off = [{ block: "blocks.5.0", group: 20 }, { block: "blocks.5.3", group: 1 }];
           store.set({ target: 151, expected: 207, off, offMode: "only" });
         }"""
@@ -79,8 +79,8 @@ def test_the_code_works_for_any_file_name(open_page, tmp_path, name):
     page = open_page().page
     texts = page.evaluate(
         """async (name) => {
-          const { curlText, pythonText } = await import("/static/js/state/service-requests.js");
-          const { store } = await import("/static/js/state/store.js");
+          const { curlText, pythonText } = await sgeModule("state/service-requests.js");
+          const { store } = await sgeModule("state/store.js");
           return [curlText(name, store), pythonText(name, store)];
         }""",
         name,
@@ -163,7 +163,7 @@ def test_the_saved_image_shows_what_is_off(open_page, service, tmp_path):
     page = open_view(open_page, service, VIEW)
     expect(page.locator(".predictions .change").first).not_to_be_empty()
     without = Image.open(save(page, "png", tmp_path)).convert("RGB")
-    page.evaluate("async () => (await import('/static/js/state/store.js')).store.set({ off: [] })")
+    page.evaluate("async () => (await sgeModule('state/store.js')).store.set({ off: [] })")
     expect(page.locator(".predictions .change:not(:empty)").filter(has_not_text="raw")).to_have_count(0)
     settled(page)
     with_all = Image.open(save(page, "png", tmp_path)).convert("RGB")

@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 from tests.browser.actions import choose, drop, first_label, painted, photo, settled
 
 pytestmark = pytest.mark.browser
-MODULE = "/static/js/state/view-hash.js"
+MODULE = "state/view-hash.js"
 RANDOM_VIEWS = """
 async ([module, count]) => {
-  const { defaultView, readHash, writeHash } = await import(module);
+  const { defaultView, readHash, writeHash } = await sgeModule(module);
   let seed = 1;
   const random = (n) => { seed = (seed * 48271) % 2147483647; return seed % n; };
   const pick = (...values) => values[random(values.length)];
@@ -132,8 +132,8 @@ def state(page):
     """The part of the store that a link names."""
     return page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
-          const { VIEW_KEYS } = await import("/static/js/state/view-hash.js");
+          const { store } = await sgeModule("state/store.js");
+          const { VIEW_KEYS } = await sgeModule("state/view-hash.js");
           const view = Object.fromEntries(VIEW_KEYS.filter((key) => key !== "image").map((key) => [key, store.state[key]]));
           return { ...view, current: store.state.current };
         }"""
@@ -148,8 +148,8 @@ def test_the_defaults_are_those_of_the_store(open_page):
     page = open_page().page
     initial, default = page.evaluate(
         """async (module) => {
-          const { Store } = await import("/static/js/state/store.js");
-          const { defaultView, writeHash } = await import(module);
+          const { Store } = await sgeModule("state/store.js");
+          const { defaultView, writeHash } = await sgeModule(module);
           const { image, ...view } = defaultView();
           const { state } = new Store();
           const initial = Object.fromEntries(Object.keys(view).map((key) => [key, state[key]]));
@@ -181,7 +181,8 @@ def test_the_values_are_those_that_the_page_offers(open_page):
         f"view={value}" if name == "signal" and value in views else f"{name}={value}" for name, value in found
     ]
     problems = page.evaluate(
-        "async ([module, text]) => (await import(module)).readHash(text).problems", [MODULE, "&".join(texts)]
+        "async ([module, text]) => (await sgeModule(module)).readHash(text).problems",
+        [MODULE, "&".join(texts)],
     )
     assert problems == []
 
@@ -216,9 +217,7 @@ def shared_page(shared_page_context):
     page = shared_page_context.page
     goto_hash(page, "")
     wait_for_hash(page, "$")
-    page.evaluate(
-        """async () => (await import("/static/js/state/store.js")).store.set({ note: null, errors: [] })"""
-    )
+    page.evaluate("""async () => (await sgeModule("state/store.js")).store.set({ note: null, errors: [] })""")
     settled(page)
     yield page
     shared_page_context.check()

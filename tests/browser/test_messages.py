@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 SIZES = [(390, 844), (820, 1180), (1440, 900)]
 REPORT = """
 async (errors) => {
-  const { store } = await import("/static/js/state/store.js");
+  const { store } = await sgeModule("state/store.js");
   errors.forEach((error) => store.addError(error));
 }
 """
@@ -89,7 +89,7 @@ def test_retry_calls_back_and_takes_the_error_away(open_page):
     page = open_page().page
     page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           store.addError({ text: "It did not work.", retry: () => store.set({ note: "Tried again." }) });
           store.addError("Another error.");
         }"""
@@ -108,7 +108,7 @@ def test_a_note_covers_no_control(open_page, width):
     """A note has a place of its own, or lets clicks through and goes away."""
     page = open_page(width, 844).page
     page.evaluate(
-        """async () => (await import("/static/js/state/store.js")).store.set({ note: "A file was saved." })"""
+        """async () => (await sgeModule("state/store.js")).store.set({ note: "A file was saved." })"""
     )
     expect(page.locator("sge-status")).to_contain_text("A file was saved.")
     settled(page)

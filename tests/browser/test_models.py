@@ -122,7 +122,7 @@ def test_the_tuned_counterpart_and_the_baseline(open_page, listed, name, tuned, 
     models.append({"name": "late", "ready": False, "card": None})
     found = open_page().page.evaluate(
         """async ([models, name]) => {
-          const { tunedCounterpart, baseline } = await import("/static/js/state/models.js");
+          const { tunedCounterpart, baseline } = await sgeModule("state/models.js");
           return [tunedCounterpart(models, name), baseline(models, name)].map((model) => model && model.name);
         }""",
         [models, name],

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 NOTHING_FOUND = "No nose or eyes found: the part finder was fitted on dogs and mostly ignores people."
 PLAIN = """async ([width, height]) => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const { store } = await import("/static/js/state/store.js");
+  const { store } = await sgeModule("state/store.js");
   canvas.getContext("2d").drawImage(store.image.element, 0, 0, width, height);
   return canvas.toDataURL();
 }"""

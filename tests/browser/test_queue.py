@@ -267,7 +267,7 @@ def test_only_the_last_images_stay_open(queue):
         expect(page.locator("sge-credit")).to_contain_text(f"own {i:02d}.jpg")
     held = page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           return store.state.images.filter(({ atlases, analysis, element }) => atlases || analysis || element).length;
         }"""
     )
@@ -289,7 +289,7 @@ def test_another_model_replaces_the_requests_of_the_first(queue):
     page.on("requestfailed", lambda request: aborted.append(request.url))
     page.evaluate(
         """async () => {
-          const { store } = await import("/static/js/state/store.js");
+          const { store } = await sgeModule("state/store.js");
           store.set({ model: "twin" });
         }"""
     )

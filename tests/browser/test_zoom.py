@@ -13,7 +13,7 @@ from tests.browser.actions import choose, drop, first_label, settled
 
 pytestmark = pytest.mark.browser
 
-STORE = "const { store } = await import('/static/js/state/store.js');"
+STORE = "const { store } = await sgeModule('state/store.js');"
 
 
 def state(page, key):
@@ -162,7 +162,7 @@ def test_the_window_is_drawn_as_the_whole_image(open_page):
     differences = page.evaluate(
         f"""async () => {{
           {STORE}
-          const {{ Painter }} = await import("/static/js/drawing/painter.js");
+          const {{ Painter }} = await sgeModule("drawing/painter.js");
           const results = [];
           for (const view of ["groups", "parts"]) {{
             store.set({{ view, signal: "similarity" }});
