@@ -18,7 +18,7 @@ from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Pa
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
 from sge.datasets import Listing, list_images
 from sge.errors import FinderError, ImageError
-from sge.lens import Example, Lens, analyze_examples, finder_of_maps
+from sge.lens import Example, Lens, Wanted, analyze_examples, finder_of_maps
 from sge.models import DEFAULT_MODEL
 from sge.parts import (
     FOLDS,
@@ -99,7 +99,7 @@ def find_(
     lens, nothing_found = Lens(loaded, device, backend=backend), loaded.finder.nothing_found
 
     def print_parts(image: Input) -> None:
-        parts = lens.analyze(image.decode()).parts
+        parts = lens.analyze(image.decode(), wanted=Wanted(blocks=())).parts
         if as_json:
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
             emit(json.dumps({"path": str(image.path), "parts": records}))

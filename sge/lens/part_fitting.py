@@ -10,6 +10,7 @@ from sge.analysis import AnalysisData
 from sge.errors import FinderError
 from sge.images import DecodedImage, Source, decode
 from sge.lens.lens import Lens
+from sge.lens.wanted import Wanted
 from sge.parts import (
     PARTS,
     Finder,
@@ -122,6 +123,6 @@ def _labelled_maps(lens: Lens, example: Example) -> LabelledMaps:
                     f"{example.name}: the {part} at ({x:g}, {y:g}) lies outside the image, which has "
                     f"{image.width} x {image.height} pixels. Give pixels of the upright image."
                 )
-    analysis = lens.analyze(image)
+    analysis = lens.analyze(image, wanted=Wanted(masks=False, energy=False, parts=False))
     strides = {block.name: block.stride for block in analysis.blocks}
     return labelled_maps(analysis.similarity, strides, analysis.geometry, example.points)

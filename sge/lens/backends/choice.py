@@ -46,8 +46,8 @@ def _exported_backend(
 
     if backend == "torch":
         raise UnsupportedBackendError(
-            f"{model.name} is an exported file, which torch does not run. Choose backend='onnxruntime', or load the model "
-            "that it was exported from."
+            f"{model.name} is an exported file, which torch does not run. Choose the backend onnxruntime, or load the "
+            "model that it was exported from."
         )
     return OnnxBackend(model, device, precision, threads)
 

@@ -175,7 +175,7 @@ class OnnxBackend:
         if self._unchanged is not None and not self._unchanged:
             raise UnsupportedBackendError(
                 f"The weights of {self.exported.name} changed after this Lens exported them for ONNX Runtime. Make another "
-                "Lens, or one with backend='torch', which follows the weights."
+                "Lens, or one with the backend torch, which follows the weights."
             )
 
     def _backend_of(self, batch: Array) -> Backend | None:
@@ -225,11 +225,11 @@ def check_settings(device: str, precision: str) -> None:
     """
     if device not in ("auto", "cpu"):
         raise ChoiceError(
-            f"device is {device!r}, and ONNX Runtime computes on the CPU here. Choose cpu, or a model in torch with "
-            "backend='torch'."
+            f"device is {device!r}, and ONNX Runtime computes on the CPU here. Choose cpu, or the backend torch "
+            "with the model that was exported."
         )
     if find_precision(precision) != "float32":
         raise ChoiceError(
-            f"precision is {precision!r}, and ONNX Runtime computes in float32 here. Choose float32, or a model in torch "
-            "with backend='torch'."
+            f"precision is {precision!r}, and ONNX Runtime computes in float32 here. Choose float32, or the backend torch "
+            "with the model that was exported."
         )

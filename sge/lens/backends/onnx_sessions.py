@@ -128,7 +128,7 @@ class Sessions:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # Its errors are raised, and need not be printed as well.
         # Threads that wait by spinning take the cores from decoding and from other passes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         data = reduced(self._path, self._outputs[kind], kind == "edits")
