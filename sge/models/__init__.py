@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import export_onnx, exported_file
-    from sge.models.exported_file import is_exported
     from sge.models.exported_model import ExportedBlock, ExportedModel
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
     from sge.models.none_fits import FIT_SCORES, NoneFits
+    from sge.models.onnx_files import is_exported
     from sge.models.onnx_graph import reduced
     from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
     from sge.models.registry import (
@@ -72,7 +72,7 @@ _MODULES = {
         "export_onnx",
         "exported_file",
     ),
-    "sge.models.exported_file": ("is_exported",),
+    "sge.models.onnx_files": ("is_exported",),
     "sge.models.exported_model": (
         "ExportedBlock",
         "ExportedModel",

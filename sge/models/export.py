@@ -14,9 +14,9 @@ from onnx import helper
 
 from sge.files import write_atomically
 from sge.models.checkpoint import digest
-from sge.models.exported_file import read_exported
 from sge.models.exported_model import ExportedBlock, ExportedModel
 from sge.models.model import Model
+from sge.models.onnx_files import read_exported
 from sge.models.onnx_graph import add_edits, name_energy_nodes
 from sge.models.traced import Traced, trace
 from sge.nn import SpatialGroupEnhance, inactive_groups, require_spatial_blocks

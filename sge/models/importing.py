@@ -10,8 +10,8 @@ from sge.errors import CheckpointError, ChoiceError
 from sge.files import write_atomically
 from sge.models.card import Card
 from sge.models.cards import read_card
-from sge.models.exported_file import read_exported
 from sge.models.given import Given
+from sge.models.onnx_files import read_exported
 from sge.models.registry import EXPORTED_SUFFIX, WEIGHTS_SUFFIX, begins_onnx, check_name, is_architecture
 from sge.models.registry_entries import load_weights
 from sge.models.stated import GivenPreprocess, Labels

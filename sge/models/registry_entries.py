@@ -134,13 +134,13 @@ class ExportedEntry(Entry):
 
     def load(self) -> ExportedModel:
         """See ``Entry.load``."""
-        from sge.models.exported_file import read_exported  # It imports onnx.
+        from sge.models.onnx_files import read_exported  # It imports onnx.
 
         return read_exported(self.path, self.name)
 
     def verify(self) -> Verified:
         """See ``Entry.verify``; the file ends with the checksum of its content."""
-        from sge.models.exported_file import stated_checksum
+        from sge.models.onnx_files import stated_checksum
 
         self.load()
         if stated_checksum(self.path) is None:

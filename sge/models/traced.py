@@ -66,7 +66,9 @@ class _Same(torch.autograd.Function):
     ) -> Tensor:
         # This is right where the stride divides the size, as it does in the example; only its shape counts here.
         sides = [d * (int(k) - 1) + 1 - s for k, s, d in zip(weight.shape[2:], stride, dilation, strict=True)]
-        padding = [one for side in reversed(sides) for one in (max(side, 0) // 2, max(side, 0) - max(side, 0) // 2)]
+        padding = [
+            one for side in reversed(sides) for one in (max(side, 0) // 2, max(side, 0) - max(side, 0) // 2)
+        ]
         return conv2d(pad(x, padding), weight, None, stride, 0, dilation, groups)
 
     @staticmethod
