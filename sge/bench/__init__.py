@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sge.bench.contenders import Contenders, networks, stages
     from sge.bench.service import ServiceBench, ServiceResult, measure_service
+    from sge.bench.soak import SoakBench, SoakResult, measure_soak
     from sge.bench.timing import interleaved
 
 _MODULES = {
     "Contenders": "sge.bench.contenders",
     "ServiceBench": "sge.bench.service",
     "ServiceResult": "sge.bench.service",
+    "SoakBench": "sge.bench.soak",
+    "SoakResult": "sge.bench.soak",
     "interleaved": "sge.bench.timing",
     "measure_service": "sge.bench.service",
+    "measure_soak": "sge.bench.soak",
     "networks": "sge.bench.contenders",
     "stages": "sge.bench.contenders",
 }
@@ -27,8 +31,11 @@ __all__ = [
     "Contenders",
     "ServiceBench",
     "ServiceResult",
+    "SoakBench",
+    "SoakResult",
     "interleaved",
     "measure_service",
+    "measure_soak",
     "networks",
     "stages",
 ]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from sge.bench import Contenders, interleaved, networks, stages
 from sge.cli.bench_service import service
+from sge.cli.bench_soak import soak
 from sge.cli.console import emit
 from sge.cli.options import DeviceOption, ModelOption, loaded_model
 from sge.lens import Lens
@@ -17,6 +18,7 @@ from sge.models import DEFAULT_MODEL
 
 app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_help=True)
 app.command("service")(service)
+app.command("soak")(soak)
 Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads that torch computes with; 0: torch's default.")]
 
