@@ -18,6 +18,7 @@ from .middleware import Edge
 from .samples import Samples
 from .settings import Settings
 from .tracing import tracing_to
+from .workers.memory import trim_after_work
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -34,7 +35,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        trimming = asyncio.create_task(trim_after_work())
         yield
+        trimming.cancel()
         await engine.stop()
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)

@@ -23,9 +23,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # glibc then gives large blocks back to the system as soon as they are free (bytes).
-    "MALLOC_MMAP_THRESHOLD_": "1048576",
-    "MALLOC_TRIM_THRESHOLD_": "1048576",
+    # The threads of a decoder would otherwise keep memory apart from each other.
     "MALLOC_ARENA_MAX": "1",
 }
 

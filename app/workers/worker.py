@@ -14,10 +14,13 @@ from typing import Any
 from sge.errors import SGEError
 
 from . import limits
+from .memory import trim
 from .messages import MessageError, dump, receive, send
 
+TRIM_BYTES = 48 * 1024 * 1024
+"""A worker that holds so much more memory after a task than it began with gives free memory back."""
 RECYCLE_BYTES = 96 * 1024 * 1024
-"""A worker that holds so much more memory after a task than it began with is replaced."""
+"""One that then still holds so much more is replaced."""
 
 
 @dataclass(frozen=True)
@@ -69,5 +72,8 @@ def _answer(content: bytes, base: int) -> Answer:
     del args
     ended = os.times()
     seconds = ended.user + ended.system - started.user - started.system
-    worn = limits.resident_bytes() > base + RECYCLE_BYTES
+    if limits.resident_bytes() > base + TRIM_BYTES:
+        trim()
+    own = sum(len(part) for part in (value, getattr(value, "data", b"")) if isinstance(part, bytes))
+    worn = limits.resident_bytes() > base + RECYCLE_BYTES + own
     return Answer(value, error, memory, trace, seconds, worn)
