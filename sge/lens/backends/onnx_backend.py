@@ -94,14 +94,12 @@ class OnnxBackend:
 
     def logits(self, batch: Array) -> Array:
         """See ``Backend``."""
-        if (other := self._backend_of(batch)) is not None:
-            return other.logits(batch)
+        self._check_weights()
         return self._checked_logits(self._sessions.run(batch, [LOGITS]), len(batch))
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
-        if (other := self._backend_of(batch)) is not None:
-            return other.forward(batch, maps)
+        self._check_weights()
         wanted = {MASK: maps.masks, SIMILARITY: maps.similarity, ENERGY: maps.energy}
         fetched = [kind + name for kind, names in wanted.items() for name in names]
         key = ("sizes", *batch.shape[2:])
@@ -122,8 +120,7 @@ class OnnxBackend:
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``."""
-        if (other := self._backend_of(image)) is not None:
-            return other.ablated(image, rows, shared)
+        self._check_weights()
         edits: dict[str, Array] = {}
         for name, removed in rows.removed.items():
             edits[KEEP + name] = (~removed).astype(np.float32)
@@ -177,20 +174,6 @@ class OnnxBackend:
                 f"The weights of {self.exported.name} changed after this Lens exported them for ONNX Runtime. Make another "
                 "Lens, or one with the backend torch, which follows the weights."
             )
-
-    def _backend_of(self, batch: Array) -> Backend | None:
-        """None if the file takes images of this size, otherwise what runs them."""
-        self._check_weights()
-        multiple = getattr(self.exported, "multiple", 1)
-        if not any(side % multiple for side in batch.shape[2:]):
-            return None
-        if self._reference is not None:
-            return self._reference
-        height, width = batch.shape[2:]
-        raise ChoiceError(
-            f"{self.exported.name} was exported for inputs whose sides are multiples of {multiple}, and this one has "
-            f"{width} x {height} pixels. Choose another size or framing, or load the model that it was exported from."
-        )
 
     def _checked_logits(self, found: Mapping[str, Array], rows: int) -> Array:
         logits = found[LOGITS]
