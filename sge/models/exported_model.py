@@ -53,8 +53,11 @@ class ExportedModel:
     classes: int
     parameters: int
     """Number of trainable parameters of the network that was exported."""
+    multiple: int
+    """The sides of its inputs are multiples of this number."""
     check: dict[str, Any]
-    """Differences to torch that were measured on export: ``logits``, relative; ``masks`` and ``similarity`` by block."""
+    """Largest differences to torch that were measured on export: ``logits``, relative to the largest logit; by block those
+    of ``similarity``, ``mask`` and ``energy``, absolute. Also the versions of ``torch`` and ``onnxruntime``."""
 
     @property
     def groups(self) -> dict[str, int]:

@@ -43,7 +43,7 @@ _ENTRIES = (
         "classes",
         "parameters",
     ),
-    *("source_sha256", "check"),
+    *("source_sha256", "multiple", "check"),
 )
 _MAX_TEXT = 200
 _MAX_NUMBER = 2**40
@@ -127,6 +127,7 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
             _blocks(facts["blocks"]),
             classes,
             _number(facts["parameters"], "parameters"),
+            _checked(facts["multiple"], lambda v: v in (1, 32), "multiple"),
             _record(facts["check"], "check"),
         )
         if finder is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -50,18 +51,19 @@ class Session:
         except Exception as error:  # The errors of ONNX Runtime have no class of their own.
             raise CheckpointError(f"{name} cannot be run: {_first_line(error)} {_AGAIN}") from error
 
-    def run(self, image: Array) -> dict[str, Array]:
+    def run(self, image: Array, edits: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """All outputs by name.
 
         Args:
             image: (N, channels, h, w), float32.
+            edits: Values of the inputs ``keep/BLOCK`` and ``flat/BLOCK``.
 
         Raises:
             CheckpointError: The graph fails on the image.
         """
         names = [output.name for output in self._session.get_outputs()]
         try:
-            return dict(zip(names, self._session.run(names, {"image": image}), strict=True))
+            return dict(zip(names, self._session.run(names, {"image": image, **(edits or {})}), strict=True))
         except Exception as error:
             raise CheckpointError(f"{self._name} fails on an image: {_first_line(error)} {_AGAIN}") from error
 
@@ -78,7 +80,7 @@ def run_once(model: ExportedModel) -> None:
         MissingPackageError: ONNX Runtime is not installed.
     """
     name = shown(model.path.name)
-    side = -(-model.preprocess.size // MULTIPLE) * MULTIPLE
+    side = -(-model.preprocess.size // model.multiple) * model.multiple
     image = np.zeros((1, model.preprocess.channels, side, side), np.float32)
     found = Session(model.path, name).run(image)
     wanted = {name: (1, block.groups) for block in model.blocks for name in output_names([block])[1:]}

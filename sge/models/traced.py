@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -13,6 +14,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from sge.errors import UnsupportedNetworkError
 from sge.nn import SpatialGroupEnhance, eval_view, group_similarity, spatial_blocks, standardize_maps
 
 OPSET = 18
@@ -34,24 +36,24 @@ class _Enhanced(torch.autograd.Function):
     def symbolic(
         g: Any, x: Any, weight: Any, bias: Any, channels: int, groups: int, eps: float
     ) -> tuple[Any, Any, Any]:
-        def numbers(*values: int) -> Any:
-            return g.op("Constant", value_t=torch.tensor(values))
-
         def number(value: float) -> Any:
             return g.op("Constant", value_t=torch.tensor(value))
 
+        numbers = partial(_numbers, g)
         sides = g.op("Shape", x, start_i=2)
         positions = g.op("Cast", g.op("ReduceProd", sides, keepdims_i=0), to_i=1)
         freedom = g.op("Max", g.op("Sub", positions, number(1.0)), number(1.0))
         rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
-        means = g.op("Reshape", g.op("GlobalAveragePool", x), numbers(0, groups, 1, -1))
+        means = g.op("Reshape", g.op("ReduceMean", rows, numbers(3)), numbers(0, groups, 1, -1))
         products = g.op("MatMul", means, rows)
         centered = g.op("Sub", products, g.op("ReduceMean", products, numbers(3)))
-        norm = g.op("ReduceL2", centered, numbers(3))
-        std = g.op("Div", norm, g.op("Sqrt", freedom))
-        flat = g.op("Div", centered, g.op("Add", std, number(eps)))
-        similarity = g.op("Reshape", flat, g.op("Concat", numbers(-1, groups), sides, axis_i=0))
-        mask = g.op("Sigmoid", g.op("Add", g.op("Mul", similarity, weight), bias))
+        std = g.op("Div", g.op("ReduceL2", centered, numbers(3)), g.op("Sqrt", freedom))
+        spread = g.op("Add", std, number(eps))
+        maps = g.op("Concat", numbers(-1, groups), sides, axis_i=0)
+        similarity = g.op("Reshape", g.op("Div", centered, spread), maps)
+        # The mask does without the similarity, which costs a pass over memory and may not be asked for.
+        scaled = g.op("Mul", centered, g.op("Div", weight, spread))
+        mask = g.op("Reshape", g.op("Sigmoid", g.op("Add", scaled, bias)), maps)
         masked = g.op("Mul", rows, g.op("Reshape", mask, numbers(0, groups, 1, -1)))
         out = g.op("Reshape", masked, g.op("Concat", numbers(-1, channels), sides, axis_i=0))
         return out, similarity, mask
@@ -112,6 +114,10 @@ class Traced(nn.Module):
         for module in self.network.modules():
             if type(module) is Conv2dSame:
                 module.forward = partial(self._same, module)  # type: ignore[method-assign]
+        self.channels: dict[str, int] = {}
+        """Block to the channels of its output, after a pass."""
+        self.calls: Counter[str] = Counter()
+        """Block to how often it was called in the last pass."""
         self.seen: dict[str, dict[str, Tensor]] = {"similarity": {}, "mask": {}, "energy": {}}
         for name, block in self.blocks.items():
             if isinstance(block, SpatialGroupEnhance):
@@ -138,13 +144,21 @@ class Traced(nn.Module):
         self.seen["mask"][name] = mask
 
     def _read_energy(self, name: str, groups: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        self.channels[name] = int(output.shape[1])
+        self.calls[name] += 1
         self.seen["energy"][name] = _Energy.apply(output, groups)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits, then similarity, masks and energies, each in the order of ``blocks``."""
+        self.calls.clear()
         for values in self.seen.values():
             values.clear()
         logits = self.network(image)
+        if odd := [name for name in self.blocks if self.calls[name] != 1 or name not in self.seen["mask"]]:
+            raise UnsupportedNetworkError(
+                f"A pass through the network uses {odd[0]} {self.calls[odd[0]]} times. Exported are networks that use each "
+                "block once."
+            )
         return (logits, *(values[name] for values in self.seen.values() for name in self.blocks))
 
     def names(self) -> list[str]:
