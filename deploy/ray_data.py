@@ -24,6 +24,7 @@ import pyarrow as pa
 import ray
 
 from sge import Lens, SGEError, load_model
+from sge.analysis import json_text, to_record
 from sge.images import decode
 
 EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif", "heic", "heif"]
@@ -101,7 +102,7 @@ class Analyze:
             "predictions": json.dumps([asdict(one) for one in analysis.predictions]),
             "parts": json.dumps([asdict(part) for part in analysis.parts]),
             "notes": " ".join(image.notes) or None,
-            "record": json.dumps(analysis.to_record()) if self.record else None,
+            "record": json_text(to_record(analysis)) if self.record else None,
         }
 
 
@@ -122,8 +123,12 @@ def analyze(
         source: Folder, file, or address that pyarrow reads, such as ``s3://bucket/photos``.
         out: Folder, or address that pyarrow writes.
         format: ``parquet`` or ``jsonl``.
-        model: As ``Analyze`` takes it; backend, framing, top_k and record likewise.
+        model: As ``Analyze`` takes it, and so the next four.
+        backend: ``auto``, ``torch`` or ``onnxruntime``.
+        framing: ``whole`` or ``center``.
+        top_k: Classes of ``predictions``.
         workers: Processes that compute, each with one core.
+        record: Also write the whole record.
 
     Returns:
         Number of images that were analyzed, and of those that failed.

@@ -10,8 +10,7 @@ replica dies, what it was computing is answered with 503 and may be sent again, 
 starts another replica. The page, the limits on images and the rest of the REST API are the service's, ``sge serve``.
 """
 
-from __future__ import annotations
-
+# No postponed annotations: Ray hands the routes to FastAPI in another process, where their names are unknown.
 import argparse
 import asyncio
 import io
