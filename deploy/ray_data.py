@@ -144,7 +144,7 @@ def analyze(
             "record": record,
         },
         batch_size=BATCH,
-        concurrency=workers,
+        compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     ).materialize()  # Written once and counted once, without a second analysis.
     write = rows.write_parquet if format == "parquet" else rows.write_json

@@ -40,12 +40,8 @@ RETRY_AFTER_S = 2
 MODEL = "sge_efficientnet_lite0_tuned"
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A request that cannot be answered; RFC 9457."""
-
-    status: int
-    detail: str
+Answer = tuple[int, Any]
+"""A status, and the result (200) or the sentence on what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -80,42 +76,54 @@ class LensReplica:
         return {"name": model.name, "backend": self.lens.backend, "classes": len(model.labels)}
 
     @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)
-    async def answer(self, tasks: list[Task]) -> list[Any]:
-        """For each task the predictions, maps in a ``dict``, or a ``Problem``."""
+    async def answer(self, tasks: list[Task]) -> list[Answer]:
+        """For each task the predictions, or the masks by block."""
         return await asyncio.to_thread(self._answers, tasks)
 
-    def _answers(self, tasks: list[Task]) -> list[Any]:
-        answers: list[Any] = [None] * len(tasks)
+    def _answers(self, tasks: list[Task]) -> list[Answer]:
+        answers: list[Answer] = [(500, None)] * len(tasks)
         together: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
         for number, task in enumerate(tasks):
             try:
                 frame = self.lens.frame(decode(task.data), task.framing)
             except SGEError as error:
-                answers[number] = Problem(422, str(error))
+                answers[number] = (422, str(error))
             else:
                 together.setdefault((frame.array.shape, task.blocks), []).append((number, frame))
         for (_shape, blocks), members in together.items():
             found = self._compute([frame for _, frame in members], blocks)
             for (number, _frame), answer in zip(members, found, strict=True):
-                answers[number] = answer[: tasks[number].top_k] if isinstance(answer, list) else answer
+                answers[number] = answer
+        for number, task in enumerate(tasks):
+            status, found_one = answers[number]
+            if status == 200 and task.blocks is None:
+                answers[number] = (200, found_one[: task.top_k])
         return answers
 
-    def _compute(self, frames: list[Any], blocks: tuple[str, ...] | None) -> list[Any]:
+    def _compute(self, frames: list[Any], blocks: tuple[str, ...] | None) -> list[Answer]:
         """Results of frames of one shape; if they fail together, each has its own."""
         try:
             if blocks is None:
                 found = self.lens.predict_frames(frames, top_k=len(self.lens.model.labels))
-                return [[asdict(one) for one in predictions] for predictions in found]
+                return [(200, [asdict(one) for one in predictions]) for predictions in found]
             wanted = Wanted(blocks=blocks or None, similarity=False, energy=False, parts=False)
-            return [analysis.masks for analysis in self.lens.analyze_frames(frames, wanted=wanted)]
+            return [(200, analysis.masks) for analysis in self.lens.analyze_frames(frames, wanted=wanted)]
         except SGEError as error:
             if len(frames) == 1:
-                return [Problem(422, str(error))]
+                return [(422, str(error))]
             return [self._compute([frame], blocks)[0] for frame in frames]
 
     def process_id(self) -> int:
         """Of this replica; for logs and tests."""
         return os.getpid()
+
+
+# Above the routes: ``serve.ingress`` pickles them with what exists at that moment.
+def _problem(status: int, detail: str) -> Response:
+    """RFC 9457."""
+    body = {"type": "about:blank", "status": status, "detail": detail}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return JSONResponse(body, status, headers, "application/problem+json")
 
 
 app = FastAPI(title="SGE Lens on Ray Serve", docs_url=None, redoc_url=None)
@@ -137,8 +145,8 @@ class Front:
         top_k: int = Query(5, ge=1, le=1000),
     ) -> Response:
         """Classes, best first, of the image in the body (``Content-Type: image/*``)."""
-        answer = await self._ask(request, framing, top_k, None)
-        return _problem(answer) if isinstance(answer, Problem) else JSONResponse(answer)
+        status, answer = await self._ask(request, framing, top_k, None)
+        return JSONResponse(answer) if status == 200 else _problem(status, answer)
 
     @app.post("/masks")
     async def masks(
@@ -146,9 +154,9 @@ class Front:
     ) -> Response:
         """Masks as ``.npz``, one array (groups, height, width) for each named block; by default of all blocks."""
         named = tuple(name.strip() for name in blocks.split(",") if name.strip())
-        answer = await self._ask(request, framing, 1, named)
-        if isinstance(answer, Problem):
-            return _problem(answer)
+        status, answer = await self._ask(request, framing, 1, named)
+        if status != 200:
+            return _problem(status, answer)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **answer)
         return Response(buffer.getvalue(), media_type="application/zip")
@@ -159,30 +167,25 @@ class Front:
         try:
             return JSONResponse(await self.lens.about.remote())
         except (RayError, RayServeException):
-            return _problem(Problem(503, "No replica answers yet. Try again in a few seconds."))
+            return _problem(503, "No replica answers yet. Try again in a few seconds.")
 
-    async def _ask(self, request: Request, framing: str, top_k: int, blocks: tuple[str, ...] | None) -> Any:
+    async def _ask(
+        self, request: Request, framing: str, top_k: int, blocks: tuple[str, ...] | None
+    ) -> Answer:
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
             if len(data) > MAX_BYTES:
-                return Problem(413, f"The image is larger than {MAX_BYTES // 2**20} MiB. Send a smaller one.")
+                return 413, f"The image is larger than {MAX_BYTES // 2**20} MiB. Send a smaller one."
         if not data:
-            return Problem(400, "The body is empty. Send the image's bytes with Content-Type: image/jpeg.")
+            return 400, "The body is empty. Send the image's bytes with Content-Type: image/jpeg."
         try:
-            return await self.lens.answer.remote(Task(bytes(data), framing, top_k, blocks))
+            answer: Answer = await self.lens.answer.remote(Task(bytes(data), framing, top_k, blocks))
         except RayActorError:
-            return Problem(
-                503, "The process that computed this image has ended. Nothing is lost: send it again."
-            )
+            return 503, "The process that computed this image has ended. Nothing is lost: send it again."
         except (BackPressureError, RayServeException):
-            return Problem(503, f"All replicas are busy. Try again in {RETRY_AFTER_S} s.")
-
-
-def _problem(problem: Problem) -> Response:
-    body = {"type": "about:blank", "status": problem.status, "detail": problem.detail}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if problem.status == 503 else None
-    return JSONResponse(body, problem.status, headers, "application/problem+json")
+            return 503, f"All replicas are busy. Try again in {RETRY_AFTER_S} s."
+        return answer
 
 
 def build(
