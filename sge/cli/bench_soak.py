@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -32,10 +34,12 @@ def soak(
 ) -> None:
     """Give the service thousands of mixed requests and a burst of large ones, and compare its memory.
 
-    Memory is the proportional set size of the service and of its processes. Exit code 1: a goal was missed.
+    Memory is the proportional set size of the service and of its processes. The service takes its settings from the
+    SGE_* variables. Exit code 1: a goal was missed.
     """
     if early >= requests:
         raise typer.BadParameter(f"{early} is not below --requests {requests}.", param_hint="--early")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end the service first
     result = measure_soak(SoakBench(model, requests, early, clients, burst, settle, port), say)
     if as_json:
         emit(json.dumps(result.to_dict(), indent=1))

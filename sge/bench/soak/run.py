@@ -167,7 +167,9 @@ async def _burst(bench: SoakBench, process: ServerProcess, block: str, result: S
     over = time.monotonic()
     while time.monotonic() < over + bench.settle_s:
         await asyncio.sleep(LOOK_S)
-        if _memory(process) <= MAX_LEFT * result.before_burst_bytes and result.back_s is None:
+        memory = _memory(process)
+        result.peak_bytes = max(result.peak_bytes, memory)
+        if result.back_s is None and memory <= MAX_LEFT * result.before_burst_bytes:
             result.back_s = round(time.monotonic() - over, 1)
     result.after_burst_bytes = _memory(process)
 
