@@ -15,7 +15,8 @@ class EngineSettings(BaseSettings):
 
     backend: Literal["auto", "torch", "onnxruntime"] = Field(
         default="auto",
-        description="what runs the networks: torch, onnxruntime, or auto: ONNX Runtime on CPUs and torch elsewhere",
+        description="what runs the networks: torch, onnxruntime, or auto: ONNX Runtime on CPUs, torch until it is ready and "
+        "elsewhere",
     )
     max_batch: int = Field(default=8, ge=1, description="largest number of images in one forward pass")
     max_admitted_bytes: int = Field(

@@ -1,4 +1,4 @@
-"""The service's models: loaded on the model thread, and described before any upload is read."""
+"""The service's models: loaded on a thread of their own, and described before any upload is read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from PIL import Image
 from sge.analysis import BlockInfo, json_text
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens
-from sge.models import Card, load_model
+from sge.models import Card, ExportedModel, Model, load_model
 
 from .errors import ProblemError
+from .exporting import ExportFailedError, export
 from .metrics import Metrics
 from .settings import Settings
 
@@ -69,7 +70,7 @@ class Slot:
         """
         started = time.perf_counter()
         try:
-            lens = Lens(load_model(self.source), device, precision, backend)
+            lens = _make_lens(load_model(self.source), device, precision, backend)
             probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
             opening = probe.blocks, probe.default_block, probe.signal
             _check_card(self.name, lens.model.card)
@@ -85,8 +86,34 @@ class Slot:
         self.groups = lens.groups
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
-        facts = {"model": self.name, "device": str(lens.device), "sha256": lens.model.card.sha256}
-        log.info("model ready", extra=facts | {"seconds": self.seconds})
+        facts = {"model": self.name, "device": str(lens.device), "backend": lens.backend}
+        log.info("model ready", extra=facts | {"sha256": lens.model.card.sha256, "seconds": self.seconds})
+
+    @property
+    def can_be_exported(self) -> bool:
+        """Whether ONNX Runtime could run the model in place of torch."""
+        lens = self.lens
+        if lens is None or lens.backend != "torch":
+            return False
+        return str(lens.device) == "cpu" and lens.precision == "float32"
+
+    def exchange(self, stopping: threading.Event) -> None:
+        """Exports the model and runs it in ONNX Runtime from now on; torch answers until then, and if it fails."""
+        lens, started = self.require_lens(), time.perf_counter()
+        try:
+            export(self.source, stopping)
+            faster = _make_lens(lens.model, "cpu", "float32", "onnxruntime")
+            faster.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
+        except (ExportFailedError, SGEError) as error:
+            if not stopping.is_set():
+                log.warning("model stays in torch", extra={"model": self.name, "reason": str(error)})
+            return
+        except Exception:
+            log.exception("model stays in torch", extra={"model": self.name})
+            return
+        self.lens = faster
+        facts = {"model": self.name, "backend": faster.backend}
+        log.info("model exchanged", extra=facts | {"seconds": round(time.perf_counter() - started, 2)})
 
 
 class Slots:
@@ -120,8 +147,17 @@ class Slots:
         settings = self.settings
         for slot in self.slots.values():
             if not (slot.ready or self._stopping.is_set()):
-                slot.load(settings.device, settings.precision)
+                slot.load(settings.device, settings.precision, settings.backend)
                 self.metrics.ready.labels(slot.name).set(int(slot.ready))
+        for slot in self.slots.values():
+            if settings.backend == "auto" and slot.can_be_exported and not self._stopping.is_set():
+                slot.exchange(self._stopping)
+
+
+def _make_lens(model: Model | ExportedModel, device: str, precision: str, backend: str) -> Lens:
+    """A lens whose passes use one core in ONNX Runtime: the engine runs several at once."""
+    threads = 1 if backend == "onnxruntime" or isinstance(model, ExportedModel) else None
+    return Lens(model, device, precision, backend, threads=threads, frozen=True)
 
 
 def _check_card(name: str, card: Card) -> None:
