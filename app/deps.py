@@ -28,7 +28,7 @@ BlockNames = Annotated[
 ]
 
 
-def engine_of(request: Request) -> Engine:
+async def engine_of(request: Request) -> Engine:
     """The application's engine."""
     engine: Engine = request.app.state.engine
     return engine
@@ -37,7 +37,7 @@ def engine_of(request: Request) -> Engine:
 EngineDep = Annotated[Engine, Depends(engine_of)]
 
 
-def refuse_unknown_names(request: Request) -> None:
+async def refuse_unknown_names(request: Request) -> None:
     """Refuses query parameters that would be ignored silently: one that the route does not have, and repeated ones.
 
     Raises:

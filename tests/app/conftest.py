@@ -66,6 +66,7 @@ def running(*, wait: bool = True, **settings: Any) -> Iterator[Service]:
         "models": ["sge_efficientnet_lite0"],
         "time_limit_s": WAIT_S,
         "threads": 1,
+        "backend": "torch",
         "allowed_hosts": ["*"],
     }
     application = create_app(Settings(**defaults | settings))
