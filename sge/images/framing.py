@@ -186,11 +186,14 @@ def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:
         raise ShapeError(f"Pixels have shape {values.shape}; give (3, height, width) or (height, width, 3).")
     if values.shape[-3] != 3:
         values = np.moveaxis(values, -1, -3)
-    values = values.astype(np.float32)
+    # Bytes are brought into the order of channels before they become four times as large.
+    planes = np.ascontiguousarray(values).astype(np.float32)
     if preprocess.channels == 1:
-        values = np.tensordot(values, LUMA, ([-3], [0]))[..., None, :, :]
+        planes = np.tensordot(planes, LUMA, ([-3], [0]))[..., None, :, :]
     mean, std = pixel_statistics(preprocess)
-    return np.ascontiguousarray((values - mean) / std)
+    planes -= mean
+    planes /= std
+    return planes
 
 
 def pixel_statistics(preprocess: Preprocess) -> tuple[Array, Array]:
