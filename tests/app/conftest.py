@@ -154,3 +154,12 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContext
                 monkeypatch.setattr(lens, name, method)
 
     return holding
+
+
+@pytest.fixture(scope="session")
+def real_port(_no_settings_from_outside: None) -> Iterator[int]:
+    """The port of a real server, which a proxy may offer below ``/lens``."""
+    from tests.app.serving import served
+
+    with served(root_path="/lens", trusted_proxies=["127.0.0.1"]) as (port, _):
+        yield port

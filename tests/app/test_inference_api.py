@@ -13,7 +13,6 @@ import pytest
 from sge import Lens
 from tests.app.asking import check_problem
 from tests.app.conftest import API, Service
-from tests.app.serving import served
 
 MODEL = "sge_efficientnet_lite0"
 BLOCK = "blocks.4.2"
@@ -22,14 +21,8 @@ InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceSe
 
 
 @pytest.fixture(scope="module")
-def port(_no_settings_from_outside: None) -> Iterator[int]:
-    with served() as (number, _):
-        yield number
-
-
-@pytest.fixture(scope="module")
-def remote(port: int) -> Iterator[Any]:
-    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+def remote(real_port: int) -> Iterator[Any]:
+    client = triton.InferenceServerClient(f"127.0.0.1:{real_port}")
     yield client
     client.close()
 
@@ -136,9 +129,9 @@ def test_an_image_has_the_limit_of_every_upload(service: Service) -> None:
         check_problem(answer, 413)
 
 
-def test_plain_json_needs_no_client(port: int, photo: bytes) -> None:
+def test_plain_json_needs_no_client(real_port: int, photo: bytes) -> None:
     tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(photo).decode()]}
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{real_port}"
     answer = httpx.post(f"{address}/v2/models/{MODEL}/infer", json={"inputs": [tensor]}, timeout=60)
     asked = httpx.post(
         f"{address}{API}/predict", content=photo, headers={"Content-Type": "image/jpeg"}, timeout=60
