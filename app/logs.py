@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
 def configure(level: int = logging.INFO) -> None:
     """Sends every log record of the process to stderr in this format."""
     # What a record would look up for each line, and the format does not show.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

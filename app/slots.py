@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from sge.analysis import BlockInfo, json_text
+from sge.devices import find_device
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens
-from sge.models import Card, ExportedModel, Model, load_model
+from sge.models import Card, ExportedModel, Model, existing_export, load_model
 
 from .errors import ProblemError
 from .exporting import ExportFailedError, export
@@ -155,7 +156,15 @@ class Slots:
 
 
 def _make_lens(model: Model | ExportedModel, device: str, precision: str, backend: str) -> Lens:
-    """A lens whose passes use one core in ONNX Runtime: the engine runs several at once."""
+    """A lens whose passes use one core in ONNX Runtime, of which the engine runs several at once.
+
+    With ``auto``, a network runs in ONNX Runtime if its export was made at an earlier start.
+    """
+    exchangeable = (
+        backend == "auto" and precision in ("auto", "float32") and str(find_device(device)) == "cpu"
+    )
+    if exchangeable and isinstance(model, Model) and existing_export(model) is not None:
+        backend = "onnxruntime"
     threads = 1 if backend == "onnxruntime" or isinstance(model, ExportedModel) else None
     return Lens(model, device, precision, backend, threads=threads, frozen=True)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sge.models.delta import Delta, difference, write_delta
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
-    from sge.models.export import export_onnx, exported_file
+    from sge.models.export import existing_export, export_onnx, exported_file
     from sge.models.exported_model import ExportedBlock, ExportedModel
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels
@@ -69,6 +69,7 @@ _MODULES = {
         "load_base",
     ),
     "sge.models.export": (
+        "existing_export",
         "export_onnx",
         "exported_file",
     ),
@@ -153,6 +154,7 @@ __all__ = [
     "digest",
     "download_model",
     "entries",
+    "existing_export",
     "export_onnx",
     "exported_file",
     "imagenet_labels",

@@ -95,9 +95,7 @@ def exported_file(model: Model) -> ExportedModel:
     Raises:
         SGEError: As ``export_onnx``.
     """
-    name = f"{hashlib.sha256(model.name.encode()).hexdigest()[:8]}-{content_hash(model)[:24]}.onnx"
-    for folder in (model_dir() / FOLDER, Path(tempfile.gettempdir()) / f"sge-exported-{os.getuid()}"):
-        path = folder / name
+    for path in _paths(model):
         try:
             with locked(path.with_suffix(".lock")):
                 if path.is_file():
@@ -112,6 +110,24 @@ def exported_file(model: Model) -> ExportedModel:
         f"{model.name} cannot be exported: neither {model_dir()} nor {tempfile.gettempdir()} can be written. Free "
         "some space, or name another folder in SGE_MODEL_DIR."
     ) from failed
+
+
+def existing_export(model: Model) -> ExportedModel | None:
+    """What ``exported_file`` gives if it is already made; None if it would have to be made."""
+    for path in _paths(model):
+        if path.is_file():
+            try:
+                return read_exported(path)
+            except CheckpointError:
+                pass  # It is damaged.
+    return None
+
+
+def _paths(model: Model) -> list[Path]:
+    """Where an exported file may lie, the better place first."""
+    name = f"{hashlib.sha256(model.name.encode()).hexdigest()[:8]}-{content_hash(model)[:24]}.onnx"
+    folders = (model_dir() / FOLDER, Path(tempfile.gettempdir()) / f"sge-exported-{os.getuid()}")
+    return [folder / name for folder in folders]
 
 
 def content_hash(model: Model) -> str:
