@@ -3,6 +3,7 @@
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.folding import FoldedViews
+from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge
 from sge.nn.intervention import edit_masks, edit_outputs
 from sge.nn.modes import eval_mode
@@ -23,6 +24,7 @@ __all__ = [
     "MaskCapture",
     "SpatialGate",
     "SpatialGroupEnhance",
+    "TemporaryHook",
     "build_resnet",
     "channel_permutations",
     "edit_masks",

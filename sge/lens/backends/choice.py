@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sge.errors import ChoiceError, UnsupportedBackendError, check_choice, check_whole
 from sge.lens.backends.base import BACKENDS, Backend
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from sge.models import ExportedModel, Model
 
 AUTO = "auto"
+TOLERANCE = 0.05
+"""Largest difference of logits, as a fraction of the largest, that rounding explains also for a network in bfloat16."""
 
 
 def make_backend(
@@ -64,7 +68,26 @@ def _backend_of_export(
     reference = _torch_backend(model, "cpu", precision, None, frozen)
     unchanged = Unchanged(model.network)
     exported = exported_file(model)
-    return OnnxBackend(exported, device, precision, threads, reference, unchanged)
+    runtime = OnnxBackend(exported, device, precision, threads, reference, unchanged)
+    _check_same(model, runtime, reference)
+    return runtime
+
+
+def _check_same(model: Model, runtime: Backend, reference: Backend) -> None:
+    """Checks that a kept file is that of the network, and not of one with the same weights and another forward or hook.
+
+    Raises:
+        UnsupportedBackendError: it is not.
+    """
+    size = model.preprocess.size
+    slope = np.linspace(-1, 1, size, dtype=np.float32)
+    image = np.broadcast_to(slope[:, None] * slope, (1, model.preprocess.channels, size, size))
+    expected, found = reference.logits(image), runtime.logits(image)
+    if expected.shape != found.shape or np.abs(expected - found).max() > TOLERANCE * np.abs(expected).max():
+        raise UnsupportedBackendError(
+            f"The network of {model.name} computes other logits than the file that was exported from the same weights: its "
+            "forward or its hooks differ. Choose the backend torch, or give the Model another name."
+        )
 
 
 def _torch_backend(model: Model, device: str, precision: str, threads: int | None, frozen: bool) -> Backend:

@@ -19,10 +19,10 @@ from sge.errors import (
 )
 from sge.lens.backends.base import Backend, Forward, Gradients, Maps
 from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Sessions
-from sge.lens.backends.unchanged import Unchanged
 from sge.lens.rows import Rows
 
 if TYPE_CHECKING:
+    from sge.lens.backends.unchanged import Unchanged
     from sge.models import ExportedModel
 
 KEEP, FLAT = "keep/", "flat/"
@@ -171,8 +171,8 @@ class OnnxBackend:
     def _check_weights(self) -> None:
         if self._unchanged is not None and not self._unchanged:
             raise UnsupportedBackendError(
-                f"The weights of {self.exported.name} changed after this Lens exported them for ONNX Runtime. Make another "
-                "Lens, or one with the backend torch, which follows the weights."
+                f"The network of {self.exported.name} changed after this Lens exported it for ONNX Runtime: its weights, "
+                "modules or hooks. Make another Lens, or one with the backend torch, which follows the network."
             )
 
     def _checked_logits(self, found: Mapping[str, Array], rows: int) -> Array:

@@ -165,10 +165,22 @@ def test_a_network_that_is_exported_first(monkeypatch: pytest.MonkeyPatch, tmp_p
         lambda: lens.grad_cam(IMAGE, 0),
         lambda: lens.steps(IMAGE, "first", 0),
     ):
-        with pytest.raises(UnsupportedBackendError, match="weights of small changed"):
+        with pytest.raises(UnsupportedBackendError, match="network of small changed"):
             work()
     again = Lens(reference.model, backend="onnxruntime")
     assert again.predict(IMAGE)[0].raw_score == pytest.approx(reference.predict(IMAGE)[0].raw_score, abs=1e-5)
+
+
+def test_a_network_with_the_weights_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A hook is no weight: the file that is kept for these weights is of the network without it."""
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
+    lens = lens_of(Residual())
+    Lens(lens.model, backend="onnxruntime")
+    lens.network.first.register_forward_hook(lambda _module, _inputs, out: 2 * out)
+    with pytest.raises(UnsupportedBackendError, match="its forward or its hooks differ"):
+        Lens(lens.model, backend="onnxruntime")
+    hooked = Lens(replace(lens.model, name="hooked"), backend="onnxruntime")
+    assert hooked.predict(IMAGE)[0].raw_score == pytest.approx(lens.predict(IMAGE)[0].raw_score, abs=1e-5)
 
 
 def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -29,6 +29,10 @@ CHANGES: dict[str, Callable[[nn.Module], object]] = {
     "another type": lambda net: net.double(),
     "statistics": lambda net: net.train()(torch.zeros(2, 3, 96, 96)),
     "removed": lambda net: setattr(net.fc, "bias", None),
+    "a module": lambda net: setattr(net.second, "2", nn.Identity()),
+    "a module less": lambda net: delattr(net.second, "2"),
+    "a hook": lambda net: net.first.register_forward_hook(lambda _m, _x, out: 2 * out),
+    "a hook before": lambda net: net.first.register_forward_pre_hook(lambda _m, x: x),
     "replaced": lambda net: setattr(net.fc, "weight", nn.Parameter(net.fc.weight.detach().clone())),
 }
 NO_CHANGES: dict[str, Callable[[nn.Module], object]] = {
@@ -38,6 +42,16 @@ NO_CHANGES: dict[str, Callable[[nn.Module], object]] = {
     "frozen": lambda net: net.requires_grad_(False),
     "read": lambda net: MaskCapture(net).__enter__().__exit__(None, None, None),
 }
+
+
+def test_a_capture_that_is_open_is_no_change() -> None:
+    network = fill(Residual())
+    unchanged = Unchanged(network)
+    with MaskCapture(network):
+        assert unchanged
+    network.first.register_forward_hook(lambda *_: None)
+    with MaskCapture(network):
+        assert not unchanged
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
