@@ -41,7 +41,8 @@ class Lens(Effects):
             passes beside each other, called from threads of your own, use the cores better than one that is divided. torch
             has one number for all networks of the process.
         frozen: Promises that nobody changes the network any more. In torch its batch norms are then folded into the
-            convolutions once: logits within 1e-4 of the largest, in 0.7 to 0.95 of the time.
+            convolutions once: logits within 1e-4 of the largest, in 0.7 to 0.95 of the time. With ONNX Runtime nothing looks
+            for changes before each pass.
 
     Raises:
         ChoiceError: a device that is not available, or an unknown precision.

@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "library.md").read_text("utf-8")
 
 def test_the_examples_run() -> None:
     examples = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    assert len(examples) == 5
+    assert len(examples) == 6
     names: dict[str, object] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

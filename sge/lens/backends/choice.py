@@ -66,7 +66,7 @@ def _backend_of_export(
 
     check_settings(device, precision)
     reference = _torch_backend(model, "cpu", precision, None, frozen)
-    unchanged = Unchanged(model.network)
+    unchanged = None if frozen else Unchanged(model.network)
     exported = exported_file(model)
     runtime = OnnxBackend(exported, device, precision, threads, reference, unchanged)
     _check_same(model, runtime, reference)
