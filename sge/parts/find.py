@@ -172,8 +172,8 @@ def peaks(logits: Array, geometry: Geometry) -> list[Peak]:
     width, height = geometry.image
     return [
         Peak(
-            float(np.clip(window.left + (col + 0.5 + _vertex(logits[row], col)) * cell_width, 0, width)),
-            float(np.clip(window.top + (row + 0.5 + _vertex(logits[:, col], row)) * cell_height, 0, height)),
+            min(max(window.left + (col + 0.5 + _vertex(logits[row], col)) * cell_width, 0.0), float(width)),
+            min(max(window.top + (row + 0.5 + _vertex(logits[:, col], row)) * cell_height, 0.0), float(height)),
             float(logits[row, col]),
         )
         for row, col in chosen

@@ -94,12 +94,14 @@ class OnnxBackend:
 
     def logits(self, batch: Array) -> Array:
         """See ``Backend``."""
-        self._check_weights()
+        if (other := self._backend_of(batch)) is not None:
+            return other.logits(batch)
         return self._checked_logits(self._sessions.run(batch, [LOGITS]), len(batch))
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
-        self._check_weights()
+        if (other := self._backend_of(batch)) is not None:
+            return other.forward(batch, maps)
         wanted = {MASK: maps.masks, SIMILARITY: maps.similarity, ENERGY: maps.energy}
         fetched = [kind + name for kind, names in wanted.items() for name in names]
         key = ("sizes", *batch.shape[2:])
@@ -120,7 +122,8 @@ class OnnxBackend:
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``."""
-        self._check_weights()
+        if (other := self._backend_of(image)) is not None:
+            return other.ablated(image, rows, shared)
         edits: dict[str, Array] = {}
         for name, removed in rows.removed.items():
             edits[KEEP + name] = (~removed).astype(np.float32)
@@ -165,15 +168,29 @@ class OnnxBackend:
                 f"{self.exported.name} is an exported file, which does not give {what}. Measure the effect of groups with "
                 "ablate or attribute, or load the model that it was exported from, with torch."
             )
-        self._check_weights()
+        self._check_network()
         return self._reference
 
-    def _check_weights(self) -> None:
+    def _check_network(self) -> None:
         if self._unchanged is not None and not self._unchanged:
             raise UnsupportedBackendError(
                 f"The network of {self.exported.name} changed after this Lens exported it for ONNX Runtime: its weights, "
                 "modules or hooks. Make another Lens, or one with the backend torch, which follows the network."
             )
+
+    def _backend_of(self, batch: Array) -> Backend | None:
+        """None if the file takes images of this size, otherwise what runs them."""
+        self._check_network()
+        multiple = self.exported.multiple
+        if not any(side % multiple for side in batch.shape[2:]):
+            return None
+        if self._reference is not None:
+            return self._reference
+        height, width = batch.shape[2:]
+        raise ChoiceError(
+            f"{self.exported.name} was exported for inputs whose sides are multiples of {multiple}, and this one has "
+            f"{width} x {height} pixels. Choose another size or framing, or load the model that it was exported from."
+        )
 
     def _checked_logits(self, found: Mapping[str, Array], rows: int) -> Array:
         logits = found[LOGITS]

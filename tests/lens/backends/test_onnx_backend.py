@@ -101,6 +101,17 @@ def test_maps_that_are_no_groups(pair_of: Pairs) -> None:
         lens.attribute(IMAGE)
 
 
+def test_a_size_that_the_file_does_not_take(exported: Lens) -> None:
+    strict = Lens(replace(exported.model, multiple=32))
+    frame = replace(exported.frame(IMAGE), array=np.zeros((3, 96, 70), np.float32))
+    for method in (strict.analyze_frames, strict.predict_frames):
+        with pytest.raises(ChoiceError, match="multiples of 32, and this one has 70 x 96"):
+            method([frame])
+    with pytest.raises(ChoiceError, match="multiples of 32"):
+        strict.ablate_frame(frame, "all")
+    assert strict.predict(IMAGE) == exported.predict(IMAGE)
+
+
 def test_numbers_that_are_not_finite(exported: Lens) -> None:
     for value in (np.nan, np.inf, 1e38):
         frame = replace(exported.frame(IMAGE), array=np.full((3, 96, 96), value, np.float32))
