@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sge.analysis import Ablation, Analysis, Attribution, Groups, GroupSteps, check_group, choose_groups
-from sge.errors import ChoiceError, UnknownBlockError
+from sge.errors import ChoiceError, UnknownBlockError, UnsupportedBackendError
 from sge.images import Frame
 from sge.lens import EVERYTHING, Lens, Wanted
 
@@ -127,6 +127,7 @@ def choose_attribution(
     Raises:
         UnknownBlockError, ChoiceError: A value that does not exist; the message lists the values that do. Also more than
             ``MAX_MEASURED`` groups to be measured one by one.
+        UnsupportedBackendError: ``gradient`` of an exported model.
     """
     index = choose_target(slot, target)
     names = block_names(slot, blocks) or list(slot.groups)
@@ -134,12 +135,18 @@ def choose_attribution(
         _check_block(slot, name)
     _require_groups(slot)
     count = sum(slot.groups[name] for name in names)
-    is_named = bool(blocks) or not slot.require_lens().has_gradients
+    has_gradients = slot.require_lens().has_gradients
+    if method == "gradient":
+        _require_torch(
+            slot, "gradients", "Leave out method=, and name blocks in blocks=: their groups are measured."
+        )
+    is_named = bool(blocks) or not has_gradients
     may_measure = method == "ablation" or (method == "auto" and is_named)  # see Lens.attribute
     if may_measure and count > MAX_MEASURED:
         raise ChoiceError(
             f"method={method} measures each group of the named blocks alone, at most {MAX_MEASURED} groups in one request, "
-            f"and {count} were asked for. Name fewer blocks in blocks=, or use method=gradient. Groups: {_sizes(slot)}."
+            f"and {count} were asked for. Name fewer blocks in blocks={', or use method=gradient' * has_gradients}. "
+            f"Groups: {_sizes(slot)}."
         )
     return AttributionChoice(index, names if is_named else None, method)
 
@@ -150,8 +157,10 @@ def choose_steps(slot: Slot, block: str | None, group: int) -> StepsChoice:
     Raises:
         UnknownBlockError, UnknownGroupError, ChoiceError: A value that does not exist; the message lists the values
             that do.
+        UnsupportedBackendError: The model is an exported file.
     """
     _require_groups(slot)
+    _require_torch(slot, "features before the mask", "Take the service's mask and similarity from /masks.")
     name = block or slot.default_block
     _check_block(slot, name)
     check_group(name, group, slot.groups[name])
@@ -161,6 +170,11 @@ def choose_steps(slot: Slot, block: str | None, group: int) -> StepsChoice:
 def _require_groups(slot: Slot) -> None:
     if not slot.groups:
         raise ChoiceError(f"{slot.name} has no SGE block, so it has no groups. Choose another model.")
+
+
+def _require_torch(slot: Slot, what: str, instead: str) -> None:
+    if not slot.require_lens().has_gradients:
+        raise UnsupportedBackendError(f"{slot.name} is an exported file, which gives no {what}. {instead}")
 
 
 def _check_block(slot: Slot, name: str) -> None:

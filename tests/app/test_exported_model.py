@@ -35,7 +35,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service
     ],
 )
 def test_refusals(exported: tuple[Service, Lens], route: str, query: dict[str, str], sentence: str) -> None:
-    problem = check_problem(post(exported[0].client, route, jpeg(), **query), 422)
+    """Before the upload is read: it is no image."""
+    problem = check_problem(post(exported[0].client, route, b"no image", **query), 422)
     assert sentence in problem["detail"]
 
 
