@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from starlette.types import Message, Send
 
@@ -33,10 +34,13 @@ _NO_BODY = (101, 204, 206, 304)
 
 def accepts_gzip(values: Sequence[bytes]) -> bool:
     """Whether ``Accept-Encoding`` allows gzip (RFC 9110, 12.5.3)."""
-    if not values:
-        return False
+    return bool(values) and _allows_gzip(values[0] if len(values) == 1 else b",".join(values))
+
+
+@lru_cache(128)
+def _allows_gzip(value: bytes) -> bool:
     qualities = {}
-    for entry in b",".join(values).lower().split(b","):
+    for entry in value.lower().split(b","):
         coding, _, parameter = entry.partition(b";")
         qualities[coding.strip()] = _quality(parameter)
     quality = qualities.get(b"gzip", qualities.get(b"x-gzip", qualities.get(b"*", 0.0)))
@@ -63,6 +67,12 @@ def is_compressible(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool
         and kind.lower().startswith(_TYPES)
         and value_of(headers, b"content-encoding") is None
     )
+
+
+def is_short(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a response says that its body is too short to be compressed."""
+    length = value_of(headers, b"content-length")
+    return length is not None and length.isdigit() and int(length) < MIN_BYTES
 
 
 def gzipped(body: bytes, level: int) -> bytes:

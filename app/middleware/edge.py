@@ -20,9 +20,9 @@ from ..metrics import Metrics
 from ..settings import Settings
 from ..tracing import Tracing
 from .access import CHALLENGES, Access
-from .compression import Packing, accepts_gzip, is_compressible
+from .compression import Packing, accepts_gzip, is_compressible, is_short
 from .cross_origin import PREFLIGHT, share
-from .headers import NOTES_HEADER, RawHeaders, add_missing, encoded_notes, raw, security_headers
+from .headers import NOTES_HEADER, RawHeaders, add_missing, add_vary, encoded_notes, raw, security_headers
 from .metrics_port import MetricsPort
 from .recording import CLIENT_CLOSED_REQUEST, record
 from .request_headers import RequestHeaders
@@ -157,7 +157,11 @@ class Answer:
         headers: RawHeaders = list(message["headers"])
         message = {**message, "headers": headers}
         self._dress(headers)
-        if is_compressible(self.status, headers):
+        compressible = is_compressible(self.status, headers)
+        if compressible and is_short(headers):
+            add_vary(headers, b"Accept-Encoding")
+            await self._forward(message)
+        elif compressible:
             self.packing = Packing(message, accepts_gzip(self.headers.accept_encoding), self._forward)
         else:
             await self._forward(message)
