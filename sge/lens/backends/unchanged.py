@@ -21,6 +21,8 @@ class Unchanged:
     """
 
     def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._copied_changed = False
         self._modules = [
             (module, list(module._modules.values()), _hooks(module)) for module in network.modules()
         ]
@@ -32,13 +34,24 @@ class Unchanged:
             if tensor is not None
         ]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"network": self._network, "changed": not self}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["network"])  # type: ignore[misc]  # A copy has tensors of its own.
+        self._copied_changed = state["changed"]
+
     def __bool__(self) -> bool:
-        return all(
-            tensors.get(name) is tensor and _state(tensor) == state
-            for tensors, name, tensor, state in self._tensors
-        ) and all(
-            _same(list(module._modules.values()), children) and _same(_hooks(module), hooks)
-            for module, children, hooks in self._modules
+        return (
+            not self._copied_changed
+            and all(
+                tensors.get(name) is tensor and _state(tensor) == state
+                for tensors, name, tensor, state in self._tensors
+            )
+            and all(
+                _same(list(module._modules.values()), children) and _same(_hooks(module), hooks)
+                for module, children, hooks in self._modules
+            )
         )
 
 

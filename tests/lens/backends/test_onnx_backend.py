@@ -166,6 +166,7 @@ def test_a_network_that_is_exported_first(monkeypatch: pytest.MonkeyPatch, tmp_p
     np.testing.assert_array_equal(
         lens.steps(IMAGE, "first", 1).output, reference.steps(IMAGE, "first", 1).output
     )
+    assert copy.deepcopy(lens).predict(IMAGE) == lens.predict(IMAGE)
     with torch.no_grad():
         lens.network.fc.bias += 1
     for work in (

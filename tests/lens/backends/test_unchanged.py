@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -78,3 +80,16 @@ def test_weights_of_inference_mode() -> None:
     assert unchanged
     network.fc.bias = None
     assert not unchanged
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_follow_the_copied_network(copied: Callable[[object], object]) -> None:
+    network = fill(Residual())
+    unchanged = Unchanged(network)
+    own_network, own = copied((network, unchanged))
+    assert own
+    nn.init.zeros_(network.fc.bias)
+    assert own
+    assert not copied(unchanged)
+    nn.init.zeros_(own_network.fc.bias)
+    assert not own
