@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,12 +104,7 @@ class AnalysisData:
     @property
     def default_block(self) -> str:
         """The block that the model's card opens with; else the last of stride 16, where parts show best."""
-        opening = self.model.opens_with
-        if opening and any(block.name == opening["block"] for block in self.blocks):
-            return str(opening["block"])
-        strides = [block.stride for block in self.blocks]
-        stride = 16 if 16 in strides else strides[len(strides) // 2]
-        return [block.name for block in self.blocks if block.stride == stride][-1]
+        return opening_block(self.model.opens_with, {block.name: block.stride for block in self.blocks})
 
     def maps(self, block: str, signal: str | None = None) -> Array:
         """Mask or similarity of a block.
@@ -177,3 +173,21 @@ class AnalysisData:
                 "A saved analysis holds no image. Open it with Analysis.open(path, image=...) to draw on it."
             )
         return self.image
+
+
+def opening_block(opens_with: Mapping[str, Any] | None, strides: Mapping[str, int]) -> str:
+    """The block that a viewer shows first.
+
+    Args:
+        opens_with: Of a card; None if it names no group.
+        strides: Block name to its stride, in the order of the network; one or more.
+
+    Returns:
+        The card's block if the network has it, else the last of stride 16, where parts show best, else the last of the
+        stride in the middle.
+    """
+    if opens_with and opens_with["block"] in strides:
+        return str(opens_with["block"])
+    listed = list(strides.values())
+    chosen = 16 if 16 in listed else listed[len(listed) // 2]
+    return [name for name, stride in strides.items() if stride == chosen][-1]

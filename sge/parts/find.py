@@ -173,7 +173,9 @@ def peaks(logits: Array, geometry: Geometry) -> list[Peak]:
     return [
         Peak(
             min(max(window.left + (col + 0.5 + _vertex(logits[row], col)) * cell_width, 0.0), float(width)),
-            min(max(window.top + (row + 0.5 + _vertex(logits[:, col], row)) * cell_height, 0.0), float(height)),
+            min(
+                max(window.top + (row + 0.5 + _vertex(logits[:, col], row)) * cell_height, 0.0), float(height)
+            ),
             float(logits[row, col]),
         )
         for row, col in chosen

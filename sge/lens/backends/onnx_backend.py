@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sge.analysis import BlockInfo, GradCam, GroupSteps
+from sge.analysis import BlockInfo, GradCam, GroupSteps, opening_block
 from sge.arrays import Array
 from sge.devices import find_precision
 from sge.errors import (
@@ -65,7 +65,10 @@ class OnnxBackend:
         self._reference = reference
         self._unchanged = unchanged
         self._blocks = {block.name: block for block in exported.blocks}
-        self._sessions = Sessions(exported.path, exported.name, self.blocks, threads or 1)
+        opening = opening_block(
+            exported.card.opens_with, {block.name: block.stride for block in exported.blocks}
+        )
+        self._sessions = Sessions(exported.path, exported.name, self.blocks, opening, threads or 1)
 
     @property
     def has_gradients(self) -> bool:

@@ -31,11 +31,12 @@ LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
 """Names of the file's outputs; the last three begin the names of one output for each block."""
 
 Kind = Literal["logits", "maps", "energy"]
-"""What a session is for: logits, also with edited masks; logits, masks and similarity; all of these and energy.
+"""What a session is for: logits, also with edited masks; masks and similarity, and the energy of the opening block; the
+energies of all blocks.
 
-They are apart because ONNX Runtime fuses less around an output, whether it is computed or not. With those of all maps in
-the graph, the logits of EfficientNet-Lite0 take 1.05 times as long, and with the energies 1.3 times. The inputs that edit
-masks cost nothing that can be measured.
+They are apart because ONNX Runtime fuses less around an output, whether it is computed or not. With all maps in the graph,
+the logits of EfficientNet-Lite0 take up to 1.05 times as long, with one energy 1.05 times, and with all of them 1.2 to 1.3
+times. The inputs that edit masks cost nothing that can be measured.
 """
 
 
@@ -46,6 +47,7 @@ class Sessions:
         path: The exported file.
         name: Of the model, for messages.
         blocks: Names of all blocks.
+        opening: Name of the block whose energy is asked for most.
         threads: Number of threads that compute one pass.
 
     Raises:
@@ -53,13 +55,16 @@ class Sessions:
         CheckpointError: the file cannot be read.
     """
 
-    def __init__(self, path: Path, name: str, blocks: Sequence[str], threads: int) -> None:
+    def __init__(self, path: Path, name: str, blocks: Sequence[str], opening: str, threads: int) -> None:
         _runtime()
         self._path = path
         self._name = name
         maps = [LOGITS, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
-        energies = [ENERGY + block for block in blocks]
-        self._outputs: dict[Kind, list[str]] = {"logits": [LOGITS], "maps": maps, "energy": maps + energies}
+        self._outputs: dict[Kind, list[str]] = {
+            "logits": [LOGITS],
+            "maps": [*maps, ENERGY + opening],
+            "energy": [*maps, *(ENERGY + block for block in blocks)],
+        }
         self._threads = threads
         self._file = self._state_of_file()
         self._made: dict[Kind, InferenceSession] = {}
@@ -98,7 +103,7 @@ class Sessions:
     def _run_part(
         self, images: Array, fetched: Sequence[str], edits: Mapping[str, Array], is_large: bool
     ) -> dict[str, Array]:
-        session = self._session(_kind(fetched))
+        session = self._session(self._kind(fetched))
         feed = {"image": np.ascontiguousarray(images, np.float32), **edits}
         try:
             values = session.run(list(fetched), feed, _options(is_large))
@@ -119,6 +124,10 @@ class Sessions:
             if kind not in self._made:
                 self._made[kind] = self._new_session(kind)
             return self._made[kind]
+
+    def _kind(self, fetched: Sequence[str]) -> Kind:
+        """The session with the fewest outputs that has those."""
+        return next(kind for kind, outputs in self._outputs.items() if set(fetched) <= set(outputs))
 
     def _new_session(self, kind: Kind) -> InferenceSession:
         from sge.models import reduced
@@ -162,13 +171,6 @@ class Sessions:
             f"{self._name} cannot be run on an input of shape {images.shape} ({_quoted(error)}). Choose another size or "
             "framing."
         )
-
-
-def _kind(fetched: Sequence[str]) -> Kind:
-    """The session with the fewest outputs that has those."""
-    if any(name.startswith(ENERGY) for name in fetched):
-        return "energy"
-    return "logits" if set(fetched) <= {LOGITS} else "maps"
 
 
 def _options(is_large: bool) -> RunOptions:

@@ -224,6 +224,17 @@ def test_three_sessions_serve_every_request_of_every_thread(
     assert all(answer == answers[0] for answer in answers[: len(every) + 1])
 
 
+def test_the_opening_block_needs_no_session_for_energies(
+    exported: Lens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted_sessions(monkeypatch)
+    lens = Lens(exported.model)
+    opening = lens.analyze(IMAGE, wanted=Wanted(blocks=())).default_block
+    found = lens.analyze(IMAGE, wanted=Wanted(blocks=(opening,)))
+    assert made == ["maps"]
+    np.testing.assert_array_equal(found.energy[opening], lens.analyze(IMAGE).energy[opening])
+
+
 def test_threads_get_the_answers_of_their_own_image(exported: Lens) -> None:
     frames = smooth_frames(exported, 12, 0)
 
