@@ -162,7 +162,7 @@ class Scheduler:
             if self._may_run(job):
                 fitting = [other for other in pending if other.goes_with(job)]
                 fitting.sort(key=lambda other: other.order)
-                return fitting[: self._rows(job.lens, len(fitting))]
+                return fitting[: self._rows(job.lens)]
         return []
 
     def _may_run(self, job: Job) -> bool:
@@ -173,10 +173,9 @@ class Scheduler:
             other.long == job.long and not _runs_beside(other.lens) for other in self._running
         )
 
-    def _rows(self, lens: Lens, fitting: int) -> int:
-        """How many of the fitting jobs go together: threads that run at the same time share them."""
-        share = -(-fitting // self.cores) if _runs_beside(lens) else fitting
-        return max(1, min(self.max_batch, share))
+    def _rows(self, lens: Lens) -> int:
+        """How many frames go together. On one core a pass of several takes as long as these one by one, or longer."""
+        return 1 if _runs_beside(lens) else self.max_batch
 
     def _prepare_thread(self, lens: Lens) -> None:
         if lens.backend == "torch" and (torch := sys.modules.get("torch")) is not None:

@@ -18,7 +18,11 @@ class EngineSettings(BaseSettings):
         description="what runs the networks: torch, onnxruntime, or auto: ONNX Runtime on CPUs, torch until it is ready and "
         "elsewhere",
     )
-    max_batch: int = Field(default=8, ge=1, description="largest number of images in one forward pass")
+    max_batch: int = Field(
+        default=8,
+        ge=1,
+        description="largest number of images in one forward pass of torch; in ONNX Runtime every image has its own",
+    )
     max_admitted_bytes: int = Field(
         default=256 * MEBIBYTE,
         ge=1,
