@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import threading
 from types import FrameType
@@ -49,12 +48,7 @@ class Server(uvicorn.Server):
         self.cut_off = 0
         """Number of connections that the end of the drain has cut off before they had their answers."""
         self._signals = 0
-        self._finished = False
-
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serves until a signal; returns when the last request is answered or cut off."""
-        super().run(sockets)
-        self._finished = True
+        self._answered = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The handler of SIGTERM and SIGINT."""
@@ -68,6 +62,7 @@ class Server(uvicorn.Server):
         try:
             async with asyncio.timeout(self.drain_s):
                 await super()._wait_tasks_to_complete()
+            self._answered = True
         except TimeoutError:
             self.cut_off = sum([connection.give_up() for connection in tuple(self.connections.open)])
             log.warning("drained", extra={"after_s": self.drain_s, "requests_cut_off": self.cut_off})
@@ -77,7 +72,7 @@ class Server(uvicorn.Server):
         """Runs beside an event loop that may be busy, or wait for a thread that never ends."""
         threading.Event().wait(self.drain_s + EXIT_S)
         log.warning("exit while threads run", extra={"after_s": self.drain_s + EXIT_S})
-        exit_now(0 if self._finished and not self.cut_off else 1)
+        exit_now(0 if self._answered else 1)
 
 
 def server_of(app: ASGIApp, settings: Settings, metrics: Metrics | None = None) -> Server:

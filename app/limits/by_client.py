@@ -7,6 +7,7 @@ from collections import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import errors
+from ..middleware import HEADERS
 from .connections import counted
 from .refusals import many_of_address
 
@@ -35,9 +36,8 @@ class ByClient:
         address = counted(client[0])
         if self._running[address] >= self.limit:
             refusal = many_of_address(self.limit)
-            answer = errors.response(
-                refusal.status, refusal.detail, {"Retry-After": str(refusal.retry_after_s)}
-            )
+            headers = {**HEADERS, "Retry-After": str(refusal.retry_after_s)}
+            answer = errors.response(refusal.status, refusal.detail, headers)
             await answer(scope, receive, send)
             return
         self._running[address] += 1

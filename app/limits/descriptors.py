@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import resource
+import sys
 
 log = logging.getLogger("sge.app")
 
@@ -17,6 +17,10 @@ def raise_descriptors(connections: int) -> int:
     Args:
         connections: Number of connections that are wanted.
     """
+    if sys.platform == "win32":  # there is no such limit
+        return connections
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + RESERVED
     if soft != resource.RLIM_INFINITY and soft < needed:

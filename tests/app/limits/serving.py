@@ -52,7 +52,7 @@ class App:
         elif (body := await read(receive)) is None:
             self.disconnects += 1
         else:
-            facts = {"path": scope["path"], "bytes": len(body), "client": scope["client"][0]}
+            facts = {"path": scope["path"], "bytes": len(body), "client": (scope["client"] or [""])[0]}
             facts["headers"] = [name.decode() for name, _ in scope["headers"]]
             await answer(send, bytes(size) or json.dumps(facts).encode())
 

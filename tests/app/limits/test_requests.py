@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import random
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -196,3 +199,52 @@ def test_a_half_closed_socket_is_a_client_that_is_gone(served: Serving) -> None:
             assert wire.closed()
     until(lambda: served.app.disconnects == before + 1)
     until(lambda: served.open == 0)
+
+
+PIECES = (
+    get("/a"),
+    get("/a", "Connection: Upgrade", "Upgrade: h2c"),
+    post("/a", "Content-Length: 5") + b"hello",
+    post("/a", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 5") + b"hello",
+    post("/a", "Transfer-Encoding: chunked") + b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    post("/a", "Expect: 100-continue", "Content-Length: 3") + b"abc",
+    post("/early", "Content-Length: 5000") + bytes(100),
+    b"GET http://a:b@c:99999/x?y HTTP/1.0\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    *(b"\r\n", b"\n", b"\0", b"%", b":", b"\xff", b"Content-Length: -1\r\n", b"ffffffffffffffff\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
+)
+
+
+def test_no_sequence_of_bytes_leaves_anything_behind(caplog: pytest.LogCaptureFixture) -> None:
+    drawn = random.Random(0)
+    limits = {"header_s": 0.4, "body_s": 0.4, "rate_grace_s": 0.2, "keep_alive_s": 0.4}
+    with serving(**LIMITS, **limits) as served, caplog.at_level(logging.ERROR):
+        for _ in range(400):
+            data = bytearray(b"".join(drawn.choices(PIECES, k=drawn.randint(1, 5))))
+            for _ in range(drawn.randint(0, 3)):
+                at = drawn.randrange(len(data))
+                data[at : at + drawn.randint(0, 9)] = drawn.choice(PIECES) if drawn.random() < 0.5 else b"x"
+            cut = drawn.randrange(len(data) + 1)
+            with served.wires(1) as (wire,):
+                try:
+                    wire.send(bytes(data[:cut]))
+                    wire.send(bytes(data[cut:]))
+                    if drawn.random() < 0.2:
+                        wire.socket.shutdown(socket.SHUT_WR)
+                    if drawn.random() < 0.5:
+                        wire.socket.settimeout(0.02)
+                        wire.socket.recv(65536)
+                except OSError:
+                    pass
+        with served.wires(1) as (wire,):
+            wire.send(get("/still"))
+            assert wire.answer()[0] == 200
+        until(lambda: served.open == 0)
+        connections = served.server.connections
+        assert (connections.uploading, connections.lingering, served.server.server_state.tasks) == (
+            0,
+            0,
+            set(),
+        )
+    assert caplog.records == []
