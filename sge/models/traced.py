@@ -44,16 +44,22 @@ class _Enhanced(torch.autograd.Function):
         positions = g.op("Cast", g.op("ReduceProd", sides, keepdims_i=0), to_i=1)
         freedom = g.op("Max", g.op("Sub", positions, number(1.0)), number(1.0))
         rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
+
+        def mean(value: Any) -> Any:
+            # Rows first, then columns: the rounding of one long sum would shift maps whose mean is large.
+            return g.op("ReduceMean", g.op("ReduceMean", value, numbers(3)), numbers(2))
+
         means = g.op("Reshape", g.op("ReduceMean", rows, numbers(3)), numbers(0, groups, 1, -1))
-        products = g.op("MatMul", means, rows)
-        centered = g.op("Sub", products, g.op("ReduceMean", products, numbers(3)))
-        std = g.op("Div", g.op("ReduceL2", centered, numbers(3)), g.op("Sqrt", freedom))
+        products = g.op(
+            "Reshape", g.op("MatMul", means, rows), g.op("Concat", numbers(-1, groups), sides, axis_i=0)
+        )
+        centered = g.op("Sub", products, mean(products))
+        std = g.op("Div", g.op("ReduceL2", centered, numbers(2, 3)), g.op("Sqrt", freedom))
         spread = g.op("Add", std, number(eps))
-        maps = g.op("Concat", numbers(-1, groups), sides, axis_i=0)
-        similarity = g.op("Reshape", g.op("Div", centered, spread), maps)
+        similarity = g.op("Div", centered, spread)
         # The mask does without the similarity, which costs a pass over memory and may not be asked for.
         scaled = g.op("Mul", centered, g.op("Div", weight, spread))
-        mask = g.op("Reshape", g.op("Sigmoid", g.op("Add", scaled, bias)), maps)
+        mask = g.op("Sigmoid", g.op("Add", scaled, bias))
         masked = g.op("Mul", rows, g.op("Reshape", mask, numbers(0, groups, 1, -1)))
         out = g.op("Reshape", masked, g.op("Concat", numbers(-1, channels), sides, axis_i=0))
         return out, similarity, mask
