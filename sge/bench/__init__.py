@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sge.bench.contenders import Contenders, networks, stages
+    from sge.bench.exports import exported_networks, write_networks
     from sge.bench.service import ServiceBench, ServiceResult, measure_service
     from sge.bench.soak import SoakBench, SoakResult, measure_soak
     from sge.bench.timing import interleaved
@@ -20,11 +21,13 @@ _MODULES = {
     "ServiceResult": "sge.bench.service",
     "SoakBench": "sge.bench.soak",
     "SoakResult": "sge.bench.soak",
+    "exported_networks": "sge.bench.exports",
     "interleaved": "sge.bench.timing",
     "measure_service": "sge.bench.service",
     "measure_soak": "sge.bench.soak",
     "networks": "sge.bench.contenders",
     "stages": "sge.bench.contenders",
+    "write_networks": "sge.bench.exports",
 }
 
 __all__ = [
@@ -33,11 +36,13 @@ __all__ = [
     "ServiceResult",
     "SoakBench",
     "SoakResult",
+    "exported_networks",
     "interleaved",
     "measure_service",
     "measure_soak",
     "networks",
     "stages",
+    "write_networks",
 ]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import torch
 import typer
 from rich.table import Table
 
-from sge.bench import Contenders, interleaved, networks, stages
+from sge.bench import Contenders, exported_networks, interleaved, networks, stages, write_networks
 from sge.cli.bench_service import service
 from sge.cli.bench_soak import soak
 from sge.cli.console import emit
@@ -20,17 +24,41 @@ app = typer.Typer(help="Measure costs as ratios within one run.", no_args_is_hel
 app.command("service")(service)
 app.command("soak")(soak)
 Rounds = Annotated[int, typer.Option(min=5, help="Number of runs of each contender.")]
-Threads = Annotated[int, typer.Option(min=0, help="Threads that torch computes with; 0: torch's default.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads that compute; 0: one for each core.")]
+
+
+class Runtime(StrEnum):
+    """What runs the networks."""
+
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
 
 
 @app.command("module")
-def module(rounds: Rounds = 15, threads: Threads = 0, device: DeviceOption = "cpu") -> None:
+def module(
+    rounds: Rounds = 15,
+    threads: Threads = 0,
+    device: DeviceOption = "cpu",
+    backend: Annotated[Runtime, typer.Option(help="What runs the networks.")] = Runtime.TORCH,
+) -> None:
     """Time a ResNet-50 (224 px, float32) with and without SGE, by memory layout and batch size."""
     _set(threads)
+    if backend == Runtime.ONNXRUNTIME:
+        with TemporaryDirectory(prefix="sge-bench-") as folder:
+            files = write_networks(Path(folder))
+            for batch in (1, 8):
+                used = threads or os.cpu_count() or 1
+                _report(
+                    f"ONNX Runtime, {used} threads, batch {batch}",
+                    exported_networks(files, batch, used),
+                    rounds,
+                )
+        return
     for channels_last in (False, True):
         for batch in (1, 8):
             layout = "channels_last" if channels_last else "NCHW"
-            _report(f"{layout}, batch {batch}", networks(batch, channels_last, device), rounds)
+            title = f"{layout}, {torch.get_num_threads()} threads, batch {batch}"
+            _report(title, networks(batch, channels_last, device), rounds)
 
 
 @app.command("lens")
@@ -43,7 +71,7 @@ def lens(
     """Time each stage from a 1.4 megapixel JPEG to an analysis."""
     _set(threads)
     loaded = Lens(loaded_model(model), device)
-    _report(f"{model} on {loaded.device}", stages(loaded), rounds)
+    _report(f"{model} on {loaded.device}, {torch.get_num_threads()} threads", stages(loaded), rounds)
 
 
 def _set(threads: int) -> None:
@@ -54,9 +82,7 @@ def _set(threads: int) -> None:
 def _report(title: str, contenders: Contenders, rounds: int) -> None:
     timings = interleaved(contenders, rounds)
     first = next(iter(timings.values()))
-    table = Table(
-        title=f"{title}; {torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}"
-    )
+    table = Table(title=f"{title}; {rounds} rounds, torch {torch.__version__}")
     for heading in ("", "time against the first", "quartiles", "median, ms"):
         table.add_column(heading, justify="left" if not heading else "right")
     for name, timing in timings.items():
