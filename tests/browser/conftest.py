@@ -135,5 +135,7 @@ def open_page(browser, service):
 
     yield open_at
     for context, watched in opened:
+        # Maps that the page loads ahead may still be on their way.
+        watched.page.unroute_all(behavior="ignoreErrors")
         context.close()
         watched.check()

@@ -194,7 +194,7 @@ def test_the_difference_is_second_minus_first(open_page):
     """Twin's masks are changed by known amounts; the map and the legend show them."""
 
     def edit(record):
-        if record["model"]["name"] != "twin":
+        if record["model"]["name"] != "twin" or "blocks.5.0" not in record["similarity"]:
             return record
         maps = record["similarity"]["blocks.5.0"]
         return record | {

@@ -5,7 +5,7 @@ import { correspondingBlock } from "./corresponding-block.js";
 import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
 import { carryGroups, LinkedClasses } from "./linked-groups.js";
-import { firstBlocks, followMaps, noteBlocks } from "./maps.js";
+import { firstBlocks, followMaps, noteBlocks, withBlock } from "./maps.js";
 import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
@@ -102,8 +102,10 @@ export class Comparison {
           ? await analyzeSample(entry.sample.id, { model, blocks }, showProgress)
           : await analyze(await fileOf(entry), entry.name, { framing, model, blocks }, showProgress);
       noteBlocks(model, record);
-      const opened = await open(record, entry.url, [body]);
-      if (requests === this.requests) this.show({ ...entry, ...opened });
+      const opened = { ...entry, ...(await open(record, entry.url, [body])) };
+      // The second model begins with the block that corresponds, not with its own opening block.
+      const complete = await withBlock(opened, this.firstBlock(record));
+      if (requests === this.requests) this.show(complete);
     } catch (error) {
       if (!(error instanceof RequestError)) console.error(error);
       if (requests !== this.requests) return;
@@ -113,6 +115,13 @@ export class Comparison {
       clearTimeout(timer);
       if (requests === this.requests) showProgress(null);
     }
+  }
+
+  /** The block of the second model that is shown with an analysis. */
+  firstBlock({ blocks }) {
+    const chosen = this.store.state.block;
+    if (blocks.some(({ name }) => name === chosen)) return chosen;
+    return correspondingBlock(store.block, store.image.analysis.blocks, blocks);
   }
 
   /** Shows the analysis. The first one takes over the choices of the first model, and its signal. */

@@ -12,6 +12,7 @@ export const OPENING = "default";
 // The maps of all other blocks are asked for when nothing has changed for so long.
 const IDLE_MS = 250;
 const MAX_BLOCKS_TEXT = 2000;
+const MAX_TWICE = 3;
 const KEYS = ["images", "current", "block", "pins", "hover", "point", "sort", "requested"];
 // The blocks of each model whose analysis was seen, by the model's name in a request (null: the default model).
 const known = new Map();
@@ -113,7 +114,11 @@ class Maps {
     const missing = this.missing.filter((name) => !this.failed.has(name));
     const needed = neededBlocks(this.view, missing);
     const wanted = missing.filter((name) => needed.has(name) && !this.loading.get(name)?.isNeeded);
-    if (wanted.length > 0) this.load(wanted, true);
+    // A few blocks arrive sooner alone; many are not asked for twice.
+    const running = wanted.length > MAX_TWICE ? wanted.filter((name) => this.loading.has(name)) : [];
+    running.forEach((name) => (this.loading.get(name).isNeeded = true));
+    const fresh = wanted.filter((name) => !running.includes(name));
+    if (fresh.length > 0) this.load(fresh, true);
     if (this.ahead && this.others.length > 0) this.timer = setTimeout(() => this.loadAhead(), IDLE_MS);
   }
 
@@ -187,6 +192,13 @@ class Maps {
     if (isNeeded) store.addError({ text: `The maps of ${what} are missing. ${text}`, retry });
     this.update();
   }
+}
+
+/** An opened entry that is not shown yet, with the maps of a block. */
+export async function withBlock(entry, block) {
+  if (entry.atlases.similarity.has(block)) return entry;
+  const { record, body } = await ask(entry, { blocks: block });
+  return { ...entry, ...(await extension(record, body))(entry) };
 }
 
 /** The maps of further blocks of an image. */
