@@ -34,6 +34,8 @@ MAX_PARAMETERS = 500_000_000
 """A file of ONNX holds at most 2 GiB."""
 EXAMPLE = (2, 4 * MULTIPLE, 5 * MULTIPLE)
 """Rows, height and width of the image on which the network is recorded."""
+REVISION = 2
+"""Number of the graphs that this program writes; another one makes the files of ``exported_file`` again."""
 FOLDER = "exported"
 """Folder for ``exported_file`` in that of the user's models."""
 _LOCK = threading.Lock()
@@ -133,7 +135,7 @@ def _paths(model: Model) -> list[Path]:
 def content_hash(model: Model) -> str:
     """Hash of all that an exported file is made from: the format, the network's class and numbers, and the model's facts."""
     kind = f"{type(model.network).__module__}.{type(model.network).__qualname__}"
-    facts = _facts(model, [], 0) | {"sge.network": f"{kind} {torch.__version__}"}
+    facts = _facts(model, [], 0) | {"sge.revision": REVISION, "sge.network": f"{kind} {torch.__version__}"}
     return digest(model.network.state_dict(), facts)
 
 
