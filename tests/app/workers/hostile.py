@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from app.workers.limits import TaskLimits, apply, lift
 from sge.errors import UnsupportedFormatError
+from sge.images import decode
 
 KEPT: list[bytearray] = []
 
@@ -106,3 +108,13 @@ def send_garbage(content: bytes) -> None:
 def close_everything() -> None:
     os.closerange(0, 64)
     time.sleep(30)
+
+
+def decode_within(data: bytes, memory: int) -> tuple[int, int]:
+    """Size of the image, decoded with so much memory."""
+    apply(TaskLimits(0, 0, memory))
+    try:
+        image = decode(data)
+    finally:
+        lift()
+    return image.rgb.size
