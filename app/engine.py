@@ -277,6 +277,7 @@ class Engine:
                 framing,
                 self._limits,
                 preview,
+                self.settings.jpeg_draft,
             )
             admission.facts, admission.preview = prepared.facts, prepared.preview
             job = Job(kind, lens, prepared, long=long, order=admission.order, **asked)

@@ -25,6 +25,8 @@ from sge.images import (
     StructureLimits,
     decode,
     frame_pixels,
+    inspect,
+    jpeg_scale,
     normalize,
 )
 
@@ -82,6 +84,7 @@ def prepare(
     framing: str,
     limits: StructureLimits,
     preview: int = 0,
+    draft: bool = False,
 ) -> Prepared:
     """Decodes an upload and frames it for a network.
 
@@ -92,11 +95,13 @@ def prepare(
         framing: ``whole`` or ``center``.
         limits: Of the file's structure.
         preview: Longest side of the decoded image that is wanted as well, in pixels; 0 for none.
+        draft: Whether a large JPEG may be decoded smaller; see ``sge.images.jpeg_scale``.
 
     Raises:
         ImageError: it cannot be decoded.
     """
-    image = _decoded(data, limits, name)
+    scale = jpeg_scale(inspect(data, limits), preprocess, framing, preview) if draft else 1
+    image = decode(data, name=name, limits=limits, scale=scale)
     pixels, geometry, temperature = frame_pixels(image, preprocess, framing)
     shown = _encoded(image, preview, "auto") if preview else None
     return Prepared(pixels.size, pixels.tobytes(), geometry, image.facts, temperature, shown)
@@ -172,8 +177,8 @@ def _only(maps: dict[str, Array], block: str) -> dict[str, Array]:
     return {name: values for name, values in maps.items() if name == block}
 
 
-def _decoded(data: bytes, limits: StructureLimits, name: str | None = None) -> DecodedImage:
-    return decode(data, name=name, limits=limits)
+def _decoded(data: bytes, limits: StructureLimits) -> DecodedImage:
+    return decode(data, limits=limits)
 
 
 def _encoded(image: DecodedImage, max_side: int | None, format: str) -> Encoded:

@@ -18,6 +18,7 @@ from sge.images.framing import (
     whole_size,
 )
 from sge.images.geometry import Box, Geometry
+from sge.images.jpeg_scale import jpeg_scale
 from sge.images.preprocess import MAX_SIZE, Preprocess
 from sge.images.structure import Structure, inspect
 from sge.images.tally import StructureLimits
@@ -47,6 +48,7 @@ __all__ = [
     "input_size",
     "inspect",
     "is_heic",
+    "jpeg_scale",
     "normalize",
     "pixel_statistics",
     "resize",

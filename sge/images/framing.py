@@ -75,10 +75,10 @@ def frame_pixels(
     """
     side = input_size(preprocess, framing, size)
     if framing == "whole":
-        resized = resize(image.rgb, whole_size(image.rgb.size, side), preprocess.interpolation)
+        resized = resize(image.rgb, whole_size((image.width, image.height), side), preprocess.interpolation)
         window = Box(0.0, 0.0, float(image.width), float(image.height))
     else:
-        resized, window = center_crop(image.rgb, preprocess, side)
+        resized, window = _center_of_decoded(image, preprocess, side)
     geometry = Geometry((image.width, image.height), resized.size, window, framing)
     temperature = preprocess.whole_temperature if framing == "whole" and size is None else 1.0
     return resized, geometry, temperature
@@ -151,20 +151,38 @@ def center_crop(image: Pixels, preprocess: Preprocess, size: int | None = None) 
     """
     image = _pil(image)
     crop = preprocess.size if size is None else size
-    shorter = max(crop, round(crop * preprocess.resize / preprocess.size))
-    width, height = (round(shorter * side / min(image.size)) for side in image.size)
-    left, top = (width - crop) // 2, (height - crop) // 2
-    scale_x, scale_y = image.width / width, image.height / height
-    window = Box(
-        left * scale_x,
-        top * scale_y,
-        min((left + crop) * scale_x, float(image.width)),
-        min((top + crop) * scale_y, float(image.height)),
-    )
-    if max(width, height) > BANNER_ASPECT * shorter:
+    (width, height), (left, top), window = _center_window(image.size, preprocess, crop)
+    if max(width, height) > BANNER_ASPECT * min(width, height):
         return resize(image, (crop, crop), preprocess.interpolation, window), window
     resized = resize(image, (width, height), preprocess.interpolation)
     return resized.crop((left, top, left + crop, top + crop)), window
+
+
+def _center_of_decoded(image: DecodedImage, preprocess: Preprocess, crop: int) -> tuple[Image.Image, Box]:
+    """``center_crop``, also of an image that was decoded smaller; the window is in pixels of the whole one."""
+    if image.full_size is None:
+        return center_crop(image.rgb, preprocess, crop)
+    *_, window = _center_window(image.full_size, preprocess, crop)
+    across, down = image.rgb.width / image.width, image.rgb.height / image.height
+    part = Box(window.left * across, window.top * down, window.right * across, window.bottom * down)
+    return resize(image.rgb, (crop, crop), preprocess.interpolation, part), window
+
+
+def _center_window(
+    size: tuple[int, int], preprocess: Preprocess, crop: int
+) -> tuple[tuple[int, int], tuple[int, int], Box]:
+    """Size of the resized image, left and top of the crop in it, and the crop's window in pixels of the image."""
+    shorter = max(crop, round(crop * preprocess.resize / preprocess.size))
+    width, height = (round(shorter * side / min(size)) for side in size)
+    left, top = (width - crop) // 2, (height - crop) // 2
+    scale_x, scale_y = size[0] / width, size[1] / height
+    window = Box(
+        left * scale_x,
+        top * scale_y,
+        min((left + crop) * scale_x, float(size[0])),
+        min((top + crop) * scale_y, float(size[1])),
+    )
+    return (width, height), (left, top), window
 
 
 def normalize(pixels: npt.NDArray[np.generic], preprocess: Preprocess) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from PIL import Image
 
 from sge.errors import BrokenImageError, UnsupportedFormatError
 from sge.images.jpeg_markers import MAX_SCANS, Jpeg, Watch, completed, read_jpeg, watched
-from sge.images.orientation import exif_orientation
+from sge.images.orientation import TURNED_SIDEWAYS, exif_orientation
 from sge.images.pixel_limit import PixelLimit
 from sge.images.profiles import DAMAGED_PROFILE
 from sge.images.reading import SAVE_AGAIN, Reading, left_over, loaded, open_image, shown_upright
@@ -17,8 +18,13 @@ _BAND_PIXELS = 1_000_000
 """Pixels that are compared at a time, which bounds the memory."""
 
 
-def read_jpeg_file(data: bytes, limit: PixelLimit) -> Reading:
+def read_jpeg_file(data: bytes, limit: PixelLimit, scale: int = 1) -> Reading:
     """Decodes a JPEG.
+
+    Args:
+        data: The file.
+        limit: Is checked before pixels are decoded.
+        scale: 1, or 2, 4 or 8 to decode that fraction of its sides.
 
     Raises:
         UnsupportedFormatError: of a kind that is not read, for example with 12 bits a channel.
@@ -35,13 +41,13 @@ def read_jpeg_file(data: bytes, limit: PixelLimit) -> Reading:
     notes = []
     if jpeg.end is None:
         ways = completed(jpeg.without_metadata(data))
-        image = loaded(open_image(next(ways), "JPEG", limit), "JPEG")
-        alike = (_equal(image, loaded(open_image(way, "JPEG", limit), "JPEG")) for way in ways)
+        image = _loaded(next(ways), limit, scale)
+        alike = (_equal(image, _loaded(way, limit, scale)) for way in ways)
         if not (jpeg.all_scans and jpeg.all_restarts(data) and all(alike)):
             raise BrokenImageError(f"The JPEG is cut off: a part of its pixels is missing. {SAVE_AGAIN}")
         notes.append("The JPEG's end marker is missing; all pixels were there.")
     else:
-        image, sound = _jpeg_pixels(jpeg, data, limit)
+        image, sound = _jpeg_pixels(jpeg, data, limit, scale)
         if not sound:
             notes.append("The JPEG's pixels are damaged; a part of the image may be wrong.")
         notes += left_over("JPEG", data, jpeg.end)
@@ -51,7 +57,11 @@ def read_jpeg_file(data: bytes, limit: PixelLimit) -> Reading:
         image.info["icc_profile"] = profile
         if not profile:
             notes.append(DAMAGED_PROFILE)
-    return shown_upright(image, None, exif_orientation(jpeg.exif or b""), notes)
+    orientation = exif_orientation(jpeg.exif or b"")
+    reading = shown_upright(image, None, orientation, notes)
+    if image.size == jpeg.size:
+        return reading
+    return replace(reading, full_size=jpeg.size[::-1] if orientation in TURNED_SIDEWAYS else jpeg.size)
 
 
 class _Watched(io.BytesIO):
@@ -68,16 +78,24 @@ class _Watched(io.BytesIO):
         return super().read(stop - at if size is None or size < 0 else min(size, stop - at))
 
 
-def _jpeg_pixels(jpeg: Jpeg, data: bytes, limit: PixelLimit) -> tuple[Image.Image, bool]:
+def _loaded(file: bytes | io.BytesIO, limit: PixelLimit, scale: int) -> Image.Image:
+    """The decoded image; with a scale, libjpeg leaves the high frequencies of every 8 x 8 block out."""
+    image = open_image(file, "JPEG", limit)
+    if scale > 1:
+        image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
+    return loaded(image, "JPEG")
+
+
+def _jpeg_pixels(jpeg: Jpeg, data: bytes, limit: PixelLimit, scale: int) -> tuple[Image.Image, bool]:
     """The loaded image; False if its decoder had bytes left over or too few, which it does not say itself."""
     watch = watched(jpeg, data)
     if watch is not None:
         file = _Watched(watch)
-        image = loaded(open_image(file, "JPEG", limit), "JPEG")
+        image = _loaded(file, limit, scale)
         if watch.early < file.tell() <= watch.late:
             return image, jpeg.all_restarts(data)
     # The bytes that are only there for watching are not to be seen in a damaged image.
-    return loaded(open_image(jpeg.without_metadata(data), "JPEG", limit), "JPEG"), watch is None
+    return _loaded(jpeg.without_metadata(data), limit, scale), watch is None
 
 
 def _equal(one: Image.Image, other: Image.Image) -> bool:

@@ -16,6 +16,8 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TURNED_SIDEWAYS = (5, 6, 7, 8)
+"""Orientations whose upright image has the sides exchanged."""
 _SHORT = 3
 
 

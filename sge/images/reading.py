@@ -37,6 +37,8 @@ class Reading:
     format: str
     """Pillow's name of the format."""
     notes: tuple[str, ...]
+    full_size: tuple[int, int] | None = None
+    """Width and height of the upright image where ``rgb`` was decoded smaller."""
 
 
 def broken(format: str, reason: str = "") -> BrokenImageError:

@@ -126,6 +126,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "max_frames": "11",
         "max_scan_pixels": "12",
         "max_metadata": "13",
+        "jpeg_draft": "True",
         "frame_ancestors": "'self', https://Example.org:8443,http://localhost:8080,https://*.a-b.example",
     }
     assert set(given) == set(Settings.model_fields) - set(ConnectionSettings.model_fields)
