@@ -21,7 +21,7 @@ _PROBLEMS = {
     403: "a page of another site that may not use this service",
     404: "no such model; the answer lists the models",
     413: "too many bytes or pixels",
-    415: "not an accepted image format, or a compressed body",
+    415: "not an accepted image format, or a compression that is not known",
     421: "a host that this service is not offered as",
     422: "a broken image, or an unknown block, group or parameter value; the answer lists the valid ones",
     500: "an error of the server",
