@@ -21,8 +21,6 @@ LINGER_S = 2.0
 """Time for which a refused client may go on sending; a connection closed earlier may lose the answer on its way."""
 MAX_LINGERING = 64
 """Number of refused connections that are kept so; further ones close at once."""
-IDLE_AFTER_S = 0.2
-"""A connection without a request for this time makes room for others, seconds."""
 EVICTABLE_AFTER_S = 1.0
 """A request's head that is unfinished after this time makes room for other connections, seconds."""
 _LOOKS_PER_LIMIT = 4
@@ -79,9 +77,9 @@ class Connections:
         if address:
             self._by_address[address] += 1
             crowded = self._by_address[address] > settings.max_connections_per_address
-            if crowded and not self._make_room(now, address):
+            if crowded and not self._make_room(now, connection, address):
                 return many_of_address(settings.max_connections_per_address)
-        if len(self._counted) > self.max_connections and not self._make_room(now):
+        if len(self._counted) > self.max_connections and not self._make_room(now, connection):
             return many_connections(self.max_connections)
         return None
 
@@ -123,18 +121,22 @@ class Connections:
             )
             slowest.refuse(UPLOADS)
 
-    def _make_room(self, now: float, address: str | None = None) -> bool:
-        """Closes the connection that was idle longest, else one that has not finished its head for a while."""
+    def _make_room(self, now: float, new: Connection, address: str | None = None) -> bool:
+        """Closes the connection that has been idle, or has not finished a head, for the longest time.
+
+        However many idle connections a client opens, those of others last until they have sent their first bytes.
+        """
         candidates = [
             other
             for other in self._counted
-            if not other.closing and (address is None or other.address == address)
+            if other is not new and not other.closing and (address is None or other.address == address)
         ]
-        idle = [other for other in candidates if other.idle and now - other.since > IDLE_AFTER_S]
-        unfinished = [
-            other for other in candidates if other.in_head and now - other.since > EVICTABLE_AFTER_S
+        found = [
+            other
+            for other in candidates
+            if other.idle or (other.in_head and now - other.since > EVICTABLE_AFTER_S)
         ]
-        if not (found := idle or unfinished):
+        if not found:
             return False
         # Several at once, so that a flood of connections does not pay for a search each.
         for oldest in heapq.nsmallest(1 + len(candidates) // 64, found, key=lambda other: other.since):

@@ -33,6 +33,15 @@ def test_idle_and_half_sent_connections_make_room_for_requests() -> None:
         assert all(group[0].closed(1) for group in (silent, half, idle))
 
 
+def test_a_flood_of_idle_connections_refuses_nobody() -> None:
+    limits = {"max_connections": 40, "max_connections_per_address": 25}
+    with serving(**limits) as served, served.wires(300), served.wires(20) as others:
+        for wire in others:
+            wire.send(get("/"))
+            assert wire.answer()[0] == 200
+        assert served.cut("address") == served.cut("connections") == 0
+
+
 def test_requests_are_not_ended_for_others() -> None:
     with serving(max_connections=4, max_connections_per_address=1000) as served:
         with served.wires(3) as running, served.wires(1) as (uploading,):
