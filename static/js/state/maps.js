@@ -187,6 +187,7 @@ class Maps {
     const what = names.length === 1 ? `block ${shortBlockName(names[0])}` : `${names.length} blocks`;
     const retry = () => {
       this.failed.clear();
+      this.skipped.clear();
       this.update();
     };
     if (isNeeded) store.addError({ text: `The maps of ${what} are missing. ${text}`, retry });
