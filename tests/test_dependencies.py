@@ -33,7 +33,16 @@ LAYERS = (
 )
 """Lowest first. A package may import the packages of the layers below its own, and nothing else of the project."""
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
-TORCH_FREE = ("sge", "sge.images", "sge.parts", "sge.analysis", "sge.lens", "sge.__main__")
+TORCH_FREE = (
+    "sge",
+    "sge.images",
+    "sge.parts",
+    "sge.analysis",
+    "sge.models",
+    "sge.devices",
+    "sge.lens",
+    "sge.__main__",
+)
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
 SOURCES = sorted(path for folder in ("app", "sge", "scripts") for path in (ROOT / folder).rglob("*.py"))
 DOTTED = re.compile(r"((?:app|sge)(?:\.\w+)+)(?::\w+)?")

@@ -51,9 +51,9 @@ def _problems(proto: onnx.ModelProto, model: ExportedModel) -> Iterator[str]:
         yield f"needs operators beyond versions {MIN_OPSET} to {newest} of ONNX's own."
     for node in graph.node:
         if node.domain:
-            yield f"needs the operator {shown(node.op_type)} of {shown(node.domain)}."
+            yield f"needs the operator {_word(node.op_type)} of {_word(node.domain)}."
         if any(attribute.type in _GRAPHS for attribute in node.attribute):
-            yield f"has a loop or a choice ({shown(node.op_type)}), which exported files do not have."
+            yield f"has a loop or a choice ({_word(node.op_type)}), which exported files do not have."
     for tensor in _tensors(graph):
         yield from _tensor_problems(tensor)
     yield from _interface_problems(graph, model)
@@ -71,13 +71,21 @@ def _tensor_problems(tensor: onnx.TensorProto) -> Iterator[str]:
     if tensor.external_data or tensor.data_location == TensorProto.EXTERNAL:
         yield "keeps weights in other files."
         return
+    if min(tensor.dims, default=0) < 0:
+        yield f"has weights {_word(tensor.name)} of a size below 0."
+        return
     try:
         values = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError):
-        yield f"has weights {shown(tensor.name)} that are not of their shape."
+        yield f"has weights {_word(tensor.name)} that are not of their shape."
         return
     if values.dtype.kind == "f" and not np.isfinite(values).all() and values.size > 1:
-        yield f"has weights {shown(tensor.name)} that are not finite."
+        yield f"has weights {_word(tensor.name)} that are not finite."
+
+
+def _word(name: str | bytes) -> str:
+    """A name in a file, for a sentence; one that is no text comes as bytes."""
+    return shown(name.decode("utf-8", "replace") if isinstance(name, bytes) else name)
 
 
 def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterator[str]:
@@ -91,11 +99,11 @@ def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterato
         return
     for one in graph.input:
         if not _has_shape(one, wanted[one.name]):
-            yield f"has an input {shown(one.name)} of another type or shape than {wanted[one.name]}."
+            yield f"has an input {_word(one.name)} of another type or shape than {wanted[one.name]}."
         if one.name != "image" and (
             one.name not in defaults or list(defaults[one.name].dims) != [1, wanted[one.name][1]]
         ):
-            yield f"has an input {shown(one.name)} without a default."
+            yield f"has an input {_word(one.name)} without a default."
     if [one.name for one in graph.output] != output_names(model.blocks):
         yield "has other outputs than logits, similarity, masks and energies of its blocks."
 

@@ -168,6 +168,8 @@ def _parsed(path: Path) -> onnx.ModelProto:
 
 def _facts(proto: onnx.ModelProto, where: str) -> dict[str, Any]:
     texts = {entry.key: entry.value for entry in proto.metadata_props}
+    if not all(isinstance(text, str) for pair in texts.items() for text in pair):  # bytes that are no UTF-8
+        raise CheckpointError(f"{where} is damaged: an entry is no text. {AGAIN}")
     if "sge.version" not in texts:
         raise CheckpointError(
             f"{where} is an ONNX model that SGE Lens did not export, so its blocks are not known. {GIVE_PYTORCH} Then "

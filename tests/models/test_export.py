@@ -50,9 +50,7 @@ def test_logits_maps_and_energies_are_those_of_torch(file, shape):
     assert list(found) == output_names(file.blocks)
     assert set(found) == set(expected)
     for name, tensor in expected.items():
-        torch.testing.assert_close(
-            found[name], tensor, atol=2e-4, rtol=1e-4, msg=lambda text: f"{name}: {text}"
-        )
+        torch.testing.assert_close(found[name], tensor, atol=2e-4, rtol=1e-4)
 
 
 def test_edits_replace_the_masks_that_multiply(file):
