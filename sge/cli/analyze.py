@@ -73,7 +73,7 @@ def analyze(
     inputs = find(paths)
     writable_folder(out, "--out")
     files = record_files(inputs, out, format.value)
-    lens = Lens(loaded_model(model), device, backend=backend)
+    lens = Lens(loaded_model(model), device, backend=backend, frozen=True)
     index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
     # Only these draw the image itself; of all others the pixels are dropped once they are framed.
@@ -133,7 +133,7 @@ def predict(
 ) -> None:
     """Print the classes of every image, best first."""
     inputs = find(paths)
-    lens = Lens(loaded_model(model), device, backend=backend)
+    lens = Lens(loaded_model(model), device, backend=backend, frozen=True)
 
     def read(image: Input) -> Frame:
         return without_pixels(lens.frame(image.read(), framing.value))
