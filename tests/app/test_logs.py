@@ -48,6 +48,7 @@ def test_a_request_leaves_size_format_and_hash_but_neither_name_nor_content(
     (line,) = events(lines, "request")
     seconds = line.pop("seconds")
     assert 0 < seconds < 60
+    assert len(line.pop("request_id")) == 32
     assert line == {
         "time": line["time"],
         "level": "info",
