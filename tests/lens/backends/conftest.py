@@ -13,17 +13,29 @@ from torch import nn
 from sge.images import Frame
 from sge.lens import Lens
 from sge.models import export_onnx
-from sge.nn.resnet import build_resnet
+from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.parts.finder import Finder, GroupWeight, Readout
 from tests.drawn_images import noise
 from tests.lens.networks import CLASSES, Concat, Residual, lens_of, resnet
+
+
+def attended(attention: nn.Module) -> nn.Module:
+    """A network with one attention module that has a single map."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, 4, 1),
+        nn.Sequential(nn.Conv2d(32, 32, 3, 2, 1), nn.ReLU(), attention),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, CLASSES),
+    )
+
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "residual": Residual,
     "concat": Concat,
     "resnet": resnet,
-    "cbam": lambda: build_resnet(18, "cbam", CLASSES),
-    "bam": lambda: build_resnet(18, "bam", CLASSES),
+    "cbam": lambda: attended(ConvolutionalBlockAttention(32)),
+    "bam": lambda: attended(BottleneckAttention(32)),
 }
 Pairs = Callable[[str], tuple[Lens, Lens]]
 """Name of a network to a lens in torch, and one on the exported file."""
