@@ -18,6 +18,7 @@ from .limits import ByClient, Connections, raise_descriptors, trusted_by
 from .metrics import Metrics
 from .protocol import protocol_of
 from .settings import Settings
+from .workers.nursery import end_workers
 
 log = logging.getLogger("sge.app")
 
@@ -111,6 +112,7 @@ def exit_now(code: int) -> None:
         child.kill()
     logging.shutdown()
     sys.stdout.flush()
+    end_workers()
     os._exit(code)
 
 

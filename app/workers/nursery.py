@@ -162,10 +162,10 @@ class Nursery:
             self._process.wait()
         self._control = self._process = None
 
-    def end(self) -> None:
-        """Ends the nursery and with it every worker that it has forked."""
-        with self._lock:
-            self._end()
+    def kill(self) -> None:
+        """Ends the nursery and with it every worker that it has forked, without waiting for anybody."""
+        if (process := self._process) is not None:
+            process.kill()
 
 
 def _start(module: str, sock: socket.socket) -> subprocess.Popen[bytes]:
@@ -198,7 +198,14 @@ def _readable(descriptor: int, timeout_s: float) -> bool:
 
 
 _NURSERY = Nursery()
-atexit.register(_NURSERY.end)
+
+
+def end_workers() -> None:
+    """Ends every forked worker at once, also one that has been stopped by a signal. Called when the program exits."""
+    _NURSERY.kill()
+
+
+atexit.register(end_workers)
 HAS_PIDFD = hasattr(os, "pidfd_open") and sys.platform == "linux"
 
 
