@@ -23,8 +23,7 @@ from sge.models.onnx_files import VERSION, read_exported, tail
 from sge.models.onnx_trial import MULTIPLE, Session
 from sge.models.traced import Traced, trace
 from sge.models.wording import shown
-from sge.nn import SpatialGroupEnhance, inactive_groups, require_spatial_blocks
-from sge.nn.attention import ConvolutionalBlockAttention
+from sge.nn import ConvolutionalBlockAttention, SpatialGroupEnhance, inactive_groups, require_spatial_blocks
 from sge.paths import model_dir
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The SGE module, networks that have it, and what reads and permutes them: tensors in, tensors out."""
 
+from sge.nn.attention import ConvolutionalBlockAttention
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.folding import FoldedViews
@@ -20,6 +21,7 @@ __all__ = [
     "NEIGHBOURS",
     "SGE_RESNETS",
     "Capture",
+    "ConvolutionalBlockAttention",
     "FoldedViews",
     "MaskCapture",
     "SpatialGate",

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import sge.models
-from sge.models.names import IDENTITY_PERMUTATION, DOGS_MODEL
+from sge.models.names import DOGS_MODEL, IDENTITY_PERMUTATION
 from sge.models.registry import entries
 from tests.conftest import ROOT
 from tests.models.exported import exported
