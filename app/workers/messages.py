@@ -13,19 +13,19 @@ import socket
 import struct
 from typing import Any
 
+from sge.errors import SGEError
+from sge.images import Box, Geometry, ImageFacts, Structure
+
 _LENGTH = struct.Struct("!Q")
 MAX_MESSAGE = 1 << 32
 """Bytes; a longer message is a fault."""
 _JOINED = 1 << 16
 """Bytes up to which a message is sent and received in one call."""
 
-ANSWER_CLASSES = {
-    "builtins": {"set", "frozenset", "bytearray", "complex"},
-    "sge.images.geometry": {"Geometry", "Box"},
-    "sge.images.facts": {"ImageFacts"},
-    "sge.images.structure": {"Structure"},
+_ANSWER_CLASSES = {
+    (kind.__module__, kind.__name__) for kind in (set, frozenset, Box, Geometry, ImageFacts, Structure)
 }
-"""Module to classes that a worker's answer may hold, beside the errors of ``sge.errors`` and the tasks' own results."""
+"""Module and name of the classes that an answer may hold, beside the errors of ``sge.errors`` and the tasks' own results."""
 
 
 class MessageError(Exception):
@@ -117,7 +117,7 @@ class _Answers(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """A class that an answer may hold."""
         own = module in self._modules and not name.startswith("_") and "." not in name
-        if own or module == "sge.errors" or name in ANSWER_CLASSES.get(module, ()):
+        if own or module == SGEError.__module__ or (module, name) in _ANSWER_CLASSES:
             found = super().find_class(module, name)
             if isinstance(found, type):
                 return found

@@ -1,5 +1,6 @@
 """Image bytes to network input, and mask cells back to pixels."""
 
+from sge.images.decode_scale import jpeg_scale
 from sge.images.decoding import MAX_PIXELS, DecodedImage, Source, decode
 from sge.images.facts import ImageFacts
 from sge.images.file_kinds import FORMATS, FORMATS_TEXT, accepted_format, is_heic
@@ -18,7 +19,6 @@ from sge.images.framing import (
     whole_size,
 )
 from sge.images.geometry import Box, Geometry
-from sge.images.jpeg_scale import jpeg_scale
 from sge.images.preprocess import MAX_SIZE, Preprocess
 from sge.images.structure import Structure, inspect
 from sge.images.tally import StructureLimits
