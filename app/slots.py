@@ -13,7 +13,7 @@ from sge.analysis import BlockInfo, json_text
 from sge.devices import find_device
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens
-from sge.models import Card, ExportedModel, Model, existing_export, load_model
+from sge.models import Card, ExportedModel, Model, load_model
 
 from .errors import ProblemError
 from .exporting import ExportFailedError, export
@@ -160,12 +160,13 @@ def _make_lens(model: Model | ExportedModel, device: str, precision: str, backen
 
     With ``auto``, a network runs in ONNX Runtime if its export was made at an earlier start.
     """
-    exchangeable = (
-        backend == "auto" and precision in ("auto", "float32") and str(find_device(device)) == "cpu"
-    )
-    if exchangeable and isinstance(model, Model) and existing_export(model) is not None:
-        backend = "onnxruntime"
-    threads = 1 if backend == "onnxruntime" or isinstance(model, ExportedModel) else None
+    if isinstance(model, ExportedModel):  # Nothing of torch is imported for it.
+        return Lens(model, device, precision, backend, threads=1)
+    if backend == "auto" and precision in ("auto", "float32") and str(find_device(device)) == "cpu":
+        from sge.models import existing_export
+
+        backend = "onnxruntime" if existing_export(model) is not None else backend
+    threads = 1 if backend == "onnxruntime" else None
     return Lens(model, device, precision, backend, threads=threads, frozen=True)
 
 

@@ -42,6 +42,8 @@ TORCH_FREE = (
     "sge.devices",
     "sge.lens",
     "sge.__main__",
+    "app.main",
+    "app.server",
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
 SOURCES = sorted(path for folder in ("app", "sge", "scripts") for path in (ROOT / folder).rglob("*.py"))

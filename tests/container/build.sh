@@ -41,11 +41,13 @@ make_base() {
 # pip's own configuration is handed in while the image is built and does not stay in it.
 pip_mounts() {
   local file folder
-  for file in /etc/pip.conf "$HOME/.config/pip/pip.conf"; do
+  for file in /etc/pip.conf /etc/xdg/pip/pip.conf "$HOME/.config/pip/pip.conf"; do
     [ -f "$file" ] && echo "--volume=$file:/etc/$( [ "$file" = /etc/pip.conf ] && echo pip.conf || echo xdg/pip/pip.conf):ro"
   done
-  folder=$(python3 -m pip config get global.find-links 2>/dev/null || true)
-  [ -d "$folder" ] && echo "--volume=$folder:$folder:ro"
+  # Folders of wheels and of package indexes that pip's configuration names.
+  for folder in $(python3 -m pip config list 2>/dev/null | grep -oE "(file://)?/[^ ']+" | sed 's#^file://##; s#/simple$##' | sort -u); do
+    [ -d "$folder" ] && echo "--volume=$folder:$folder:ro"
+  done
   [ -f /etc/ssl/certs/ca-certificates.crt ] && echo "--volume=/etc/ssl/certs:/etc/ssl/certs:ro"
   return 0
 }
