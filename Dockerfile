@@ -65,8 +65,9 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# With SGE_API_KEY, the address needs the key as every client does.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
-  CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['SGE_PORT']}/api/v1/health/ready\", timeout=4)"]
+  CMD ["python3", "-c", "import os, urllib.request as r; k = os.environ.get('SGE_API_KEY', ''); r.urlopen(r.Request(f\"http://127.0.0.1:{os.environ['SGE_PORT']}/api/v1/health/ready\", headers={'Authorization': 'Bearer ' + k} if k else {}), timeout=4)"]
 CMD ["sge", "serve"]
 
 FROM service AS cuda
