@@ -135,7 +135,9 @@ def _facts(model: Model | ExportedModel) -> dict[str, Any]:
 
 def _blocks(model: Model | ExportedModel) -> list[dict[str, Any]]:
     if isinstance(model, ExportedModel):
-        found = [(one.name, one.channels, one.groups, one.inactive) for one in model.blocks]
+        found: list[tuple[str, int | None, int, int]] = [
+            (one.name, one.channels, one.groups, one.inactive) for one in model.blocks
+        ]
     else:
         from sge.nn import inactive_groups, spatial_blocks  # It imports torch.
 

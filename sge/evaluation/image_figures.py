@@ -75,6 +75,7 @@ class ImageFigures:
         assert protocol.block is not None
         self.protocol, self.block, self.boxes = protocol, protocol.block, boxes
         self.batch, self.reader = batch, reader
+        self._model = model
         self.lens = Lens(model, device)
         self._random: Lens | None = None
         self._randomized: set[str] = set()
@@ -97,7 +98,7 @@ class ImageFigures:
             if len(frames) == CALIBRATION:
                 break
         if frames:
-            random = randomized_model(self.lens.model, frames, self.protocol.seed)
+            random = randomized_model(self._model, frames, self.protocol.seed)
             self._random = Lens(random, str(self.lens.device))
 
     def records(self, files: Iterable[ImageFile]) -> Iterator[Record]:
