@@ -92,15 +92,14 @@ def test_the_first_answer_of_the_page_is_small(client: TestClient, photo: bytes)
     assert len(first.content) < len(whole.content) / 10
 
 
-@pytest.mark.parametrize("method", ["auto", "gradient"])
-def test_without_gradients_effects_are_measured_or_left_out(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, method: str
+def test_without_gradients_all_effects_are_left_out_or_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Lens, "has_gradients", property(lambda _: False))
-    query = {"blocks": "blocks.5.1", "target": "predicted", "method": method}
-    answer = post(client, "analyze", jpeg(), **query)
-    assert answer.json()["can"] == {"gradients": False, "steps": False}
-    if method == "gradient":
-        assert "attribution" not in answer.json()
-    refused = post(client, "analyze", jpeg(), target="predicted", method=method)
-    assert refused.status_code == (200 if method == "gradient" else 422)
+    query = {"blocks": "default", "target": "predicted"}
+    left_out = post(client, "analyze", jpeg(), method="gradient", **query).json()
+    assert left_out["can"] == {"gradients": False, "steps": False}
+    assert "attribution" not in left_out
+    refused = post(client, "analyze", jpeg(), target="predicted", method="auto")
+    assert refused.status_code == 422
+    assert "Name fewer blocks in blocks=" in refused.json()["detail"]
