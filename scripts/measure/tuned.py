@@ -104,7 +104,7 @@ def print_parts(lens: sge.Lens, signal: str, labels: list[Label]) -> None:
     """Hits of the best single group, chosen on all other images."""
     names = [
         f"{block}/g{group}"
-        for block, module in sge_blocks(lens.model.network).items()
+        for block, module in sge_blocks(lens.network).items()
         for group in range(module.groups)
     ]
     for part, all_distances in peak_distances(lens, signal, labels, SIZE).items():
