@@ -103,8 +103,8 @@ def model(_no_settings_from_outside: None) -> Model:
 
 @pytest.fixture(scope="session")
 def lens(model: Model) -> Lens:
-    """The library's own lens, to compare the service with."""
-    return Lens(model)
+    """The library's own lens of a network that nobody changes, as the service's is, to compare it with."""
+    return Lens(model, frozen=True)
 
 
 @pytest.fixture(scope="session")
