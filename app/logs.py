@@ -23,7 +23,9 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
         }
         line |= members()
-        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        # Names with an underscore are those of other libraries, which add them to every record of the process.
+        given = (item for item in vars(record).items() if item[0] not in _STANDARD and item[0][0] != "_")
+        line |= dict(given)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

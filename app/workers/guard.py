@@ -66,10 +66,13 @@ class Guard:
                     watched.end_at, watched.by_deadline = end_at, True
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread, once no task is watched any more."""
         with self._changed:
             self._closed = True
             self._changed.notify()
+            thread = self._thread if not self._watched else None
+        if thread is not None:
+            thread.join(10 * TICK_S)
 
     def _run(self) -> None:
         idle_since = time.monotonic()

@@ -146,7 +146,7 @@ def test_predictions_and_analyses_have_forward_passes_of_their_own(started: Serv
     with hold(started) as gate, Asking(started.client) as asking:
         asking.post("predict", jpeg(0, SQUARE))
         assert gate.entered.wait(WAIT_S)
-        for number, route in enumerate(("analyze", "predict", "masks", "predict"), 1):
+        for number, route in enumerate(("analyze", "predict", "analyze", "predict"), 1):
             asking.post(route, jpeg(number, SQUARE))
             until(queued(started, number))
         gate.open.set()
@@ -407,7 +407,8 @@ def test_an_application_may_be_started_again() -> None:
     with running() as started:
         first = post(started.client, "predict", jpeg()).json()
     with TestClient(started.app) as client:
-        assert started.engine.ready  # nothing is loaded twice
+        assert all(slot.ready for slot in started.engine.slots.values())  # nothing is loaded twice
+        until(lambda: started.engine.ready)
         assert post(client, "predict", jpeg()).json() == first
 
 
@@ -421,7 +422,7 @@ def test_no_thread_is_left(started: Service) -> None:
         mine = [thread for thread in mine if thread not in before]
         assert mine
         assert all(thread.is_alive() for thread in mine)
-    assert not any(thread.is_alive() for thread in mine)
+    assert [thread.name for thread in mine if thread.is_alive()] == []
 
 
 # Many at once.

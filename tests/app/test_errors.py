@@ -36,7 +36,7 @@ def test_an_unknown_model_is_refused_before_a_byte_is_read(service: Service) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["/nope", "/api", "/api/v2/predict", f"{API}/predict/", f"{API}/models/a/b", "/docs", "/redoc"]
+    "path", ["/nope", "/api", "/api/v2/predict", f"{API}/predict/", f"{API}/models/a/b", "/docs/x", "/redoc"]
 )
 def test_unknown_addresses_are_404(client: TestClient, path: str) -> None:
     problem = check_problem(client.get(path, follow_redirects=False), 404)
