@@ -26,7 +26,8 @@ def small(monkeypatch):
     labels = ["a", "b", *"cdefg"]
     made = replace(model(), labels=labels, preprocess=Preprocess(size=64, resize=64))
     for module in (ablate, analyze, evaluate, evaluate_faithfulness, evaluate_gates, parts):
-        monkeypatch.setattr(module, "loaded_model", lambda name, finder=True: made)
+        loader = "loaded_model" if hasattr(module, "loaded_model") else "loaded_torch_model"
+        monkeypatch.setattr(module, loader, lambda name, finder=True: made)
     return made
 
 

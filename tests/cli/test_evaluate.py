@@ -17,7 +17,7 @@ __all__ = ["colours"]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(evaluate, "loaded_model", lambda name, finder: model())
+    monkeypatch.setattr(evaluate, "loaded_torch_model", lambda name, finder: model())
 
 
 @pytest.mark.parametrize(

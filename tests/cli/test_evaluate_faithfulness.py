@@ -16,7 +16,7 @@ FEW = ("--steps", 2, "--randomized", 1)
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(evaluate_faithfulness, "loaded_model", lambda name, finder: spot_model())
+    monkeypatch.setattr(evaluate_faithfulness, "loaded_torch_model", lambda name, finder: spot_model())
 
 
 @pytest.fixture

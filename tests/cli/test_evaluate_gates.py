@@ -15,8 +15,8 @@ __all__ = ["colours", "labelled"]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(evaluate_gates, "loaded_model", lambda name, finder: peak_model())
-    monkeypatch.setattr(evaluate, "loaded_model", lambda name, finder: model())
+    monkeypatch.setattr(evaluate_gates, "loaded_torch_model", lambda name, finder: peak_model())
+    monkeypatch.setattr(evaluate, "loaded_torch_model", lambda name, finder: model())
 
 
 @pytest.mark.parametrize(
