@@ -145,11 +145,11 @@ def test_usage_errors_exit_2(sge_command, arguments):
 
 
 @pytest.mark.slow
-def test_two_hundred_images_give_two_hundred_records(sge_command, shared, tmp_path):
+def test_many_images_give_as_many_records(sge_command, shared, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    images = sorted((shared / "data" / "imagenet_val_dogs").rglob("*.JPEG"))[:200]
+    images = sorted((shared / "data" / "imagenet_val_dogs").rglob("*.JPEG"))[:40]
     for path in images:
         (folder / path.name).symlink_to(path)
     assert sge_command("analyze", folder, "-o", tmp_path / "out").exit_code == 0
-    assert len(list((tmp_path / "out").glob("*.json"))) == 200
+    assert len(list((tmp_path / "out").glob("*.json"))) == len(images)
