@@ -12,7 +12,7 @@ from PIL import Image
 from sge.analysis import BlockInfo, json_text
 from sge.devices import find_device
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
-from sge.lens import Lens
+from sge.lens import Lens, Wanted
 from sge.models import Card, ExportedModel, Model, load_model
 
 from .errors import ProblemError
@@ -23,6 +23,8 @@ from .settings import Settings
 log = logging.getLogger("sge.app")
 PROBE_SIZE = (224, 224)
 """Width and height, in pixels, of the gray image whose analysis tells a model's blocks."""
+SIZES = Wanted(masks=False, similarity=False, energy=False, parts=False)
+"""What that analysis computes beside the predictions: nothing but the blocks and their sizes, so that a start is quick."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Slot:
         started = time.perf_counter()
         try:
             lens = _make_lens(load_model(self.source), device, precision, backend)
-            probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
+            probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"), wanted=SIZES)
             opening = probe.blocks, probe.default_block, probe.signal
             _check_card(self.name, lens.model.card)
         except SGEError as error:
@@ -104,7 +106,7 @@ class Slot:
         try:
             export(self.source, stopping)
             faster = _make_lens(lens.model, "cpu", "float32", "onnxruntime")
-            faster.analyze(Image.new("RGB", PROBE_SIZE, "gray"))
+            faster.analyze(Image.new("RGB", PROBE_SIZE, "gray"), wanted=SIZES)
         except (ExportFailedError, SGEError) as error:
             if not stopping.is_set():
                 log.warning("model stays in torch", extra={"model": self.name, "reason": str(error)})
