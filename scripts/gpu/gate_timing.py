@@ -1,8 +1,8 @@
 """Times the kernel of the SGE module, the eager module and, for two shapes, the eager module under torch.compile.
 
-``bench_gate.py`` times most shapes itself. What needs compiling first runs in processes of its own, ``python -m
-scripts.gpu.gate_timing --task compiled|sweep0|sweep1|sweep2 --lock FILE --out FILE``, which compile at once and measure
-when they get the lock.
+``python -m scripts.gpu.bench_gate`` starts the processes of what is compiled and swept:
+``python -m scripts.gpu.gate_timing TASK --lock FILE --out FILE``, with TASK one of ``compiled``, ``sweep0``, ``sweep1`` and
+``sweep2``. Each compiles at once and measures when it gets the lock.
 """
 
 from __future__ import annotations
