@@ -1,8 +1,8 @@
 """Times the kernel of the SGE module, the eager module and, for two shapes, the eager module under torch.compile.
 
 ``python -m scripts.gpu.bench_gate`` starts the processes of what is compiled and swept:
-``python -m scripts.gpu.gate_timing TASK --lock FILE --out FILE``, with TASK one of ``compiled``, ``sweep0``, ``sweep1`` and
-``sweep2``. Each compiles at once and measures when it gets the lock.
+``python -m scripts.gpu.gate_timing --task TASK --lock FILE --out FILE``, with TASK one of ``compiled``, ``sweep0``,
+``sweep1`` and ``sweep2``. Each compiles at once and measures when it gets the lock.
 """
 
 from __future__ import annotations
