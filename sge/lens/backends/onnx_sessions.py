@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -143,9 +144,12 @@ class Sessions:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if _shares_memory():
             options.add_session_config_entry("session.use_env_allocators", "1")
-        data = reduced(self._path, self._outputs[kind], kind == "logits")
         try:
-            return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            # A session keeps the bytes that it is made from, but not the content of a file.
+            with tempfile.TemporaryDirectory(prefix="sge-") as folder:
+                file = Path(folder) / "reduced.onnx"
+                file.write_bytes(reduced(self._path, self._outputs[kind], kind == "logits"))
+                return runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise CheckpointError(
                 f"{self._path.name} cannot be run by ONNX Runtime ({_quoted(error)}). Export the model again: sge models "
