@@ -21,7 +21,7 @@ for package in (sge, _app):
     assert pathlib.Path(package.__file__).is_relative_to(sys.argv[1]), package.__file__
 from starlette.testclient import TestClient
 from sge._app.main import create_app
-with TestClient(create_app()) as client:
+with TestClient(create_app(), base_url="http://127.0.0.1") as client:
     page = client.get("/")
     assert page.status_code == 200 and "SGE Lens" in page.text
     assert client.get("/static/samples/shepherd.jpg").status_code == 200
