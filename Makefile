@@ -10,7 +10,7 @@ run: $(VENV)/.run
 
 # Two halves that take about equally long run beside each other, with one thread each, because threads that wait for a
 # busy core waste it.
-SIDE := tests/browser tests/training tests/evaluation tests/docs tests/cli tests/deploy
+SIDE := tests/browser tests/training tests/evaluation tests/docs tests/cli tests/deploy tests/app
 
 test: check
 	OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 test-side test-rest
