@@ -133,6 +133,8 @@ class WorkerPool:
             content = await asyncio.to_thread(pickle.dumps, order, 5)
         if self._closed:
             raise _stopping()
+        if time.monotonic() >= deadline:  # A free worker might be faster than the guard.
+            raise TaskTimeoutError
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 seat = await self._lines.take(large)
