@@ -38,7 +38,7 @@ class Guard:
         self._changed = threading.Condition()
         self._watched: set[Watched] = set()
         self._thread: threading.Thread | None = None
-        self._is_asleep = False
+        self._waits = False
         self._closed = False
 
     def watch(self, worker: WorkerProcess, limit_at: float, deadline: float) -> Watched:
@@ -49,7 +49,7 @@ class Guard:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="sge-worker-guard", daemon=True)
                 self._thread.start()
-            elif self._is_asleep:
+            elif self._waits:
                 self._changed.notify()
         return watched
 
@@ -86,9 +86,9 @@ class Guard:
                         with suppress(OSError):
                             watched.worker.kill()
                 if not self._watched and now - idle_since > _LINGER_S and not self._closed:
-                    self._is_asleep = True
+                    self._waits = True
                     self._changed.wait()
-                    self._is_asleep = False
+                    self._waits = False
                     idle_since = time.monotonic()
                 if self._closed and not self._watched:
                     return
