@@ -247,6 +247,24 @@ def test_what_speaks_for_the_expected_class(shepherd, lens):
     expect(row(page, lens.find_target("dingo"))).to_have_attribute("data-role", "expected")
 
 
+def test_enter_waits_for_the_classes(open_page, lens):
+    """A visitor types a class and presses Enter before the list of classes is there."""
+    page = open_page().page
+    waiting = []
+    page.route(re.compile(r"/api/v1/models/[^/?]+$"), lambda route: waiting.append(route))
+    open_block(page)
+    field = page.locator("input[name=expected]")
+    field.click()
+    page.keyboard.type("dingo")
+    page.keyboard.press("Enter")
+    expect(page.locator(".choices:popover-open")).to_have_count(1)
+    with page.expect_response(ATTRIBUTE):
+        for route in waiting:
+            route.continue_()
+    expect(row(page, lens.find_target("dingo"))).to_have_attribute("data-role", "expected")
+    expect(field).to_have_value("dingo")
+
+
 def test_a_failure_says_so_and_can_be_tried_again(open_page):
     watched = open_page()
     watched.expected.append("500 (Internal Server Error)")

@@ -53,15 +53,24 @@ export class Combobox {
     return this.list.matches(":popover-open");
   }
 
-  async open(text = "") {
+  /** Shows the choices that match the text. A later call, or closing the list, makes an earlier one void. */
+  open(text = "") {
     if (!this.isOpen) this.show();
+    this.filling = this.fill(text);
+  }
+
+  async fill(text) {
+    const own = (this.turn = Symbol("turn"));
+    const isVoid = () => this.turn !== own || !this.isOpen;
     try {
       const choices = await this.load();
+      if (isVoid()) return;
       this.found = matching(choices, text);
       this.items(this.found.map(({ label }, i) => make("li", { role: "option", id: `${this.list.id}-${i}`, "data-at": i, "aria-selected": "false" }, label)));
       if (this.found.length === 0) this.items([make("li", { class: "quiet", role: "option", "aria-disabled": "true" }, choices.length > 0 ? "No class has this name." : "This model has no labels.")]);
       this.activate(text && this.found.length > 0 ? 0 : this.found.findIndex(({ label }) => label === this.shown));
     } catch (error) {
+      if (isVoid()) return;
       this.items([make("li", { class: "quiet", role: "option", "aria-disabled": "true" }, error.message)]);
     }
   }
@@ -112,6 +121,13 @@ export class Combobox {
     item.scrollIntoView({ block: "nearest" });
   }
 
+  /** Chooses the active item. While the choices still load, Enter waits for them, unless the text changes meanwhile. */
+  async chooseActive() {
+    const { filling } = this;
+    await filling;
+    if (this.isOpen && this.filling === filling) this.chooseItem(this.list.children[this.active]);
+  }
+
   chooseItem(item) {
     const choice = this.found[item?.dataset.at];
     if (!choice) return;
@@ -126,7 +142,7 @@ export class Combobox {
     if (event.key === "Escape" && !this.isOpen) return;
     event.stopPropagation();
     if (event.key === "Escape") this.close();
-    else if (event.key === "Enter") this.isOpen ? this.chooseItem(this.list.children[this.active]) : this.open();
+    else if (event.key === "Enter") this.isOpen ? this.chooseActive() : this.open();
     else if (event.key in moves) this.isOpen ? this.activate(moves[event.key]) : this.open();
     else return;
     event.preventDefault();
