@@ -178,7 +178,7 @@ class Engine:
 
         Raises:
             SGEError: The image cannot be decoded, or the network cannot be run.
-            ProblemError: 503 if the worker process died, 504 past the deadline.
+            ProblemError: 503 if the worker process died or had no core, 504 past the deadline.
         """
         predictions: list[Prediction] = await self._answer(admission, lens, framing, "predict", top_k=top_k)
         return predictions
@@ -232,7 +232,7 @@ class Engine:
 
         Raises:
             SGEError: The image cannot be decoded or drawn.
-            ProblemError: 503 if the worker process died, 504 past the deadline.
+            ProblemError: 503 if the worker process died or had no core, 504 past the deadline.
         """
         given = (admission.upload.data, *args, self._limits) if pixels else args
         return await self._work(admission, "draw", task, *given)

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
+from .limits import cpu_seconds
 from .nursery import WorkerProcess
 
 TICK_S = 0.05
@@ -29,6 +30,19 @@ class Watched:
         self.by_deadline = deadline < limit_at
         self.killed = False
         """True once the process was ended because the time had come."""
+        self.starved = False
+        """True if it was ended after it had computed for less than half of its time: others had the cores."""
+        self._began = time.monotonic()
+        self._cpu_s = cpu_seconds(worker.pid)
+
+    def kill(self, now: float) -> None:
+        """Ends the process."""
+        self.killed = True
+        cpu_s = cpu_seconds(self.worker.pid)
+        if cpu_s is not None and self._cpu_s is not None:
+            self.starved = cpu_s - self._cpu_s < (now - self._began) / 2
+        with suppress(OSError):
+            self.worker.kill()
 
 
 class Guard:
@@ -82,9 +96,7 @@ class Guard:
                 for watched in self._watched:
                     idle_since = now
                     if now >= watched.end_at and not watched.killed:
-                        watched.killed = True
-                        with suppress(OSError):
-                            watched.worker.kill()
+                        watched.kill(now)
                 if not self._watched and now - idle_since > _LINGER_S and not self._closed:
                     self._waits = True
                     self._changed.wait()

@@ -11,7 +11,7 @@ from typing import Any
 from sge.errors import BrokenImageError, ImageTooCostlyError
 
 from ..metrics import Metrics
-from .errors import TaskCrashedError, TaskTimeoutError, WorkerDiedError
+from .errors import StarvedTaskError, TaskCrashedError, TaskTimeoutError, WorkerDiedError
 from .guard import Watched
 from .limits import TaskLimits
 from .messages import MessageError
@@ -80,6 +80,9 @@ class Outcomes:
         if watched.by_deadline:
             self.note("deadline", name)
             return TaskTimeoutError()
+        if watched.starved:
+            self.note("starved", name)
+            return StarvedTaskError(limits.wall_s)
         self.note("wall", name)
         return ImageTooCostlyError(
             f"Reading or drawing this image took longer than {limits.wall_s:g} s. {_NEXT}"
@@ -102,7 +105,8 @@ class Outcomes:
         """Counts and logs a worker that has ended.
 
         Args:
-            reason: ``cpu``, ``wall``, ``memory``, ``deadline``, ``cancelled``, ``died``, or ``idle`` without a task.
+            reason: ``cpu``, ``wall``, ``starved``, ``memory``, ``deadline``, ``cancelled``, ``died``, or ``idle`` without a
+                task.
             name: Of the task.
             status: Exit status.
         """

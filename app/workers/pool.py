@@ -117,6 +117,7 @@ class WorkerPool:
         Raises:
             SGEError: what the task raises.
             ImageTooCostlyError: it needs more time or memory than the limits allow.
+            StarvedTaskError: others had the cores for so long that it reached its limit of time; 503.
             TaskTimeoutError: the deadline has passed; a ``ProblemError`` with status 504.
             WorkerDiedError: its process has ended; a ``ProblemError`` with status 503.
             ProblemError: 503, the pool stops.

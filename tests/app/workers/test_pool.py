@@ -5,12 +5,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from app.errors import ProblemError
-from app.workers import nursery
-from app.workers.errors import TaskCrashedError, TaskTimeoutError, WorkerDiedError
+from app.workers import guard, nursery
+from app.workers.errors import StarvedTaskError, TaskCrashedError, TaskTimeoutError, WorkerDiedError
 from sge.errors import BrokenImageError, ImageTooCostlyError, UnsupportedFormatError
 
 from . import hostile
@@ -76,7 +77,13 @@ def test_a_worker_that_dies_is_replaced_and_only_its_request_fails(in_pool, task
     in_pool(work)
 
 
-def test_the_clock_s_limit_ends_a_task_and_frees_its_place(in_pool):
+@pytest.fixture
+def computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that rest are taken for tasks that compute all the time: a busy machine would make real ones starve."""
+    monkeypatch.setattr(guard, "cpu_seconds", lambda _pid: time.monotonic())
+
+
+def test_the_clock_s_limit_ends_a_task_and_frees_its_place(in_pool, computing):
     async def work(pool: Pool):
         started = time.monotonic()
         fates = await asyncio.gather(*(pool.fate(hostile.rest, 30, limit_s=0.3) for _ in range(4)))
@@ -87,6 +94,34 @@ def test_the_clock_s_limit_ends_a_task_and_frees_its_place(in_pool):
         assert ends(pool, "wall") == 4
 
     in_pool(work)
+
+
+def test_a_task_that_hardly_computed_until_its_limit_is_no_costly_image(in_pool):
+    """A task that rests is one that waits for a core: no image makes a decoder rest."""
+
+    async def work(pool: Pool):
+        fate = await pool.fate(hostile.rest, 30, limit_s=0.3)
+        assert type(fate) is StarvedTaskError
+        assert (fate.status, fate.retry_after_s) == (503, 5)
+        assert "Try again in 5 s" in fate.detail
+        assert (ends(pool, "starved"), ends(pool, "wall")) == (1, 0)
+        assert await pool.do(hostile.give, 1) == 1
+
+    in_pool(work, workers=1)
+
+
+@pytest.mark.parametrize("known", [None, 0.0])
+def test_where_the_system_does_not_say_who_computed_the_image_is_what_took_long(known: float | None) -> None:
+    class Gone:
+        pid = 2**22 + 1  # no system has so many processes
+
+        def kill(self) -> None:
+            raise ProcessLookupError
+
+    watched = guard.Watched(cast(Any, Gone()), 0.0, 1.0)
+    watched._cpu_s = known
+    watched.kill(time.monotonic() + 9)
+    assert (watched.killed, watched.starved) == (True, False)
 
 
 def test_the_limit_of_computing_time_is_kept_by_the_kernel(in_pool):
@@ -145,7 +180,7 @@ def test_a_deadline_counts_while_a_task_waits_and_while_it_runs(in_pool):
     in_pool(work)
 
 
-def test_the_guard_ends_a_task_while_the_event_loop_stands_still(in_pool):
+def test_the_guard_ends_a_task_while_the_event_loop_stands_still(in_pool, computing):
     async def work(pool: Pool):
         (pid,) = pool.pids()
         task = asyncio.create_task(pool.fate(hostile.rest, 30, limit_s=0.2))
@@ -267,7 +302,7 @@ def test_stopping_lets_tasks_finish_until_the_deadline(in_pool):
 
 
 def test_without_process_descriptors_workers_are_programs_of_their_own(
-    in_pool, monkeypatch: pytest.MonkeyPatch
+    in_pool, monkeypatch: pytest.MonkeyPatch, computing
 ):
     monkeypatch.setattr(nursery, "HAS_PIDFD", False)
 
