@@ -27,7 +27,7 @@ ROUNDS = 15
 def main(file: Path) -> None:
     """Prints one line for each shape and choice of outputs."""
     import onnx
-    import openvino  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    import openvino
 
     names = [one.name for one in onnx.load(file, load_external_data=False).graph.output]
     for title, outputs in (("logits", ["logits"]), ("all maps", names)):

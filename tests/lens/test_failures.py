@@ -147,7 +147,9 @@ def test_numbers_that_are_not_finite(value: float, ask: str) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_one_number_among_many_is_found(value: float) -> None:
     check, values = lens_with(plain())._backend.check_finite, np.full((2, 3, 40, 50), 1e38, np.float32)
-    check({"large numbers": values, "nothing": values[:0]})  # The sum of these exceeds float32; none of them does.
+    check(
+        {"large numbers": values, "nothing": values[:0]}
+    )  # The sum of these exceeds float32; none of them does.
     for place in (0, 5_999, values.size - 1):
         wrong = values.copy()
         wrong.flat[place] = value

@@ -1,1 +1,1 @@
-"""What runs a lens's network: torch, or ONNX Runtime on an exported file."""
+"""What runs a lens's network: torch, or ONNX Runtime or OpenVINO on an exported file."""

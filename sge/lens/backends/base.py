@@ -10,7 +10,9 @@ from sge.analysis import BlockInfo, GradCam, GroupSteps
 from sge.arrays import Array
 from sge.lens.rows import Rows
 
-BACKENDS = ("torch", "onnxruntime")
+EXPORTED = ("onnxruntime", "openvino")
+"""Backends that run exported files, the usual one first."""
+BACKENDS = ("torch", *EXPORTED)
 
 
 @dataclass(frozen=True)

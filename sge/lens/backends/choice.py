@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sge.errors import ChoiceError, UnsupportedBackendError, check_choice, check_whole
-from sge.lens.backends.base import BACKENDS, Backend
+from sge.lens.backends.base import BACKENDS, EXPORTED, Backend
+from sge.lens.backends.runtimes import find_runtime
 
 if TYPE_CHECKING:
     from sge.models import ExportedModel, Model
@@ -38,8 +39,8 @@ def make_backend(
             f"A Lens needs a Model, and this is {type(model).__name__}. Load one with sge.load_model, or make one of a "
             "network: sge.Model('name', network, labels)."
         )
-    if backend == "onnxruntime":
-        return _backend_of_export(model, device, precision, threads, frozen)
+    if backend in EXPORTED:
+        return _backend_of_export(model, device, precision, backend, threads, frozen)
     return _torch_backend(model, device, precision, threads, frozen)
 
 
@@ -50,30 +51,31 @@ def _exported_backend(
 
     if backend == "torch":
         raise UnsupportedBackendError(
-            f"{model.name} is an exported file, which torch does not run. Choose the backend onnxruntime, or load the "
-            "model that it was exported from."
+            f"{model.name} is an exported file, which torch does not run. Choose the backend {' or '.join(EXPORTED)}, or "
+            "load the model that it was exported from."
         )
-    return OnnxBackend(model, device, precision, threads)
+    name = EXPORTED[0] if backend == AUTO else backend
+    return OnnxBackend(model, find_runtime(name, device, precision, threads))
 
 
 def _backend_of_export(
-    model: Model, device: str, precision: str, threads: int | None, frozen: bool
+    model: Model, device: str, precision: str, backend: str, threads: int | None, frozen: bool
 ) -> Backend:
-    """ONNX Runtime for what it does, and torch for the rest."""
-    from sge.lens.backends.onnx_backend import OnnxBackend, check_settings
+    """A runtime of exported files for what it does, and torch in float32 for the rest."""
+    from sge.lens.backends.onnx_backend import OnnxBackend
     from sge.lens.backends.unchanged import Unchanged
     from sge.models import exported_file
 
-    check_settings(device, precision)
-    reference = _torch_backend(model, "cpu", precision, None, frozen)
+    runtime = find_runtime(backend, device, precision, threads)
+    runtime.check()  # before the export, which takes long
+    reference = _torch_backend(model, "cpu", "float32", None, frozen)
     unchanged = None if frozen else Unchanged(model.network)
-    exported = exported_file(model)
-    runtime = OnnxBackend(exported, device, precision, threads, reference, unchanged)
-    _check_same(model, runtime, reference)
-    return runtime
+    exported = OnnxBackend(exported_file(model), runtime, reference, unchanged)
+    _check_same(model, exported, reference)
+    return exported
 
 
-def _check_same(model: Model, runtime: Backend, reference: Backend) -> None:
+def _check_same(model: Model, exported: Backend, reference: Backend) -> None:
     """Checks that a kept file is that of the network, and not of one with the same weights and another forward or hook.
 
     Raises:
@@ -82,7 +84,7 @@ def _check_same(model: Model, runtime: Backend, reference: Backend) -> None:
     size = model.preprocess.size
     slope = np.linspace(-1, 1, size, dtype=np.float32)
     image = np.broadcast_to(slope[:, None] * slope, (1, model.preprocess.channels, size, size))
-    expected, found = reference.logits(image), runtime.logits(image)
+    expected, found = reference.logits(image), exported.logits(image)
     if expected.shape != found.shape or np.abs(expected - found).max() > TOLERANCE * np.abs(expected).max():
         raise UnsupportedBackendError(
             f"The network of {model.name} computes other logits than the file that was exported from the same weights: its "

@@ -1,4 +1,4 @@
-"""Runs an exported file in ONNX Runtime on the CPU: logits, maps and ablations."""
+"""Runs an exported file on the CPU, in ONNX Runtime or OpenVINO: logits, maps and ablations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from sge.analysis import BlockInfo, GradCam, GroupSteps, opening_block
 from sge.arrays import Array
-from sge.devices import find_precision
 from sge.errors import (
     CaptureError,
     ChoiceError,
@@ -22,6 +21,7 @@ from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Se
 from sge.lens.rows import Rows
 
 if TYPE_CHECKING:
+    from sge.lens.backends.runtimes import Runtime
     from sge.lens.backends.unchanged import Unchanged
     from sge.models import ExportedModel
 
@@ -30,37 +30,31 @@ KEEP, FLAT = "keep/", "flat/"
 
 
 class OnnxBackend:
-    """An exported model in ONNX Runtime; see ``Backend``.
+    """An exported model in a runtime of ONNX files; see ``Backend``.
 
     Args:
         exported: The file.
-        device: ``auto`` or ``cpu``.
-        precision: ``auto`` or ``float32``.
-        threads: Number of threads that compute one pass; None for one.
+        runtime: What runs it.
         reference: Runs the network that was exported; None if there is only the file. It gives gradients and steps.
         unchanged: Whether the network still has the weights that were exported; None if there is only the file.
 
     Raises:
-        MissingPackageError: ONNX Runtime is not installed.
-        ChoiceError: another device or precision, or a number of threads below 1.
+        MissingPackageError: the runtime is not installed.
+        ChoiceError: the runtime does not compute in its precision on this processor.
         CheckpointError: the file cannot be read.
     """
-
-    name = "onnxruntime"
 
     def __init__(
         self,
         exported: ExportedModel,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
+        runtime: Runtime,
         reference: Backend | None = None,
         unchanged: Unchanged | None = None,
     ) -> None:
-        check_settings(device, precision)
+        self.name = runtime.name
         self.exported = exported
         self.device = "cpu"
-        self.precision = "float32"
+        self.precision = runtime.precision
         self.found: dict[object, object] = {}
         self._reference = reference
         self._unchanged = unchanged
@@ -68,7 +62,7 @@ class OnnxBackend:
         opening = opening_block(
             exported.card.opens_with, {block.name: block.stride for block in exported.blocks}
         )
-        self._sessions = Sessions(exported.path, exported.name, self.blocks, opening, threads or 1)
+        self._sessions = Sessions(runtime, exported.path, exported.name, self.blocks, opening)
 
     @property
     def has_gradients(self) -> bool:
@@ -177,7 +171,7 @@ class OnnxBackend:
     def _check_network(self) -> None:
         if self._unchanged is not None and not self._unchanged:
             raise UnsupportedBackendError(
-                f"The network of {self.exported.name} changed after this Lens exported it for ONNX Runtime: its weights, "
+                f"The network of {self.exported.name} changed after this Lens exported it: its weights, "
                 "modules or hooks. Make another Lens, or one with the backend torch, which follows the network."
             )
 
@@ -218,21 +212,3 @@ class OnnxBackend:
             )
             for name, block in self._blocks.items()
         ]
-
-
-def check_settings(device: str, precision: str) -> None:
-    """Checks that ONNX Runtime has the device and the precision of a lens.
-
-    Raises:
-        ChoiceError: it has not.
-    """
-    if device not in ("auto", "cpu"):
-        raise ChoiceError(
-            f"device is {device!r}, and ONNX Runtime computes on the CPU here. Choose cpu, or the backend torch "
-            "with the model that was exported."
-        )
-    if find_precision(precision) != "float32":
-        raise ChoiceError(
-            f"precision is {precision!r}, and ONNX Runtime computes in float32 here. Choose float32, or the backend torch "
-            "with the model that was exported."
-        )

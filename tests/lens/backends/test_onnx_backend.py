@@ -43,7 +43,7 @@ def test_wrong_choices(exported: Lens) -> None:
     model = exported.model
     assert isinstance(model, ExportedModel)
     for backend in ("", "tensorflow", "ONNXRUNTIME"):
-        with pytest.raises(ChoiceError, match="auto, torch, onnxruntime"):
+        with pytest.raises(ChoiceError, match="auto, torch, onnxruntime, openvino"):
             Lens(model, backend=backend)
     with pytest.raises(UnsupportedBackendError, match="exported file"):
         Lens(model, backend="torch")
@@ -197,13 +197,13 @@ def test_a_network_with_the_weights_of_another(monkeypatch: pytest.MonkeyPatch, 
 
 def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
-    original = onnx_sessions.Sessions._new_session
+    original = onnx_sessions.Sessions._new_program
 
     def count(self: onnx_sessions.Sessions, kind: str) -> object:
         made.append(kind)
         return original(self, kind)
 
-    monkeypatch.setattr(onnx_sessions.Sessions, "_new_session", count)
+    monkeypatch.setattr(onnx_sessions.Sessions, "_new_program", count)
     return made
 
 
