@@ -5,6 +5,7 @@ from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block
+from sge.analysis.deflate import GZIP, deflated, has_isal
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
 from sge.analysis.effect_record import attribution_record, steps_record
 from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
@@ -24,6 +25,7 @@ from sge.analysis.report import html_report
 __all__ = [
     "ATLAS_MEDIA_TYPE",
     "GROUP_COLORS",
+    "GZIP",
     "METHODS",
     "MODES",
     "SOFTWARE",
@@ -50,9 +52,11 @@ __all__ = [
     "check_group",
     "choose_groups",
     "class_effects",
+    "deflated",
     "draw_contact_sheet",
     "draw_overlay",
     "encode_image",
+    "has_isal",
     "html_report",
     "is_record",
     "json_ready",

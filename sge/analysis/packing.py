@@ -116,7 +116,7 @@ def _replaced(node: Any, replace: Callable[[dict[str, Any]], dict[str, Any] | No
         if replaced is not None:
             return replaced
         return {key: _replaced(value, replace) for key, value in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, list) and any(issubclass(kind, (dict, list)) for kind in set(map(type, node))):
         return [_replaced(value, replace) for value in node]
     return node
 

@@ -8,7 +8,6 @@ for, ``included`` lists those that are there.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -45,14 +44,14 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
     geometry = analysis.geometry
     header = {
         "version": VERSION,
-        "image": asdict(analysis.image_info) | {"notes": list(analysis.image_info.notes)},
-        "model": asdict(analysis.model) | {"notes": list(analysis.model.notes)},
+        "image": _fields(analysis.image_info) | {"notes": list(analysis.image_info.notes)},
+        "model": _fields(analysis.model) | {"notes": list(analysis.model.notes)},
         "signal": analysis.signal,
         "default_block": analysis.default_block,
-        "predictions": [asdict(prediction) for prediction in analysis.predictions],
-        "fit": asdict(analysis.fit) if analysis.fit else None,
-        "blocks": [asdict(block) for block in analysis.blocks],
-        "parts": [asdict(part) | {"box": list(part.box)} for part in analysis.parts],
+        "predictions": [_fields(prediction) for prediction in analysis.predictions],
+        "fit": _fields(analysis.fit) if analysis.fit else None,
+        "blocks": [_fields(block) for block in analysis.blocks],
+        "parts": [_fields(part) | {"box": list(part.box)} for part in analysis.parts],
         "geometry": {
             "image": list(geometry.image),
             "input": list(geometry.input),
@@ -62,7 +61,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         "focus": {name: _rounded(analysis.focus(name)) for name in analysis.similarity},
         "energy": {name: _rounded(values) for name, values in analysis.energy.items()},
         "part_maps": {
-            part: {"threshold": part_map.threshold, "terms": [asdict(term) for term in part_map.terms]}
+            part: {"threshold": part_map.threshold, "terms": [_fields(term) for term in part_map.terms]}
             for part, part_map in analysis.part_maps.items()
         },
     }
@@ -253,5 +252,11 @@ def _check_shape(array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"an array of {array.dtype} {array.shape} instead of float32 {shape}")
 
 
+def _fields(data: object) -> dict[str, Any]:
+    """The fields of a dataclass, by reference; ``dataclasses.asdict`` copies every value, which takes much longer."""
+    return dict(vars(data))
+
+
 def _rounded(values: Array) -> list[float]:
-    return [round(float(value), 5) for value in values]
+    rounded: list[float] = np.round(values.astype(np.float64), 5).tolist()
+    return rounded

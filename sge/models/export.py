@@ -33,7 +33,7 @@ MAX_PARAMETERS = 500_000_000
 """A file of ONNX holds at most 2 GiB."""
 EXAMPLE = (2, 4 * MULTIPLE, 5 * MULTIPLE)
 """Rows, height and width of the image on which the network is recorded."""
-REVISION = 2
+REVISION = 3
 """Number of the graphs that this program writes; another one makes the files of ``exported_file`` again."""
 FOLDER = "exported"
 """Folder for ``exported_file`` in that of the user's models."""

@@ -23,8 +23,20 @@ def test_every_value_comes_back_within_half_a_step(maps: np.ndarray) -> None:
     back = decode_atlas(atlas)
     assert (back.shape, back.dtype) == (maps.shape, np.float32)
     half = (atlas.hi - atlas.lo) / 510
-    rounding = np.spacing(np.abs(maps).max()).astype(np.float64)
+    rounding = 4 * np.spacing(np.abs(maps).max()).astype(np.float64)
     assert np.abs(back.astype(np.float64) - maps.astype(np.float64)).max() <= half + rounding
+
+
+@pytest.mark.parametrize("exponent", range(-44, 39, 2))
+@pytest.mark.parametrize("middle", [0.0, 1.0, -3.0])
+def test_no_range_is_too_small_or_too_large(exponent: int, middle: float) -> None:
+    values = np.random.RandomState(exponent + 44).uniform(-1, 1, (2, 9, 9)) * 10.0**exponent + middle
+    maps = np.asarray(values, np.float32)
+    atlas = encode_atlas(maps)
+    assert (atlas.lo, atlas.hi) == (maps.min(), maps.max())
+    rounding = 4 * np.spacing(np.abs(maps).max()).astype(np.float64)
+    error = np.abs(decode_atlas(atlas).astype(np.float64) - maps)
+    assert error.max() <= (atlas.hi - atlas.lo) / 510 + rounding
 
 
 @pytest.mark.parametrize("value", [0.0, 0.73, -1e-30, 1e30])

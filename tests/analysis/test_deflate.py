@@ -1,0 +1,64 @@
+"""Compression of maps, with the fast package and without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from sge.analysis import deflate
+from sge.analysis.atlas import encode_atlas
+from sge.analysis.deflate import GZIP, ZLIB, deflated
+
+HAS_ISAL = importlib.util.find_spec("isal") is not None
+needs_isal = pytest.mark.skipif(not HAS_ISAL, reason="the package isal is not installed")
+
+
+@pytest.fixture(params=[pytest.param(True, marks=needs_isal), False], ids=["isal", "zlib"])
+def packer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs with the package and without it."""
+    if not request.param:
+        monkeypatch.setattr(deflate, "_isal_zlib", lambda: None)
+
+
+DATA = st.binary(max_size=300) | st.builds(
+    bytes.__mul__, st.binary(min_size=1, max_size=3), st.integers(0, 9000)
+)
+
+
+@pytest.mark.parametrize("form", [ZLIB, GZIP])
+@pytest.mark.usefixtures("packer")
+def test_zlib_reads_what_was_compressed(form: int) -> None:
+    @given(DATA)
+    def check(data: bytes) -> None:
+        for given_as in (data, bytearray(data), memoryview(data)):
+            packed = deflated(given_as, form)
+            assert zlib.decompress(packed, form) == data
+            assert packed == deflated(data, form)
+
+    check()
+
+
+@pytest.mark.usefixtures("packer")
+@pytest.mark.parametrize("shape", [(1, 1, 1), (64, 7, 7), (3, 1, 500), (3, 500, 1), (48, 112, 112)])
+def test_the_png_of_an_atlas_is_one_to_another_reader(shape: tuple[int, int, int]) -> None:
+    maps = np.random.RandomState(0).standard_normal(shape).astype(np.float32).round(1)
+    atlas = encode_atlas(maps)
+    image = Image.open(io.BytesIO(atlas.png))
+    image.verify()  # the checksums of all chunks
+    gray = np.asarray(Image.open(io.BytesIO(atlas.png))).reshape(shape)
+    restored = atlas.lo + gray.astype(np.float64) / 255 * (atlas.hi - atlas.lo)
+    np.testing.assert_allclose(restored, maps, rtol=0, atol=(atlas.hi - atlas.lo) / 510 * 1.0001)
+
+
+@pytest.mark.usefixtures("packer")
+def test_smooth_maps_become_smaller() -> None:
+    rows = np.linspace(0, 1, 56, dtype=np.float32)
+    png = encode_atlas(np.stack([np.outer(rows, rows.round(1))] * 48)).png
+    assert len(png) < 0.5 * 48 * 56 * 56
