@@ -34,6 +34,9 @@ MAX_OUTPUTS = 1000
 MAX_ID = 256
 HEADER_BYTES = 256 * 1024
 """Bytes that the JSON may have beside the image."""
+MAX_VALUES = 20_000
+"""Values that the JSON may have. Each one costs many times its bytes in memory, and the interpreter does nothing else while
+it reads them, so commas and brackets are counted first; an image in base64 has none of them."""
 PARAMETERS = ("top_k", "framing", "binary_data_output")
 
 
@@ -108,6 +111,8 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _json(data: bytes) -> dict[str, Any]:
+    if sum(data.count(sign) for sign in (b",", b"[", b"{")) > MAX_VALUES:
+        _refuse(f"The JSON has more than {MAX_VALUES} values. Send the image's bytes as one text in base64")
     try:
         record = json.loads(data)
     except (ValueError, RecursionError):

@@ -44,8 +44,9 @@ def element(data: bytes) -> bytes:
 
 
 WRONG = {
-    "not JSON": [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000, b"{'a': 1}"],
+    "not JSON": [b"", b"{", b"\xff\xfe", b"[" * 15_000, b"1" * 5000, b"{'a': 1}"],
     "JSON object": [b"[]", b"1", b"null", b'"text"'],
+    "more than 20000 values": [b'{"inputs":[' + b"[]," * 20_000 + b"1]}", b"{" * 30_000, b'{"a":' * 30_000],
 }
 
 
