@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,8 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sge.errors import (
+    CheckpointError,
     ImageError,
     ImageTooCostlyError,
+    MissingPackageError,
     SGEError,
     TooManyPixelsError,
     UnknownModelError,
@@ -23,6 +26,7 @@ from . import identity
 from .curl import curl_line
 from .parameter_problems import sentences
 
+log = logging.getLogger("sge.app")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -61,6 +65,8 @@ _STATUS: tuple[tuple[type[SGEError], int, str], ...] = (
     (UnknownModelError, 404, "model"),
     (SGEError, 422, "parameter"),
 )
+_OF_THE_SERVER = (CheckpointError, MissingPackageError)
+"""Errors that no request causes: files or packages of the service have changed under it. Their sentences name its paths."""
 _SENTENCES = {
     400: "The request cannot be read. Send it again with another HTTP library or with curl.",
     404: "Nothing is served under this address; /openapi.json lists what is.",
@@ -70,6 +76,15 @@ _SENTENCES = {
 
 def as_problem(error: SGEError) -> ProblemError:
     """The problem document of a library error, with its status."""
+    if isinstance(error, _OF_THE_SERVER):
+        log.error("model unusable", extra={"reason": str(error)})
+        return ProblemError(
+            503,
+            "Files that this model needs were changed or removed while the service runs; its log says which. After a restart "
+            "it uses the present ones.",
+            "failed",
+            60,
+        )
     status, reason = next((status, reason) for kind, status, reason in _STATUS if isinstance(error, kind))
     return ProblemError(status, str(error), reason)
 
@@ -100,18 +115,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:
-        request.state.rejected = error.reason
-        retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        more = _members(request, error.detail)
-        if error.status == 503:
-            more["reason"] = error.reason
-        return response(error.status, error.detail, error.headers | retry, **more)
+        return _answer(request, error)
 
     @app.exception_handler(SGEError)
     async def _user_error(request: Request, error: SGEError) -> JSONResponse:
-        problem = as_problem(error)
-        request.state.rejected = problem.reason
-        return response(problem.status, problem.detail, **_members(request, problem.detail))
+        return _answer(request, as_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def _parameters(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -130,6 +138,15 @@ def install(app: FastAPI) -> None:
         if headers.get("Allow") == "GET":
             headers["Allow"] = "GET, HEAD"  # see middleware.root_path
         return response(error.status_code, detail, headers, **_members(request, detail))
+
+
+def _answer(request: Request, problem: ProblemError) -> JSONResponse:
+    request.state.rejected = problem.reason
+    retry = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    more = _members(request, problem.detail)
+    if problem.status == 503:
+        more["reason"] = problem.reason
+    return response(problem.status, problem.detail, problem.headers | retry, **more)
 
 
 def _members(request: Request, detail: str) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from PIL import ImageFile
 from starlette.testclient import TestClient
 
 import app.requests
+from app.errors import as_problem
 from app.middleware import HEADERS
 from sge import SGEError
+from sge.errors import CheckpointError, MissingPackageError
 from sge.images.file_kinds import FORMATS
 from tests.app.asking import Asking, Exchange, check_problem, jpeg, post
 from tests.app.conftest import API, WAIT_S, Gate, Service, running
@@ -258,3 +260,16 @@ def test_headers_protect_every_kind_of_answer(client: TestClient) -> None:
         assert "script-src 'self';" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert json.loads(answers[-1].content)["status"] == 405
+
+
+@pytest.mark.parametrize(
+    "error", [CheckpointError("/srv/models/m.onnx was changed."), MissingPackageError("onnx")]
+)
+def test_what_changes_under_the_service_is_its_own_fault(
+    error: SGEError, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "sge.app"):
+        problem = as_problem(error)
+    assert (problem.status, problem.reason, problem.retry_after_s) == (503, "failed", 60)
+    assert str(error) not in problem.detail
+    assert vars(caplog.records[-1])["reason"] == str(error)
