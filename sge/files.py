@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ try:
     import fcntl
 except ImportError:  # Windows has other locks.
     fcntl = None  # type: ignore[assignment]
+
+
+Content = bytes | Sequence[bytes | memoryview]
+"""What a file holds, in one piece or in parts that follow one another."""
 
 
 def sha256_of(path: Path) -> str:
@@ -60,7 +64,7 @@ def reason_of(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else "an entry has another form"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: Content) -> None:
     """Replaces a file as a whole or not at all: a temporary file beside it is written, synced and renamed.
 
     Args:
@@ -77,7 +81,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

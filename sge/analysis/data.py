@@ -156,8 +156,8 @@ class AnalysisData:
             UnknownBlockError: no such block.
         """
         maps = self.maps(block, "similarity")
-        positive = maps.clip(min=0).reshape(len(maps), -1)
-        squares = (positive**2).sum(1)
+        positive = np.maximum(maps, 0).reshape(len(maps), -1)
+        squares = np.einsum("gc,gc->g", positive, positive)
         total = positive.sum(1)
         ratio = np.divide(total**2, squares * positive.shape[1], out=np.ones_like(total), where=squares > 0)
         return np.asarray(1 - ratio, np.float32)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save as to_safetensors
 
 from sge.analysis.data import AnalysisData
 from sge.analysis.finite_json import json_text
@@ -20,13 +19,14 @@ from sge.analysis.own_files import HEADER, png_info
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
 from sge.analysis.summary import draw_summary
+from sge.analysis.tensor_file import tensor_file
 from sge.errors import AnalysisFileError
-from sge.files import reason_of, write_atomically
+from sge.files import Content, reason_of, write_atomically
 from sge.images import Source, decode
 
 
-def _safetensors(analysis: AnalysisData) -> bytes:
-    return to_safetensors(arrays_of(analysis), {HEADER: json_text(to_header(analysis))})
+def _safetensors(analysis: AnalysisData) -> Content:
+    return tensor_file(arrays_of(analysis), {HEADER: json_text(to_header(analysis))})
 
 
 def _npz(analysis: AnalysisData) -> bytes:
@@ -50,7 +50,7 @@ def _png(analysis: AnalysisData) -> bytes:
     return buffer.getvalue()
 
 
-_WRITERS: dict[str, Callable[[AnalysisData], bytes]] = {
+_WRITERS: dict[str, Callable[[AnalysisData], Content]] = {
     ".safetensors": _safetensors,
     ".npz": _npz,
     ".json": _json,
@@ -71,6 +71,11 @@ def to_bytes(analysis: AnalysisData, ending: str) -> bytes:
         AnalysisFileError: another ending, one that needs the image and the analysis holds none, or a number that is not
             finite.
     """
+    content = _content(analysis, ending)
+    return content if isinstance(content, bytes) else b"".join(content)
+
+
+def _content(analysis: AnalysisData, ending: str) -> Content:
     if ending not in _WRITERS:
         raise AnalysisFileError(
             f"An analysis is not written as {ending or 'a file without ending'}; use {', '.join(ENDINGS)}."
@@ -84,9 +89,9 @@ def save(analysis: AnalysisData, path: str | os.PathLike[str]) -> None:
     Raises:
         AnalysisFileError: as ``to_bytes``, or the file cannot be written.
     """
-    data = to_bytes(analysis, Path(path).suffix.lower())
+    content = _content(analysis, Path(path).suffix.lower())
     try:
-        write_atomically(Path(path), data)
+        write_atomically(Path(path), content)
     except OSError as error:
         raise AnalysisFileError(
             f"{path} cannot be written: {error.strerror}. Free some space, or name another folder."
