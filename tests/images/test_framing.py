@@ -57,6 +57,22 @@ def test_center_is_a_plain_resize_and_crop(interpolation: str, width: int, heigh
     assert np.abs(grays(got) - wanted).max() <= 1
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    "size", [(512, 512), (1024, 768), (513, 774), (768, 1024), (520, 860), (4000, 520), (700, 2000)], ids=str
+)
+def test_center_resizes_only_the_crop_where_this_is_the_same(
+    size: tuple[int, int], interpolation: str
+) -> None:
+    image = noise(*size)
+    off = np.abs(
+        grays(framed(image, "center", interpolation=interpolation))
+        - plain(image, 256, 224, Image.Resampling[interpolation.upper()])
+    )
+    assert off.max() <= 1
+    assert np.mean(off > 0) < 0.005
+
+
 @pytest.mark.parametrize("size", [(900, 100), (90, 900), (2000, 40), (30, 601)], ids=str)
 def test_banners_in_center(size: tuple[int, int]) -> None:
     """Bicubic banners with hard edges may differ in single pixels, because Pillow clips overshoots in another order."""
