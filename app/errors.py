@@ -80,8 +80,8 @@ def as_problem(error: SGEError) -> ProblemError:
         log.error("model unusable", extra={"reason": str(error)})
         return ProblemError(
             503,
-            "Files that this model needs were changed or removed while the service runs; its log says which. After a restart "
-            "it uses the present ones.",
+            "Files that this model needs were changed while the service runs; its log says which. After a restart it uses "
+            "the present ones.",
             "failed",
             60,
         )
