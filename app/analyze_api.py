@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from sge.analysis import ATLAS_MEDIA_TYPE
+from sge.errors import ChoiceError
 from sge.lens import Wanted
 
 from . import drawn, responses
@@ -43,6 +44,13 @@ Ablate = Annotated[
     str | None,
     Query(max_length=MAX_GROUPS_TEXT, description="adds the ablation of these groups, as in /ablate"),
 ]
+Rest = Annotated[
+    bool,
+    Query(
+        description="with format=atlas and blocks=: behind the answer, as its file `rest`, an atlas with the maps of all "
+        "other blocks. What stands before it can be used while it arrives"
+    ),
+]
 View = Annotated[
     str | None,
     Query(max_length=2000, description="settings that an html report opens with, as in the page's address"),
@@ -65,6 +73,7 @@ async def analyze(
     format: Format = "json",
     top_k: TopK = 5,
     blocks: BlockNames = None,
+    rest: Rest = False,
     target: Target = None,
     method: Method = "auto",
     ablate: Ablate = None,
@@ -80,13 +89,15 @@ async def analyze(
     slot = engine.slot(model)
     lens = slot.require_lens()
     names = choose_blocks(slot, blocks)
+    if rest and (format != "atlas" or names is None):
+        raise ChoiceError("rest=true needs format=atlas, and in blocks= the blocks whose maps come first.")
     chosen = AnalysisChoice(
         top_k,
         _attribution(slot, target, blocks, method),
         choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
-        Wanted(None if names is None else tuple(names)),
+        Wanted(None if names is None or rest else tuple(names)),
     )
-    form = responses.AnalysisForm(format, names)
+    form = responses.AnalysisForm(format, names, rest)
     async with admitted(request, engine, _cost_kind(format, chosen)) as admission:
         if chosen.is_plain:
             analysis = await engine.analyze(admission, lens, framing, top_k, chosen.wanted, preview)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from fastapi import Response
 from safetensors.numpy import save as to_safetensors
+from starlette.types import Receive, Scope, Send
 
 from sge.analysis import (
     ATLAS_MEDIA_TYPE,
@@ -36,6 +37,9 @@ from sge.lens import Lens
 
 from .map_choice import MapChoice
 from .workers.tasks import Encoded
+
+_OF_BLOCKS = ("masks", "similarity", "energy", "focus", "included")
+"""What a record has of each block, and of which."""
 
 
 def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
@@ -98,6 +102,8 @@ class AnalysisForm:
     """``json`` or ``atlas``."""
     blocks: list[str] | None = None
     """The blocks whose maps are written; None for all."""
+    rest: bool = False
+    """Whether an ``atlas`` of some blocks has that of all others behind it, as its file ``rest``."""
 
 
 def abilities(lens: Lens) -> dict[str, bool]:
@@ -126,12 +132,23 @@ def analysis_record(analysis: Analysis, can: dict[str, bool]) -> dict[str, Any]:
 
 def record_response(record: dict[str, Any], form: AnalysisForm, preview: Encoded | None = None) -> Response:
     """An ``analysis_record`` as JSON or as a binary body with plain maps."""
+    whole = record
     if form.blocks is not None:
         record = with_blocks(record, form.blocks)
     if form.format == "atlas":
         file = {} if preview is None else {"preview": {"type": preview.media_type, "data": preview.data}}
-        return _packed(record | file)
+        return (
+            _InTwoParts(record | file, _others(whole, form.blocks or []))
+            if form.rest
+            else _packed(record | file)
+        )
     return _json(json_ready(record) | ({} if preview is None else {"preview": _url(preview)}))
+
+
+def _others(record: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """What a record has of each block that is not among ``names``."""
+    others = [block["name"] for block in record["blocks"] if block["name"] not in names]
+    return {key: value for key, value in with_blocks(record, others).items() if key in _OF_BLOCKS}
 
 
 def _url(file: Encoded) -> str:
@@ -156,6 +173,22 @@ def attribution_json(attribution: Attribution) -> Response:
 def steps_json(steps: GroupSteps) -> Response:
     """The steps of one group's mask."""
     return _json(steps_record(steps))
+
+
+class _InTwoParts(Response):
+    """An atlas that has another one behind it. The first part is sent alone, so that it does not wait for the second."""
+
+    media_type = ATLAS_MEDIA_TYPE
+
+    def __init__(self, record: dict[str, Any], rest: dict[str, Any]) -> None:
+        second = pack_atlases(rest)
+        super().__init__(pack_atlases(record | {"rest": {"type": ATLAS_MEDIA_TYPE, "data": second}}))
+        self.first_bytes = len(self.body) - len(second)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for part, more in ((self.body[: self.first_bytes], True), (self.body[self.first_bytes :], False)):
+            await send({"type": "http.response.body", "body": bytes(part), "more_body": more})
 
 
 def _json(record: dict[str, Any] | list[Any]) -> Response:

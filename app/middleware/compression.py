@@ -21,13 +21,14 @@ MAPS_BYTES = 128 * 1024
 """A larger body is mostly maps, as bytes or in base64, and is compressed as maps are; see ``sge.analysis.deflated``."""
 THREAD_BYTES = 32 * 1024
 """A larger body is compressed in a thread: the event loop answers others meanwhile."""
+_MAPS = b"application/vnd.sge.atlas"
 _TYPES = (
     b"text/",
     b"application/json",
     b"application/problem+json",
     b"application/javascript",
     b"application/xml",
-    b"application/vnd.sge.atlas",
+    _MAPS,
     b"image/svg+xml",
 )
 _NO_BODY = (101, 204, 206, 304)
@@ -137,14 +138,23 @@ class Packing:
                     message = {**message, "body": packed}
             elif self.accepted and more:
                 mark(start["headers"], None)
-                self.stream = _packer(LEVEL)
+                self.stream = _packer(LEVEL, _strategy_of(start["headers"]))
             await self.send(start)
         if self.stream is not None:
-            packed = self.stream.compress(data)
-            # A streamed part is for now: it does not wait for the next one.
-            packed += self.stream.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
+            work = _part, self.stream, data, more
+            packed = await asyncio.to_thread(*work) if len(data) >= THREAD_BYTES else _part(*work[1:])
             message = {**message, "body": packed}
         await self.send(message)
+
+
+def _part(stream: zlib._Compress, data: bytes, more: bool) -> bytes:
+    """A part of a streamed body, for now: it does not wait for the next one."""
+    return stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
+
+
+def _strategy_of(headers: RawHeaders) -> int:
+    is_maps = value_of(headers, b"content-type") == _MAPS
+    return zlib.Z_RLE if is_maps else zlib.Z_DEFAULT_STRATEGY
 
 
 async def _gzipped(data: bytes) -> bytes:

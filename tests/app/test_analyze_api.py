@@ -68,6 +68,38 @@ def test_the_binary_preview_is_the_decoded_image_behind_the_maps(client: TestCli
     assert (preview["type"], image.size) == ("image/png", (40, 27))
 
 
+def test_the_rest_stands_behind_the_first_answer_and_comes_from_the_same_pass(
+    client: TestClient, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = {"format": "atlas", "blocks": "default", "preview": 40}
+    first, whole = (unpacked(post(client, "analyze", photo, **query | more)) for more in ({}, {"blocks": ""}))
+    passes = []
+    analyze_frames = Lens.analyze_frames
+    monkeypatch.setattr(Lens, "analyze_frames", lambda *a, **k: passes.append(1) or analyze_frames(*a, **k))
+    answer = post(client, "analyze", photo, rest="true", **query)
+    record = unpacked(answer)
+    file = record.pop("rest")
+    assert (len(passes), file["type"]) == (1, ATLAS)
+    assert answer.content.endswith(file["data"])
+    rest = unpack_atlases(file["data"])
+    assert set(rest) == {"masks", "similarity", "energy", "focus", "included"}
+    for key in ("masks", "similarity", "energy", "focus"):
+        assert record[key].keys() == first[key].keys()
+        assert record[key].keys() | rest[key].keys() == whole[key].keys()
+        assert not record[key].keys() & rest[key].keys()
+    for name, atlas in rest["similarity"].items():
+        np.testing.assert_array_equal(atlas["cells"], whole["similarity"][name]["cells"])
+    assert record["preview"] == first["preview"]
+    assert record["focus"] | rest["focus"] == whole["focus"]
+
+
+@pytest.mark.parametrize("query", [{"format": "json", "blocks": "default"}, {"format": "atlas"}])
+def test_a_rest_needs_a_beginning_and_the_binary_form(client: TestClient, query: dict[str, str]) -> None:
+    problem = post(client, "analyze", b"no image", rest="true", **query)
+    assert problem.status_code == 422
+    assert "rest=true needs format=atlas" in problem.json()["detail"]
+
+
 def test_masks_are_answered_in_binary_form_too(client: TestClient, photo: bytes) -> None:
     query = {"blocks": "default", "groups": "3,1", "signal": "mask"}
     record = unpacked(post(client, "masks", photo, format="atlas", **query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.middleware.compression import MAPS_BYTES, MIN_BYTES, THREAD_BYTES, accepts_gzip
+from app.middleware.compression import MAPS_BYTES, MIN_BYTES, THREAD_BYTES, Packing, accepts_gzip
 from tests.app.middleware.asking import answering, client
 
 LONG = b"the same words again and again. " * 400
@@ -139,6 +140,26 @@ def test_a_stream_is_the_same_stream(parts: list[bytes], accepted: bool) -> None
         body = gzip.decompress(body)
         assert "content-length" not in answer.headers
     assert body == b"".join(parts)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/vnd.sge.atlas"])
+def test_each_part_of_a_stream_can_be_read_when_it_has_come(kind: str) -> None:
+    parts = [LONG, LONG * (2 * THREAD_BYTES // len(LONG)), b"end"]
+    arrived: list[bytes] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def keep(message: Any) -> None:
+            arrived.append(message.get("body", b""))
+            await send(message)
+
+        packing = Packing({"type": "http.response.start", "status": 200, "headers": headers}, True, keep)
+        for part in parts:
+            await packing.body({"type": "http.response.body", "body": part, "more_body": part != b"end"})
+
+    headers = [(b"content-type", kind.encode())]
+    client(app).get("/")
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    assert [reader.decompress(packed) for packed in arrived[1:]] == parts
 
 
 @pytest.mark.parametrize("size", [THREAD_BYTES - 1, THREAD_BYTES, MAPS_BYTES + 1, 3_000_000])
