@@ -1,6 +1,7 @@
 // Requests to the service: analyses, models, downloads, and the curl command for the same request.
 
-import { packedAgain, unpack } from "./state/packed.js";
+import { bytesBeforeRest, packedAgain, unpack } from "./state/packed.js";
+import { Streamed } from "./state/streamed.js";
 
 const MAX_TRIES = 6;
 // A longer wait that the service asks for is cut: the visitor can also stop, and try again.
@@ -78,16 +79,46 @@ async function bodyOf(response, read, signal) {
   }
 }
 
-/** The record of a binary answer, and the answer as a blob from which it can be read again: `{record, body}`. */
+/**
+ * The record of a binary answer, and the answer as a blob from which it can be read again: `{record, body, rest}`.
+ *
+ * `rest` is null, or the maps of all other blocks, which still arrive: `take()` resolves to their `{record, body}`, the first
+ * time that it is called; `cancel()` ends the answer.
+ */
 async function recordOf(response, signal) {
-  const buffer = await bodyOf(response, "arrayBuffer", signal);
+  const streamed = new Streamed(response);
+  const answer = await partOf(streamed, () => bytesBeforeRest(streamed), signal);
+  return { ...answer, rest: answer.record.rest === undefined ? null : restOf(streamed) };
+}
+
+async function partOf(streamed, bytes, signal) {
   try {
+    const buffer = await streamed.take(await bytes());
     const record = unpack(buffer);
     if (record.preview === null) throw new RangeError("its preview is missing");
     return { record, body: packedAgain(buffer, record) };
-  } catch {
+  } catch (error) {
+    streamed.cancel();
+    if (signal?.aborted) throw error;
     throw new RequestError(INCOMPLETE);
   }
+}
+
+function restOf(streamed) {
+  let isTaken = false;
+  return {
+    get isTaken() {
+      return isTaken;
+    },
+    take() {
+      isTaken = true;
+      return partOf(streamed, () => Infinity);
+    },
+    cancel() {
+      isTaken = true;
+      streamed.cancel();
+    },
+  };
 }
 
 async function post(route, query, blob, name, options = {}) {
@@ -107,14 +138,15 @@ function queryOf({ framing, model }) {
 
 /**
  * The analysis of a file, with the effects of all groups on the predicted class if the model gives them at once:
- * `{record, body}`.
+ * `{record, body, rest}`, see `recordOf`.
  *
- * @param options `{framing, model, blocks, preview, signal}`: the maps of these blocks, names separated by commas; the decoded
- *   image with at most `preview` pixels a side
+ * @param options `{framing, model, blocks, rest, preview, signal}`: the maps of these blocks, names separated by commas;
+ *   whether those of all others follow; the decoded image with at most `preview` pixels a side
  */
 export async function analyze(blob, name, options, onBusy) {
-  const { blocks, signal, preview } = options;
-  const query = { ...queryOf(options), format: "atlas", blocks, top_k: 5, target: "predicted", method: "gradient", ...(preview ? { preview } : {}) };
+  const { blocks, rest, signal, preview } = options;
+  const more = { ...(rest && blocks ? { rest } : {}), ...(preview ? { preview } : {}) };
+  const query = { ...queryOf(options), format: "atlas", blocks, top_k: 5, target: "predicted", method: "gradient", ...more };
   return recordOf(await post("analyze", query, blob, name, { onBusy, signal }), signal);
 }
 

@@ -201,8 +201,9 @@ def test_a_busy_service_is_asked_less(queue):
     service.answer = answer
     drop(page, *own(8))
     until(page, lambda: len(service.held) == CONCURRENCY)
-    service.release()
+    service.release(1)
     expect(page.locator("sge-status")).to_contain_text("trying again in 2 s")
+    service.release()
     page.wait_for_timeout(500)
     assert service.held == []
     service.holds = False

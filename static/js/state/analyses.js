@@ -2,7 +2,7 @@
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
 import { PREVIEW_SIDE } from "./decoded-image.js";
-import { firstBlocks, noteBlocks, OPENING } from "./maps.js";
+import { firstBlocks, loadsAhead, noteBlocks, OPENING } from "./maps.js";
 import { closed, factsOf, open } from "./opening.js";
 import { Queue } from "./queue.js";
 import { store } from "./store.js";
@@ -21,6 +21,9 @@ export function isStale(facts) {
   const { framing, model } = options();
   return facts.framing !== framing || (model !== null && facts.model !== model);
 }
+
+/** Whether an image is on show, or will be as soon as it is analysed. */
+const isShown = (key) => key === store.state.requested || key === store.state.current;
 
 /** The sentence for the visitor, and whether the same request may succeed later. */
 export function failureOf(error) {
@@ -105,27 +108,30 @@ export class Analyses {
       this.waits.set(key, text);
       this.announce();
     };
-    const blocks = key === store.state.requested || key === store.state.current ? firstBlocks(store, chosen.model) : OPENING;
+    const isOpen = isShown(key);
+    const blocks = isOpen ? firstBlocks(store, chosen.model) : OPENING;
+    // The maps of the other blocks follow, unless they would delay another image.
+    const rest = isOpen && loadsAhead(store) && !store.state.images.some((other) => other.key !== key && other.status === "waiting");
     if (sample && chosen.framing === "whole") return analyzeSample(sample.id, { ...chosen, blocks }, onBusy);
     const preview = file && !url ? PREVIEW_SIDE : null;
-    return analyze(await this.fileOf({ file, url }), name, { ...chosen, blocks, preview }, onBusy);
+    return analyze(await this.fileOf({ file, url }), name, { ...chosen, blocks, rest, preview }, onBusy);
   }
 
   /** Opens the analysis of the image that is shown or requested; of any other image, keeps the answer. */
-  async keep(key, { record, body }, signal) {
+  async keep(key, { record, body, rest }, signal) {
     this.lost = 0;
     this.queue.limit = Math.min(CONCURRENCY, this.queue.limit + 1);
-    const { current, requested } = store.state;
-    const isOpen = key === requested || key === current;
+    const isOpen = isShown(key);
     const known = store.entry(key).url;
     const { preview } = record;
     const url = known ?? (preview && URL.createObjectURL(preview));
     const kept = isOpen ? await open(record, url, [body]) : { ...closed([body]), url };
     if (signal.aborted && url && !known) URL.revokeObjectURL(url);
     signal.throwIfAborted();
-    this.change(key, { ...kept, facts: factsOf(record) });
+    this.change(key, { ...kept, rest, facts: factsOf(record) });
     if (preview) this.onDecoded(key, preview);
     this.onReady(key);
+    if (key !== store.state.current) rest?.cancel();
   }
 
   /** After as many lost requests in a row as run at once, the service is gone, and the rest of the queue need not try. */

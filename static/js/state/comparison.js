@@ -5,7 +5,7 @@ import { correspondingBlock } from "./corresponding-block.js";
 import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
 import { carryGroups, LinkedClasses } from "./linked-groups.js";
-import { firstBlocks, followMaps, noteBlocks, withBlock } from "./maps.js";
+import { firstBlocks, followMaps, loadsAhead, noteBlocks, withBlock } from "./maps.js";
 import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
@@ -97,15 +97,16 @@ export class Comparison {
     const timer = setTimeout(() => showProgress(`Analysing with ${model} \u2026`), PROGRESS_DELAY_MS);
     try {
       const blocks = firstBlocks(this.store, model);
-      const { record, body } =
+      const { record, body, rest } =
         entry.sample && framing === "whole"
           ? await analyzeSample(entry.sample.id, { model, blocks }, showProgress)
-          : await analyze(await fileOf(entry), entry.name, { framing, model, blocks }, showProgress);
+          : await analyze(await fileOf(entry), entry.name, { framing, model, blocks, rest: loadsAhead(this.store) }, showProgress);
       noteBlocks(model, record);
-      const opened = { ...entry, ...(await open(record, entry.url, [body])) };
+      const opened = { ...entry, ...(await open(record, entry.url, [body])), rest };
       // The second model begins with the block that corresponds, not with its own opening block.
       const complete = await withBlock(opened, this.firstBlock(record));
       if (requests === this.requests) this.show(complete);
+      else rest?.cancel();
     } catch (error) {
       if (!(error instanceof RequestError)) console.error(error);
       if (requests !== this.requests) return;

@@ -62,6 +62,9 @@ export function followMaps(view, { ahead = !navigator.connection?.saveData } = {
 /** Resolves to whether the maps of a block of the current image are there; loads them first if they are not. */
 export const needMaps = async (view, block) => view.hasMaps(block) || (followed.get(view)?.need(block) ?? false);
 
+/** Whether a store loads maps before its view needs them. */
+export const loadsAhead = (view) => followed.get(view)?.ahead ?? false;
+
 /** Whether the maps of all blocks are there. */
 export const hasAllMaps = (view) => view.image.analysis.blocks.every(({ name }) => view.hasMaps(name));
 
@@ -88,6 +91,13 @@ class Maps {
     this.update();
   }
 
+  /** Awaits the maps that still arrive in the answer about an image. */
+  follow({ rest }) {
+    if (!rest || rest.isTaken) return;
+    const { signal } = this.load(this.missing, false, () => rest.take());
+    signal.addEventListener("abort", () => rest.cancel());
+  }
+
   /** The names of the blocks of the current image whose maps are not there. */
   get missing() {
     return this.view.image.analysis.blocks.map(({ name }) => name).filter((name) => !this.view.hasMaps(name));
@@ -105,6 +115,7 @@ class Maps {
     if (image && image.version !== this.version) {
       this.abort();
       this.version = image.version;
+      this.follow(image);
     }
     if (image) this.loadNeeded();
     announce();
@@ -138,31 +149,34 @@ class Maps {
     if (!this.view.info(block)) return false;
     this.failed.delete(block);
     const running = this.loading.get(block);
-    await (running?.isNeeded ? running.done : this.load([block], true));
+    await (running?.isNeeded ? running : this.load([block], true)).done;
     return this.view.hasMaps(block);
   }
 
   /** Ends all requests: they are about another image. */
   abort() {
-    for (const { controller } of this.loading.values()) controller.abort();
+    for (const request of this.loading.values()) request.abort();
     this.loading.clear();
     this.failed.clear();
     this.skipped.clear();
     clearTimeout(this.timer);
   }
 
-  load(names, isNeeded) {
-    const request = { isNeeded, controller: new AbortController() };
+  /** @param source gives the answer with the maps, by default to a new request */
+  load(names, isNeeded, source) {
+    const controller = new AbortController();
+    const request = { isNeeded, signal: controller.signal, abort: () => controller.abort() };
     names.forEach((name) => this.loading.set(name, request));
-    request.done = this.fetch(names, request);
-    return request.done;
+    request.done = this.fetch(names, request, source);
+    return request;
   }
 
-  async fetch(names, request) {
+  async fetch(names, request, source) {
     const { image } = this.view;
-    const { signal } = request.controller;
+    const { signal } = request;
     try {
-      const { record, body } = await ask(image, { blocks: textOf(names), signal, priority: request.isNeeded ? "auto" : "low" });
+      const options = { blocks: textOf(names), signal, priority: request.isNeeded ? "auto" : "low" };
+      const { record, body } = await (source ? source() : ask(image, options));
       const patchOf = await extension(record, body);
       if (signal.aborted) return;
       this.settle(names, request);

@@ -18,7 +18,7 @@ async function decoded(records) {
  * @param bodies the answers, as blobs, from which it can be opened again
  */
 export async function open(record, url, bodies = []) {
-  const { masks, similarity, preview, ...analysis } = record;
+  const { masks, similarity, preview, rest, ...analysis } = record;
   const [mask, similar, parts, effects, element] = await Promise.all([
     decoded(masks),
     decoded(similarity),
