@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from starlette.types import Message, Send
 
-from sge.analysis import GZIP, deflated, has_isal
+from sge.analysis import GZIP, deflated, deflating, has_isal
 
 from .headers import RawHeaders, add_vary, value_of
 
@@ -138,23 +138,25 @@ class Packing:
                     message = {**message, "body": packed}
             elif self.accepted and more:
                 mark(start["headers"], None)
-                self.stream = _packer(LEVEL, _strategy_of(start["headers"]))
+                self.stream = _stream(start["headers"])
             await self.send(start)
         if self.stream is not None:
-            work = _part, self.stream, data, more
-            packed = await asyncio.to_thread(*work) if len(data) >= THREAD_BYTES else _part(*work[1:])
-            message = {**message, "body": packed}
+            message = {**message, "body": await _part(self.stream, data, more)}
         await self.send(message)
 
 
-def _part(stream: zlib._Compress, data: bytes, more: bool) -> bytes:
-    """A part of a streamed body, for now: it does not wait for the next one."""
-    return stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
-
-
-def _strategy_of(headers: RawHeaders) -> int:
+def _stream(headers: RawHeaders) -> zlib._Compress:
     is_maps = value_of(headers, b"content-type") == _MAPS
-    return zlib.Z_RLE if is_maps else zlib.Z_DEFAULT_STRATEGY
+    return deflating(GZIP) if is_maps or has_isal() else _packer(LEVEL)
+
+
+async def _part(stream: zlib._Compress, data: bytes, more: bool) -> bytes:
+    """A part of a streamed body, for now: it does not wait for the next one."""
+
+    def work() -> bytes:
+        return stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
+
+    return work() if len(data) < THREAD_BYTES else await asyncio.to_thread(work)
 
 
 async def _gzipped(data: bytes) -> bytes:

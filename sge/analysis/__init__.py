@@ -5,7 +5,7 @@ from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block
-from sge.analysis.deflate import GZIP, deflated, has_isal
+from sge.analysis.deflate import GZIP, deflated, deflating, has_isal
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
 from sge.analysis.effect_record import attribution_record, steps_record
 from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
@@ -53,6 +53,7 @@ __all__ = [
     "choose_groups",
     "class_effects",
     "deflated",
+    "deflating",
     "draw_contact_sheet",
     "draw_overlay",
     "encode_image",

@@ -28,8 +28,16 @@ def deflated(data: bytes | bytearray | memoryview, form: int = ZLIB) -> bytes:
     if (fast := _isal_zlib()) is not None:
         packed: bytes = fast.compress(data, ISAL_LEVEL, wbits=form)
         return packed
-    packer = zlib.compressobj(ZLIB_LEVEL, zlib.DEFLATED, form, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    packer = deflating(form)
     return packer.compress(data) + packer.flush()
+
+
+def deflating(form: int = ZLIB) -> zlib._Compress:
+    """The same for data that come in parts: an object with ``compress`` and ``flush`` as zlib's."""
+    if (fast := _isal_zlib()) is not None:
+        packer: zlib._Compress = fast.compressobj(ISAL_LEVEL, zlib.DEFLATED, form)
+        return packer
+    return zlib.compressobj(ZLIB_LEVEL, zlib.DEFLATED, form, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
 
 
 def has_isal() -> bool:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sge.analysis import deflate
 from sge.analysis.atlas import encode_atlas
-from sge.analysis.deflate import GZIP, ZLIB, deflated
+from sge.analysis.deflate import GZIP, ZLIB, deflated, deflating
 
 HAS_ISAL = importlib.util.find_spec("isal") is not None
 needs_isal = pytest.mark.skipif(not HAS_ISAL, reason="the package isal is not installed")
@@ -30,6 +30,16 @@ def packer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 DATA = st.binary(max_size=300) | st.builds(
     bytes.__mul__, st.binary(min_size=1, max_size=3), st.integers(0, 9000)
 )
+
+
+@pytest.mark.parametrize("form", [ZLIB, GZIP])
+@pytest.mark.usefixtures("packer")
+def test_zlib_reads_each_part_when_it_has_come(form: int) -> None:
+    packer, reader = deflating(form), zlib.decompressobj(form)
+    for part in (b"first", bytes(70_000), b"", b"12" * 40_000):
+        assert reader.decompress(packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)) == part
+    assert reader.decompress(packer.compress(b"end") + packer.flush(zlib.Z_FINISH)) == b"end"
+    assert reader.eof
 
 
 @pytest.mark.parametrize("form", [ZLIB, GZIP])
