@@ -17,7 +17,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .limits.connections import LINGER_S, MAX_LINGERING, Connections
+from .limits.connections import Connections
+from .limits.linger import LastTransport, Linger
 from .limits.pace import Pace, Reading
 from .limits.refusals import (
     CHUNKS,
@@ -67,12 +68,12 @@ class HTTPProtocol(HttpToolsProtocol):
         self._upgrading = False
         self._refusal: Refusal | None = None
         self._lingers = True
-        self._lingers_until: float | None = None
+        self._linger = Linger(self, connections)
 
     @property
     def closing(self) -> bool:
         """Whether the connection is being closed."""
-        return self._refusal is not None or self.transport.is_closing()
+        return self._refusal is not None or self._linger.begun or self.transport.is_closing()
 
     @property
     def idle(self) -> bool:
@@ -94,16 +95,15 @@ class HTTPProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self._forget_upload()
-        if self._lingers_until is not None:
-            self.all.lingering -= 1
+        self._linger.lost()
         self.all.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
         self._unset_keepalive_if_required()
-        if self._refusal is not None:
-            return  # a refused client may finish sending, so that it reads the answer
+        if self._refusal is not None or self._linger.begun:
+            return  # the client may finish sending, so that it reads its answer
         self._read_bytes = len(data)
         if self.reading is Reading.BODY:
             self._wire_bytes += self._read_bytes
@@ -161,6 +161,9 @@ class HTTPProtocol(HttpToolsProtocol):
             self._upgrading = True  # the request is read again without it
             return
         super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            last = LastTransport(self.transport, self._end_after_answer)
+            self.cycle.transport = last  # type: ignore[assignment]  # the cycle calls nothing else of it
         self._owed += 1
         self.reading = Reading.BODY
         self.since = self.loop.time()
@@ -191,7 +194,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._forget_upload()  # what is left of a refused upload is read and dropped
         if self.reading is Reading.DONE:
             self.since = self.loop.time()
-        super().on_response_complete()
+        if not self._linger.begun:
+            super().on_response_complete()
         if self._refusal is not None and not self._owed:
             self._answer_refusal(self._refusal)
 
@@ -215,7 +219,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def look(self, now: float) -> int:
         """Ends what has taken too long; returns the number of bytes that the client has not read yet."""
-        if self._lingers_until is not None and now > self._lingers_until:
+        if self._linger.is_over(now):
             self.transport.abort()
             return 0
         return self.pace.look(now)
@@ -283,13 +287,12 @@ class HTTPProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.transport.write(refusal.answer)
-        if not self._lingers or self.all.lingering >= MAX_LINGERING:
-            self.transport.close()
-            return
-        self.all.lingering += 1
-        self._lingers_until = self.loop.time() + LINGER_S
-        self.transport.write_eof()
-        self.flow.resume_reading()
+        self._linger.close(gently=self._lingers)
+
+    def _end_after_answer(self) -> None:
+        """Called in place of the transport's ``close``, by who has written the last answer."""
+        self.all.uncount(self)
+        self._linger.close(gently=self.reading is Reading.BODY)
 
 
 def protocol_of(connections: Connections) -> Callable[..., HTTPProtocol]:

@@ -17,10 +17,6 @@ from .refusals import UPLOADS, Refusal, many_connections, many_of_address
 
 log = logging.getLogger("sge.app")
 
-LINGER_S = 2.0
-"""Time for which a refused client may go on sending; a connection closed earlier may lose the answer on its way."""
-MAX_LINGERING = 64
-"""Number of refused connections that are kept so; further ones close at once."""
 EVICTABLE_AFTER_S = 1.0
 """A request's head that is unfinished after this time makes room for other connections, seconds."""
 _LOOKS_PER_LIMIT = 4
@@ -48,6 +44,7 @@ class Connections:
         self.max_connections = max_connections or settings.max_connections
         self.open: set[Connection] = set()
         self.lingering = 0
+        """Number of connections that ``linger.Linger`` keeps."""
         self.uploading = 0
         """Bytes of unfinished uploads."""
         self.max_uploading = max(settings.max_uploading_bytes, getattr(settings, "max_bytes", 1))

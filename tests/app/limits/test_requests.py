@@ -190,6 +190,32 @@ def test_the_rest_of_a_refused_body_is_dropped(served: Serving, wire: Wire) -> N
     assert served.server.connections.uploading == 0
 
 
+@pytest.mark.parametrize(
+    "head", [b"POST /early HTTP/1.0\r\n", b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"]
+)
+def test_who_closes_after_one_request_reads_an_early_answer(served: Serving, wire: Wire, head: bytes) -> None:
+    """A socket that is closed with unread bytes is reset, and an answer on its way is lost: nginx asks in this way."""
+    wire.send(head, b"Content-Length: 8000000\r\n\r\n")
+    wire.socket.recv(1, socket.MSG_PEEK)  # the answer is there, and perhaps the connection closed
+    wire.send(bytes(8_000_000))
+    assert wire.answer()[::2] == (413, b"early")
+    assert wire.closed()
+    until(lambda: not served.open)
+    assert (served.server.connections.lingering, served.server.connections.uploading) == (0, 0)
+
+
+def test_nothing_is_begun_behind_a_request_that_closes(served: Serving, wire: Wire) -> None:
+    served.app.open.clear()
+    wire.send(get("/wait", "Connection: close"), post("/early", "Content-Length: 9"))
+    until(lambda: served.app.waiting)
+    before = served.app.seen.count("/early")
+    served.app.open.set()
+    assert wire.answer()[::2] == (200, b"waited")
+    wire.send(b"123456789")
+    assert wire.answer()[0] == 0
+    assert served.app.seen.count("/early") == before
+
+
 def test_a_half_closed_socket_is_a_client_that_is_gone(served: Serving) -> None:
     before = served.app.disconnects
     for data in (b"", b"GET / HT", post("/", "Content-Length: 9") + b"abc"):
