@@ -19,13 +19,11 @@ from sge.analysis import (
     Analysis,
     Attribution,
     GroupSteps,
-    MapsRecord,
     Prediction,
     ablation_report,
-    atlas_record,
     attribution_record,
     cells_record,
-    json_ready,
+    json_body,
     json_text,
     pack_atlases,
     steps_record,
@@ -47,24 +45,24 @@ def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
     return {name: np.ascontiguousarray(values[chosen.numbers(len(values))]) for name, values in maps.items()}
 
 
-def _masks_record(analysis: Analysis, chosen: MapChoice, encode: MapsRecord) -> dict[str, Any]:
+def _masks_record(analysis: Analysis, chosen: MapChoice) -> dict[str, Any]:
     return {
         "signal": chosen.signal,
         "model": analysis.model.name,
         "image": asdict(analysis.image_info),
         "blocks": {
-            name: encode(values) | {"numbers": chosen.numbers(len(analysis.maps(name, chosen.signal)))}
+            name: cells_record(values) | {"numbers": chosen.numbers(len(analysis.maps(name, chosen.signal)))}
             for name, values in _chosen_maps(analysis, chosen).items()
         },
     }
 
 
 def _masks_json(analysis: Analysis, chosen: MapChoice) -> Response:
-    return _json(_masks_record(analysis, chosen, atlas_record))
+    return _json_maps(_masks_record(analysis, chosen))
 
 
 def _masks_atlas(analysis: Analysis, chosen: MapChoice) -> Response:
-    return _packed(_masks_record(analysis, chosen, cells_record))
+    return _packed(_masks_record(analysis, chosen))
 
 
 def _masks_npz(analysis: Analysis, chosen: MapChoice) -> Response:
@@ -142,7 +140,7 @@ def record_response(record: dict[str, Any], form: AnalysisForm, preview: Encoded
             if form.rest
             else _packed(record | file)
         )
-    return _json(json_ready(record) | ({} if preview is None else {"preview": _url(preview)}))
+    return _json_maps(record if preview is None else record | {"preview": _url(preview)})
 
 
 def _others(record: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -193,6 +191,10 @@ class _InTwoParts(Response):
 
 def _json(record: dict[str, Any] | list[Any]) -> Response:
     return Response(json_text(record), media_type="application/json")
+
+
+def _json_maps(record: dict[str, Any]) -> Response:
+    return Response(json_body(record), media_type="application/json")
 
 
 def _packed(record: dict[str, Any]) -> Response:

@@ -16,7 +16,7 @@ from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.own_files import SOFTWARE, is_record
 from sge.analysis.packing import MEDIA_TYPE as ATLAS_MEDIA_TYPE
-from sge.analysis.packing import json_ready, pack_atlases, unpack_atlases
+from sge.analysis.packing import json_body, pack_atlases, unpack_atlases
 from sge.analysis.prediction import Prediction
 from sge.analysis.preview import EncodedImage, encode_image
 from sge.analysis.record import to_record, with_blocks
@@ -60,7 +60,7 @@ __all__ = [
     "has_isal",
     "html_report",
     "is_record",
-    "json_ready",
+    "json_body",
     "json_text",
     "opening_block",
     "pack_atlases",

@@ -113,8 +113,13 @@ def atlas_record(maps: Array) -> dict[str, Any]:
 
 def with_png(record: dict[str, Any]) -> dict[str, Any]:
     """A ``cells_record`` as an ``atlas_record``; other keys are kept."""
-    png = base64.b64encode(_png(record["cells"])).decode("ascii")
+    png = base64_png(record["cells"]).decode("ascii")
     return {key: value for key, value in record.items() if key != "cells"} | {"png": png}
+
+
+def base64_png(cells: Cells) -> bytes:
+    """The PNG of cells (G, h, w) in base64."""
+    return base64.b64encode(_png(cells))
 
 
 def cells_record(maps: Array) -> dict[str, Any]:

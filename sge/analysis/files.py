@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from sge.analysis.atlas import cells_record
 from sge.analysis.data import AnalysisData
 from sge.analysis.finite_json import json_text
 from sge.analysis.own_files import HEADER, png_info
+from sge.analysis.packing import json_body
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
 from sge.analysis.report import html_report
 from sge.analysis.summary import draw_summary
@@ -37,7 +39,7 @@ def _npz(analysis: AnalysisData) -> bytes:
 
 
 def _json(analysis: AnalysisData) -> bytes:
-    return json_text(to_record(analysis)).encode()
+    return json_body(to_record(analysis, cells_record))
 
 
 def _html(analysis: AnalysisData) -> bytes:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sge.analysis.atlas import with_png
+from sge.analysis.atlas import base64_png, with_png
 from sge.analysis.finite_json import json_text
 from sge.errors import AnalysisFileError
 
@@ -30,6 +30,8 @@ MAGIC = b"SGEATLAS"
 VERSION = 1
 MEDIA_TYPE = "application/vnd.sge.atlas"
 _PREFIX = struct.Struct("<8sII")
+_PLACE = "<png>"
+_PLACE_IN_JSON = _PLACE.encode()
 
 
 def pack_atlases(record: dict[str, Any]) -> bytes:
@@ -42,10 +44,9 @@ def pack_atlases(record: dict[str, Any]) -> bytes:
     Raises:
         AnalysisFileError: a number is not finite.
     """
-    planes: list[bytes] = []
-    place = _Planes(planes)
-    # Two passes, because files stand behind all maps.
-    header = _replaced(_replaced(record, place.maps), place.file)
+    place = _Planes()
+    header = _replaced(record, place)
+    planes = place.finish()
     text = json_text(header).encode()
     return b"".join([_PREFIX.pack(MAGIC, VERSION, len(text)), text, *planes])
 
@@ -79,34 +80,61 @@ def json_ready(record: dict[str, Any]) -> dict[str, Any]:
     return ready
 
 
+def json_body(record: dict[str, Any]) -> bytes:
+    """``json_text`` of ``json_ready``, in UTF-8. The PNGs are set into the text, which is not searched for what to escape.
+
+    Raises:
+        AnalysisFileError: a number is not finite.
+    """
+    images: list[bytes] = []
+
+    def place(node: dict[str, Any]) -> dict[str, Any] | None:
+        if not _has_cells(node):
+            return None
+        images.append(base64_png(node["cells"]))
+        return {key: value for key, value in node.items() if key != "cells"} | {"png": _PLACE}
+
+    texts = json_text(_replaced(record, place)).encode().split(_PLACE_IN_JSON)
+    if len(texts) != len(images) + 1:  # Another text of the record has these letters.
+        return json_text(json_ready(record)).encode()
+    pieces = [texts[0]]
+    for image, text in zip(images, texts[1:], strict=True):
+        pieces += image, text
+    return b"".join(pieces)
+
+
 def _has_cells(node: dict[str, Any]) -> bool:
     return isinstance(node.get("cells"), np.ndarray)
 
 
 class _Planes:
-    """Collects what stands behind the header."""
+    """Collects what stands behind the header: called for each object of it, it gives those that name a place instead."""
 
-    def __init__(self, planes: list[bytes]) -> None:
-        self.planes = planes
-        self.end = 0
+    def __init__(self) -> None:
+        self._maps: list[memoryview] = []
+        self._files: list[tuple[dict[str, Any], bytes]] = []
+        self._end = 0
 
-    def _append(self, data: bytes) -> int:
-        offset = self.end
-        self.planes.append(data)
-        self.end += len(data)
-        return offset
-
-    def maps(self, node: dict[str, Any]) -> dict[str, Any] | None:
-        if not _has_cells(node):
-            return None
-        offset = self._append(np.ascontiguousarray(node["cells"], np.uint8).tobytes())
-        return {key: value for key, value in node.items() if key != "cells"} | {"offset": offset}
-
-    def file(self, node: dict[str, Any]) -> dict[str, Any] | None:
+    def __call__(self, node: dict[str, Any]) -> dict[str, Any] | None:
+        if _has_cells(node):
+            cells = np.ascontiguousarray(node["cells"], np.uint8)
+            self._maps.append(cells.data)
+            self._end += cells.size
+            rest = {key: value for key, value in node.items() if key != "cells"}
+            return rest | {"offset": self._end - cells.size}
         data = node.get("data")
         if not isinstance(data, bytes):
             return None
-        return {"type": node["type"], "offset": self._append(data), "length": len(data)}
+        file = {"type": node["type"], "offset": 0, "length": len(data)}
+        self._files.append((file, data))
+        return file
+
+    def finish(self) -> list[bytes | memoryview]:
+        """Tells the files their places, behind all maps, and gives what stands behind the header."""
+        for file, data in self._files:
+            file["offset"] = self._end
+            self._end += len(data)
+        return [*self._maps, *(data for _, data in self._files)]
 
 
 def _replaced(node: Any, replace: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Any:

@@ -45,10 +45,10 @@ def clipped(similarity: Array) -> Array:
 
 
 def weighted_sum(maps: Similarity, terms: Iterable[GroupWeight], shape: tuple[int, int]) -> Array:
-    """Sum of ``weight * map`` over groups of several blocks, on one grid by bicubic interpolation.
+    """Sum of ``weight * clipped map`` over groups of several blocks, on one grid by bicubic interpolation.
 
     Args:
-        maps: Block name to clipped similarity, (G, h, w).
+        maps: Block name to similarity, (G, h, w); the maps of the terms are clipped, which may be so already.
         terms: The groups and their weights.
         shape: Rows and columns of the result.
 
@@ -62,7 +62,8 @@ def weighted_sum(maps: Similarity, terms: Iterable[GroupWeight], shape: tuple[in
     for block, block_terms in by_block.items():
         weights = np.array([term.weight for term in block_terms], np.float32)
         # The sum is linear, so that one resampling per block is enough.
-        block_sum = np.tensordot(weights, maps[block][[term.group for term in block_terms]], 1)
+        chosen = clipped(maps[block][[term.group for term in block_terms]])
+        block_sum = np.tensordot(weights, chosen, 1)
         total += resampled(block_sum[None], shape)[0]
     return total
 
@@ -79,7 +80,7 @@ def readout_logits(maps: Similarity, readout: Readout, shape: tuple[int, int]) -
     """``scale * weighted sum - bias``.
 
     Args:
-        maps: Block name to clipped similarity, (G, h, w).
+        maps: Block name to similarity, (G, h, w).
         readout: The readout of one part.
         shape: Rows and columns of the result.
 
@@ -101,8 +102,7 @@ def part_logits(similarity: Similarity, finder: Finder) -> dict[str, Array]:
     finder.check({name: len(maps) for name, maps in similarity.items()})
     blocks = {term.block for readout in finder.readouts.values() for term in readout.terms}
     shape = grid_shape(similarity, blocks)
-    maps = {block: clipped(similarity[block]) for block in blocks}
-    return {part: readout_logits(maps, readout, shape) for part, readout in finder.readouts.items()}
+    return {part: readout_logits(similarity, readout, shape) for part, readout in finder.readouts.items()}
 
 
 def maps_and_parts(

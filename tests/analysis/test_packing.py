@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sge.analysis.atlas import cells_record
-from sge.analysis.packing import MAGIC, pack_atlases, unpack_atlases
+from sge.analysis.packing import MAGIC, json_body, json_ready, pack_atlases, unpack_atlases
 from sge.analysis.record import from_record, to_record
 from sge.errors import AnalysisFileError
 from tests.analyses import COARSE, FINE, made, made_attribution
@@ -48,6 +48,32 @@ def same(a: Any, b: Any) -> bool:
 @given(RECORDS)
 def test_every_record_comes_back(record: dict[str, Any]) -> None:
     assert same(unpack_atlases(pack_atlases(record)), record)
+
+
+JSON_RECORDS = st.dictionaries(
+    KEYS | st.just("<png>"),
+    st.recursive(
+        LEAVES | CELLS | st.sampled_from(["<png>", "<png><png>", '"<png>"']),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+@given(JSON_RECORDS)
+def test_json_with_its_images_set_in_is_that_of_the_ready_record(record: dict[str, Any]) -> None:
+    assert json_body(record).decode() == json.dumps(json_ready(record))
+
+
+def test_json_of_an_analysis_is_its_record() -> None:
+    analysis = replace(made(), attribution=made_attribution(made()))
+    assert json.loads(json_body(to_record(analysis, cells_record))) == to_record(analysis)
+
+
+def test_json_refuses_a_number_that_is_not_finite() -> None:
+    with pytest.raises(AnalysisFileError, match="not finite"):
+        json_body({"a": [1.0, float("nan")]})
 
 
 def test_an_analysis_comes_back_and_its_maps_are_those_of_the_json() -> None:
