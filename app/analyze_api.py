@@ -14,13 +14,14 @@ from . import drawn, responses
 from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .effect_api import MAX_GROUPS_TEXT, Controls, Mode, Seed
 from .effect_choice import AnalysisChoice, AttributionChoice, choose_ablation, choose_attribution
+from .known_queries import KnownQueries
 from .map_choice import choose_blocks
 from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS
 from .requests import admitted
 from .schemas import AnalysisOut
 from .slots import Slot
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
+router = APIRouter(prefix="/api/v1", route_class=KnownQueries, dependencies=[Depends(refuse_unknown_names)])
 
 _TYPES = {"text/html": {"schema": {"type": "string"}}, ATLAS_MEDIA_TYPE: {"schema": BINARY}}
 Format = Annotated[

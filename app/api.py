@@ -13,6 +13,7 @@ from . import drawn, responses
 from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
 from .engine import Engine
 from .errors import ProblemError
+from .known_queries import KnownQueries
 from .map_choice import choose_maps, choose_one_block, choose_overlay
 from .metrics import CONTENT_TYPE
 from .openapi import BINARY, IMAGE_BODY, IMAGE_PROBLEMS, problems
@@ -20,7 +21,7 @@ from .requests import admitted
 from .schemas import HealthOut, MasksOut, ModelDetailsOut, ModelOut
 from .slots import Slot
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
+router = APIRouter(prefix="/api/v1", route_class=KnownQueries, dependencies=[Depends(refuse_unknown_names)])
 
 Signal = Annotated[
     Literal["mask", "similarity"] | None,

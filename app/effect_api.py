@@ -15,11 +15,12 @@ from .effect_choice import (
     choose_steps,
     choose_target,
 )
+from .known_queries import KnownQueries
 from .openapi import IMAGE_BODY, IMAGE_PROBLEMS
 from .requests import admitted
 from .schemas import AblationOut, AttributionOut, StepsOut
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
+router = APIRouter(prefix="/api/v1", route_class=KnownQueries, dependencies=[Depends(refuse_unknown_names)])
 
 MAX_GROUPS_TEXT = 6000
 """Characters that name groups: enough to write out every number of every block of a shipped network."""

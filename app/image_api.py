@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from . import drawn
 from .deps import EngineDep, refuse_unknown_names
+from .known_queries import KnownQueries
 from .openapi import BINARY, IMAGE_BODY, problems
 from .requests import admitted
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_names)])
+router = APIRouter(prefix="/api/v1", route_class=KnownQueries, dependencies=[Depends(refuse_unknown_names)])
 
 
 @router.post(

@@ -155,7 +155,7 @@ def _url(file: Encoded) -> str:
 
 def predictions_json(predictions: list[Prediction]) -> Response:
     """The classes, best first."""
-    return _json([asdict(prediction) for prediction in predictions])
+    return _json([vars(prediction) for prediction in predictions])
 
 
 def ablation_json(ablation: Ablation, targets: list[int], top_k: int) -> Response:

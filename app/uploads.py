@@ -84,10 +84,15 @@ async def read_body(request: Request, max_bytes: int, overhead: int = 0) -> byte
         ProblemError: 400 damaged compression, 413 too large, 415 an unknown compression.
         ClientDisconnect: The client has disconnected.
     """
-    data = bytearray()
+    data: bytes | bytearray = b""
     async with aclosing(_capped(request, max_bytes + overhead, max_bytes)) as stream:
         async for chunk in stream:
-            data += chunk
+            if not data:
+                data = chunk  # mostly there is one
+            elif isinstance(data, bytes):
+                data = bytearray(data + chunk)
+            else:
+                data += chunk
     return bytes(data)
 
 

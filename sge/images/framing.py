@@ -139,8 +139,8 @@ def center_crop(image: Pixels, preprocess: Preprocess, size: int | None = None) 
     rounds the longer side down and the offset to the nearest; the base network's top-1 on the ten breeds is
     0.766 with the rounding used here and 0.750 with torchvision's.
 
-    Where it can be, only the crop is resized, which takes 0.6 of the time: values then differ by at most 1 of 255, in a few of
-    a thousand places. Of an image above ``BANNER_ASPECT`` this is always so, because the resized banner could fill the
+    Where it can be, only the crop is resized, which takes 0.6 of the time: values then differ by at most 1 of 255, few in a
+    thousand. Of an image above ``BANNER_ASPECT`` this is always so, because the resized banner could fill the
     memory, and single bicubic pixels beside hard edges differ by more: Pillow chooses the order of rows and columns by the
     size.
 

@@ -75,8 +75,8 @@ class Jpeg:
     """Offset of the first scan's marker."""
     profile_parts: dict[int, bytes] = field(default_factory=dict)
     profile_count: int = 0
-    left: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Bits of a component's coefficient that have not come yet; without an entry, none has come."""
+    scan_heads: list[bytes] = field(default_factory=list)
+    """Of each scan, which bits of which coefficients it has."""
 
     @property
     def unsupported(self) -> str | None:
@@ -101,8 +101,13 @@ class Jpeg:
     @property
     def all_scans(self) -> bool:
         """True if the scans, were they whole, give every bit of every coefficient."""
-        coefficients = [(number, at) for number in self.components for at in range(64)]
-        return all(self.left.get(coefficient) == 0 for coefficient in coefficients)
+        left: dict[tuple[int, int], int] = {}
+        """Bits of a component's coefficient that have not come yet; without an entry, none has come."""
+        for head in self.scan_heads:
+            first, last, bits = head[1 + 2 * head[0] : 4 + 2 * head[0]]
+            for number in head[1 : 1 + 2 * head[0] : 2]:
+                left.update(((number, at), bits & 15) for at in range(first, min(last, 63) + 1))
+        return all(left.get((number, at)) == 0 for number in self.components for at in range(64))
 
     def all_restarts(self, data: bytes) -> bool:
         """True if the last scan has as many restart markers as its units need, or needs none."""
@@ -232,9 +237,5 @@ def _read_segment(jpeg: Jpeg, marker: int, content: bytes, span: tuple[int, int]
 def _read_scan(jpeg: Jpeg, content: bytes, at: int) -> None:
     jpeg.scans += 1
     jpeg.last_scan = at, tuple(content[1 : 1 + 2 * content[0] : 2]) if content else ()
-    if not content or len(content) < 4 + 2 * content[0]:
-        return
-    first, last, bits = content[1 + 2 * content[0] : 4 + 2 * content[0]]
-    for number in content[1 : 1 + 2 * content[0] : 2]:
-        for at in range(first, min(last, 63) + 1):
-            jpeg.left[number, at] = bits & 15
+    if content and len(content) >= 4 + 2 * content[0]:
+        jpeg.scan_heads.append(content[: 4 + 2 * content[0]])
