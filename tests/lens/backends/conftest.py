@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from torch import nn
 
 from sge.images import Frame
 from sge.lens import Lens
-from sge.models import export_onnx
+from sge.lens.backends.base import EXPORTED
+from sge.models import ExportedModel, export_onnx
 from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.parts.finder import Finder, GroupWeight, Readout
 from tests.drawn_images import noise
@@ -41,20 +43,35 @@ Pairs = Callable[[str], tuple[Lens, Lens]]
 """Name of a network to a lens in torch, and one on the exported file."""
 
 
-@pytest.fixture(scope="package")
-def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    folder = tmp_path_factory.mktemp("exported")
-    made: dict[str, tuple[Lens, Lens]] = {}
+@pytest.fixture(scope="package", params=EXPORTED)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend that runs exported files."""
+    pytest.importorskip(request.param)
+    return str(request.param)
 
+
+@pytest.fixture(scope="package")
+def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Lens, ExportedModel]]:
+    folder = tmp_path_factory.mktemp("exported")
+
+    @cache
+    def export(name: str) -> tuple[Lens, ExportedModel]:
+        lens = lens_of(NETWORKS[name]())
+        if name == "residual":
+            terms = (GroupWeight("second", 1, 0.5), GroupWeight("first", 2, 0.5))
+            readout = Readout(terms, 2.0, 1.0, 0.3)
+            lens.model.finder = Finder({"nose": readout}, lens.model.permutations)
+        return lens, export_onnx(lens.model, folder / f"{name}.onnx")
+
+    return export
+
+
+@pytest.fixture(scope="package")
+def pair_of(export_of: Callable[[str], tuple[Lens, ExportedModel]], backend: str) -> Pairs:
+    @cache
     def pair(name: str) -> tuple[Lens, Lens]:
-        if name not in made:
-            lens = lens_of(NETWORKS[name]())
-            if name == "residual":
-                terms = (GroupWeight("second", 1, 0.5), GroupWeight("first", 2, 0.5))
-                readout = Readout(terms, 2.0, 1.0, 0.3)
-                lens.model.finder = Finder({"nose": readout}, lens.model.permutations)
-            made[name] = lens, Lens(export_onnx(lens.model, folder / f"{name}.onnx"), threads=1)
-        return made[name]
+        lens, exported = export_of(name)
+        return lens, Lens(exported, backend=backend, threads=1)
 
     return pair
 

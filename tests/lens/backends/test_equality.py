@@ -1,4 +1,4 @@
-"""Torch is the reference: ONNX Runtime gives the same logits, maps, parts and effects of groups."""
+"""Torch is the reference: every runtime gives the same logits, maps, parts and effects of groups."""
 
 from __future__ import annotations
 

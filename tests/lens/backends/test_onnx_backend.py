@@ -1,4 +1,4 @@
-"""What ONNX Runtime refuses, and how its sessions are shared; equality with torch has a file of its own."""
+"""What the runtimes of exported files refuse, and how their programs are shared; equality has a file of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sge.errors import (
     UnsupportedNetworkError,
 )
 from sge.lens import Lens, Wanted
-from sge.lens.backends import onnx_sessions
+from sge.lens.backends import onnx_sessions, openvino_runtime
 from sge.models import ExportedModel
 from tests.conftest import ROOT
 from tests.drawn_images import noise
@@ -49,15 +49,15 @@ def test_wrong_choices(exported: Lens) -> None:
         Lens(model, backend="torch")
     for device in ("cuda", "cuda:0", "mps", "", "tpu"):
         with pytest.raises(ChoiceError, match="computes on the CPU"):
-            Lens(model, device)
-    for precision in ("bfloat16", "float16"):
+            Lens(model, device, backend=exported.backend)
+    for precision in ("bfloat16", "float16") if exported.backend == "onnxruntime" else ("float16",):
         with pytest.raises(ChoiceError, match="computes in float32"):
-            Lens(model, precision=precision)
+            Lens(model, precision=precision, backend=exported.backend)
     with pytest.raises(ChoiceError, match="precision is 'half'"):
         Lens(model, precision="half")
     for threads in (0, -1, 1.5, "2", True):
         with pytest.raises(ChoiceError, match="threads is"):
-            Lens(model, threads=threads)
+            Lens(model, threads=threads, backend=exported.backend)
 
 
 def test_wrong_requests(exported: Lens) -> None:
@@ -102,7 +102,7 @@ def test_maps_that_are_no_groups(pair_of: Pairs) -> None:
 
 
 def test_a_size_that_the_file_does_not_take(exported: Lens) -> None:
-    strict = Lens(replace(exported.model, multiple=32))
+    strict = Lens(replace(exported.model, multiple=32), backend=exported.backend)
     frame = replace(exported.frame(IMAGE), array=np.zeros((3, 96, 70), np.float32))
     for method in (strict.analyze_frames, strict.predict_frames):
         with pytest.raises(ChoiceError, match="multiples of 32, and this one has 70 x 96"):
@@ -131,7 +131,7 @@ def test_other_channels(exported: Lens) -> None:
 def test_a_file_that_changes_or_goes(exported: Lens, tmp_path: Path) -> None:
     path = tmp_path / "copy.onnx"
     path.write_bytes(exported.model.path.read_bytes())
-    lens = Lens(replace(exported.model, path=path))
+    lens = Lens(replace(exported.model, path=path), backend=exported.backend)
     expected = lens.predict(IMAGE)
     os.utime(path, ns=(1, 1))
     assert lens.predict(IMAGE) == expected  # Its session is made.
@@ -139,21 +139,28 @@ def test_a_file_that_changes_or_goes(exported: Lens, tmp_path: Path) -> None:
         lens.analyze(IMAGE)
     path.unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
-        Lens(replace(exported.model, path=path))
+        Lens(replace(exported.model, path=path), backend=exported.backend)
 
 
-def test_without_onnx_runtime(exported: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingPackageError, match="pip install"):
-        Lens(exported.model)
+def test_without_the_package(exported: Lens, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is missed before a network is exported, which takes long."""
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, exported.backend, None)
+    openvino_runtime._core.cache_clear()
+    for model in (exported.model, lens_of(Residual()).model):
+        with pytest.raises(MissingPackageError, match="pip install 'sge-lens"):
+            Lens(model, backend=exported.backend)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_is_exported_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """ONNX Runtime gives predictions and ablations, torch the rest, until the weights change."""
+def test_a_network_that_is_exported_first(
+    backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The runtime gives predictions and ablations, torch the rest, until the weights change."""
     monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
     reference = lens_of(Residual())
-    lens = Lens(reference.model, backend="onnxruntime")
-    assert (lens.backend, str(lens.device), lens.has_gradients) == ("onnxruntime", "cpu", True)
+    lens = Lens(reference.model, backend=backend)
+    assert (lens.backend, str(lens.device), lens.has_gradients) == (backend, "cpu", True)
     assert lens.network is reference.network
     odd = reference.frame(IMAGE, "center", 41)
     for frame in (reference.frame(IMAGE), odd):
@@ -179,7 +186,7 @@ def test_a_network_that_is_exported_first(monkeypatch: pytest.MonkeyPatch, tmp_p
     ):
         with pytest.raises(UnsupportedBackendError, match="network of small changed"):
             work()
-    again = Lens(reference.model, backend="onnxruntime")
+    again = Lens(reference.model, backend=backend)
     assert again.predict(IMAGE)[0].raw_score == pytest.approx(reference.predict(IMAGE)[0].raw_score, abs=1e-5)
 
 
@@ -195,7 +202,7 @@ def test_a_network_with_the_weights_of_another(monkeypatch: pytest.MonkeyPatch, 
     assert hooked.predict(IMAGE)[0].raw_score == pytest.approx(lens.predict(IMAGE)[0].raw_score, abs=1e-5)
 
 
-def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def counted_programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     original = onnx_sessions.Sessions._new_program
 
@@ -207,11 +214,11 @@ def counted_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_three_sessions_serve_every_request_of_every_thread(
+def test_few_programs_serve_every_request_of_every_thread(
     exported: Lens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = counted_sessions(monkeypatch)
-    lens = Lens(exported.model, threads=1)
+    made = counted_programs(monkeypatch)
+    lens = Lens(exported.model, backend=exported.backend, threads=1)
     assert made == []
     every = [Wanted(blocks) for blocks in ((), ("first",), ("second",), None)]
     every += [Wanted(masks=False), Wanted(similarity=False), Wanted(energy=False), Wanted(parts=False)]
@@ -219,16 +226,17 @@ def test_three_sessions_serve_every_request_of_every_thread(
     works += [lambda: lens.predict(IMAGE), lambda: lens.ablate(IMAGE, "all", controls=3).before.tolist()]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda work: work(), works * 3))
-    assert sorted(made) == ["energy", "logits", "maps"]
+    edited = ["edited"] if exported.backend == "openvino" else []
+    assert sorted(made) == [*edited, "energy", "logits", "maps"]
     assert answers[: len(works)] == answers[len(works) : 2 * len(works)]
     assert all(answer == answers[0] for answer in answers[: len(every) + 1])
 
 
-def test_the_opening_block_needs_no_session_for_energies(
+def test_the_opening_block_needs_no_program_for_energies(
     exported: Lens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = counted_sessions(monkeypatch)
-    lens = Lens(exported.model)
+    made = counted_programs(monkeypatch)
+    lens = Lens(exported.model, backend=exported.backend)
     opening = lens.analyze(IMAGE, wanted=Wanted(blocks=())).default_block
     found = lens.analyze(IMAGE, wanted=Wanted(blocks=(opening,)))
     assert made == ["maps"]
@@ -259,13 +267,14 @@ def test_copies(exported: Lens, copied: Callable[[Lens], Lens]) -> None:
 
 
 @pytest.mark.slow
-def test_an_exported_file_needs_no_torch(exported: Lens) -> None:
+def test_an_exported_file_needs_its_runtime_alone(exported: Lens) -> None:
     code = f"""
 import sys
-sys.modules["torch"] = sys.modules["torchvision"] = sys.modules["timm"] = None
+for name in {{"torch", "torchvision", "timm", "onnxruntime", "openvino"}} - {{{exported.backend!r}}}:
+    sys.modules[name] = None
 import sge
 from PIL import Image
-lens = sge.Lens(sge.load_model({str(exported.model.path)!r}))
+lens = sge.Lens(sge.load_model({str(exported.model.path)!r}), backend={exported.backend!r})
 image = Image.linear_gradient("L").convert("RGB")
 analysis = lens.analyze(image)
 lens.ablate(image, "all")
@@ -273,7 +282,7 @@ found = lens.attribute(image, blocks=["first"])
 print(lens.backend, len(analysis.masks), len(found["first"]), found.grad_cam)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["onnxruntime", "2", "4", "None"], done.stderr
+    assert done.stdout.split() == [exported.backend, "2", "4", "None"], done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells the memory by /proc")
