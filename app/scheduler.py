@@ -68,9 +68,9 @@ class Thread:
 class Scheduler:
     """Runs jobs on model threads: oldest first, with those that can share its pass.
 
-    ONNX Runtime computes each pass on one core, so there are as many passes at once as ``cores``. torch spreads one pass
-    over the cores, and a GPU runs one after the other, so there is one such pass at a time. Long jobs
-    run beside the others and never hold all threads: there is one thread more than either kind may use.
+    ONNX Runtime and OpenVINO compute each pass on one core, so there are as many passes at once as ``cores``. torch spreads
+    one pass over the cores, and a GPU runs one after the other, so there is one such pass at a time. Long jobs run beside
+    the others and never hold all threads: there is one thread more than either kind may use.
 
     Args:
         cores: Number of cores to compute on.
@@ -199,7 +199,7 @@ class Scheduler:
 
 def _runs_beside(lens: Lens) -> bool:
     """Whether passes of this lens use one core each, so that several run at once."""
-    return lens.backend == "onnxruntime" and str(lens.device) == "cpu"
+    return lens.backend != "torch" and str(lens.device) == "cpu"
 
 
 def _forward(batch: list[Job]) -> list[Any]:

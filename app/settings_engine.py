@@ -13,15 +13,15 @@ MEBIBYTE = 1024 * 1024
 class EngineSettings(BaseSettings):
     """How much is admitted at once, and on how many cores networks are computed."""
 
-    backend: Literal["auto", "torch", "onnxruntime"] = Field(
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
         default="auto",
-        description="what runs the networks: torch, onnxruntime, or auto: ONNX Runtime on CPUs, torch until it is ready and "
-        "elsewhere",
+        description="what runs the networks: torch, onnxruntime, openvino, or auto: ONNX Runtime on CPUs, torch until it is "
+        "ready and elsewhere",
     )
     max_batch: int = Field(
         default=8,
         ge=1,
-        description="largest number of images in one forward pass of torch; in ONNX Runtime every image has its own",
+        description="largest number of images in one forward pass of torch; elsewhere every image has its own",
     )
     max_admitted_bytes: int = Field(
         default=256 * MEBIBYTE,

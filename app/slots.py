@@ -158,7 +158,7 @@ class Slots:
 
 
 def _make_lens(model: Model | ExportedModel, device: str, precision: str, backend: str) -> Lens:
-    """A lens whose passes use one core in ONNX Runtime, of which the engine runs several at once.
+    """A lens whose passes use one core outside of torch, of which the engine runs several at once.
 
     With ``auto``, a network runs in ONNX Runtime if its export was made at an earlier start.
     """
@@ -168,7 +168,7 @@ def _make_lens(model: Model | ExportedModel, device: str, precision: str, backen
         from sge.models import existing_export
 
         backend = "onnxruntime" if existing_export(model) is not None else backend
-    threads = 1 if backend == "onnxruntime" else None
+    threads = None if backend in ("auto", "torch") else 1
     return Lens(model, device, precision, backend, threads=threads, frozen=True)
 
 

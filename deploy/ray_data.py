@@ -124,7 +124,7 @@ def analyze(
         out: Folder, or address that pyarrow writes.
         format: ``parquet`` or ``jsonl``.
         model: As ``Analyze`` takes it, and so the next four.
-        backend: ``auto``, ``torch`` or ``onnxruntime``.
+        backend: as of ``Lens``.
         framing: ``whole`` or ``center``.
         top_k: Classes of ``predictions``.
         workers: Processes that compute, each with one core.
@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("--out", required=True)
     parser.add_argument("--format", default="parquet", choices=["parquet", "jsonl"])
     parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--backend", default="auto", choices=["auto", "torch", "onnxruntime"])
+    parser.add_argument("--backend", default="auto", choices=["auto", "torch", "onnxruntime", "openvino"])
     parser.add_argument("--framing", default="whole", choices=["whole", "center"])
     parser.add_argument("--top-k", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)

@@ -218,7 +218,7 @@ def main() -> None:
     """Serves until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description="Serve a model with Ray Serve.")
     parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--backend", default="auto", choices=["auto", "torch", "onnxruntime"])
+    parser.add_argument("--backend", default="auto", choices=["auto", "torch", "onnxruntime", "openvino"])
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--fronts", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -25,8 +25,8 @@ def service(
         list[str] | None,
         typer.Option(
             "--contender",
-            help="Measure only this one, may be repeated: ours, ours-torch, fastapi-onnx, fastapi-torch, litserve, "
-            "mosec, ray.",
+            help="Measure only this one, may be repeated: ours, ours-torch, ours-openvino, fastapi-onnx, "
+            "fastapi-torch, litserve, mosec, ray. ours-openvino is measured only if it is named.",
         ),
     ] = None,
     clients: Annotated[

@@ -34,7 +34,7 @@ BackendOption = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="auto, torch, onnxruntime. auto: ONNX Runtime for an exported model, and torch for every other.",
+        help="auto, torch, onnxruntime, openvino. auto: ONNX Runtime for an exported model, and torch for every other.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]

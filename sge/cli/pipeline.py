@@ -79,10 +79,10 @@ def work_through(inputs: list[Input], steps: Steps[R, T], lanes: int = 1) -> Non
 def lanes(lens: Lens) -> int:
     """Forward passes that should run at a time.
 
-    ONNX Runtime computes one image with one thread, so it gets a lane for each core. torch divides a pass among the
-    cores, and a GPU has one lane.
+    ONNX Runtime and OpenVINO compute one image with one thread, so they get a lane for each core. torch divides a pass
+    among the cores, and a GPU has one lane.
     """
-    return os.cpu_count() or 1 if lens.backend == "onnxruntime" else 1
+    return os.cpu_count() or 1 if lens.backend != "torch" else 1
 
 
 def without_pixels(frame: Frame) -> Frame:

@@ -11,8 +11,8 @@ from pathlib import Path
 PEERS = Path(__file__).resolve().parent / "peers"
 ROOT = PEERS.parents[3]
 """Folder that holds the package ``sge``."""
-OURS = ("onnxruntime", "torch")
-"""Backends of this project's service that are measured."""
+OURS = ("onnxruntime", "torch", "openvino")
+"""Backends of this project's service; those after the second are measured only if they are named."""
 OTHERS = (
     ("fastapi-onnx", "fastapi_onnx.py", "FastAPI, ONNX Runtime", "onnxruntime", None),
     ("fastapi-torch", "fastapi_torch.py", "FastAPI, torch", "torch", None),
@@ -68,7 +68,9 @@ class Contender:
     """The package that it needs beside this project's own."""
     ours: bool = False
     backend: str = "onnxruntime"
-    """What runs its network: the ceiling of the same backend is its measure."""
+    """What runs its network: its measure is the ceiling of torch for torch, and that of ONNX Runtime for every other."""
+    only_named: bool = False
+    """Whether it is measured only where it is named."""
 
     @property
     def missing(self) -> bool:
@@ -131,7 +133,15 @@ def _ours(setup: Setup, backend: str, port: int) -> Contender:
     command = [sys.executable, "-m", "sge", "serve"]
     key = "ours" if backend == OURS[0] else f"ours-{backend}"
     return Contender(
-        key, name, command, questions, environment=_environment() | settings, ours=True, backend=backend
+        key,
+        name,
+        command,
+        questions,
+        environment=_environment() | settings,
+        package="openvino" if backend == "openvino" else None,
+        ours=True,
+        backend=backend,
+        only_named=backend not in OURS[:2],
     )
 
 

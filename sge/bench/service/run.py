@@ -180,7 +180,8 @@ def _awake(process: ServerProcess) -> Iterator[None]:
 
 def _ceiling_of(question: Question, contender: Contender) -> str:
     # The network with all maps as outputs is known for ONNX Runtime; torch's own is no bound for it.
-    return f"{question.kind}, {contender.backend if question.kind == 'predict' else 'onnxruntime'}"
+    own = question.kind == "predict" and contender.backend == "torch"
+    return f"{question.kind}, {'torch' if own else 'onnxruntime'}"
 
 
 def _line(result: ServiceResult, question: Question) -> Line:
@@ -204,7 +205,7 @@ def _start(
             f"No contender {', '.join(sorted(unknown))}; there are: {', '.join(one.key for one in listed)}."
         )
     for contender in listed:
-        if bench.only and contender.key not in bench.only:
+        if contender.key not in bench.only and (bench.only or contender.only_named):
             continue
         if "torch" in result.skipped and contender.backend == "torch":
             continue
@@ -258,7 +259,17 @@ def _images(folder: Path | None) -> list[bytes]:
 
 
 def _machine(bench: ServiceBench) -> dict[str, object]:
-    packages = ("onnxruntime", "torch", "fastapi", "uvicorn", "litserve", "mosec", "ray", "sge-lens")
+    packages = (
+        "onnxruntime",
+        "openvino",
+        "torch",
+        "fastapi",
+        "uvicorn",
+        "litserve",
+        "mosec",
+        "ray",
+        "sge-lens",
+    )
     versions = {}
     for package in packages:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sge.bench.service.contenders import OTHERS, PEERS, Contender, Setup, contenders, port_of
+from sge.bench.service.contenders import OTHERS, OURS, PEERS, Contender, Setup, contenders, port_of
 from sge.images import Preprocess, decode, frame
 from sge.paths import shipped
 
@@ -43,12 +43,15 @@ def test_the_peers_compute_on_the_same_pixels(plain, tmp_path, interpolation):
 
 def test_every_program_is_there_and_every_port_is_its_own():
     listed = contenders(SETUP, 9000)
-    assert len({port_of(one) for one in listed}) == len({one.key for one in listed}) == 2 + len(OTHERS)
+    assert (
+        len({port_of(one) for one in listed}) == len({one.key for one in listed}) == len(OURS) + len(OTHERS)
+    )
     for _key, script, *_rest in OTHERS:
         compile((PEERS / script).read_text(), script, "exec")
         # A program's folder comes first when it is run: its name must not hide a package.
         assert importlib.util.find_spec(script.removesuffix(".py")) is None
-    assert {one.environment["SGE_BACKEND"] for one in listed if one.ours} == {"onnxruntime", "torch"}
+    assert {one.environment["SGE_BACKEND"] for one in listed if one.ours} == set(OURS)
+    assert [one.key for one in listed if one.only_named] == ["ours-openvino"]
     for one in listed:
         assert one.command[0] == sys.executable
         threads = one.environment["SGE_THREADS"] if one.ours else one.command[-1]

@@ -287,7 +287,7 @@ print(lens.backend, len(analysis.masks), len(found["first"]), found.grad_cam)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells the memory by /proc")
 def test_a_large_batch_is_divided(pair_of: Pairs) -> None:
-    """The output of the first layer alone has 134 MB in one pass over these images."""
+    """In one pass over these images ONNX Runtime holds 168 MB more, and OpenVINO 340 MB."""
     _, lens = pair_of("resnet")
     frames = smooth_frames(lens, 1, 0, 256, 256) * 32
 
@@ -297,4 +297,4 @@ def test_a_large_batch_is_divided(pair_of: Pairs) -> None:
     expected = lens.predict_frames(frames[:1])
     before = resident()
     assert [one[0].index for one in lens.predict_frames(frames)] == [expected[0][0].index] * 32
-    assert resident() < before + 130
+    assert resident() < before + (130 if lens.backend == "onnxruntime" else 250)
