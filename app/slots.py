@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from sge.analysis import BlockInfo, json_text
+from sge.analysis import BlockInfo, json_text, opening_block, opening_signal
 from sge.devices import find_device
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens, Wanted
@@ -34,6 +34,8 @@ class Slot:
     name: str
     source: str
     """The argument of ``load_model``: a name or a weights file."""
+    is_default: bool = True
+    """Whether it answers requests that name no model; it is ready to run after its start, others when they are used."""
     lens: Lens | None = None
     error: str | None = None
     """Why the model cannot be loaded; None while it loads and once it is loaded."""
@@ -74,8 +76,7 @@ class Slot:
         started = time.perf_counter()
         try:
             lens = _make_lens(load_model(self.source), device, precision, backend)
-            probe = lens.analyze(Image.new("RGB", PROBE_SIZE, "gray"), wanted=SIZES)
-            opening = probe.blocks, probe.default_block, probe.signal
+            blocks = _blocks(lens, self.is_default)
             _check_card(self.name, lens.model.card)
         except SGEError as error:
             self.error = str(error)
@@ -85,7 +86,9 @@ class Slot:
             self.error = "its files are not usable, and the server's log says why. Import the model again."
             log.exception("model failed", extra={"model": self.name})
             return
-        self.blocks, self.default_block, self.signal = opening
+        strides = {block.name: block.stride for block in blocks}
+        self.default_block = opening_block(lens.model.card.opens_with, strides)
+        self.blocks, self.signal = blocks, opening_signal(blocks)
         self.groups = lens.groups
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
@@ -129,7 +132,10 @@ class Slots:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
-        self.slots = {name: Slot(name, source) for name, source in settings.sources.items()}
+        self.slots = {
+            name: Slot(name, source, is_default=not place)
+            for place, (name, source) in enumerate(settings.sources.items())
+        }
         for name in self.slots:
             metrics.ready.labels(name).set(0)
         self._stopping = threading.Event()
@@ -170,6 +176,20 @@ def _make_lens(model: Model | ExportedModel, device: str, precision: str, backen
         backend = "onnxruntime" if existing_export(model) is not None else backend
     threads = None if backend in ("auto", "torch") else 1
     return Lens(model, device, precision, backend, threads=threads, frozen=True)
+
+
+def _blocks(lens: Lens, is_default: bool) -> list[BlockInfo]:
+    """All blocks of a model, with the map sizes of a gray image.
+
+    An exported file states them. Unless it is the default, nothing of it is run before the first request asks for it,
+    because each of its sessions holds the weights in memory.
+    """
+    gray, stated = Image.new("RGB", PROBE_SIZE, "gray"), lens.stated_blocks
+    if stated is None:
+        return lens.analyze(gray, wanted=SIZES).blocks
+    if is_default:
+        lens.predict(gray)
+    return stated
 
 
 def _check_card(name: str, card: Card) -> None:

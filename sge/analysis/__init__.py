@@ -4,7 +4,7 @@ from sge.analysis.analysis import Analysis
 from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
-from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block
+from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block, opening_signal
 from sge.analysis.deflate import GZIP, deflated, deflating, has_isal
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
 from sge.analysis.effect_record import attribution_record, steps_record
@@ -63,6 +63,7 @@ __all__ = [
     "json_body",
     "json_text",
     "opening_block",
+    "opening_signal",
     "pack_atlases",
     "parse_numbers",
     "steps_record",

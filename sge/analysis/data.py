@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,7 @@ class AnalysisData:
     @property
     def signal(self) -> str:
         """What a viewer shows first: ``mask`` if any gate is active, else ``similarity``."""
-        return "similarity" if all(block.inactive == block.groups for block in self.blocks) else "mask"
+        return opening_signal(self.blocks)
 
     @property
     def default_block(self) -> str:
@@ -173,6 +173,11 @@ class AnalysisData:
                 "A saved analysis holds no image. Open it with Analysis.open(path, image=...) to draw on it."
             )
         return self.image
+
+
+def opening_signal(blocks: Sequence[BlockInfo]) -> str:
+    """The signal that a viewer shows first: ``mask`` if any gate is active, else ``similarity``."""
+    return "similarity" if all(block.inactive == block.groups for block in blocks) else "mask"
 
 
 def opening_block(opens_with: Mapping[str, Any] | None, strides: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sge.analysis import Analysis, Classification, ImageInfo, ModelInfo, Prediction
+from sge.analysis import Analysis, BlockInfo, Classification, ImageInfo, ModelInfo, Prediction
 from sge.arrays import Array
 from sge.errors import ChoiceError, ShapeError, UnsupportedBackendError, check_whole
 from sge.images import DecodedImage, Frame, Source, decode, frame
@@ -85,6 +85,14 @@ class Lens(Effects):
     def memory_bytes(self) -> int:
         """Size of the network's parameters and buffers."""
         return self._backend.memory_bytes
+
+    @property
+    def stated_blocks(self) -> list[BlockInfo] | None:
+        """All blocks with the sizes of their maps for a square image, framing ``whole``; None where only a pass tells them.
+
+        They are those of an exported file. Nothing is run, and no memory is taken for it.
+        """
+        return self._backend.stated_blocks
 
     @property
     def network(self) -> nn.Module:

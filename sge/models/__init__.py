@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import existing_export, export_onnx, exported_file
-    from sge.models.exported_model import ExportedBlock, ExportedModel
+    from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels
     from sge.models.model import Model
@@ -77,6 +77,7 @@ _MODULES = {
     "sge.models.exported_model": (
         "ExportedBlock",
         "ExportedModel",
+        "square_side",
     ),
     "sge.models.importing": (
         "import_weights",
@@ -170,6 +171,7 @@ __all__ = [
     "read_weights",
     "reduced",
     "shipped_entries",
+    "square_side",
     "verify_model",
     "write_delta",
     "write_weights",

@@ -17,7 +17,7 @@ from sge.errors import CheckpointError, ChoiceError, MissingPackageError, SGEErr
 from sge.files import locked, write_atomically
 from sge.models.checkpoint import digest
 from sge.models.export_check import Comparison, in_single_precision, smooth_image
-from sge.models.exported_model import ExportedBlock, ExportedModel
+from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
 from sge.models.model import Model
 from sge.models.onnx_files import VERSION, read_exported, tail
 from sge.models.onnx_trial import MULTIPLE, Session
@@ -33,7 +33,7 @@ MAX_PARAMETERS = 500_000_000
 """A file of ONNX holds at most 2 GiB."""
 EXAMPLE = (2, 4 * MULTIPLE, 5 * MULTIPLE)
 """Rows, height and width of the image on which the network is recorded."""
-REVISION = 3
+REVISION = 4
 """Number of the graphs that this program writes; another one makes the files of ``exported_file`` again."""
 FOLDER = "exported"
 """Folder for ``exported_file`` in that of the user's models."""
@@ -155,12 +155,15 @@ def _exported(model: Model) -> bytes:
     traced = Traced(network)
     image = smooth_image((EXAMPLE[0], channels, *EXAMPLE[1:]), seed=0)
     sizes = _sizes(model, traced, image)
+    side = square_side(model.preprocess)
+    cells = _cells(traced, smooth_image((1, channels, side, side), seed=0))
     proto = onnx.ModelProto.FromString(_recorded(model, traced, image))
     _add_edits(proto.graph, traced)
     compared = Comparison(network, Session(proto.SerializeToString(), model.name), model.name, channels)
     compared.on_shapes()
     compared.edits()
-    facts = _facts(model, [_block(traced, name, sizes) for name in traced.blocks], sizes["logits"][1])
+    blocks = [_block(traced, name, sizes, cells.get(name)) for name in traced.blocks]
+    facts = _facts(model, blocks, sizes["logits"][1])
     facts |= {"sge.multiple": compared.multiple(), "sge.check": _check(compared.found)}
     onnx.helper.set_model_props(proto, {key: json.dumps(value) for key, value in facts.items()})
     content: bytes = proto.SerializeToString()
@@ -217,12 +220,26 @@ def _add_edits(graph: onnx.GraphProto, traced: Traced) -> None:
     add_edits(graph, gates)
 
 
-def _block(traced: Traced, name: str, sizes: dict[str, torch.Size]) -> ExportedBlock:
+def _cells(traced: Traced, image: torch.Tensor) -> dict[str, tuple[int, int]]:
+    """Height and width of each block's maps; nothing if the network does not take an image of that size."""
+    try:
+        with torch.no_grad():
+            outputs = traced(image)
+    except Exception:  # A foreign forward may raise anything.
+        return {}
+    sizes = {name: output.shape for name, output in zip(traced.names(), outputs, strict=True)}
+    return {name: (sizes[f"mask/{name}"][2], sizes[f"mask/{name}"][3]) for name in traced.blocks}
+
+
+def _block(
+    traced: Traced, name: str, sizes: dict[str, torch.Size], cells: tuple[int, int] | None
+) -> ExportedBlock:
     block = traced.blocks[name]
     is_sge = isinstance(block, SpatialGroupEnhance)
     kind = "sge" if is_sge else "cbam" if isinstance(block, ConvolutionalBlockAttention) else "bam"
     stride = round(EXAMPLE[2] / sizes[f"mask/{name}"][3])
-    return ExportedBlock(name, block.groups, traced.channels[name], stride, inactive_groups(block), kind)
+    inactive = inactive_groups(block)
+    return ExportedBlock(name, block.groups, traced.channels[name], stride, inactive, kind, cells)
 
 
 def _facts(model: Model, blocks: list[ExportedBlock], classes: int) -> dict[str, Any]:

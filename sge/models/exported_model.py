@@ -6,12 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sge.images import Preprocess
+from sge.images import Preprocess, input_size, whole_size
 from sge.models.card import Card
 from sge.parts import Finder
 
 KINDS = ("sge", "cbam", "bam")
 """Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited."""
+
+
+def square_side(preprocess: Preprocess) -> int:
+    """Side of the input for a square image with framing ``whole``, in pixels."""
+    return whole_size((1, 1), input_size(preprocess, "whole"))[0]
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class ExportedBlock:
     """Number of its groups whose weight is 0."""
     kind: str
     """One of ``KINDS``."""
+    cells: tuple[int, int] | None = None
+    """Height and width of its maps for a square image (``square_side``); None in a file that does not state them."""
 
     def to_record(self) -> dict[str, Any]:
         """Returns the fields as plain data."""

@@ -46,6 +46,7 @@ _ENTRIES = (
     *("source_sha256", "multiple", "check"),
 )
 _MAX_TEXT = 200
+_MAX_CELLS = 1024  # the largest side of an input
 _MAX_NUMBER = 2**40
 Value = TypeVar("Value")
 
@@ -197,12 +198,28 @@ def _blocks(records: object) -> tuple[ExportedBlock, ...]:
 def _block(record: dict[str, Any]) -> ExportedBlock:
     numbers = {key: _number(record.get(key), key) for key in ("groups", "channels", "stride", "inactive")}
     block = ExportedBlock(
-        _text(record.get("name"), "name"), kind=_text(record.get("kind"), "kind"), **numbers
+        _text(record.get("name"), "name"),
+        kind=_text(record.get("kind"), "kind"),
+        cells=_cells(record.get("cells")),
+        **numbers,
     )
     divides = block.groups > 0 and block.channels % block.groups == 0
     if block.kind not in KINDS or not divides or block.inactive > block.groups or not block.stride:
         raise ValueError(f"the block {quoted(block.name)} cannot be. Export the model again.")
     return block
+
+
+def _cells(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    sides: list[int] = _checked(
+        value,
+        lambda v: (
+            isinstance(v, list) and len(v) == 2 and all(type(n) is int and 0 < n <= _MAX_CELLS for n in v)
+        ),
+        "cells",
+    )
+    return sides[0], sides[1]
 
 
 def _checked(value: object, is_right: Callable[[Any], bool], what: str) -> Any:

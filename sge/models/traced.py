@@ -42,20 +42,18 @@ class _Enhanced(torch.autograd.Function):
         numbers = partial(_numbers, g)
         sides = g.op("Shape", x, start_i=2)
         positions = g.op("Cast", g.op("ReduceProd", sides, keepdims_i=0), to_i=1)
-        freedom = g.op("Max", g.op("Sub", positions, number(1.0)), number(1.0))
+        # One position gives the smallest difference in place of 0, all others exactly one less.
+        freedom = g.op("Sub", positions, number(1 - 2**-24))
         rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
-
-        def mean(value: Any) -> Any:
-            # Rows first, then columns: the rounding of one long sum would shift maps whose mean is large.
-            return g.op("ReduceMean", g.op("ReduceMean", value, numbers(3)), numbers(2))
-
         means = g.op("Reshape", g.op("ReduceMean", rows, numbers(3)), numbers(0, groups, 1, -1))
-        products = g.op(
-            "Reshape", g.op("MatMul", means, rows), g.op("Concat", numbers(-1, groups), sides, axis_i=0)
-        )
-        centered = g.op("Sub", products, mean(products))
-        std = g.op("Div", g.op("ReduceL2", centered, numbers(2, 3)), g.op("Sqrt", freedom))
-        spread = g.op("Add", std, number(eps))
+        maps = g.op("Concat", numbers(-1, groups), sides, axis_i=0)
+        products = g.op("Reshape", g.op("MatMul", means, rows), maps)
+        # Rows first, then columns: the rounding of one long sum would shift maps whose mean is large.
+        mean = g.op("ReduceMean", g.op("ReduceMean", products, numbers(3)), numbers(2))
+        centered = g.op("Sub", products, mean)
+        # A product and a sum take a third of the time of ReduceL2.
+        squares = g.op("ReduceSum", g.op("Mul", centered, centered), numbers(2, 3))
+        spread = g.op("Add", g.op("Sqrt", g.op("Div", squares, freedom)), number(eps))
         similarity = g.op("Div", centered, spread)
         # The mask does without the similarity, which costs a pass over memory and may not be asked for.
         scaled = g.op("Mul", centered, g.op("Div", weight, spread))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from app.slots import PROBE_SIZE, SIZES, Slot
 from sge import Lens, load_model
 from sge.models import export_onnx
 from tests.app.asking import check_problem, jpeg, post
 from tests.app.conftest import API, Service, running
 from tests.lens.networks import lens_of, resnet
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 BLOCK = "layer3.1"
 
@@ -67,3 +72,34 @@ def test_facts_of_the_model(exported: tuple[Service, Lens]) -> None:
     assert (facts["classes"], facts["parameters"]) == (5, lens.model.parameters)
     assert facts["memory_bytes"] == lens.memory_bytes > 0
     assert [block["name"] for block in facts["blocks"]] == list(lens.groups)
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_a_model_that_nobody_asks_for_takes_no_memory(
+    exported: tuple[Service, Lens], is_default: bool
+) -> None:
+    """Its blocks are those of the network, and its first answer is that of another lens."""
+    path = str(exported[1].model.path)
+    slot = Slot("small", path, is_default=is_default)
+    slot.load("cpu", "auto")
+    lens, gray = slot.require_lens(), Image.new("RGB", PROBE_SIZE, "gray")
+    assert bool(lens._backend._sessions._made) == is_default
+    network = lens_of(resnet()).analyze(gray, wanted=SIZES)
+    assert slot.blocks == lens.stated_blocks == network.blocks
+    assert (slot.default_block, slot.signal) == (network.default_block, network.signal)
+    assert lens.predict(jpeg()) == exported[1].predict(jpeg())
+
+
+def test_a_file_that_does_not_state_the_sizes_of_its_maps(
+    exported: tuple[Service, Lens], tmp_path: Path
+) -> None:
+    """Files of earlier versions do not; a pass tells them."""
+    proto = onnx.load(exported[1].model.path)
+    facts = {entry.key: entry.value for entry in proto.metadata_props if entry.key != "sge.sha256"}
+    blocks = [block | {"cells": None} for block in json.loads(facts["sge.blocks"])]
+    onnx.helper.set_model_props(proto, facts | {"sge.blocks": json.dumps(blocks)})
+    onnx.save(proto, tmp_path / "small.onnx")
+    slot = Slot("small", str(tmp_path / "small.onnx"), is_default=False)
+    slot.load("cpu", "auto")
+    assert Lens(load_model(tmp_path / "small.onnx")).stated_blocks is None
+    assert slot.blocks == exported[1].stated_blocks

@@ -90,6 +90,7 @@ def test_facts_survive(file):
         ("third", "cbam", 1, 32, 8),
         ("bam1", "bam", 1, 32, 8),
     ]
+    assert {b.cells for b in again.blocks} == {(28, 28)}
     assert again.groups == made.groups == {"first": 4, "second": 8}
     assert again.inactive is made.inactive is False
     assert again.multiple == 1

@@ -88,6 +88,10 @@ class Backend(Protocol):
         """Name of each SGE block to its number of groups; empty for a network without SGE."""
 
     @property
+    def stated_blocks(self) -> list[BlockInfo] | None:
+        """All blocks, with the sizes of their maps for a square image; None where only a pass tells them."""
+
+    @property
     def network_name(self) -> str:
         """The network in messages."""
 

@@ -64,6 +64,20 @@ class OnnxBackend:
         )
         self._sessions = Sessions(runtime, exported.path, exported.name, self.blocks, opening)
 
+        from sge.models import square_side
+
+        side = square_side(exported.preprocess)
+        self._stated = ("sizes", side, side)
+        cells = {block.name: block.cells for block in exported.blocks}
+        if None not in cells.values():
+            self.found[self._stated] = cells
+
+    @property
+    def stated_blocks(self) -> list[BlockInfo] | None:
+        """See ``Backend``."""
+        sizes: Mapping[str, tuple[int, int]] | None = self.found.get(self._stated)  # type: ignore[assignment]
+        return None if sizes is None else self._infos(self._stated[2], sizes)
+
     @property
     def has_gradients(self) -> bool:
         """See ``Backend``."""

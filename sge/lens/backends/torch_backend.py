@@ -96,6 +96,11 @@ class TorchBackend:
         return {name: module.groups for name, module in sge_blocks(self.network).items()}
 
     @property
+    def stated_blocks(self) -> None:
+        """See ``Backend``."""
+        return None
+
+    @property
     def network_name(self) -> str:
         """See ``Backend``."""
         return type(self.network).__name__
