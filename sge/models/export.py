@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import threading
 from dataclasses import asdict
@@ -127,8 +128,18 @@ def existing_export(model: Model) -> ExportedModel | None:
 def _paths(model: Model) -> list[Path]:
     """Where an exported file may lie, the better place first."""
     name = f"{hashlib.sha256(model.name.encode()).hexdigest()[:8]}-{content_hash(model)[:24]}.onnx"
-    folders = (model_dir() / FOLDER, Path(tempfile.gettempdir()) / f"sge-exported-{os.getuid()}")
+    temporary = Path(tempfile.gettempdir()) / f"sge-exported-{os.getuid()}"
+    folders = [model_dir() / FOLDER, *([temporary] if _is_private(temporary) else [])]
     return [folder / name for folder in folders]
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether nobody else can put a file there: other users may write the folder above, and know the file's name."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def content_hash(model: Model) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 import sge
 from sge.errors import CaptureError, CheckpointError, ChoiceError, UnsupportedNetworkError
 from sge.models import load_model
-from sge.models.export import content_hash, export_onnx, exported_file
+from sge.models.export import content_hash, existing_export, export_onnx, exported_file
 from sge.models.onnx_checks import output_names
 from sge.models.onnx_graph import reduced
 from sge.nn import MaskCapture, edit_masks, insert_sge
@@ -212,6 +212,26 @@ def test_a_folder_that_cannot_be_written_leaves_the_temporary_one(tmp_path, monk
     monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     assert (tmp_path / "temporary") in exported_file(model()).path.parents
+
+
+@pytest.mark.parametrize("kind", ["link", "writable", "file"])
+def test_a_temporary_folder_in_which_others_can_plant_files_is_not_used(tmp_path, monkeypatch, kind):
+    """Its name is known, so that on a shared machine somebody else can make it first."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    planted = tmp_path / f"sge-exported-{os.getuid()}"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        planted.symlink_to(tmp_path / "elsewhere")
+    elif kind == "writable":
+        planted.mkdir()
+        planted.chmod(0o777)
+    else:
+        planted.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="SGE_MODEL_DIR"):
+        exported_file(model())
+    assert existing_export(model()) is None
 
 
 def test_reduced_files_have_only_what_is_asked(file):
