@@ -18,14 +18,15 @@ from sge.lens import Lens
 from .admission import Admission, Admissions
 from .cost import Costs
 from .errors import ProblemError
+from .lookout import Lookout
 from .metrics import Metrics
-from .scheduler import Job, Scheduler
+from .scheduler import Job, Scheduler, runs_beside
 from .settings import Settings
 from .slots import Slot, Slots
 from .turns import Turns
 from .uploads import Upload
 from .workers import tasks
-from .workers.pool import WorkerPool
+from .workers.pool import Used, WorkerPool
 
 T = TypeVar("T")
 STOP_S = 60.0
@@ -61,6 +62,7 @@ class Engine:
         self.admissions = Admissions(
             self.costs, settings.workers, cores, max(settings.max_admitted_bytes, 2 * settings.max_bytes)
         )
+        self._lookout = Lookout(self.admissions)
         # One task more than workers, so that the next one is there when a worker is done.
         self._workers = Turns(settings.workers + 1, max(1, settings.workers - 1))
         frames = settings.workers + (cores + 1) * (1 + settings.max_batch)
@@ -146,7 +148,8 @@ class Engine:
 
         Raises:
             ImageError: The file's structure is refused.
-            ProblemError: 503 with the seconds after which the request will be admitted.
+            ProblemError: 503 with the seconds after which the request will be admitted; also while it waits, once it could
+                not be answered in time any more.
         """
         if self._stopping:
             raise ProblemError(503, "The service is shutting down. Try again in a minute.", "stopping", 60)
@@ -156,17 +159,21 @@ class Engine:
             structure = inspect(upload.data, self._limits)
         wanted = Admission(upload, kind, deadline, rows, model or self.default)
         wanted.format, wanted.megapixels = structure.format, structure.pixels / 1e6
+        lens = self.slot(model).lens
+        wanted.alone = lens is not None and not runs_beside(lens)
         with self.admissions.admit(wanted):
             self.metrics.queue_depth.set(self.depth)
             try:
-                yield wanted
+                with self._lookout.over(wanted):
+                    yield wanted
             finally:
                 self.metrics.queue_depth.set(self.depth - 1)
 
     def own_work(self, upload: Upload, kind: str, deadline: float, model: str) -> Admission:
         """What the service makes for itself: it is not refused, and older than every request."""
         own = Admission(upload, kind, deadline, model=model)
-        own.work["model"] = self.costs.expected(f"model {kind}", 1, model)
+        own.since = own.idle_since = time.monotonic()
+        own.expect("model", self.costs.expected(f"model {kind}", 1, model))
         return own
 
     async def predict(
@@ -249,15 +256,15 @@ class Engine:
         """Runs a task in a worker process when it is its turn, and learns how long it took."""
         large = admission.large(step)
         asked = time.perf_counter()
+        used = Used()
         async with self._workers.turn(admission.order, large=large):
+            self.admissions.begin(admission)
             begun = time.perf_counter()
-            result = await self.pool.run(task, *args, large=large, deadline=admission.deadline)
+            result = await self.pool.run(task, *args, large=large, deadline=admission.deadline, used=used)
         seconds = time.perf_counter() - begun
         self.metrics.stages["wait"].observe(begun - asked)
         self.metrics.stages["decode" if step == "prepare" else "draw"].observe(seconds)
-        self.costs.learn(
-            step if step == "prepare" else admission.kind, seconds, admission.megapixels, admission.format
-        )
+        self.admissions.learn(admission, step, used.seconds, used.cpu_s)
         self.admissions.done(admission, step)
         return result
 
@@ -282,10 +289,11 @@ class Engine:
             admission.facts, admission.preview = prepared.facts, prepared.preview
             job = Job(kind, lens, prepared, long=long, order=admission.order, **asked)
             submitted = time.perf_counter()
+            admission.job = job
             self.scheduler.submit(job)
             result = await job.result
         self.metrics.stages["wait"].observe(max(0.0, time.perf_counter() - submitted - job.seconds))
         self.metrics.stages["model"].observe(job.seconds)
-        self.costs.learn(f"model {admission.kind}", job.seconds, admission.rows, admission.model)
+        self.admissions.learn(admission, "model", job.seconds, job.cpu_s)
         self.admissions.done(admission, "model")
         return result

@@ -57,9 +57,26 @@ class Promises:
                 return
         self._made.setdefault(hash((data, kind)), []).append(Promise(order, due, work))
 
-    def before(self, line: Line, order: int) -> float:
-        """Seconds of work in a line that are kept for older requests."""
-        return sum(promise.work.get(line, 0.0) for promise in self._all() if promise.order < order)
+    def wait(self, line: Line, order: int, at_once: int, wait: float, own: float) -> float:
+        """How long a request waits in a line, if older requests come again as they were told.
+
+        Those that come when it is answered already do not concern it.
+
+        Args:
+            line: The line.
+            order: Of the request.
+            at_once: How much of the line's work is done at once.
+            wait: Seconds that it would wait without them.
+            own: Seconds of its own work.
+        """
+        if not self._made:
+            return wait
+        now = time.monotonic()
+        older = [promise for promise in self._all() if promise.order < order and line in promise.work]
+        for promise in sorted(older, key=lambda one: one.due):
+            if promise.due - now <= wait + own:
+                wait += promise.work[line] / at_once
+        return wait
 
     def __len__(self) -> int:
         return sum(map(len, self._made.values()))

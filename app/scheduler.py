@@ -41,6 +41,12 @@ class Job:
     """An ``Analysis`` for ``analyze``, ``list[Prediction]`` for ``predict``, and for ``compute`` what ``work`` returns."""
     seconds: float = 0.0
     """How long its pass took, divided by the rows of its batch."""
+    cpu_s: float = 0.0
+    """How long its thread computed of that; where a GPU computes, all of it."""
+    began: float = 0.0
+    """When its pass began, in seconds of ``time.monotonic``; 0 while it waits."""
+    shared_by: int = 1
+    """Number of jobs in that pass."""
 
     def goes_with(self, other: Job) -> bool:
         """Whether both jobs can share a forward pass."""
@@ -148,6 +154,9 @@ class Scheduler:
                 if batch := self.next_batch(self._pending):
                     self._pending = [job for job in self._pending if job not in batch]
                     self._running.append(batch[0])
+                    began = time.monotonic()
+                    for job in batch:
+                        job.shared_by, job.began = len(batch), began
                     if self.next_batch(self._pending):
                         self._changed.notify()
                     return batch
@@ -169,13 +178,13 @@ class Scheduler:
         same = sum(other.long == job.long for other in self._running)
         if same >= self.cores:
             return False
-        return _runs_beside(job.lens) or not any(
-            other.long == job.long and not _runs_beside(other.lens) for other in self._running
+        return runs_beside(job.lens) or not any(
+            other.long == job.long and not runs_beside(other.lens) for other in self._running
         )
 
     def _rows(self, lens: Lens) -> int:
         """How many frames go together. On one core a pass of several takes as long as these one by one, or longer."""
-        return 1 if _runs_beside(lens) else self.max_batch
+        return 1 if runs_beside(lens) else self.max_batch
 
     def _prepare_thread(self, lens: Lens) -> None:
         if lens.backend == "torch" and (torch := sys.modules.get("torch")) is not None:
@@ -184,7 +193,7 @@ class Scheduler:
     def _run(self, batch: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
         """Each job's result or error. A batch that fails is repeated image by image: the error is of one of them."""
         self.metrics.batch_sizes.observe(len(batch))
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.thread_time()
         try:
             results = _forward(batch)
         except Exception as error:
@@ -192,12 +201,13 @@ class Scheduler:
                 return [(batch[0], None, error)]
             return [outcome for job in batch if not job.result.done() for outcome in self._run([job])]
         seconds = (time.perf_counter() - started) / len(batch)
+        cpu_s = (time.thread_time() - computed) / len(batch)
         for job in batch:
-            job.seconds = seconds
+            job.seconds, job.cpu_s = seconds, cpu_s if str(job.lens.device) == "cpu" else seconds
         return [(job, result, None) for job, result in zip(batch, results, strict=True)]
 
 
-def _runs_beside(lens: Lens) -> bool:
+def runs_beside(lens: Lens) -> bool:
     """Whether passes of this lens use one core each, so that several run at once."""
     return lens.backend != "torch" and str(lens.device) == "cpu"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from typing import NoReturn
@@ -24,6 +25,7 @@ def run(settings: Settings) -> None:
     128 and the signal's number after a second signal.
     """
     exit_on_signals()
+    let_idle_threads_sleep()
     logs.configure()
     sockets = [_listen(settings)]  # before the models load, so that a taken port is reported at once
     if settings.metrics_port:  # see middleware.metrics_port
@@ -35,6 +37,15 @@ def run(settings: Settings) -> None:
     server = server_of(app, settings, app.state.engine.metrics)
     server.run(sockets=sockets)
     exit_now(1 if server.cut_off else 0)
+
+
+def let_idle_threads_sleep() -> None:
+    """Threads of torch that wait for each other sleep, unless the environment says otherwise; before torch is imported.
+
+    They would spin. Where others want the cores, one image then takes 1.3 s of computing in place of 0.1 s, measured on two
+    cores with ten busy processes.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -29,6 +29,16 @@ _RETRY_S = 1.0
 """Seconds until another try if no process can be started."""
 
 
+@dataclass
+class Used:
+    """What a task has used in its worker."""
+
+    seconds: float = 0.0
+    """From its beginning to its end, without any waiting; 0 until it has ended."""
+    cpu_s: float = 0.0
+    """Seconds of computing."""
+
+
 @dataclass(eq=False)
 class Seat:
     """A worker process, or the place where one is being started."""
@@ -102,6 +112,7 @@ class WorkerPool:
         large: bool,
         deadline: float,
         limit_s: float | None = None,
+        used: Used | None = None,
     ) -> T:
         """Runs a task in a worker process.
 
@@ -113,6 +124,7 @@ class WorkerPool:
             large: Large tasks never occupy all workers, if there are two or more.
             deadline: Time of ``time.monotonic`` up to which the task may wait and run.
             limit_s: Seconds that it may run, in place of ``image_wall_s``.
+            used: Receives how long the task took, if it gives a value.
 
         Raises:
             SGEError: what the task raises.
@@ -142,12 +154,14 @@ class WorkerPool:
         except TimeoutError:
             raise TaskTimeoutError from None
         try:
-            result: T = await self._work(seat, task.__name__, content, limits, deadline)
+            result: T = await self._work(seat, task.__name__, content, limits, deadline, used)
             return result
         finally:
             self._lines.done(large)
 
-    async def _work(self, seat: Seat, name: str, content: bytes, limits: TaskLimits, deadline: float) -> Any:
+    async def _work(
+        self, seat: Seat, name: str, content: bytes, limits: TaskLimits, deadline: float, used: Used | None
+    ) -> Any:
         """The task's result; the seat is free again afterwards, or is being filled anew."""
         worker = seat.worker
         assert worker is not None
@@ -164,6 +178,8 @@ class WorkerPool:
             self._end_task(seat, watched)
             self._spawn(self._replaced(seat, self._outcomes.cancelled(name)))
             raise
+        if used is not None:
+            used.seconds, used.cpu_s = time.monotonic() - seat.since, answer.cpu_s
         self._end_task(seat, watched)
         if answer.worn or answer.memory:
             self._drop(seat)

@@ -80,7 +80,7 @@ class Simulation:
 
 def test_sixty_four_polite_clients_are_all_answered_in_time_and_the_first_ones_first(clock: Clock) -> None:
     simulation = Simulation(clock)
-    simulation.run({client: client / 1000 for client in range(64)}, dict.fromkeys(range(64), 12.0))
+    simulation.run({client: client / 1000 for client in range(64)}, dict.fromkeys(range(64), 43.0))
     assert len(simulation.answered) == 64
     assert simulation.late == []
     order = sorted(simulation.answered, key=simulation.answered.__getitem__)
@@ -93,7 +93,7 @@ def test_whoever_was_refused_is_before_those_that_come_later(clock: Clock) -> No
     simulation = Simulation(clock)
     arrivals = {client: client / 1000 for client in range(40)}
     arrivals |= {100 + number: 5 + 3.0 * number for number in range(30)}
-    simulation.run(arrivals, dict.fromkeys(arrivals, 12.0))
+    simulation.run(arrivals, dict.fromkeys(arrivals, 43.0))
     waits = {client: simulation.answered[client] - at for client, at in arrivals.items()}
     early = [waits[client] for client in range(40)]
     assert max(early) < 40 * 3.2 / 1 + LIMIT_S
@@ -105,7 +105,7 @@ def test_small_requests_are_admitted_while_large_ones_are_refused(clock: Clock) 
     simulation = Simulation(clock)
     large = {client: client / 1000 for client in range(40)}
     small = {1000 + number: 0.1 + number / 50 for number in range(50)}
-    sizes = dict.fromkeys(large, 12.0) | dict.fromkeys(small, 0.3)
+    sizes = dict.fromkeys(large, 43.0) | dict.fromkeys(small, 0.3)
     simulation.run(large | small, sizes)
     assert not any(client in simulation.refusals for client in small)
     assert any(client in simulation.refusals for client in large)
@@ -115,7 +115,7 @@ def test_a_refusal_costs_nothing_and_says_a_time_that_holds(clock: Clock) -> Non
     """Whoever comes again at the time that was said is admitted, if the service is as fast as expected."""
     simulation = Simulation(clock)
     arrivals = {client: client / 1000 for client in range(24)}
-    simulation.run(arrivals, dict.fromkeys(arrivals, 12.0))
+    simulation.run(arrivals, dict.fromkeys(arrivals, 43.0))
     assert simulation.refusals
     assert all(count == 1 for count in simulation.refusals.values())
     admissions = simulation.admissions
@@ -134,10 +134,10 @@ def test_a_request_that_alone_takes_too_long_is_tried(clock: Clock) -> None:
 def test_promises_end_and_hold_nothing_up_for_ever(clock: Clock) -> None:
     simulation = Simulation(clock)
     rude = {client: client / 1000 for client in range(60)}  # they never come again
-    simulation.run(rude, dict.fromkeys(rude, 12.0), until=0.5)
+    simulation.run(rude, dict.fromkeys(rude, 43.0), until=0.5)
     simulation.events = [event for event in simulation.events if event[2] == "done"]
     heapq.heapify(simulation.events)
-    simulation.run({500: 200.0}, {500: 12.0})
+    simulation.run({500: 200.0}, {500: 43.0})
     assert 500 not in simulation.refusals
 
 
@@ -145,7 +145,7 @@ def test_unequal_work_is_never_late_by_much_and_all_are_answered(clock: Clock) -
     draw = random.Random(7)
     simulation = Simulation(clock)
     arrivals = {client: draw.uniform(0, 20) for client in range(150)}
-    sizes = {client: draw.choice([0.2, 0.5, 2.0, 12.0, 48.0]) for client in arrivals}
+    sizes = {client: draw.choice([0.2, 0.5, 2.0, 43.0, 48.0]) for client in arrivals}
     simulation.run(arrivals, sizes)
     assert len(simulation.answered) == 150
     assert len(simulation.late) <= 3
@@ -190,6 +190,6 @@ def test_equal_images_of_two_clients_have_a_promise_each(clock: Clock) -> None:
 
 
 def _slow() -> Admission:
-    admission = Admission(Upload(b"same", None), "overlay", LIMIT_S, megapixels=12.0)
+    admission = Admission(Upload(b"same", None), "overlay", LIMIT_S, megapixels=43.0)
     assert LARGE_S < 1
     return admission

@@ -46,3 +46,33 @@ def test_every_size_has_a_cost(size: float) -> None:
     costs = Costs()
     costs.learn("image", 1.0, size)
     assert costs.expected("image", size) > 0
+
+
+def test_how_busy_the_machine_is_is_learned_from_every_task_and_forgotten_when_it_is_over() -> None:
+    costs = Costs()
+    for _ in range(30):
+        costs.learn("prepare", 0.3, 1, "JPEG", cpu_s=0.03)
+    base, slope = ASSUMED["overlay"]
+    assumed = base + slope * 12
+    assert costs.expected("overlay", 12, "PNG") == pytest.approx(10 * assumed, rel=0.1)
+    assert (
+        costs.expected("model analyze", 1, "x") == ASSUMED["model analyze"][1]
+    )  # the threads of models wait elsewhere
+    for _ in range(300):
+        costs.learn("prepare", 0.03, 1, "JPEG", cpu_s=0.03)
+    assert costs.expected("overlay", 12, "PNG") < 1.5 * assumed
+
+
+@pytest.mark.parametrize("cpu_s", [0.0, 1e-12, 5.0])
+def test_absurd_seconds_of_computing_leave_expectations_within_bounds(cpu_s: float) -> None:
+    costs = Costs()
+    for _ in range(50):
+        costs.learn("overlay", 1.0, 12, "JPEG", cpu_s=cpu_s)
+    assert 0 < costs.expected("overlay", 12, "JPEG") < 200
+
+
+def test_the_first_measurements_say_more_than_what_was_assumed() -> None:
+    costs = Costs()
+    for _ in range(4):
+        costs.learn("overlay", 6.0, 12, "JPEG")
+    assert costs.expected("overlay", 12, "JPEG") == pytest.approx(6.0)

@@ -25,6 +25,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             made = await run(task, *args, **options)
             if task.__name__ == "draw_overlay":
                 await asyncio.sleep(DRAWN_S)
+                options["used"].seconds = options["used"].cpu_s = DRAWN_S
             return made
 
         monkeypatch.setattr(started.engine.pool, "run", slow)
