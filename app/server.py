@@ -25,7 +25,7 @@ def run(settings: Settings) -> None:
     128 and the signal's number after a second signal.
     """
     exit_on_signals()
-    let_idle_threads_sleep()
+    let_idle_threads_rest()
     logs.configure()
     sockets = [_listen(settings)]  # before the models load, so that a taken port is reported at once
     if settings.metrics_port:  # see middleware.metrics_port
@@ -39,8 +39,8 @@ def run(settings: Settings) -> None:
     exit_now(1 if server.cut_off else 0)
 
 
-def let_idle_threads_sleep() -> None:
-    """Threads of torch that wait for each other sleep, unless the environment says otherwise; before torch is imported.
+def let_idle_threads_rest() -> None:
+    """Threads of torch that wait for each other rest, unless the environment says otherwise; before torch is imported.
 
     They would spin. Where others want the cores, one image then takes 1.3 s of computing in place of 0.1 s, measured on two
     cores with ten busy processes.

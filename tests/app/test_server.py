@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from app.server import run
+from app.server import let_idle_threads_rest, run
 from app.settings import Settings
 from tests.app.asking import jpeg
 from tests.app.conftest import API, WAIT_S, until
@@ -148,3 +148,14 @@ def test_an_address_that_does_not_exist_is_reported(capsys: pytest.CaptureFixtur
         run(Settings(host=host))
     assert caught.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {host} port 8000: ")
+
+
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_threads_that_wait_for_each_other_leave_the_cores_to_others_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    let_idle_threads_rest()
+    assert os.environ["OMP_WAIT_POLICY"] == (given or "PASSIVE")
