@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, ChoiceError, NonFiniteError, UnsupportedNetworkError
+from sge.lens.backends.kept_file import KeptFile
 from sge.lens.backends.runtimes import Program, Runtime, is_out_of_memory, quoted
 
 MAX_PIXELS = 420_000
@@ -54,7 +54,6 @@ class Sessions:
     def __init__(self, runtime: Runtime, path: Path, name: str, blocks: Sequence[str], opening: str) -> None:
         runtime.check()
         self._runtime = runtime
-        self._path = path
         self._name = name
         maps = [LOGITS, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
         self._outputs: dict[Kind, list[str]] = {
@@ -64,7 +63,7 @@ class Sessions:
             "edited": [LOGITS],
         }
         self._edited: Kind = "edited" if runtime.edits_cost else "logits"
-        self._file = self._state_of_file()
+        self._file = KeptFile(path)
         self._made: dict[Kind, Program] = {}
         self._lock = threading.Lock()
 
@@ -85,7 +84,7 @@ class Sessions:
         Raises:
             ChoiceError: the memory does not suffice.
             UnsupportedNetworkError: the network cannot be run on the input.
-            CheckpointError: the file was changed after it was opened, or is none that the runtime runs.
+            CheckpointError: the file was written to after it was opened, or is none that the runtime runs.
             NonFiniteError: the images or weights are not finite, and the results would not show it.
         """
         size = images.shape[2] * images.shape[3]
@@ -132,26 +131,16 @@ class Sessions:
     def _new_program(self, kind: Kind) -> Program:
         from sge.models import reduced
 
-        if self._state_of_file() != self._file:
-            raise CheckpointError(f"{self._path} was changed after this Lens was made. Make another Lens.")
+        content = self._file.content()
         try:
-            return self._runtime.program(reduced(self._path, self._outputs[kind], kind == self._edited))
+            return self._runtime.program(reduced(content, self._outputs[kind], kind == self._edited))
         except NonFiniteError:
             raise
         except Exception as error:
             raise CheckpointError(
-                f"{self._path.name} cannot be run by {self._runtime.title} ({quoted(error)}). Export the model again: sge "
-                "models export."
+                f"{self._file.path.name} cannot be run by {self._runtime.title} ({quoted(error)}). Export the model again: "
+                "sge models export."
             ) from error
-
-    def _state_of_file(self) -> tuple[int, ...]:
-        try:
-            found = os.stat(self._path)
-        except OSError as error:
-            raise CheckpointError(
-                f"{self._path} cannot be read: {error.strerror}. Export the model again: sge models export."
-            ) from error
-        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _failure(self, images: Array, error: Exception) -> Exception:
         if is_out_of_memory(error):
