@@ -27,7 +27,8 @@ from sge.cli.options import (
     loaded_model,
 )
 from sge.cli.outputs import OverwriteOption, check_free, record_files, writable_folder
-from sge.cli.pipeline import Steps, lanes, without_pixels, work_through
+from sge.cli.passes import passes_of
+from sge.cli.pipeline import Steps, without_pixels, work_through
 from sge.images import Frame
 from sge.lens import Lens
 from sge.models import DEFAULT_MODEL
@@ -99,7 +100,8 @@ def analyze(
         with suppress(ResultsClosedError):  # The records are the result; the rest of them is still wanted.
             emit(line)
 
-    work_through(inputs, Steps(read, compute, write, report), lanes(lens))
+    with passes_of(lens, len(inputs)) as passes:
+        work_through(inputs, Steps(read, compute, write, report), passes)
     say(f"{len(inputs)} records in {out}")
 
 
@@ -152,4 +154,5 @@ def predict(
         lines += [f"  {100 * p.score:5.1f} %  {printable(p.label)}" for p in found.predictions]
         return "\n".join(lines)
 
-    work_through(inputs, Steps(read, compute, describe, lambda _image, text: emit(text)), lanes(lens))
+    with passes_of(lens, len(inputs)) as passes:
+        work_through(inputs, Steps(read, compute, describe, lambda _image, text: emit(text)), passes)

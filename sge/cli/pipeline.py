@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,21 +12,21 @@ from typing import Any, Generic, TypeVar
 from sge.cli.accounts import Accounts
 from sge.cli.console import ResultsClosedError, say
 from sge.cli.inputs import Input, with_progress
+from sge.cli.passes import DEFAULT, MAX_BATCH, Passes, cores
 from sge.errors import ImageError, SGEError
 from sge.images import DecodedImage, Frame
-from sge.lens import Lens
 
 R = TypeVar("R")
 T = TypeVar("T")
 
-MAX_BATCH = 8
-"""Frames of one forward pass."""
 WINDOW = 3 * MAX_BATCH
-"""Images that were begun and are not reported yet."""
+"""Images that were begun and are not reported yet; on machines of many cores three for each."""
 MAX_HELD_PIXELS = 64_000_000
 """Pixels of decoded images that wait; no further image is begun above this. Records without pixels hold none."""
 MAX_WORKERS = 8
-"""Threads that decode and write."""
+"""Threads that decode."""
+MAX_WRITERS = 4
+"""Threads that write, apart from the others because they wait for the disk."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Steps(Generic[R, T]):
     report: Callable[[Input, T], None]
 
 
-def work_through(inputs: list[Input], steps: Steps[R, T], lanes: int = 1) -> None:
+def work_through(inputs: list[Input], steps: Steps[R, T], passes: Passes = DEFAULT) -> None:
     """Takes every image through the steps; results, notes and failures come in the order of the images.
 
     Batches form from what waits: the oldest decoded frame and later ones of its shape. Memory is bounded by the
@@ -56,13 +55,13 @@ def work_through(inputs: list[Input], steps: Steps[R, T], lanes: int = 1) -> Non
     Args:
         inputs: The images.
         steps: What is done with each.
-        lanes: Forward passes that run at the same time.
+        passes: How many forward passes run at a time, with how many images.
 
     Raises:
         typer.Exit: some images failed; they are listed on stderr, and the exit status is 1.
     """
     accounts = Accounts()
-    run = _Run(steps, lanes)
+    run = _Run(steps, passes)
     try:
         for item in with_progress(inputs, run.items(inputs)):
             with accounts.of(item.input.path):
@@ -74,15 +73,6 @@ def work_through(inputs: list[Input], steps: Steps[R, T], lanes: int = 1) -> Non
     finally:
         run.close()
     accounts.close()
-
-
-def lanes(lens: Lens) -> int:
-    """Forward passes that should run at a time.
-
-    ONNX Runtime and OpenVINO compute one image with one thread, so they get a lane for each core. torch divides a pass
-    among the cores, and a GPU has one lane.
-    """
-    return os.cpu_count() or 1 if lens.backend != "torch" else 1
 
 
 def without_pixels(frame: Frame) -> Frame:
@@ -131,11 +121,13 @@ class _Item(Generic[T]):
 class _Run(Generic[R, T]):
     """The threads of one ``work_through``."""
 
-    def __init__(self, steps: Steps[R, T], lanes: int) -> None:
-        self._steps, self._lanes = steps, lanes
-        self._threads = min(MAX_WORKERS, os.cpu_count() or 1)
-        self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="sge-image")
-        self._models = ThreadPoolExecutor(lanes, thread_name_prefix="sge-model")
+    def __init__(self, steps: Steps[R, T], arrangement: Passes) -> None:
+        self._steps, self._arrangement = steps, arrangement
+        self._threads = min(MAX_WORKERS, cores())
+        self._width = max(WINDOW, 3 * arrangement.at_a_time)
+        self._readers = ThreadPoolExecutor(self._threads, thread_name_prefix="sge-image")
+        self._models = ThreadPoolExecutor(arrangement.at_a_time, thread_name_prefix="sge-model")
+        self._writers = ThreadPoolExecutor(MAX_WRITERS, thread_name_prefix="sge-record")
         self._passes: set[Future[None]] = set()
         self._window: deque[_Item[T]] = deque()
 
@@ -145,23 +137,25 @@ class _Run(Generic[R, T]):
         while waiting or self._window:
             while waiting and self._has_room():
                 self._window.append(self._begin(waiting.popleft()))
+            # Noted before passes are begun, so that a frame that comes meanwhile ends the wait at once.
+            reading = [item.prepared for item in self._window if not item.prepared.done()]
             self._start_passes()
             if self._window[0].is_over:
                 yield self._window.popleft()
                 continue
-            self._wait()
+            self._wait(reading)
 
     def close(self) -> None:
         """Gives up what has not begun. What runs ends by itself."""
-        self._models.shutdown(wait=False, cancel_futures=True)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._models, self._readers, self._writers):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _has_room(self) -> bool:
         if not self._window:
             return True
         reading = sum(not item.prepared.done() for item in self._window)
         held = sum(item.held_pixels for item in self._window)
-        return len(self._window) < WINDOW and reading < 2 * self._threads and held < MAX_HELD_PIXELS
+        return len(self._window) < self._width and reading < 2 * self._threads and held < MAX_HELD_PIXELS
 
     def _begin(self, item: Input) -> _Item[T]:
         if item.missing:
@@ -171,12 +165,12 @@ class _Run(Generic[R, T]):
             # Ctrl-C ends only the main thread's wait for standard input or a pipe.
             prepared = _done(self._steps.prepare, item)
         else:
-            prepared = self._workers.submit(self._steps.prepare, item)
+            prepared = self._readers.submit(self._steps.prepare, item)
         return _Item(item, prepared)
 
     def _start_passes(self) -> None:
         self._passes = {future for future in self._passes if not future.done()}
-        while len(self._passes) < self._lanes and (batch := self._next_batch()):
+        while len(self._passes) < self._arrangement.begun and (batch := self._next_batch()):
             for item in batch:
                 item.computing = True
             self._passes.add(self._models.submit(self._compute, batch))
@@ -185,13 +179,14 @@ class _Run(Generic[R, T]):
         ready = [item for item in self._window if item.waits]
         if not ready:
             return []
-        # Lanes share what waits, because a lane without work is a core without work.
-        most = max(1, min(MAX_BATCH, -(-len(ready) // (self._lanes - len(self._passes)))))
+        # Passes share what waits, because a pass without images is a core without work.
+        free = max(1, self._arrangement.at_a_time - len(self._passes))
+        most = min(self._arrangement.images, -(-len(ready) // free))
         shape = ready[0].frame.array.shape
         return [item for item in ready if item.frame.array.shape == shape][:most]
 
     def _compute(self, batch: list[_Item[T]]) -> None:
-        """Computes a batch on a lane, image by image if it fails together, and hands the results to the writers."""
+        """Computes a batch, image by image if it fails together, and hands the results to the writers."""
         try:
             results = self._steps.compute([item.frame for item in batch])
         except BaseException as error:
@@ -203,12 +198,11 @@ class _Run(Generic[R, T]):
                 item.finished.set_exception(error)
             return
         for item, result in zip(batch, results, strict=True):
-            written = self._workers.submit(self._steps.finish, item.input, result)
+            written = self._writers.submit(self._steps.finish, item.input, result)
             written.add_done_callback(lambda future, item=item: _pass_on(future, item.finished))  # type: ignore[misc]
 
-    def _wait(self) -> None:
+    def _wait(self, reading: list[Future[Frame]]) -> None:
         """Until something has changed."""
-        reading = [item.prepared for item in self._window if not item.prepared.done()]
         changes: list[Future[Any]] = [self._window[0].finished, *self._passes, *reading]
         wait(changes, return_when=FIRST_COMPLETED)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,8 @@ from PIL import Image
 from sge.cli import pipeline
 from sge.cli.console import ResultsClosedError
 from sge.cli.inputs import Input, for_each
-from sge.cli.pipeline import MAX_BATCH, WINDOW, Steps, work_through
+from sge.cli.passes import MAX_BATCH, Passes, cores, passes_of
+from sge.cli.pipeline import WINDOW, Steps, work_through
 from sge.errors import ChoiceError, ImageError, OutputError
 from sge.images import DecodedImage, Frame, Geometry, ImageFacts
 from sge.images.geometry import Box
@@ -102,15 +103,18 @@ FATES = st.sampled_from(["fine", "fine", "fine", "read", "compute", "write", "re
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(FATES, st.integers(1, 3)), min_size=1, max_size=40), st.integers(1, 3))
-def test_everything_is_as_one_after_the_other(capsys, drawn, lanes):
+@given(
+    st.lists(st.tuples(FATES, st.integers(1, 3)), min_size=1, max_size=40),
+    st.builds(Passes, st.integers(1, 3), st.sampled_from([1, 3, MAX_BATCH])),
+)
+def test_everything_is_as_one_after_the_other(capsys, drawn, passes):
     fates, sides = [fate for fate, _ in drawn], [side for _, side in drawn]
     many, single = Recorder(fates, sides), Recorder(fates, sides)
     listed = inputs(len(drawn))
     expected = told(lambda: for_each(listed, single.one_after_the_other), capsys)
-    assert told(lambda: work_through(listed, many.steps, lanes), capsys) == expected
+    assert told(lambda: work_through(listed, many.steps, passes), capsys) == expected
     assert many.reported == single.reported
-    assert max(map(len, many.batches), default=0) <= MAX_BATCH
+    assert max(map(len, many.batches), default=0) <= passes.images
 
 
 def test_batches_form_from_what_waits_and_the_oldest_comes_first():
@@ -160,7 +164,7 @@ def test_decoded_images_that_wait_are_bounded(monkeypatch):
 
     work_through(inputs(30), Steps(prepare, lambda frames: [0] * len(frames), lambda _i, r: r, report))
     # Three fill the budget; what had been begun by then comes on top, two images for each thread.
-    assert most <= 3 + 2 * min(pipeline.MAX_WORKERS, os.cpu_count() or 1)
+    assert most <= 3 + 2 * min(pipeline.MAX_WORKERS, cores())
     assert not alive
 
 
@@ -186,13 +190,11 @@ def test_reading_computing_and_writing_go_on_at_the_same_time():
         meets("write", number_of(image), 0)
         return result
 
-    if (os.cpu_count() or 1) < 2:
-        pytest.skip("one thread reads and writes on one core")
     work_through(inputs(20), Steps(prepare, compute, finish, lambda _image, _result: None))
     assert met == {"read", "compute", "write"}
 
 
-def test_lanes_compute_at_the_same_time():
+def test_passes_run_at_the_same_time():
     together = threading.Barrier(2, timeout=20)
 
     def compute(frames: list[Frame]) -> list[int]:
@@ -206,7 +208,7 @@ def test_lanes_compute_at_the_same_time():
         lambda _image, result: result,
         lambda _image, _result: None,
     )
-    work_through(inputs(2), steps, lanes=2)
+    work_through(inputs(2), steps, Passes(2))
 
 
 def test_notes_come_in_order_before_the_result(capsys):
@@ -240,6 +242,57 @@ def test_a_bug_ends_the_run():
         work_through(inputs(5), steps)
 
 
-def test_lanes_of_a_backend():
-    assert pipeline.lanes(SimpleNamespace(backend="torch")) == 1
-    assert pipeline.lanes(SimpleNamespace(backend="onnxruntime")) == (os.cpu_count() or 1)
+def test_a_pass_of_one_image_waits_behind_each_that_runs():
+    """Otherwise a core would wait, after each pass, until the main thread has handed out the next one."""
+    most = threading.Event()
+
+    def compute(frames: list[Frame]) -> list[int]:
+        if value(frames[0]) == 0:
+            most.wait(20)
+        return [0] * len(frames)
+
+    class Watched(pipeline._Run):
+        def _wait(self, reading):
+            if len(self._passes) == 2:
+                most.set()
+            super()._wait(reading)
+
+    steps = Steps(lambda image: framed(number_of(image)), compute, lambda _i, r: r, lambda _i, _r: None)
+    run = Watched(steps, Passes(1, 1))
+    assert [item.result() for item in run.items(inputs(4))] == [0] * 4
+    assert most.is_set()
+    run.close()
+
+
+def test_the_window_grows_with_the_passes():
+    recorder = Recorder(["fine"] * 60, [1] * 60)
+    together = threading.Barrier(WINDOW + 1, timeout=20)
+
+    def compute(frames: list[Frame]) -> list[int]:
+        if value(frames[0]) <= WINDOW:
+            together.wait()
+        return recorder.compute(frames)
+
+    steps = Steps(recorder.prepare, compute, recorder.finish, recorder.report)
+    work_through(inputs(60), steps, Passes(WINDOW + 1, 1))
+    assert [number for number, _ in recorder.reported] == list(range(60))
+
+
+def test_passes_of_a_backend():
+    with passes_of(SimpleNamespace(backend="onnxruntime"), 5) as passes:
+        assert passes == Passes(cores(), 1)
+    with passes_of(SimpleNamespace(backend="torch", device="cuda:0"), 5) as passes:
+        assert passes == Passes(1, MAX_BATCH)
+
+
+def test_torch_uses_one_thread_a_pass_while_there_is_an_image_for_each():
+    lens, before = SimpleNamespace(backend="torch", device="cpu"), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with passes_of(lens, 2) as passes:
+            assert (passes, torch.get_num_threads()) == (Passes(1, MAX_BATCH), 3)
+        with pytest.raises(ValueError, match=r"\(3, 1, 1\)"), passes_of(lens, 3) as passes:
+            raise ValueError((passes.at_a_time, passes.images, torch.get_num_threads()))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
