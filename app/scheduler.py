@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sge.images import Frame
-from sge.lens import Lens
+from sge.lens import Lens, given_up_when
 
 from .metrics import Metrics
 from .workers.tasks import Prepared
@@ -216,7 +216,8 @@ def _forward(batch: list[Job]) -> list[Any]:
     """One forward pass for the batch; each result has as many predictions as its job asks for."""
     first = batch[0]
     if first.work is not None:
-        return [first.work(first.lens, first.frame())]
+        with given_up_when(first.result.done):  # its client has left, or its time is over
+            return [first.work(first.lens, first.frame())]
     frames = [job.frame() for job in batch]
     top_k = max(job.top_k for job in batch)
     if first.kind == "predict":

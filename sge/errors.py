@@ -103,6 +103,10 @@ class UnknownModelError(SGEError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class GivenUpError(SGEError):
+    """A computation ended before it was done, because nobody waits for its result."""
+
+
 class FinderError(SGEError):
     """A part finder cannot be fitted, read, or used with this model."""
 

@@ -2,6 +2,7 @@
 
 from sge.lens.chosen_groups import ChosenGroups
 from sge.lens.fit import find_fit, fit_scores
+from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
@@ -21,4 +22,5 @@ __all__ = [
     "finder_of_maps",
     "fit_parts",
     "fit_scores",
+    "given_up_when",
 ]

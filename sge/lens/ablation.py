@@ -13,6 +13,7 @@ import numpy as np
 from sge.arrays import Array
 from sge.errors import CaptureError
 from sge.lens.backends.base import Backend
+from sge.lens.given_up import end_if_given_up
 from sge.lens.rows import Rows
 
 MAX_ROWS = 32
@@ -40,15 +41,21 @@ def ablated_logits(backend: Backend, image: Array, rows: Rows) -> Array:
 
     Raises:
         CaptureError: the pass does not call the gates of the blocks.
+        GivenUpError: nobody waits for the result any more; see ``given_up_when``.
     """
+    end_if_given_up()
     key = ("way", *sorted(rows.removed))
     way = backend.found.get(key)
     if way is None:
         way = backend.found[key] = _find_way(backend, image, rows)
-    most = max(1, min(MAX_ROWS, MAX_PIXELS // (image.shape[2] * image.shape[3])))
+    most = max(1, min(MAX_ROWS, MAX_PIXELS // (image.shape[2] * image.shape[3]))) if way != "single" else 1
     first, like = rows.distinct()
     parts = [rows.part(first[start : start + most]) for start in range(0, len(first), most)]
-    logits: Array = np.concatenate([_run(backend, image, part, str(way)) for part in parts])[like]
+    made = []
+    for part in parts:
+        end_if_given_up()
+        made.append(_run(backend, image, part, str(way)))
+    logits: Array = np.concatenate(made)[like]
     backend.check_finite({"the logits": logits})
     return logits
 

@@ -15,6 +15,7 @@ from sge.images import DecodedImage, Frame, Source
 from sge.lens.ablation import ablated_logits
 from sge.lens.backends.base import Backend, Gradients, Maps
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
+from sge.lens.given_up import end_if_given_up
 from sge.lens.labels import check_labels, find_target
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
 from sge.lens.probabilities import softmax
@@ -164,8 +165,10 @@ class Effects(ABC):
             method = "ablation"
         if method == "ablation" and not self._backend.has_gradients:
             return self._measured_attribution(frame, index, names)
+        end_if_given_up()
         found = self._backend.first_order(image, index, names)
         measured = self._measured(image, found, method, blocks is not None)
+        end_if_given_up()
         return Attribution(
             target=self._prediction(found.logits, frame, found.target),
             logit=float(found.logits[found.target]),
@@ -177,6 +180,7 @@ class Effects(ABC):
 
     def _measured_attribution(self, frame: Frame, target: int | None, names: Sequence[str]) -> Attribution:
         """``attribute`` without any gradient."""
+        end_if_given_up()
         image = frame.array[None]
         forward = self._backend.forward(image, Maps())
         logits = forward.logits[0]

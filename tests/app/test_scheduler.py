@@ -17,6 +17,7 @@ from app.scheduler import Job, Scheduler
 from app.workers.tasks import Prepared
 from sge.images import Geometry, ImageFacts, Preprocess
 from sge.images.geometry import Box
+from sge.lens.given_up import end_if_given_up
 
 WAIT_S = 30
 
@@ -155,6 +156,29 @@ def test_who_has_left_gets_no_pass() -> None:
 
     run(work)
     assert lens.batches == [["0"], ["2"]]
+
+
+def test_a_running_computation_ends_between_its_passes_when_its_client_has_left() -> None:
+    lens, begun = FakeLens("onnxruntime"), threading.Event()
+    lens.open.set()
+
+    def without_end(_lens: Any, _frame: Any) -> None:
+        begun.set()
+        while True:
+            end_if_given_up()
+            time.sleep(0.001)
+
+    async def work(scheduler: Scheduler) -> None:
+        leaving = job(lens, 0, long=True)
+        leaving.work = without_end
+        scheduler.submit(leaving)
+        assert await asyncio.to_thread(begun.wait, WAIT_S)
+        leaving.result.cancel()
+        other = job(lens, 1, long=True)
+        scheduler.submit(other)
+        assert await other.result == ["1"]
+
+    run(work, cores=1)
 
 
 @pytest.mark.parametrize(("backend", "device", "at_once"), [("onnxruntime", "cpu", 2), ("torch", "cpu", 1)])
