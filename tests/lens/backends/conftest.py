@@ -41,6 +41,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 Pairs = Callable[[str], tuple[Lens, Lens]]
 """Name of a network to a lens in torch, and one on the exported file."""
+ExportOf = Callable[[str], tuple[Lens, ExportedModel]]
+"""Name of a network to a lens in torch, and the exported file."""
 
 
 @pytest.fixture(scope="package", params=EXPORTED)
@@ -51,7 +53,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="package")
-def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Lens, ExportedModel]]:
+def export_of(tmp_path_factory: pytest.TempPathFactory) -> ExportOf:
     folder = tmp_path_factory.mktemp("exported")
 
     @cache
@@ -67,7 +69,7 @@ def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple
 
 
 @pytest.fixture(scope="package")
-def pair_of(export_of: Callable[[str], tuple[Lens, ExportedModel]], backend: str) -> Pairs:
+def pair_of(export_of: ExportOf, backend: str) -> Pairs:
     @cache
     def pair(name: str) -> tuple[Lens, Lens]:
         lens, exported = export_of(name)

@@ -272,6 +272,8 @@ def test_an_exported_file_needs_its_runtime_alone(exported: Lens) -> None:
 import sys
 for name in {{"torch", "torchvision", "timm", "onnxruntime", "openvino"}} - {{{exported.backend!r}}}:
     sys.modules[name] = None
+calls = []
+sys.addaudithook(lambda event, _: calls.append(event) if event in ("socket.connect", "socket.getaddrinfo") else None)
 import sge
 from PIL import Image
 lens = sge.Lens(sge.load_model({str(exported.model.path)!r}), backend={exported.backend!r})
@@ -279,7 +281,7 @@ image = Image.linear_gradient("L").convert("RGB")
 analysis = lens.analyze(image)
 lens.ablate(image, "all")
 found = lens.attribute(image, blocks=["first"])
-print(lens.backend, len(analysis.masks), len(found["first"]), found.grad_cam)
+print(lens.backend, len(analysis.masks), len(found["first"]), found.grad_cam, *calls)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [exported.backend, "2", "4", "None"], done.stderr
@@ -287,8 +289,10 @@ print(lens.backend, len(analysis.masks), len(found["first"]), found.grad_cam)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells the memory by /proc")
 def test_a_large_batch_is_divided(pair_of: Pairs) -> None:
-    """In one pass over these images ONNX Runtime holds 168 MB more, and OpenVINO 340 MB."""
+    """The output of the first layer alone has 134 MB in one pass over these images."""
     _, lens = pair_of("resnet")
+    if lens.backend != "onnxruntime":
+        pytest.skip("the parts of a batch are made for every runtime alike")
     frames = smooth_frames(lens, 1, 0, 256, 256) * 32
 
     def resident() -> float:
@@ -297,4 +301,4 @@ def test_a_large_batch_is_divided(pair_of: Pairs) -> None:
     expected = lens.predict_frames(frames[:1])
     before = resident()
     assert [one[0].index for one in lens.predict_frames(frames)] == [expected[0][0].index] * 32
-    assert resident() < before + (130 if lens.backend == "onnxruntime" else 250)
+    assert resident() < before + 130
