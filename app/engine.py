@@ -246,24 +246,23 @@ class Engine:
 
     async def run(self, work: Callable[..., T], *args: object) -> T:
         """Runs the encoding of an answer in a thread, off the event loop."""
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         finally:
-            self.metrics.stages["encode"].observe(time.perf_counter() - started)
+            self.metrics.stage("encode", started, time.monotonic())
 
     async def _work(self, admission: Admission, step: str, task: Callable[..., T], *args: object) -> T:
         """Runs a task in a worker process when it is its turn, and learns how long it took."""
         large = admission.large(step)
-        asked = time.perf_counter()
+        asked = time.monotonic()
         used = Used()
         async with self._workers.turn(admission.order, large=large):
             self.admissions.begin(admission)
-            begun = time.perf_counter()
+            begun = time.monotonic()
             result = await self.pool.run(task, *args, large=large, deadline=admission.deadline, used=used)
-        seconds = time.perf_counter() - begun
-        self.metrics.stages["wait"].observe(begun - asked)
-        self.metrics.stages["decode" if step == "prepare" else "draw"].observe(seconds)
+        self.metrics.stage("wait", asked, begun)
+        self.metrics.stage("decode" if step == "prepare" else "draw", begun, time.monotonic())
         self.admissions.learn(admission, step, used.seconds, used.cpu_s)
         self.admissions.done(admission, step)
         return result
@@ -288,12 +287,12 @@ class Engine:
             )
             admission.facts, admission.preview = prepared.facts, prepared.preview
             job = Job(kind, lens, prepared, long=long, order=admission.order, **asked)
-            submitted = time.perf_counter()
+            submitted = time.monotonic()
             admission.job = job
             self.scheduler.submit(job)
             result = await job.result
-        self.metrics.stages["wait"].observe(max(0.0, time.perf_counter() - submitted - job.seconds))
-        self.metrics.stages["model"].observe(job.seconds)
+        self.metrics.stage("wait", submitted, job.began)
+        self.metrics.stage("model", job.began, time.monotonic())
         self.admissions.learn(admission, "model", job.seconds, job.cpu_s)
         self.admissions.done(admission, "model")
         return result

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("receive", "wait", "decode", "model", "encode", "draw", "send")
 """What a request goes through; see ``sge_stage_seconds``."""
+
+Spent = list[tuple[str, float, float]]
+"""Stages of one request: name, begin and end, in seconds of ``time.monotonic``."""
+SPENT: ContextVar[Spent | None] = ContextVar("sge_spent", default=None)
+"""Receives the stages of the request that the running task answers; None: they are only counted."""
 
 
 class Metrics:
@@ -36,12 +43,13 @@ class Metrics:
         )
         stages = Histogram(
             "sge_stage_seconds",
-            "Seconds of a request in each stage; wait: for a worker or a model thread",
+            "Seconds of a request in each stage; wait: for a worker or a model thread; send: until the answer's last bytes "
+            "are handed to the system",
             ["stage"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
-        self.stages = {name: stages.labels(name) for name in STAGES}
+        self._stages = {name: stages.labels(name) for name in STAGES}
         self.rejected = Counter(
             "sge_rejected", "Refused requests by reason", ["reason"], registry=self.registry
         )
@@ -59,6 +67,18 @@ class Metrics:
             registry=self.registry,
         )
         self.ready = Gauge("sge_model_ready", "1 when the model is loaded", ["model"], registry=self.registry)
+
+    def stage(self, name: str, began: float, ended: float) -> None:
+        """A request has passed a stage.
+
+        Args:
+            name: One of ``STAGES``.
+            began: Seconds of ``time.monotonic``.
+            ended: The same.
+        """
+        self._stages[name].observe(max(0.0, ended - began))
+        if (spent := SPENT.get()) is not None:
+            spent.append((name, began, ended))
 
     def text(self) -> bytes:
         """All metrics in the Prometheus exposition format, UTF-8."""

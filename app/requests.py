@@ -51,7 +51,7 @@ async def admitted(
     try:
         async with asyncio.timeout(limit):
             upload = await (read or read_upload)(request, engine.settings.max_bytes)
-            engine.metrics.stages["receive"].observe(time.monotonic() - started)
+            engine.metrics.stage("receive", started, time.monotonic())
             request.state.image = {"bytes": len(upload.data)}
             async with engine.admission(upload, kind, started + limit, rows, model) as admission:
                 try:

@@ -1,7 +1,9 @@
-"""OpenTelemetry: a span for every request, sent to a collector. Without the extra ``[otel]`` nothing of it is imported."""
+"""OpenTelemetry: spans of requests and their stages, for a collector. Without the extra ``[otel]`` nothing is imported."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
@@ -21,7 +23,7 @@ TRACES = "/v1/traces"
 
 
 class Tracing:
-    """Spans of requests.
+    """Spans of requests, and of the stages that they pass.
 
     Args:
         processor: Receives the spans that have ended.
@@ -51,12 +53,25 @@ class Tracing:
         identity.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
         return span
 
-    def end(self, span: Span | None, scope: Scope, status: int) -> None:
-        """Names a request's span by its route, and ends it."""
-        from opentelemetry.trace import StatusCode
+    def end(
+        self, span: Span | None, scope: Scope, status: int, spent: Sequence[tuple[str, float, float]] = ()
+    ) -> None:
+        """Names a request's span by its route, and ends it.
+
+        Args:
+            span: From ``begin``.
+            scope: After the application has handled the request.
+            status: HTTP status of the response.
+            spent: The stages of the request, of which each becomes a span below it.
+        """
+        from opentelemetry.trace import StatusCode, set_span_in_context
 
         if span is None:
             return
+        context, since = set_span_in_context(span), time.time() - time.monotonic()
+        for stage, began, ended in spent:
+            below = self.tracer.start_span(stage, context, start_time=int((since + began) * 1e9))
+            below.end(int((since + ended) * 1e9))
         route = getattr(scope.get("route"), "path", None)
         attributes: dict[str, Any] = {
             "http.request.method": scope["method"],

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import errors
 from ..identity import CURRENT, Identity, identify
-from ..metrics import Metrics
+from ..metrics import SPENT, Metrics
 from ..settings import Settings
 from ..tracing import Tracing
 from .access import CHALLENGES, Access
@@ -65,14 +65,17 @@ class Edge:
         identity = identify(_first(headers.request_id), _first(headers.traceparent))
         span = self.tracing.begin(scope, identity) if self.tracing else None
         answer = Answer(self, scope, headers, identity, send, is_head)
-        token = CURRENT.set(identity)
+        token, spent = CURRENT.set(identity), SPENT.set([] if self.tracing else None)
         try:
             await self._answer(scope, headers, receive, answer)
         finally:
+            if answer.began and "image" in scope.get("state", ()):
+                self.metrics.stage("send", answer.began, time.monotonic())
             method = "HEAD" if is_head else scope["method"]
             record(self.metrics, scope, method, answer.status, time.perf_counter() - started)
             if self.tracing:
-                self.tracing.end(span, scope, answer.status)
+                self.tracing.end(span, scope, answer.status, SPENT.get() or [])
+            SPENT.reset(spent)
             CURRENT.reset(token)
 
     async def _answer(self, scope: Scope, headers: RequestHeaders, receive: Receive, answer: Answer) -> None:
@@ -144,8 +147,8 @@ class Answer:
         self.is_head = is_head
         self.status = CLIENT_CLOSED_REQUEST
         """HTTP status; this one until a response begins."""
-        self.began = False
-        """Whether the response's status has been sent."""
+        self.began = 0.0
+        """When the response's status was sent, in seconds of ``time.monotonic``; 0 before."""
         self.packing: Packing | None = None
 
     async def send(self, message: Message) -> None:
@@ -168,7 +171,7 @@ class Answer:
 
     async def _forward(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self.began = True
+            self.began = time.monotonic()
         elif self.is_head:
             message = {**message, "body": b""}
         await self.send_on(message)
