@@ -20,7 +20,12 @@ _LENGTH = struct.Struct("!Q")
 MAX_MESSAGE = 1 << 32
 """Bytes; a longer message is a fault."""
 _JOINED = 1 << 16
-"""Bytes up to which a message is sent and received in one call."""
+"""Bytes up to which a message is sent in one call with its length."""
+_RECEIVED = 1 << 18
+"""Bytes that are received in the first call: most answers are shorter."""
+BUFFER = 1 << 20
+"""Bytes that a socket takes before its reader reads them, where the system allows it: most messages go in one call, and
+neither side wakes the other in between."""
 
 _ANSWER_CLASSES = {
     (kind.__module__, kind.__name__) for kind in (set, frozenset, Box, Geometry, ImageFacts, Structure)
@@ -35,6 +40,14 @@ class MessageError(Exception):
 def dump(value: object) -> bytes:
     """A value as a message's content."""
     return pickle.dumps(value, protocol=5)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets for messages."""
+    both = socket.socketpair()
+    for sock in both:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    return both
 
 
 def send(sock: socket.socket, content: bytes) -> None:
@@ -91,7 +104,7 @@ async def exchange(loop: asyncio.AbstractEventLoop, sock: socket.socket, content
         else:
             await loop.sock_sendall(sock, _LENGTH.pack(len(content)))
             await loop.sock_sendall(sock, content)
-        head = await loop.sock_recv(sock, _JOINED)
+        head = await loop.sock_recv(sock, _RECEIVED)
         if len(head) < _LENGTH.size:
             raise MessageError("closed")
         (length,) = _LENGTH.unpack_from(head)

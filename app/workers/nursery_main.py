@@ -12,6 +12,7 @@ import socket
 import traceback
 
 from . import tasks as tasks  # Imported before the fork, so that a new worker begins at once.
+from .messages import pair
 from .nursery_status import STATUS
 from .worker import serve
 
@@ -46,7 +47,7 @@ def main(descriptor: int) -> None:
 
 
 def _fork(control: socket.socket, workers: dict[int, tuple[int, int]]) -> tuple[int, int, int]:
-    ours, theirs = socket.socketpair()
+    ours, theirs = pair()
     status_read, status_write = os.pipe()
     pid = os.fork()
     if pid == 0:
