@@ -93,9 +93,10 @@ class _Energy(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, x: Any, groups: int) -> Any:
-        rows = g.op("Reshape", x, _numbers(g, 0, groups, -1))
-        # One operator for both, ReduceSumSquare, takes nearly twice as long in ONNX Runtime 1.32.
-        power = g.op("ReduceSum", g.op("Mul", rows, rows), _numbers(g, 2), keepdims_i=0)
+        # ONNX Runtime computes the product of a row with itself in a third of the time of ReduceSumSquare.
+        rows = g.op("Reshape", x, _numbers(g, 0, groups, 1, -1))
+        power = g.op("MatMul", rows, g.op("Transpose", rows, perm_i=[0, 1, 3, 2]))
+        power = g.op("Reshape", power, _numbers(g, 0, groups))
         total = g.op("ReduceSum", power, _numbers(g, 1), keepdims_i=1)
         least = g.op("Constant", value_t=torch.tensor(torch.finfo().tiny))
         return g.op("Div", power, g.op("Max", total, least))
