@@ -14,8 +14,8 @@ ROOT = PEERS.parents[3]
 OURS = ("onnxruntime", "torch", "openvino")
 """Backends of this project's service; those after the second are measured only if they are named."""
 OTHERS = (
-    ("fastapi-onnx", "fastapi_onnx.py", "FastAPI, ONNX Runtime", "onnxruntime", None),
-    ("fastapi-torch", "fastapi_torch.py", "FastAPI, torch", "torch", None),
+    ("fastapi-onnx", "fastapi_server.py", "FastAPI, ONNX Runtime", "onnxruntime", None),
+    ("fastapi-torch", "fastapi_server.py", "FastAPI, torch", "torch", None),
     ("litserve", "litserve_onnx.py", "LitServe, ONNX Runtime", "onnxruntime", "litserve"),
     ("mosec", "mosec_onnx.py", "Mosec, ONNX Runtime", "onnxruntime", "mosec"),
     ("ray", "ray_onnx.py", "Ray Serve, ONNX Runtime", "onnxruntime", "ray"),
@@ -91,7 +91,7 @@ def contenders(setup: Setup, port: int) -> list[Contender]:
         script = PEERS / script_name
         command = [sys.executable, str(script), "--port", str(next(ports)), "--facts", str(setup.facts)]
         command += ["--file", setup.model if backend == "torch" else str(setup.exported)]
-        command += ["--threads", str(setup.threads)]
+        command += ["--backend", backend, "--threads", str(setup.threads)]
         question = Question(name, "/inference" if key == "mosec" else "/predict")
         listed.append(
             Contender(

@@ -35,7 +35,10 @@ def test_the_peers_compute_on_the_same_pixels(plain, tmp_path, interpolation):
     for name in ("koala", "shepherd"):
         data = (shipped("static") / "samples" / f"{name}.jpg").read_bytes()
         ours = frame(decode(data), preprocess, "center").array
-        np.testing.assert_allclose(peer.decode(data), ours, atol=1e-5)
+        # The peers crop after resizing. A few values are then rounded to the other side.
+        apart = np.abs(peer.decode(data) - ours) * 255 * min(preprocess.std)
+        assert apart.max() < 1.01
+        assert (apart > 0.01).mean() < 0.01
         best, other = peer.predict(data)
         assert (best["label"], best["index"], other["label"]) == ("b", 1, "a")
         assert best["score"] == pytest.approx(1 / (1 + np.exp(-2)))
@@ -56,6 +59,14 @@ def test_every_program_is_there_and_every_port_is_its_own():
         assert one.command[0] == sys.executable
         threads = one.environment["SGE_THREADS"] if one.ours else one.command[-1]
         assert threads == "2"
+        assert one.ours or one.command[one.command.index("--backend") + 1] == one.backend
+
+
+def test_a_program_runs_the_network_of_its_backend(plain, monkeypatch):
+    monkeypatch.setattr(plain, "onnx_network", lambda file, threads: ("onnxruntime", file, threads))
+    monkeypatch.setattr(plain, "torch_network", lambda name, threads: ("torch", name, threads))
+    for backend in ("onnxruntime", "torch"):
+        assert plain.network("the file", backend) == (backend, "the file", 1)
 
 
 def test_a_missing_package_is_noticed():

@@ -19,6 +19,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--facts", type=Path, required=True, help="JSON: labels and preprocessing")
     parser.add_argument("--file", required=True, help="the exported network; a model's name for torch")
     parser.add_argument("--threads", type=int, required=True, help="images that are computed at a time")
+    parser.add_argument("--backend", choices=["onnxruntime", "torch"], default="onnxruntime")
     return parser.parse_args()
 
 
@@ -58,6 +59,11 @@ class Classifier:
     def predict(self, data: bytes) -> list[dict[str, Any]]:
         """Bytes to classes, one image."""
         return self.classes(self.network(self.decode(data)[None])[0])
+
+
+def network(file: str, backend: str, threads: int = 1) -> Any:
+    """Runs an exported network with ONNX Runtime, or a model of this project with torch."""
+    return torch_network(file, threads) if backend == "torch" else onnx_network(file, threads)
 
 
 def onnx_network(file: str, threads: int = 1) -> Any:

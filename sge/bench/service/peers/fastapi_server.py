@@ -1,4 +1,4 @@
-"""FastAPI with ONNX Runtime: one route, computed in the framework's thread pool."""
+"""FastAPI with ONNX Runtime or torch: one route, computed in the framework's thread pool."""
 
 # mypy: ignore-errors
 
@@ -9,10 +9,10 @@ from typing import Any
 import uvicorn
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Request
-from plain import Classifier, arguments, onnx_network
+from plain import Classifier, arguments, network
 
 given = arguments()
-classifier = Classifier(given.facts, onnx_network(given.file))
+classifier = Classifier(given.facts, network(given.file, given.backend))
 app = FastAPI()
 
 
