@@ -30,6 +30,8 @@ from sge.errors import (
 )
 from sge.lens import Lens, Wanted
 from sge.lens.backends import onnx_sessions, openvino_runtime
+from sge.lens.backends.base import Maps
+from sge.lens.rows import Rows
 from sge.models import ExportedModel
 from tests.conftest import ROOT
 from tests.drawn_images import noise
@@ -58,6 +60,31 @@ def test_wrong_choices(exported: Lens) -> None:
     for threads in (0, -1, 1.5, "2", True):
         with pytest.raises(ChoiceError, match="threads is"):
             Lens(model, threads=threads, backend=exported.backend)
+
+
+@pytest.mark.parametrize("pixels", [1, 2 * 96 * 96, 10**9])
+def test_each_row_of_a_batch_has_its_own_result(
+    exported: Lens, monkeypatch: pytest.MonkeyPatch, pixels: int
+) -> None:
+    """However a batch is divided into passes."""
+    monkeypatch.setattr(onnx_sessions, "PASS_PIXELS", pixels)
+    backend, random = exported._backend, np.random.default_rng(5)
+    batch = random.standard_normal((5, 3, 96, 96)).astype(np.float32)
+    names = ("first", "second")
+    found = backend.forward(batch, Maps(masks=names, similarity=names, energy=names))
+    removed = {name: random.random((5, groups)) < 0.5 for name, groups in exported.groups.items()}
+    rows = Rows(removed, 5, flat=True)
+    ablated = [backend.ablated(batch[:1], rows, shared) for shared in (False, True)]
+    for row in range(5):
+        alone = backend.forward(batch[row : row + 1], Maps(masks=names, similarity=names, energy=names))
+        np.testing.assert_allclose(found.logits[row], alone.logits[0], rtol=1e-4, atol=1e-4)
+        for kind in ("masks", "similarity", "energy"):
+            for name in names:
+                one, other = getattr(found, kind)[name][row], getattr(alone, kind)[name][0]
+                np.testing.assert_allclose(one, other, atol=1e-3)
+        expected = backend.ablated(batch[:1], rows.part([row]), False)[0]
+        for logits in ablated:
+            np.testing.assert_allclose(logits[row], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_wrong_requests(exported: Lens) -> None:
