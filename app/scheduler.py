@@ -129,7 +129,9 @@ class Scheduler:
         """Adds a job; ``job.result`` will have its result."""
         with self._changed:
             self._pending.append(job)
-            self._changed.notify()
+            # A thread that woke for a job that may not run yet would only take the core from those that run.
+            if self.next_batch(self._pending):
+                self._changed.notify()
 
     def _work(self, entry: Thread, loop: asyncio.AbstractEventLoop) -> None:
         done: Job | None = None

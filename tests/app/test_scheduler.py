@@ -123,6 +123,34 @@ def test_age_counts_and_not_the_time_of_being_ready() -> None:
     assert lens.batches == [[f"{order}"] for order in range(12)]
 
 
+def test_a_job_that_may_not_run_yet_wakes_no_thread() -> None:
+    lens = FakeLens(backend="onnxruntime")
+    looked: list[str] = []
+
+    async def work(scheduler: Scheduler) -> list[Any]:
+        jobs = [job(lens, order) for order in range(8)]
+        for each in jobs[:2]:
+            scheduler.submit(each)
+        await entered(lens, 2)
+        await asyncio.sleep(0.05)  # the third thread has looked and waits
+        next_batch = scheduler.next_batch
+
+        def noted(pending: Any) -> list[Job]:
+            looked.append(threading.current_thread().name)
+            return next_batch(pending)
+
+        scheduler.next_batch = noted  # type: ignore[method-assign]
+        for each in jobs[2:]:
+            scheduler.submit(each)
+        await asyncio.sleep(0.05)
+        assert set(looked) == {threading.current_thread().name}
+        lens.open.set()
+        return await asyncio.gather(*(each.result for each in jobs))
+
+    assert run(work) == [[f"{order}"] for order in range(8)]
+    assert lens.most == 2
+
+
 def test_a_batch_that_fails_is_repeated_one_by_one() -> None:
     lens = FakeLens(fails=frozenset({"2", "5"}))
 
