@@ -8,6 +8,10 @@ pip=$1
 lock=$2
 here=$(dirname "$0")
 quiet=(--disable-pip-version-check --quiet)
+# pip is quiet about progress, and PyTorch takes minutes.
+name=$(basename "$lock")
+if grep --quiet '^torch==' "$lock"; then name="$name, with PyTorch, which takes minutes"; fi
+echo "Installing $name ..." >&2
 if [ -z "${TORCH_INDEX:-}" ]; then
   "$pip" install "${quiet[@]}" --require-hashes -r "$lock"
   exit

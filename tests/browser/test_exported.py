@@ -119,5 +119,13 @@ def test_the_page_shows_what_an_exported_file_gives(open_page, tmp_path):
         cell.locator(".power").click()
     assert answered.value.status == 200
     expect(page.locator("sge-predictions .tick").first).to_be_visible()
+    # Of another block nothing is said before it is measured; the chosen order stays.
+    held = []
+    page.route("**/api/v1/attribute*", lambda route: held.append(route))
+    page.locator('[data-block="layer1.0"]').click()
+    expect(page.get_by_test_id("legend")).to_contain_text("the block\u2019s most focused group")
+    expect(page.locator("input[name=sort][value=effect]")).to_be_checked()
+    held[0].continue_()
+    expect(page.get_by_test_id("legend")).to_contain_text("largest effect of its block on")
     report = save(page, "html", tmp_path)
     assert "mine.jpg" in report.read_text("utf-8")

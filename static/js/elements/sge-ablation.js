@@ -15,7 +15,7 @@ const ATTENTION = [
   ["flat", "Masks flattened", "Every mask replaced by its mean over the image: what the spatial attention adds"],
 ];
 const ACTING = new Set(["tuned", "trained"]);
-const HINT = "Switch groups off to see whether the answer depends on them.";
+const HINT = "Switch groups off: does the answer depend on them?";
 
 class AblationStrip extends StoreElement {
   static keys = ["images", "current", "off", "offMode", "flattened", "ablation"];

@@ -48,7 +48,8 @@ class GroupGrid extends StoreElement {
       this.drawn = drawn;
       this.sorts.offer("effect", hasGroups(image), image.attribution || canMeasure(this.store) ? null : "Effects are not known yet");
       this.sorts.offer("parts", hasFinder(image.analysis));
-      this.sorts.value = sort;
+      // The chosen order stays marked while its effects are measured.
+      this.sorts.value = this.store.state.sort === "effect" && canMeasure(this.store) ? "effect" : sort;
       this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
       this.fill(hasNoMasks ? this.noMasks(block) : this.tiles(block, sort));
     }

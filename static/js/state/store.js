@@ -200,8 +200,9 @@ export class Store extends EventTarget {
     const isThere = opening?.block === this.block && opening.group < focus[this.block].length;
     if (isThere) return { block: this.block, group: opening.group, reason: opening.reason ?? "the model\u2019s choice" };
     const { attribution } = this.image;
-    const values = attribution?.effect[this.block] ?? focus[this.block];
-    const reason = attribution ? `largest effect of its block on ${attribution.target.label}` : "the block\u2019s most focused group";
+    const effects = attribution?.effect[this.block];
+    const values = effects ?? focus[this.block];
+    const reason = effects ? `largest effect of its block on ${attribution.target.label}` : "the block\u2019s most focused group";
     return { block: this.block, group: values.indexOf(Math.max(...values)), reason };
   }
 
