@@ -19,7 +19,7 @@ PASS_PIXELS = 75_000
 
 The features of one image of 224 px stay in the caches of a CPU, those of many do not. On one thread of ONNX Runtime, eight
 images of 224 px take 0.84 of the CPU time of one pass when each has its own (EfficientNet-Lite0; ResNet-50 with SGE 0.88,
-without 1.02). Smaller images share a pass, because each node has a price of its own: 32 images of 96 px are fastest by
+without 1.02). Smaller images share a pass, because each node has a cost of its own: 32 images of 96 px are fastest by
 eights.
 """
 MAX_PIXELS = 420_000
