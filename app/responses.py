@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from sge.analysis import (
     cells_record,
     json_body,
     json_text,
+    npz_file,
     pack_atlases,
     steps_record,
     to_record,
@@ -42,7 +42,9 @@ _OF_BLOCKS = ("masks", "similarity", "energy", "focus", "included")
 
 def _chosen_maps(analysis: Analysis, chosen: MapChoice) -> dict[str, Array]:
     maps = {name: analysis.maps(name, chosen.signal) for name in chosen.blocks}
-    return {name: np.ascontiguousarray(values[chosen.numbers(len(values))]) for name, values in maps.items()}
+    if chosen.groups is not None:
+        maps = {name: values[chosen.groups] for name, values in maps.items()}
+    return {name: np.ascontiguousarray(values) for name, values in maps.items()}
 
 
 def _masks_record(analysis: Analysis, chosen: MapChoice) -> dict[str, Any]:
@@ -66,9 +68,7 @@ def _masks_atlas(analysis: Analysis, chosen: MapChoice) -> Response:
 
 
 def _masks_npz(analysis: Analysis, chosen: MapChoice) -> Response:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **_chosen_maps(analysis, chosen))  # type: ignore[arg-type]
-    return _file(buffer.getvalue(), "application/zip", f"{chosen.signal}.npz")
+    return _file(npz_file(_chosen_maps(analysis, chosen)), "application/zip", f"{chosen.signal}.npz")
 
 
 def _masks_safetensors(analysis: Analysis, chosen: MapChoice) -> Response:

@@ -13,6 +13,7 @@ from sge.analysis.files import to_bytes
 from sge.analysis.finite_json import json_text
 from sge.analysis.fit import Classification, Fit
 from sge.analysis.group_choice import check_group, choose_groups, parse_numbers
+from sge.analysis.npz import npz_file
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.own_files import SOFTWARE, is_record
 from sge.analysis.packing import MEDIA_TYPE as ATLAS_MEDIA_TYPE
@@ -62,6 +63,7 @@ __all__ = [
     "is_record",
     "json_body",
     "json_text",
+    "npz_file",
     "opening_block",
     "opening_signal",
     "pack_atlases",

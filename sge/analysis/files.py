@@ -16,6 +16,7 @@ from safetensors import safe_open
 from sge.analysis.atlas import cells_record
 from sge.analysis.data import AnalysisData
 from sge.analysis.finite_json import json_text
+from sge.analysis.npz import npz_file
 from sge.analysis.own_files import HEADER, png_info
 from sge.analysis.packing import json_body
 from sge.analysis.record import arrays_of, from_header, from_record, to_header, to_record
@@ -32,10 +33,7 @@ def _safetensors(analysis: AnalysisData) -> Content:
 
 
 def _npz(analysis: AnalysisData) -> bytes:
-    buffer = io.BytesIO()
-    arrays = {**arrays_of(analysis), HEADER: np.array(json_text(to_header(analysis)))}
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return npz_file({**arrays_of(analysis), HEADER: np.array(json_text(to_header(analysis)))})
 
 
 def _json(analysis: AnalysisData) -> bytes:
