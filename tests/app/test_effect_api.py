@@ -78,7 +78,7 @@ REFUSED = [
     ("analyze", f"ablate={GROUPS}&mode=half", "'mean', 'zero' or 'only'"),
     ("analyze", f"ablate={GROUPS}&controls=101", "a whole number from 0 to 100"),
     ("analyze", f"view={'a' * 2001}", "at most 2000 characters"),
-    ("analyze", "groups=all", "there are: format, top_k, blocks, target, method, ablate"),
+    ("analyze", "groups=all", "there are: format, top_k, blocks, rest, target, method, ablate"),
 ]
 
 
