@@ -12,6 +12,8 @@ EARLY_S, GRACE_S = 1.0, 5.0
 MAX_KEPT_S = 120.0
 """Seconds of work in one line that are kept at most; more refused requests than that have no promise."""
 MAX_PROMISES = 256
+LEAST_TRUST = 1 / 16
+"""Share of kept work that counts however many have not come again."""
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Promises:
 
     def __init__(self) -> None:
         self._made: dict[int, list[Promise]] = {}
+        self._trust = 1.0
+        """Share of kept work that counts; halved by each request that does not come again, doubled by each that does.
+
+        A script that ignores its refusals would otherwise make a service that has nothing to do refuse everybody.
+        """
 
     def take(self, data: bytes, kind: str) -> Promise | None:
         """The promise that a request comes for, which is then no longer kept; None without one."""
@@ -46,6 +53,7 @@ class Promises:
             return None
         first = min(due, key=lambda promise: promise.order)
         self._remove(key, first)
+        self._trust = min(1.0, 2 * self._trust)
         return first
 
     def make(self, data: bytes, kind: str, order: int, due: float, work: Mapping[Line, float]) -> None:
@@ -75,7 +83,7 @@ class Promises:
         older = [promise for promise in self._all() if promise.order < order and line in promise.work]
         for promise in sorted(older, key=lambda one: one.due):
             if promise.due - now <= wait + own:
-                wait += promise.work[line] / at_once
+                wait += self._trust * promise.work[line] / at_once
         return wait
 
     def __len__(self) -> int:
@@ -93,3 +101,4 @@ class Promises:
         for key, made in list(self._made.items()):
             for promise in [promise for promise in made if promise.due < before]:
                 self._remove(key, promise)
+                self._trust = max(LEAST_TRUST, self._trust / 2)

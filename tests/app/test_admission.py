@@ -141,6 +141,26 @@ def test_promises_end_and_hold_nothing_up_for_ever(clock: Clock) -> None:
     assert 500 not in simulation.refusals
 
 
+def test_whoever_never_comes_again_keeps_nobody_out(clock: Clock) -> None:
+    admissions = Admissions(Costs(), 2, 2, 1 << 40)
+    held = ExitStack()
+    for number in range(60):  # a script that ignores Retry-After
+        with suppress(ProblemError):
+            held.enter_context(
+                admissions.admit(Admission(Upload(b"%d" % number, None), "overlay", LIMIT_S, megapixels=12))
+            )
+    held.close()  # it has left
+    admitted = []
+    for second in range(120):
+        clock.now = float(second)
+        with suppress(ProblemError):
+            wanted = Admission(Upload(b"new %d" % second, None), "overlay", second + LIMIT_S, megapixels=12)
+            with admissions.admit(wanted):
+                admitted.append(second)
+    assert admitted[-1] == 119
+    assert set(admitted) >= set(range(40, 120))
+
+
 def test_unequal_work_is_never_late_by_much_and_all_are_answered(clock: Clock) -> None:
     draw = random.Random(7)
     simulation = Simulation(clock)
