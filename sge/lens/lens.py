@@ -35,14 +35,15 @@ class Lens(Effects):
         device: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``float32``, or ``bfloat16`` and ``float16`` by autocast; ``auto`` is float32, so that
             figures on cards hold on every device. Statistics of SGE are float32 with each of them.
-        backend: ``torch``, ``onnxruntime``, or ``auto``: ONNX Runtime for an exported model, and torch for a network. With
-            ``onnxruntime`` a network is exported first; torch still computes gradients, Grad-CAM and steps.
-        threads: Number of threads that compute one pass. None for the default: with ONNX Runtime one, because several
+        backend: ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: ONNX Runtime for an exported model, and torch for a
+            network. With ``onnxruntime`` and ``openvino`` a network is exported first; torch, in float32, still computes
+            gradients, Grad-CAM and steps. OpenVINO computes in bfloat16 as well, where the processor does.
+        threads: Number of threads that compute one pass. None for the default: outside of torch one, because several
             passes beside each other, called from threads of your own, use the cores better than one that is divided. torch
             has one number for all networks of the process.
         frozen: Promises that nobody changes the network any more. In torch its batch norms are then folded into the
-            convolutions once: logits within 1e-4 of the largest, in 0.7 to 0.95 of the time. With ONNX Runtime nothing looks
-            for changes before each pass.
+            convolutions once: logits within 1e-4 of the largest, in 0.7 to 0.95 of the time. With the other backends nothing
+            looks for changes before each pass.
 
     Raises:
         ChoiceError: a device that is not available, or an unknown precision.
@@ -50,7 +51,7 @@ class Lens(Effects):
         UnsupportedNetworkError: the network has no values yet (meta device, lazy modules), or cannot be exported.
         UnsupportedBackendError: the backend does not run the model. Also of a method, when the weights were changed after
             they were exported.
-        MissingPackageError: ONNX Runtime is not installed.
+        MissingPackageError: the backend's package is not installed.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class Lens(Effects):
 
     @property
     def backend(self) -> str:
-        """``torch`` or ``onnxruntime``."""
+        """``torch``, ``onnxruntime`` or ``openvino``."""
         return self._backend.name
 
     @property
     def device(self) -> Any:
-        """Where the network computes: a ``torch.device``, or with ONNX Runtime its name."""
+        """Where the network computes: a ``torch.device``, or outside of torch its name."""
         return self._backend.device
 
     @property

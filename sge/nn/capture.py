@@ -6,9 +6,7 @@ asyncio tasks may read one network at the same time, each with a capture of its 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,26 +17,11 @@ from torch import Tensor, nn
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
 from sge.nn.blocks import named_blocks, require_spatial_blocks, spatial_blocks, submodule
-from sge.nn.hooks import Attached, Read, after_forward, before_forward, is_only_read
-from sge.nn.module import SpatialGate, SpatialGroupEnhance, standardize_maps
+from sge.nn.hooks import Attached, Read, after_forward, before_forward
+from sge.nn.recorded import Records, group_energy, only_reads_maps, standardized
 from sge.nn.scopes import Scope, current_task
 
 Value = TypeVar("Value")
-
-
-@dataclass
-class _Records:
-    masks: dict[str, Tensor] = field(default_factory=dict)
-    similarity: dict[str, Tensor] = field(default_factory=dict)
-    energy: dict[str, Tensor] = field(default_factory=dict)
-    channels: dict[str, int] = field(default_factory=dict)
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    calls: Counter[str] = field(default_factory=Counter)
-    elsewhere: bool = False
-    """Whether another thread, which has no capture of its own, or a replica called a module that is read here."""
-    tasks: set[int] = field(default_factory=set)
-    """Numbers of the asyncio tasks that called a module that is read here."""
 
 
 class Capture(Scope):
@@ -57,7 +40,8 @@ class Capture(Scope):
         network: The network to read.
         blocks: Names of the SGE, CBAM and BAM blocks whose maps are recorded; None records all that there are, an
             empty sequence none.
-        energy: Also record each group's fraction of the block's squared output.
+        energy: Also record each group's fraction of the block's squared output: of all blocks, or of those named.
+        only_sizes: Names of the blocks of which sizes and channels are recorded, but no maps.
         inputs: Paths of modules whose first positional input is recorded before the module runs.
         outputs: Paths of modules whose output is recorded.
         grad: Record the tensors themselves, with their graph; only energy is detached. Otherwise all are detached and
@@ -76,7 +60,8 @@ class Capture(Scope):
         network: nn.Module,
         blocks: Sequence[str] | None = None,
         *,
-        energy: bool = False,
+        energy: bool | Iterable[str] = False,
+        only_sizes: Iterable[str] = (),
         inputs: Iterable[str] = (),
         outputs: Iterable[str] = (),
         grad: bool = False,
@@ -87,17 +72,18 @@ class Capture(Scope):
         self._blocks = named_blocks(network, blocks)
         self._inputs = {path: submodule(network, path) for path in inputs}
         self._outputs = {path: submodule(network, path) for path in outputs}
-        self._energy = energy
+        self._mapped = self._blocks.keys() - set(only_sizes)
+        self._energy = set(self._mapped if energy is True else energy or ())
         self._grad = grad
         self._reduce = reduce
         self._rows = rows
         self._attached: list[Attached] = []
-        self._records = _Records()
+        self._records = Records()
 
     def __enter__(self) -> Self:
         if self.is_open:
             raise CaptureError("This capture is open already. Make one capture for each forward pass.")
-        self._records = _Records()
+        self._records = Records()
         for path, module in self._inputs.items():
             self._attach(before_forward, module, partial(self._read_input, path))
         for name, block in self._blocks.items():
@@ -133,19 +119,18 @@ class Capture(Scope):
     def _read_gate(
         self, name: str, block: nn.Module, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor
     ) -> None:
+        self._records.sizes[name] = tuple(mask.shape)
+        if name not in self._mapped:
+            return
         given = inputs[0] if self._grad else inputs[0].detach()
-        kept = torch.Tensor.detach if not self._grad and _only_reads_maps(block) else self._kept
-        self._records.similarity[name] = _standardized(given) if is_map else kept(given)
+        kept = torch.Tensor.detach if not self._grad and only_reads_maps(block) else self._kept
+        self._records.similarity[name] = standardized(given) if is_map else kept(given)
         self._records.masks[name] = kept(mask)
 
     def _read_block(self, name: str, groups: int, _inputs: Any, output: Tensor) -> None:
         self._records.channels[name] = output.shape[1]
-        if self._energy:
-            # A norm passes over the output once and keeps nothing of its size.
-            norms = torch.linalg.vector_norm(output.detach().float(), dim=(2, 3))
-            by_group = (norms / output[0, 0].numel() ** 0.5).square().reshape(len(norms), groups, -1).sum(2)
-            total = by_group.sum(1, keepdim=True).clamp_min(torch.finfo().tiny)
-            self._records.energy[name] = by_group / total
+        if name in self._energy:
+            self._records.energy[name] = group_energy(output.detach(), groups)
 
     def _read_input(self, path: str, inputs: tuple[Tensor, ...], _output: None) -> None:
         self._records.calls[path] += 1
@@ -172,7 +157,7 @@ class Capture(Scope):
         Raises:
             CaptureError: No forward pass went through a recorded block, or its rows cannot be told apart.
         """
-        return self._maps(self._records.masks)
+        return self._maps(self._records.masks, self._mapped)
 
     @property
     def similarity(self) -> dict[str, Tensor]:
@@ -183,7 +168,7 @@ class Capture(Scope):
         Raises:
             CaptureError: No forward pass went through a recorded block, or its rows cannot be told apart.
         """
-        return self._maps(self._records.similarity)
+        return self._maps(self._records.similarity, self._mapped)
 
     @property
     def energy(self) -> dict[str, Tensor]:
@@ -195,12 +180,23 @@ class Capture(Scope):
         """
         if not self._energy:
             raise CaptureError("Open the capture with energy=True to read the groups' share of the output.")
-        return self._maps(self._records.energy)
+        return self._maps(self._records.energy, self._energy)
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """Block name to the shape of its mask, (N, G, h, w), also where only sizes are recorded.
+
+        Raises:
+            CaptureError: As for ``masks``.
+        """
+        sizes = self._complete(self._records.sizes, self._blocks)
+        self._check_rows({name: size[0] for name, size in sizes.items()})
+        return sizes
 
     @property
     def channels(self) -> dict[str, int]:
         """Block name to the number of channels that its mask multiplies."""
-        return {name: self._records.channels[name] for name in self.masks}
+        return {name: self._records.channels[name] for name in self.sizes}
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -225,14 +221,17 @@ class Capture(Scope):
         """Path of each module of ``inputs`` and ``outputs`` to how often it was called while the capture was open."""
         return {path: self._records.calls[path] for path in (*self._inputs, *self._outputs)}
 
-    def _maps(self, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
-        maps = self._complete(recorded, self._blocks)
-        for name, tensor in maps.items():
-            if self._rows is not None and len(tensor) != self._rows:
-                raise CaptureError(
-                    f"{name} was called with {len(tensor)} of {self._rows} images. Run each batch as one pass in one thread."
-                )
+    def _maps(self, recorded: dict[str, Tensor], names: Container[str]) -> dict[str, Tensor]:
+        maps = self._complete(recorded, [name for name in self._blocks if name in names])
+        self._check_rows({name: len(tensor) for name, tensor in maps.items()})
         return maps
+
+    def _check_rows(self, rows: Mapping[str, int]) -> None:
+        for name, number in rows.items():
+            if self._rows is not None and number != self._rows:
+                raise CaptureError(
+                    f"{name} was called with {number} of {self._rows} images. Run each batch as one pass in one thread."
+                )
 
     def _complete(self, recorded: dict[str, Value], wanted: Iterable[str]) -> dict[str, Value]:
         if self._records.elsewhere and self._rows is None:
@@ -279,14 +278,3 @@ class MaskCapture(Capture):
         if blocks is not None and not blocks:
             raise UnknownBlockError(f"No block is named; there are: {', '.join(spatial_blocks(network))}.")
         super().__init__(network, [blocks] if isinstance(blocks, str) else blocks, energy=energy)
-
-
-def _only_reads_maps(block: nn.Module) -> bool:
-    """Whether nothing that follows can change the maps in place: our own module, without edits or hooks of others."""
-    return type(block) is SpatialGroupEnhance and type(block.gate) is SpatialGate and is_only_read(block.gate)
-
-
-def _standardized(logits: Tensor) -> Tensor:
-    # The mean of equal large numbers is off by a rounding as large as eps; of equal zeros it is not.
-    logits = logits.float()
-    return standardize_maps(logits - logits[..., :1, :1])

@@ -116,9 +116,10 @@ class TorchBackend:
         """See ``Backend``."""
         images = self.passes.batch(batch)
         with self.passes.inference() as view:
-            with Capture(view, energy=bool(maps.energy), rows=len(images)) as seen:
+            others = set(spatial_blocks(view)) - {*maps.masks, *maps.similarity}
+            with Capture(view, energy=maps.energy, only_sizes=others, rows=len(images)) as seen:
                 logits = self.passes.logits(view, images, len(images))
-            shapes = {name: tuple(mask.shape) for name, mask in seen.masks.items()}
+            shapes, channels = seen.sizes, seen.channels
             wanted = {f"similarity {name}": seen.similarity[name] for name in maps.similarity}
             wanted |= {f"mask {name}": seen.masks[name] for name in maps.masks}
             wanted |= {f"energy {name}": seen.energy[name] for name in maps.energy}
@@ -137,7 +138,7 @@ class TorchBackend:
                 height=height,
                 width=width,
                 stride=round(images.shape[3] / width),
-                channels=seen.channels[name],
+                channels=channels[name],
                 inactive=inactive_groups(modules[name]),
             )
             for name, (_, groups, height, width) in shapes.items()
