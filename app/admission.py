@@ -180,7 +180,8 @@ class Admissions:
         if waited > FREE_WAIT_S:
             self._expect_again(admission, now)
         own = sum(admission.work.values())
-        if now + own > admission.deadline and waited > max(FREE_WAIT_S, own / 10):
+        some = max(FREE_WAIT_S, own / 10)
+        if now + own + some > admission.deadline and waited > some:
             raise self._refusal(admission, own, now)
         admission.began, admission.waited = now, waited
 

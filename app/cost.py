@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-STEPS = (2.0, 2.0, 1.5, 1.25, 1.1)
+STEPS = (8.0, 4.0, 2.0, 1.5, 1.25, 1.1)
 """Factors by which the first, the second ... measurement may move what is expected; the last one holds for all later."""
 HALF_S = 2.0
 """Seconds of tasks after which half of what was known about the slowness of the machine is forgotten."""

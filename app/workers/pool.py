@@ -179,7 +179,7 @@ class WorkerPool:
             self._spawn(self._replaced(seat, self._outcomes.cancelled(name)))
             raise
         if used is not None:
-            used.seconds, used.cpu_s = time.monotonic() - seat.since, answer.cpu_s
+            used.seconds, used.cpu_s = answer.seconds, answer.cpu_s
         self._end_task(seat, watched)
         if answer.worn or answer.memory:
             self._drop(seat)

@@ -35,6 +35,8 @@ class Answer:
     """Traceback of any other error."""
     cpu_s: float = 0.0
     """Seconds of computing that the task took."""
+    seconds: float = 0.0
+    """How long the task took."""
     worn: bool = False
     """True if the worker holds memory that it does not give back, and should be replaced."""
 
@@ -56,7 +58,7 @@ def serve(sock: socket.socket) -> None:
 def _answer(content: bytes, base: int) -> Answer:
     task, args, allowed = pickle.loads(content)
     content = b""
-    started = time.process_time()
+    began, started = time.monotonic(), time.process_time()
     limits.apply(allowed)
     try:
         value, error, memory, trace = task(*args), None, False, ""
@@ -70,9 +72,9 @@ def _answer(content: bytes, base: int) -> Answer:
     finally:
         limits.lift()
     del args
-    seconds = time.process_time() - started
+    seconds, cpu_s = time.monotonic() - began, time.process_time() - started
     if limits.resident_bytes() > base + TRIM_BYTES:
         trim()
     own = sum(len(part) for part in (value, getattr(value, "data", b"")) if isinstance(part, bytes))
     worn = limits.resident_bytes() > base + RECYCLE_BYTES + own
-    return Answer(value, error, memory, trace, seconds, worn)
+    return Answer(value, error, memory, trace, cpu_s, seconds, worn)
