@@ -74,9 +74,9 @@ class Thread:
 class Scheduler:
     """Runs jobs on model threads: oldest first, with those that can share its pass.
 
-    ONNX Runtime and OpenVINO compute each pass on one core, so there are as many passes at once as ``cores``. torch spreads
-    one pass over the cores, and a GPU runs one after the other, so there is one such pass at a time. Long jobs run beside
-    the others and never hold all threads: there is one thread more than either kind may use.
+    On a CPU each pass is computed by one thread, so there are as many passes at once as ``cores``. A GPU runs one after the
+    other, so there is one pass at a time, of several frames. Long jobs run beside the others and never hold all threads:
+    there is one thread more than either kind may use.
 
     Args:
         cores: Number of cores to compute on.
@@ -190,7 +190,9 @@ class Scheduler:
 
     def _prepare_thread(self, lens: Lens) -> None:
         if lens.backend == "torch" and (torch := sys.modules.get("torch")) is not None:
-            torch.set_num_threads(self.cores)
+            # Threads of one pass wait for each other by spinning. Where decoding or another program needs one of their
+            # cores, a pass in two threads takes up to 20 times the computing of a pass in one.
+            torch.set_num_threads(1)
 
     def _run(self, batch: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
         """Each job's result or error. A batch that fails is repeated image by image: the error is of one of them."""
@@ -211,7 +213,7 @@ class Scheduler:
 
 def runs_beside(lens: Lens) -> bool:
     """Whether passes of this lens use one core each, so that several run at once."""
-    return lens.backend != "torch" and str(lens.device) == "cpu"
+    return str(lens.device) == "cpu"
 
 
 def _forward(batch: list[Job]) -> list[Any]:

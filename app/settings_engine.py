@@ -21,7 +21,7 @@ class EngineSettings(BaseSettings):
     max_batch: int = Field(
         default=8,
         ge=1,
-        description="largest number of images in one forward pass of torch; elsewhere every image has its own",
+        description="largest number of images in one forward pass on a GPU; on a CPU every image has its own",
     )
     max_admitted_bytes: int = Field(
         default=256 * MEBIBYTE,

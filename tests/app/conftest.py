@@ -126,7 +126,12 @@ class Gate:
 
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], AbstractContextManager[Gate]]:
-    """Stops a service's forward passes; when the context ends, everything that waited runs."""
+    """Stops a service's forward passes; when the context ends, everything that waited runs.
+
+    Passes are those of a GPU: one after the other, with all images that wait and have the same shape.
+    """
+    monkeypatch.setattr("app.scheduler.runs_beside", lambda _lens: False)
+    monkeypatch.setattr("app.engine.runs_beside", lambda _lens: False)
 
     @contextmanager
     def holding(service: Service) -> Iterator[Gate]:

@@ -27,7 +27,7 @@ class FakeLens:
     """Records its batches; waits for ``open``."""
 
     backend: str = "torch"
-    device: str = "cpu"
+    device: str = "cuda"
     open: threading.Event = field(default_factory=threading.Event)
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     batches: list[list[str]] = field(default_factory=list)
@@ -124,7 +124,7 @@ def test_age_counts_and_not_the_time_of_being_ready() -> None:
 
 
 def test_a_job_that_may_not_run_yet_wakes_no_thread() -> None:
-    lens = FakeLens(backend="onnxruntime")
+    lens = FakeLens("onnxruntime", "cpu")
     looked: list[str] = []
 
     async def work(scheduler: Scheduler) -> list[Any]:
@@ -209,7 +209,9 @@ def test_a_running_computation_ends_between_its_passes_when_its_client_has_left(
     run(work, cores=1)
 
 
-@pytest.mark.parametrize(("backend", "device", "at_once"), [("onnxruntime", "cpu", 2), ("torch", "cpu", 1)])
+@pytest.mark.parametrize(
+    ("backend", "device", "at_once"), [("onnxruntime", "cpu", 2), ("torch", "cpu", 2), ("torch", "cuda", 1)]
+)
 def test_one_core_passes_run_side_by_side_and_others_one_after_the_other(
     backend: str, device: str, at_once: int
 ) -> None:
