@@ -449,9 +449,8 @@ def test_twenty_at_once_get_each_its_own_answer(service: Service, lens: Lens) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wanted", [1, 2])
-def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold) -> None:
-    with running(threads=wanted) as started:
+def test_torch_computes_a_pass_in_one_thread() -> None:
+    with running(threads=2) as started:
         lens = started.engine.slots[started.engine.default].require_lens()
         real, seen = lens.predict_frames, []
 
@@ -461,4 +460,4 @@ def test_torch_computes_with_as_many_threads_as_were_set(wanted: int, hold: Hold
 
         lens.predict_frames = look  # type: ignore[method-assign]
         assert post(started.client, "predict", jpeg()).status_code == 200
-    assert seen == [("sge-model", wanted)]
+    assert seen == [("sge-model", 1)]
