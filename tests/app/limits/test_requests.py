@@ -200,6 +200,7 @@ def test_who_closes_after_one_request_reads_an_early_answer(served: Serving, wir
     wire.send(bytes(8_000_000))
     assert wire.answer()[::2] == (413, b"early")
     assert wire.closed()
+    wire.close()
     until(lambda: not served.open)
     assert (served.server.connections.lingering, served.server.connections.uploading) == (0, 0)
 
