@@ -180,8 +180,10 @@ class Admissions:
         if waited > FREE_WAIT_S:
             self._expect_again(admission, now)
         own = sum(admission.work.values())
-        some = max(FREE_WAIT_S, own / 10)
-        if now + own + some > admission.deadline and waited > some:
+        late = now + own + max(FREE_WAIT_S, own / 10) > admission.deadline
+        if late and waited > max(
+            FREE_WAIT_S, own / 3
+        ):  # whoever has hardly waited would have no more time the next time
             raise self._refusal(admission, own, now)
         admission.began, admission.waited = now, waited
 
@@ -213,7 +215,7 @@ class Admissions:
         for admission in sorted(waiting, key=lambda one: one.order):
             wait = max((ahead[line] / self._at_once[line] for line, _ in admission.lines()), default=0.0)
             own = sum(admission.work.values())
-            late = now + wait + own > admission.deadline and wait > FREE_WAIT_S
+            late = now + wait + own > admission.deadline and wait > max(FREE_WAIT_S, own / 3)
             if late and admission.refuse is not None:
                 before = max(
                     (ahead[line] + returning[line]) / self._at_once[line] for line, _ in admission.lines()
