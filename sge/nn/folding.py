@@ -81,9 +81,12 @@ def find_pairs(network: nn.Module) -> Pairs:
     try:
         with torch.no_grad(), torch.autocast(_device_of(view), enabled=False):
             _randomize(view)
+            folded = folded_view(eval_view(view), pairs)
+            _make_double(view)
+            _make_double(folded)
             inputs = _trial_input(view)
             expected = view(inputs.clone())
-            found = folded_view(eval_view(view), pairs)(inputs)
+            found = folded(inputs)
         apart = float((found - expected).abs().max()) / float(expected.abs().max())
     except Exception:  # A foreign forward may raise anything, and such a network is run as it is.
         return ()
@@ -180,6 +183,16 @@ def _randomize(view: nn.Module) -> None:
                 own = {name: _drawn(name, value, random) for name, value in values.items()}
                 values.clear()
                 values.update(own)
+
+
+def _make_double(view: nn.Module) -> None:
+    """Gives a view float64 copies of the tensors that it shares with the network."""
+    for module in view.modules():
+        for values in (module._parameters, module._buffers):
+            for name, value in values.items():
+                if value is not None and value.is_floating_point():
+                    double = value.detach().double()
+                    values[name] = _frozen(double) if isinstance(value, nn.Parameter) else double
 
 
 def _drawn(name: str, value: Any, random: torch.Generator) -> Any:

@@ -84,8 +84,18 @@ NETWORKS = {
 }
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_that_gates_amplify_does_not_prevent_it(seed):
+    torch.manual_seed(seed)
+    network = drawn(insert_sge(NETWORKS["lite0"]()), seed)
+    for module in sge_blocks(network).values():
+        module.weight.data.fill_(0.7)
+    assert find_pairs(network)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "lite0"])
 def test_logits_and_maps_stay_the_same(name):
+    torch.manual_seed(0)
     network = drawn(insert_sge(NETWORKS[name]()), 1)
     for module in sge_blocks(network).values():
         module.weight.data.fill_(0.7)
@@ -102,11 +112,19 @@ def test_logits_and_maps_stay_the_same(name):
                 with Capture(view, energy=True) as seen:
                     found.append((view(x), seen))
     (expected, before), (given, after) = found
-    assert float((given - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+    with torch.no_grad(), Capture(double := copy.deepcopy(network).double(), energy=True) as exact:
+        logits = double(x.double())
     assert list(before.masks) == list(after.masks)
-    for name in before.masks:
-        assert torch.allclose(before.masks[name], after.masks[name], atol=1e-3), name
-        assert torch.allclose(before.energy[name], after.energy[name], atol=1e-4), name
+    # SGE amplifies rounding where a map is nearly constant, so that both may be off; folding adds nothing.
+    assert apart(given, logits) < max(1e-4 * float(logits.abs().max()), 4 * apart(expected, logits))
+    for signal, least in (("masks", 1e-3), ("energy", 1e-4)):
+        for name, values in getattr(exact, signal).items():
+            plain, folded_ = getattr(before, signal)[name], getattr(after, signal)[name]
+            assert apart(folded_, values) < max(least, 4 * apart(plain, values)), name
+
+
+def apart(found, expected):
+    return float((found.double() - expected).abs().max())
 
 
 def test_the_network_stays_as_it_is():
