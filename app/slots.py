@@ -77,6 +77,8 @@ class Slot:
         try:
             lens = _make_lens(load_model(self.source), device, precision, backend)
             blocks = _blocks(lens, self.is_default)
+            strides = {block.name: block.stride for block in blocks}
+            opening = opening_block(lens.model.card.opens_with, strides), opening_signal(blocks)
             _check_card(self.name, lens.model.card)
         except SGEError as error:
             self.error = str(error)
@@ -86,9 +88,8 @@ class Slot:
             self.error = "its files are not usable, and the server's log says why. Import the model again."
             log.exception("model failed", extra={"model": self.name})
             return
-        strides = {block.name: block.stride for block in blocks}
-        self.default_block = opening_block(lens.model.card.opens_with, strides)
-        self.blocks, self.signal = blocks, opening_signal(blocks)
+        self.blocks = blocks
+        self.default_block, self.signal = opening
         self.groups = lens.groups
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
