@@ -188,7 +188,8 @@ def _randomize(view: nn.Module) -> None:
 def _make_double(view: nn.Module) -> None:
     """Gives a view float64 copies of the tensors that it shares with the network."""
     for module in view.modules():
-        for values in (module._parameters, module._buffers):
+        tensors: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for values in tensors:
             for name, value in values.items():
                 if value is not None and value.is_floating_point():
                     double = value.detach().double()
