@@ -86,7 +86,7 @@ def _prepare(
 ) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     runs = {
-        name: onnx_run(file) if isinstance(file, Path) else _torch_run(file)
+        name: onnx_run(file) if isinstance(file, Path) else _torch_run(file, name.startswith("analyze"))
         for name, file in networks.items()
     }
     _STATE.update(images=images, preprocess=preprocess, framing=framing, runs=runs)
@@ -102,10 +102,12 @@ def onnx_run(file: Path) -> Callable[[Any], Any]:
     return lambda batch: session.run(None, {"image": batch})
 
 
-def _torch_run(name: str) -> Callable[[Any], Any]:
+def _torch_run(name: str, maps: bool) -> Callable[[Any], Any]:
+    """Batches (n, 3, h, w) float32 to logits, and to every mask and similarity if ``maps``, with one thread."""
     import torch
 
     from sge.models import load_model
+    from sge.nn import MaskCapture
 
     torch.set_num_threads(1)
     model: Any = load_model(name)
@@ -113,7 +115,11 @@ def _torch_run(name: str) -> Callable[[Any], Any]:
 
     def run(batch: Any) -> Any:
         with torch.inference_mode():
-            return network(torch.from_numpy(batch))
+            if not maps:
+                return network(torch.from_numpy(batch))
+            with MaskCapture(network) as seen:
+                logits = network(torch.from_numpy(batch))
+            return logits, seen.masks, seen.similarity
 
     return run
 

@@ -97,7 +97,7 @@ def measure_service(bench: ServiceBench, say: Say) -> ServiceResult:
             "analyze, onnxruntime": files.maps,
         }
         if any(one.contender.backend == "torch" for one in running):
-            networks |= {"predict, torch": bench.model}
+            networks |= {"predict, torch": bench.model, "analyze, torch": bench.model}
         ceiling = CeilingWorkers(networks, images, files.preprocess, FRAMING, bench.threads)
         stack.callback(ceiling.close)
         result.lines = [
@@ -179,9 +179,7 @@ def _awake(process: ServerProcess) -> Iterator[None]:
 
 
 def _ceiling_of(question: Question, contender: Contender) -> str:
-    # The network with all maps as outputs is known for ONNX Runtime; torch's own is no bound for it.
-    own = question.kind == "predict" and contender.backend == "torch"
-    return f"{question.kind}, {'torch' if own else 'onnxruntime'}"
+    return f"{question.kind}, {'torch' if contender.backend == 'torch' else 'onnxruntime'}"
 
 
 def _line(result: ServiceResult, question: Question) -> Line:
