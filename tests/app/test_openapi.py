@@ -186,6 +186,8 @@ def made_right(case: schemathesis.Case) -> bool:
     case.query.update({name: right[name] for name in right.keys() & case.query.keys()})
     if case.path.endswith("masks") and case.query.get("format") == "png" and "blocks" in case.query:
         case.query["blocks"] = "blocks.4.2"
+    if case.query.get("rest"):  # the two that it needs
+        case.query.update({"format": "atlas", "blocks": right["blocks"]})
     if case.query.get("method") == "ablation":  # of all blocks it is refused
         case.query["blocks"] = right["blocks"]
     return True
