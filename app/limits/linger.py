@@ -28,8 +28,8 @@ class Linger:
     """The end of one connection.
 
     Args:
-        connection: It.
-        counted: Counts all that linger.
+        connection: The connection that ends.
+        counted: Counts all connections that linger.
     """
 
     def __init__(self, connection: Connection, counted: Counted) -> None:
