@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sge.analysis import Analysis, Prediction
+from sge.devices import available_cores
 from sge.errors import UnknownModelError
 from sge.images import Frame, inspect
 from sge.lens import Lens
@@ -35,11 +35,6 @@ INSPECTED_HERE = 1024 * 1024
 """Bytes of an upload above which even its structure is read off the event loop."""
 
 
-def cores_here() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Engine:
     """Answers admitted uploads.
 
@@ -50,7 +45,7 @@ class Engine:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
-        cores = settings.threads or cores_here()
+        cores = settings.threads or available_cores()
         self._limits = settings.structure_limits
         self._models = Slots(settings, metrics)
         self.slots = self._models.slots

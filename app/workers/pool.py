@@ -63,7 +63,6 @@ class WorkerPool:
         self._lines = Lines[Seat](settings.workers)
         self._seats: list[Seat] = []
         self._background: set[asyncio.Task[None]] = set()
-        self._busy_s = 0.0
         self._closed = True
 
     def start(self) -> None:
@@ -95,11 +94,6 @@ class WorkerPool:
     def alive(self) -> int:
         """Number of worker processes that run."""
         return sum(seat.worker is not None and seat.worker.alive() for seat in self._seats)
-
-    def busy_seconds(self) -> float:
-        """Seconds that the workers have worked since the start, all together, those of running tasks included."""
-        now = time.monotonic()
-        return self._busy_s + sum(now - seat.since for seat in self._seats if seat.since)
 
     def waiting(self, *, large: bool) -> int:
         """Number of large or small tasks that no worker has begun."""
@@ -190,7 +184,6 @@ class WorkerPool:
 
     def _end_task(self, seat: Seat, watched: Watched) -> None:
         self._guard.forget(watched)
-        self._busy_s += time.monotonic() - seat.since
         seat.since = 0.0
 
     async def _replaced(self, seat: Seat, outcome: Outcome) -> Exception:

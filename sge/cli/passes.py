@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sge.devices import available_cores
 from sge.lens import Lens
 
 MAX_BATCH = 8
@@ -48,7 +48,7 @@ def passes_of(lens: Lens, images: int) -> Iterator[Passes]:
     images than threads, of which a pass uses all.
     """
     if lens.backend != "torch":
-        yield Passes(cores(), 1)
+        yield Passes(available_cores(), 1)
         return
     import torch
 
@@ -61,8 +61,3 @@ def passes_of(lens: Lens, images: int) -> Iterator[Passes]:
         yield Passes(threads, 1)
     finally:
         torch.set_num_threads(threads)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 from sge.cli.accounts import Accounts
 from sge.cli.console import ResultsClosedError, say
 from sge.cli.inputs import Input, with_progress
-from sge.cli.passes import DEFAULT, MAX_BATCH, Passes, cores
+from sge.cli.passes import DEFAULT, MAX_BATCH, Passes
+from sge.devices import available_cores
 from sge.errors import ImageError, SGEError
 from sge.images import DecodedImage, Frame
 
@@ -123,7 +124,7 @@ class _Run(Generic[R, T]):
 
     def __init__(self, steps: Steps[R, T], arrangement: Passes) -> None:
         self._steps, self._arrangement = steps, arrangement
-        self._threads = min(MAX_WORKERS, cores())
+        self._threads = min(MAX_WORKERS, available_cores())
         self._width = max(WINDOW, 3 * arrangement.at_a_time)
         self._readers = ThreadPoolExecutor(self._threads, thread_name_prefix="sge-image")
         self._models = ThreadPoolExecutor(arrangement.at_a_time, thread_name_prefix="sge-model")

@@ -18,8 +18,9 @@ from PIL import Image
 from sge.cli import pipeline
 from sge.cli.console import ResultsClosedError
 from sge.cli.inputs import Input, for_each
-from sge.cli.passes import MAX_BATCH, Passes, cores, passes_of
+from sge.cli.passes import MAX_BATCH, Passes, passes_of
 from sge.cli.pipeline import WINDOW, Steps, work_through
+from sge.devices import available_cores
 from sge.errors import ChoiceError, ImageError, OutputError
 from sge.images import DecodedImage, Frame, Geometry, ImageFacts
 from sge.images.geometry import Box
@@ -164,7 +165,7 @@ def test_decoded_images_that_wait_are_bounded(monkeypatch):
 
     work_through(inputs(30), Steps(prepare, lambda frames: [0] * len(frames), lambda _i, r: r, report))
     # Three fill the budget; what had been begun by then comes on top, two images for each thread.
-    assert most <= 3 + 2 * min(pipeline.MAX_WORKERS, cores())
+    assert most <= 3 + 2 * min(pipeline.MAX_WORKERS, available_cores())
     assert not alive
 
 
@@ -280,7 +281,7 @@ def test_the_window_grows_with_the_passes():
 
 def test_passes_of_a_backend():
     with passes_of(SimpleNamespace(backend="onnxruntime"), 5) as passes:
-        assert passes == Passes(cores(), 1)
+        assert passes == Passes(available_cores(), 1)
     with passes_of(SimpleNamespace(backend="torch", device="cuda:0"), 5) as passes:
         assert passes == Passes(1, MAX_BATCH)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from sge.arrays import Array
+from sge.devices import available_cores
 from sge.errors import ChoiceError, MissingPackageError, NonFiniteError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class OpenVino:
 
     def _settings(self) -> dict[str, Any]:
         """One stream for each pass that runs at a time: passes of one stream wait for each other."""
-        streams = max(1, (os.cpu_count() or 1) // self.threads)
+        streams = max(1, available_cores() // self.threads)
         return {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "NUM_STREAMS": streams,

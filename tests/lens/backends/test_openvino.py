@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from sge.devices import available_cores
 from sge.errors import ChoiceError, NonFiniteError
 from sge.lens import Lens
 from sge.lens.backends import openvino_runtime
@@ -72,7 +72,7 @@ def test_a_stream_for_each_pass_that_runs_at_a_time(export_of: ExportOf, threads
     """Passes of one stream would wait for each other."""
     content = reduced(export_of("residual")[1].path, ["logits"], edits=False)
     compiled = OpenVino(threads).program(content)._compiled
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     assert compiled.get_property("NUM_STREAMS") == max(1, cores // threads)
     assert compiled.get_property("INFERENCE_NUM_THREADS") <= max(threads, cores)
 
