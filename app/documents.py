@@ -1,4 +1,4 @@
-"""What describes the API: the OpenAPI document, a page that renders it without another host, and the icon."""
+"""What describes the API: the OpenAPI document, a page that renders it, a text for language models, and the icon."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from . import pages
+from .deps import EngineDep
 from .docs_page import operations, schemas
 from .stored_bodies import StoredBody
 
@@ -47,6 +48,18 @@ async def docs(request: Request) -> Response:
             "schemas": schemas(document),
         },
     )
+
+
+@router.get("/llms.txt")
+async def llms_txt(request: Request, engine: EngineDep) -> Response:
+    """What a language model needs to use the service, in the form of llmstxt.org."""
+    values = {
+        "root": request.scope.get("root_path") or "",
+        "limits": engine.settings,
+        "models": list(engine.slots),
+    }
+    text = pages.templates.get_template("llms.txt").render(values)
+    return Response(text, media_type="text/plain")
 
 
 @router.get("/favicon.ico")

@@ -105,6 +105,23 @@ def test_commands_name_the_address_of_the_service() -> None:
     assert below.get("/lens/openapi.json").json()["servers"] == [{"url": "/lens"}]
 
 
+@pytest.mark.parametrize("root", ["", "/lens"])
+def test_the_text_for_language_models_names_addresses_that_answer(root: str) -> None:
+    service = fresh(root_path=root, models=["sge_resnet18_dogs", "<b>.safetensors"])
+    answer = service.get(f"{root}/llms.txt")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("# SGE Lens\n\n> ")
+    links = re.findall(r"\]\(([^)]+)\)", answer.text)
+    assert len(links) == 4
+    for link in links:
+        assert service.get(link).status_code == 200, link
+    documented = service.get(f"{root}/openapi.json").json()["paths"]
+    for route in re.findall(r"`(?:POST )?(/[a-z]+)`", answer.text):
+        assert f"{API}{route}" in documented
+    assert "`sge_resnet18_dogs`" in answer.text
+    assert str(20 * 1024 * 1024) in answer.text
+
+
 def test_the_icon_is_an_icon(plain: TestClient) -> None:
     answer = plain.get("/favicon.ico")
     assert answer.headers["content-type"] == "image/x-icon"
@@ -121,6 +138,7 @@ def test_every_address_that_can_be_got_has_a_head(plain: TestClient) -> None:
         "/docs",
         "/openapi.json",
         "/favicon.ico",
+        "/llms.txt",
         "/static/favicon.svg",
         "/static/js/page.js",
     ]:

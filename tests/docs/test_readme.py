@@ -197,7 +197,8 @@ def test_the_download_line_names_a_model_that_can_be_fetched(environment):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "llms.txt", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))],
 )
 def test_links_and_named_files_exist(page):
     path = ROOT / page

@@ -1,0 +1,92 @@
+"""Each recipe of docs/your_network.md runs in an empty folder with nothing but the files that it names."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from app.settings import Settings
+from sge.nn import SGE_RESNETS
+from tests.conftest import ROOT, fill
+
+PAGE = (ROOT / "docs" / "your_network.md").read_text("utf-8")
+SECTIONS = {text.partition("\n")[0]: text for text in re.split(r"^## ", PAGE, flags=re.M)[1:]}
+
+
+def authors_checkpoint(folder: Path) -> None:
+    """As the authors save it: a dict with optimizer state, and names of DataParallel."""
+    network = fill(SGE_RESNETS["sge_resnet50"]())
+    state = {f"module.{key}": values for key, values in network.state_dict().items()}
+    torch.save(
+        {"epoch": 98, "state_dict": state, "acc": 77.5, "best_acc": 77.6}, folder / "sge_resnet50.pth.tar"
+    )
+
+
+def my_resnet(folder: Path) -> None:
+    network = fill(torchvision.models.resnet18(num_classes=3))
+    torch.save(network.state_dict(), folder / "my_resnet18.pth")
+
+
+GIVEN: dict[str, Callable[[Path], None]] = {
+    "The authors' checkpoint": authors_checkpoint,
+    "My ResNet": my_resnet,
+}
+SAID = {
+    "The authors' checkpoint": r"\S.* \(64, \d+, \d+\)\n",
+    "My ResNet": r"(cat|dog|other) inactive \(16, \d+, \d+\)\n",
+}
+MADE = {
+    "The authors' checkpoint": ["photo.html"],
+    "My ResNet": ["overlay.png", "mine.onnx"],
+}
+
+
+def test_every_recipe_is_tested() -> None:
+    assert list(SECTIONS) == list(GIVEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", GIVEN)
+def test_the_recipe_runs_in_an_empty_folder(title, tmp_path, monkeypatch, sge_command) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    shutil.copy(ROOT / "static" / "samples" / "kitten.jpg", folder / "photo.jpg")
+    GIVEN[title](folder)
+    given = {path.name for path in folder.iterdir()}
+    assert {
+        name for name in given if f'"{name}"' not in SECTIONS[title] and name not in SECTIONS[title]
+    } == set()
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "models"))
+    (code,) = re.findall(r"```python\n(.*?)```", SECTIONS[title], re.S)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 16
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()) as said:
+        warnings.simplefilter("ignore")
+        exec(compile(code, f"docs/your_network.md: {title}", "exec"), {"__name__": "recipe"})
+    assert re.fullmatch(SAID[title], said.getvalue()), said.getvalue()
+    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == given | set(MADE[title])
+    run_the_lines(SECTIONS[title], sge_command)
+
+
+def run_the_lines(section: str, sge_command) -> None:
+    """Runs the lines of the command line; of ``sge serve``, which does not end, the settings are read."""
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.S) for line in block.splitlines()]
+    for line in lines:
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "sge"
+        if arguments[:2] == ["serve", "--models"]:
+            assert Settings(models=arguments[2]).models == arguments[2].split(",")
+            continue
+        result = sge_command(*arguments)
+        assert result.exit_code == 0, (line, result.stdout, result.stderr, result.exception)
