@@ -1,0 +1,68 @@
+"""Reads texts that name a network of a library, with options and weights: ``LIBRARY:NAME?OPTIONS@FILE``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from sge.errors import ChoiceError
+from sge.models.description import DEFAULT_GROUPS, LIBRARIES, Description, NamedNetwork, Value
+from sge.models.wording import quoted
+
+_BEGINS = re.compile(rf"({'|'.join(LIBRARIES)}):(.*)", re.DOTALL)
+_FORM = "Write LIBRARY:NAME@FILE, such as timm:resnet50@weights.safetensors, with options as ?groups=32&where=layer4."
+
+
+def named_network(text: str | os.PathLike[str]) -> NamedNetwork | None:
+    """What a text names; None if it does not begin with a library and a colon.
+
+    Args:
+        text: ``LIBRARY:NAME``, then options ``?groups=32&where=layer4&where=layer3``, then ``@FILE``; the options may also
+            stand last. ``groups``, ``where`` and ``exact_groups`` are those of ``insert_sge``; every other option is a
+            keyword argument of the network, in JSON or as a word.
+
+    Raises:
+        ChoiceError: The text has another form, or an option cannot be used.
+    """
+    found = _BEGINS.fullmatch(os.fspath(text))
+    if found is None:
+        return None
+    library, rest = found.groups()
+    head, at, file = rest.partition("@")
+    if at and not file:
+        raise ChoiceError(f"{quoted(str(text))} names no file after @. {_FORM}")
+    name, question, options = head.partition("?")
+    if file and not question and not os.path.exists(file):
+        file, _, options = file.partition("?")
+    return NamedNetwork(_described(library, name, options), Path(file) if file else None)
+
+
+def _described(library: str, name: str, options: str) -> Description:
+    kwargs: dict[str, Value] = {}
+    sites: list[str] = []
+    chosen: dict[str, Any] = {"groups": DEFAULT_GROUPS, "exact_groups": False}
+    for option in filter(None, options.split("&")):
+        key, equals, text = (unquote_plus(part) for part in option.partition("="))
+        if not equals:
+            raise ChoiceError(f"The option {quoted(option)} has no value. {_FORM}")
+        if key == "where":
+            sites += text.split(",")
+        elif key in chosen:
+            chosen[key] = _value(text)
+        elif key in kwargs:
+            raise ChoiceError(f"The option {quoted(key)} is given twice. {_FORM}")
+        else:
+            kwargs[key] = _value(text)
+    return Description(library, name, kwargs, tuple(sites) or None, **chosen)
+
+
+def _value(text: str) -> Any:
+    """A value in JSON, or the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
