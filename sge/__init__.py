@@ -43,7 +43,7 @@ from sge.errors import (
 if TYPE_CHECKING:
     from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
-    from sge.lens import Example, Lens, Wanted, find_parts, fit_parts
+    from sge.lens import Example, Lens, Wanted, find_parts, fit_parts, widget
     from sge.models import Card, ExportedModel, Model, export_onnx, import_weights, load_model
     from sge.nn import MaskCapture, SpatialGroupEnhance, insert_sge, regroup
     from sge.parts import Finder, GroupWeight, Part, PartMap
@@ -63,7 +63,7 @@ _MODULES = {
         "Prediction",
     ),
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
-    "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts"),
+    "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts", "widget"),
     "sge.models": ("Card", "ExportedModel", "Model", "export_onnx", "import_weights", "load_model"),
     "sge.nn": ("MaskCapture", "SpatialGroupEnhance", "insert_sge", "regroup"),
     "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
@@ -134,6 +134,7 @@ __all__ = [
     "load_model",
     "regroup",
     "tune_gates",
+    "widget",
 ]
 
 

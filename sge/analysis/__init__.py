@@ -9,6 +9,7 @@ from sge.analysis.deflate import GZIP, deflated, deflating, has_isal
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
 from sge.analysis.effect_record import attribution_record, steps_record
 from sge.analysis.effect_report import ClassEffect, ablation_report, class_effects
+from sge.analysis.embedded import embedded_report
 from sge.analysis.files import to_bytes
 from sge.analysis.finite_json import json_text
 from sge.analysis.fit import Classification, Fit
@@ -57,6 +58,7 @@ __all__ = [
     "deflating",
     "draw_contact_sheet",
     "draw_overlay",
+    "embedded_report",
     "encode_image",
     "has_isal",
     "html_report",

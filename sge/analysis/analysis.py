@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from sge.analysis.data import AnalysisData
+from sge.analysis.embedded import embedded
 from sge.analysis.files import read, save
 from sge.analysis.overlay import draw_overlay
 from sge.images import Source
@@ -43,6 +44,14 @@ class Analysis(AnalysisData):
             AnalysisFileError: another ending, or the file cannot be written.
         """
         save(self, path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the report in a frame, or a table if the analysis holds no image.
+
+        Raises:
+            AnalysisFileError: a number is not finite.
+        """
+        return embedded(self)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], image: Source | None = None) -> Analysis:

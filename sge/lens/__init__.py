@@ -5,6 +5,7 @@ from sge.lens.fit import find_fit, fit_scores
 from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
+from sge.lens.notebook import widget
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
 from sge.lens.wanted import EVERYTHING, Wanted
 
@@ -23,4 +24,5 @@ __all__ = [
     "fit_parts",
     "fit_scores",
     "given_up_when",
+    "widget",
 ]
