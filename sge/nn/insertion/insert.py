@@ -26,14 +26,16 @@ def insert_sge(
     """Inserts SGE modules with inactive gates; in eval mode the outputs stay equal (1e-5 relative).
 
     In ResNets the module follows each block's last batch norm (and its SE, if it has one). In ConvNeXt it ends each
-    residual branch. In EfficientNet, MobileNet and RegNet it works on the expanded features of each block, in the
-    position of SE or after it. An inactive gate multiplies by sigmoid(1), so the neighbouring layer is divided by that
-    number; if no neighbouring layer allows it, the module has a constant gain. The network is changed in place; the keys
-    of its state dict stay, and those of the modules are added.
+    residual branch. In EfficientNet, MobileNet, MNASNet and RegNet it works on the expanded features of each block, in the
+    position of SE or after it; in DenseNet on the bottleneck's features of each layer, before its 3x3 convolution; in
+    GoogLeNet on the output of each Inception module. An inactive gate multiplies by sigmoid(1), so the neighbouring layer
+    is divided by that number; if no neighbouring layer allows it, the module has a constant gain. The network is changed in
+    place; the keys of its state dict stay, and those of the modules are added.
 
     Args:
-        network: ResNet, ResNeXt, Wide-ResNet or RegNet of torchvision or timm; EfficientNet, EfficientNet-Lite,
-            MobileNetV2 to V4 or ConvNeXt of timm; with ``where`` any network whose modules return feature maps.
+        network: ResNet, ResNeXt, Wide-ResNet, RegNet, EfficientNet, MobileNetV2, MobileNetV3 or ConvNeXt of torchvision
+            or timm; EfficientNet-Lite or MobileNetV4 of timm; DenseNet, GoogLeNet or MNASNet of torchvision; with
+            ``where`` any network whose modules return feature maps, such as ultralytics' YOLO.
         groups: Number of groups. If it does not divide a block's channels, the largest smaller number that does is used,
             and logged.
         where: Names of the blocks that get SGE (``layer3.5``), all by default; or names of any modules, whose output

@@ -15,16 +15,19 @@ from timm.models import resnet as timm_resnet
 from timm.models._efficientnet_blocks import EdgeResidual, InvertedResidual, UniversalInvertedResidual
 from timm.models.convnext import ConvNeXtBlock
 from torch import Tensor, nn
+from torchvision.models import convnext, densenet, efficientnet, mnasnet, mobilenetv2, mobilenetv3
 from torchvision.models import resnet as tv_resnet
+from torchvision.models.googlenet import BasicConv2d, Inception
 from torchvision.models.regnet import BottleneckTransform
 
 from sge.errors import UnsupportedNetworkError
+from sge.nn.insertion.torchvision_blocks import WITH_SGE
 from sge.nn.module import INACTIVE_MASK, SpatialGroupEnhance
 from sge.nn.resnet import SGEBasicBlock, SGEBottleneck
 
 FAMILIES = (
-    "ResNet, ResNeXt, Wide-ResNet and RegNet of torchvision and timm, and timm's EfficientNet, "
-    "EfficientNet-Lite, MobileNetV2 to V4 and ConvNeXt"
+    "ResNet, ResNeXt, Wide-ResNet, RegNet, EfficientNet, MobileNetV2, MobileNetV3 and ConvNeXt of torchvision and timm, "
+    "timm's EfficientNet-Lite and MobileNetV4, and torchvision's DenseNet, GoogLeNet and MNASNet"
 )
 """The families whose blocks are known, as messages name them."""
 
@@ -98,6 +101,9 @@ def site_in(block: nn.Module) -> Callable[[], Site] | None:
     find_exactly = _EXACT.get(type(block))
     if find_exactly is None or has_sge(block):
         return None
+    if find_exactly is _torchvision_expanded:
+        site = _torchvision_expanded(block)
+        return None if site is None else lambda: site
     return lambda: find_exactly(block)
 
 
@@ -140,13 +146,67 @@ def _last_norm(block: Any, name: str) -> nn.BatchNorm2d:
 
 def _before(block: Any, projection: Any) -> Site:
     """Site in the position of SE or after it, before the convolution ``projection``."""
+    # There may be several weights: parallel convolutions (MixNet) or experts (CondConv). A weight that is computed from
+    # others, as by spectral_norm, is none of them.
+    weights = [tensor for name, tensor in projection.named_parameters() if name.split(".")[-1] == "weight"]
 
     def put(sge: SpatialGroupEnhance) -> None:
-        # There may be several weights: parallel convolutions (MixNet) or experts (CondConv).
-        divide(*(tensor for name, tensor in projection.named_parameters() if name.endswith("weight")))
+        divide(*weights)
         block.se = sge if isinstance(block.se, nn.Identity) else SqueezeThenSpatial(block.se, sge)
 
-    return Site(projection.in_channels, put)
+    return Site(projection.in_channels, put, gained=not weights)
+
+
+def _torchvision_expanded(block: Any) -> Site | None:
+    """Site on the expanded features, before the projection; None for a block that does not expand its input."""
+    layers = next(getattr(block, name) for name in ("block", "conv", "layers") if hasattr(block, name))
+    first: Any = layers[0][0] if isinstance(layers[0], nn.Sequential) else layers[0]
+    if len(layers) < 2 or first.groups > 1:
+        return None
+    last = layers[-1]
+    return _torchvision(block, last[0] if isinstance(last, nn.Sequential) else layers[-2])
+
+
+def _torchvision(block: Any, projection: Any) -> Site:
+    """Site before the convolution ``projection`` of a block whose class with SGE is known."""
+    divided = isinstance(projection.weight, nn.Parameter)
+
+    def put(sge: SpatialGroupEnhance) -> None:
+        if divided:
+            divide(projection.weight)
+        _give(block, sge)
+
+    return Site(projection.in_channels, put, gained=not divided)
+
+
+def _torchvision_convnext(block: Any) -> Site:
+    """Site at the end of the residual branch; the layer scale is divided."""
+
+    def put(sge: SpatialGroupEnhance) -> None:
+        divide(block.layer_scale)
+        _give(block, sge)
+
+    return Site(int(block.layer_scale.shape[0]), put)
+
+
+def _inception(block: Any) -> Site:
+    """Site on the concatenated branches. A ReLU keeps a positive factor, so the norms before it are divided."""
+    branches: list[Any] = list(block.children())
+    ends: list[Any] = [branch[-1] if isinstance(branch, nn.Sequential) else branch for branch in branches]
+    divided = all(type(end) is BasicConv2d and isinstance(end.bn.weight, nn.Parameter) for end in ends)
+
+    def put(sge: SpatialGroupEnhance) -> None:
+        if divided:
+            divide(*(tensor for end in ends for tensor in (end.bn.weight, end.bn.bias)))
+        _give(block, sge)
+
+    return Site(sum(end.conv.out_channels for end in ends), put, gained=not divided)
+
+
+def _give(block: nn.Module, sge: SpatialGroupEnhance) -> None:
+    """Adds the module as a child; a change of class replaces the forward alone, as in ``_torchvision_residual``."""
+    block.add_module("sge", sge)
+    block.__class__ = WITH_SGE[type(block)]
 
 
 def _torchvision_regnet(transform: Any) -> Site:
@@ -176,10 +236,18 @@ def _convnext(block: Any) -> Site:
     return Site(int(last.weight.shape[0]), put)
 
 
-_EXACT: dict[type[nn.Module], Callable[[Any], Site]] = {
+_EXACT: dict[type[nn.Module], Callable[[Any], Any]] = {
     tv_resnet.BasicBlock: _torchvision_residual,
     tv_resnet.Bottleneck: _torchvision_residual,
     BottleneckTransform: _torchvision_regnet,
+    mobilenetv2.InvertedResidual: _torchvision_expanded,
+    mobilenetv3.InvertedResidual: _torchvision_expanded,
+    mnasnet._InvertedResidual: _torchvision_expanded,
+    efficientnet.MBConv: _torchvision_expanded,
+    efficientnet.FusedMBConv: _torchvision_expanded,
+    convnext.CNBlock: _torchvision_convnext,
+    densenet._DenseLayer: lambda block: _torchvision(block, block.conv2),
+    Inception: _inception,
     timm_resnet.BasicBlock: _timm_residual,
     timm_resnet.Bottleneck: _timm_residual,
     timm_regnet.Bottleneck: lambda block: _before(block, block.conv3.conv),
