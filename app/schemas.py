@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sge.analysis import BlockInfo, ClassEffect, Fit, ImageInfo, ModelInfo, Prediction
+from sge.analysis import BlockInfo, Box, ClassEffect, Fit, ImageInfo, ModelInfo, Prediction
 from sge.parts import GroupWeight, Part
 
 
@@ -163,7 +163,12 @@ class AnalysisOut(BaseModel):
     model: ModelInfo
     signal: Literal["mask", "similarity"] = Field(description="the signal that a viewer shows first")
     default_block: str
-    predictions: list[Prediction]
+    predictions: list[Prediction] = Field(
+        description="best first; empty for a network without logits and for a model without labels"
+    )
+    boxes: list[Box] = Field(
+        description="what a detector finds, best first, in pixels of the upright original; empty for other networks"
+    )
     fit: Fit | None = Field(description="whether any class fits; null if the model has no measured threshold")
     blocks: list[BlockInfo]
     parts: list[Part] = Field(

@@ -41,7 +41,7 @@ from sge.errors import (
 )
 
 if TYPE_CHECKING:
-    from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, GradCam, GroupSteps, Prediction
+    from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, Box, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
     from sge.lens import Example, Lens, Wanted, find_parts, fit_parts, widget
     from sge.models import Card, ExportedModel, Model, export_onnx, import_weights, load_model
@@ -58,6 +58,7 @@ _MODULES = {
         "Analysis",
         "Attribution",
         "BlockInfo",
+        "Box",
         "GradCam",
         "GroupSteps",
         "Prediction",
@@ -77,6 +78,7 @@ __all__ = [
     "AnalysisFileError",
     "Attribution",
     "BlockInfo",
+    "Box",
     "BrokenImageError",
     "CaptureError",
     "Card",

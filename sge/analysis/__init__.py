@@ -2,6 +2,7 @@
 
 from sge.analysis.analysis import Analysis
 from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
+from sge.analysis.box import Box
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block, opening_signal
@@ -36,6 +37,7 @@ __all__ = [
     "AnalysisData",
     "Attribution",
     "BlockInfo",
+    "Box",
     "ClassEffect",
     "Classification",
     "EncodedImage",

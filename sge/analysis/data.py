@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sge.analysis.box import Box
 from sge.analysis.effect import Ablation, Attribution
 from sge.analysis.fit import Fit
 from sge.analysis.prediction import Prediction
@@ -74,7 +75,7 @@ class AnalysisData:
     image_info: ImageInfo
     model: ModelInfo
     predictions: list[Prediction]
-    """Best first."""
+    """Best first; empty for a network without logits and for a model without labels."""
     blocks: list[BlockInfo]
     masks: dict[str, Array]
     """Block name to (G, h, w), float32, 0 to 1. Only the blocks that were asked for; likewise similarity and energy."""
@@ -95,6 +96,8 @@ class AnalysisData:
     """Effect of every group on one class, if it was asked for."""
     ablation: Ablation | None = None
     """Scores with some groups ablated, if it was asked for."""
+    boxes: list[Box] = field(default_factory=list)
+    """What a detector finds, best first; empty for other networks."""
 
     @property
     def signal(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sge.analysis.box import Box
 from sge.analysis.prediction import Prediction
 
 
@@ -26,8 +27,10 @@ class Classification:
     """The best classes of one image, and whether any class fits it."""
 
     predictions: list[Prediction]
-    """Best first."""
+    """Best first; empty for a network without logits and for a model without labels."""
     fit: Fit | None
     """None if the model has no threshold."""
     notes: tuple[str, ...] = ()
-    """What the image's decoder warned about or assumed, as full sentences."""
+    """What the image's decoder warned about or assumed, as full sentences, and what the network's output is not read as."""
+    boxes: list[Box] = field(default_factory=list)
+    """What a detector finds, best first; empty for other networks."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from sge.analysis.box_drawing import draw_boxes
 from sge.analysis.colors import GROUP_COLORS, color_table, rgb
 from sge.analysis.data import AnalysisData
 from sge.analysis.scaling import is_flat, limits, stretched
@@ -31,6 +32,7 @@ def draw_overlay(
     opacity: float = 0.6,
     scale: str = "relative",
     legend: bool = True,
+    boxes: bool = True,
 ) -> Image.Image:
     """The image with one group's map over it, or with several maps, each in its own color.
 
@@ -43,6 +45,7 @@ def draw_overlay(
         opacity: 0 (the image alone) to 1.
         scale: ``relative`` or ``absolute``; see ``sge.analysis.scaling.limits``.
         legend: Whether to draw the color bar, or the legend of several groups, into the lower left corner.
+        boxes: Whether to draw the analysis's boxes with labels and scores; see ``sge.analysis.box_drawing``.
 
     Returns:
         RGB image of the original's size. What the network did not see (center framing) is unchanged.
@@ -71,6 +74,8 @@ def draw_overlay(
         drawn = _several(visible, heat, opacity)
     result = image.copy()
     result.paste(drawn, window[:2])
+    if boxes:
+        draw_boxes(result, analysis.boxes)
     if legend:
         rows = zip(groups, chosen, ends, strict=True)
         texts = [_text(f"{block}/g{number}", values, end) for number, values, end in rows]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sge.analysis.atlas import MapsRecord, atlas_record, maps_of_record
+from sge.analysis.box_record import boxes_of, boxes_record
 from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
 from sge.analysis.effect import Attribution
 from sge.analysis.effect_record import (
@@ -49,6 +50,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         "signal": analysis.signal,
         "default_block": analysis.default_block,
         "predictions": [_fields(prediction) for prediction in analysis.predictions],
+        "boxes": boxes_record(analysis.boxes),
         "fit": _fields(analysis.fit) if analysis.fit else None,
         "blocks": [_fields(block) for block in analysis.blocks],
         "parts": [_fields(part) | {"box": list(part.box)} for part in analysis.parts],
@@ -189,6 +191,7 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
         image_info=ImageInfo(**_with_notes(record["image"])),
         model=ModelInfo(**_with_notes(record["model"])),
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
+        boxes=boxes_of(record.get("boxes", [])),
         fit=Fit(**record["fit"]) if record.get("fit") else None,
         blocks=blocks,
         masks=held["masks"],

@@ -24,6 +24,7 @@ STYLES = (
     "pins",
     "zoom",
     "predictions",
+    "boxes",
     "parts",
     "groups",
     "effect",

@@ -10,9 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
 from sge.analysis.overlay import draw_overlay
+from sge.text import printable
 
 MAX_IMAGE = (1280, 640)
 """Maximum width and height of the image on a summary, in pixels."""
+MAX_BOXES = 8
+"""Number of boxes that are listed below the image."""
+NO_CLASSES = "No classes: the model gives none for an image."
 _LINE_HEIGHT = 26
 
 
@@ -33,10 +37,7 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
     groups = draw_contact_sheet(analysis, block, signal=signal)
     small, large = ImageFont.load_default(14), ImageFont.load_default(18)
     lines = [(f"{block}/g{group}: {reason}", FAINT, small)]
-    lines += [
-        (f"{100 * prediction.score:5.1f} %   {prediction.label}", INK, large)
-        for prediction in analysis.predictions
-    ]
+    lines += [(text, INK, large) for text in _findings(analysis)]
     column = max(image.width, *(math.ceil(font.getlength(text)) for text, _, font in lines))
     height = max(image.height + _LINE_HEIGHT * (len(lines) + 1), groups.height) + 16
     sheet = Image.new("RGB", (column + groups.width + 24, height), PAPER)
@@ -46,6 +47,12 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
     for number, (text, color, font) in enumerate(lines):
         draw.text((8, image.height + 16 + _LINE_HEIGHT * number), text, fill=color, font=font)
     return sheet
+
+
+def _findings(analysis: AnalysisData) -> list[str]:
+    """The classes and the best boxes with their scores, or that there are none."""
+    found = [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
+    return [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in found] or [NO_CLASSES]
 
 
 def _opening_group(analysis: AnalysisData, block: str) -> tuple[int, str]:

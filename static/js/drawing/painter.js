@@ -1,5 +1,6 @@
 // Draws the main view: the photo with an overlay of groups, of parts, or of Grad-CAM.
 
+import { paintBoxes } from "./box-overlay.js";
 import { colourTable, PIN_COLOURS } from "./colours.js";
 import { blendMap, colourMapTable, darkenOutside, divergingTable, singleColourTable, visiblePart } from "./overlay.js";
 import { paintParts } from "./part-overlay.js";
@@ -51,6 +52,7 @@ export class Painter {
     if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
     if (view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
+    if (this.store.state.boxes) paintBoxes(canvas, image.analysis, window, this.store.state.markedBox);
   }
 
   /** The photo's pixels with the maps of the shown groups blended in. */

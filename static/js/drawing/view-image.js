@@ -2,6 +2,7 @@
 
 import { make } from "../dom.js";
 import { groupName, number, percent, pointsOf } from "../format.js";
+import { boxesOf, hasClasses, NO_CLASSES } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
 import { partsByKind, scores, title } from "../state/parts.js";
 import { store } from "../state/store.js";
@@ -56,11 +57,12 @@ function drawView(from) {
 
 const viewOf = (from) => (differenceOf(from) ? "difference" : from.view);
 
-/** The three best classes; while something is off, the best before and after and the chosen ones, with their change. */
+/** The three best classes, or of a detector the best boxes; while something is off, the best before and after and the chosen ones, with their change. */
 function classesOf(from) {
   const { predictions } = from.image.analysis;
   const { ablation } = from.state;
   const result = isAnythingOff(from) && ablation.image === from.image.version ? ablation.result : null;
+  if (!hasClasses(from.image.analysis)) return boxesOf(from.image.analysis).slice(0, MAX_CLASSES).map(({ label, score }) => ({ label, score, change: null }));
   if (!result) return predictions.slice(0, 3).map(({ label, score }) => ({ label, score, change: null }));
   const indices = [predictions[0].index, from.target, from.expected, ...result.predictions_after.map(({ index }) => index)];
   return [...new Set(indices.filter((index) => index !== null))]
@@ -83,7 +85,9 @@ function drawCaption(from, context, top, unit, rows) {
     context.fillText(text, x, y, width);
   };
   drawShown(from, context, unit, row, write);
-  classesOf(from).forEach((each, i) => drawClass(context, each, i, unit, row(i), middle, write));
+  const classes = classesOf(from);
+  if (classes.length === 0) write(NO_CLASSES, middle + 1.2 * unit, row(0), { colour: SECONDARY });
+  classes.forEach((each, i) => drawClass(context, each, i, unit, row(i), middle, write));
   if (isAnythingOff(from)) {
     const { head, list } = describeOff(from);
     write(`${head}: ${list}`, 1.2 * unit, row(rows - 1) + 0.15 * unit, { width: context.canvas.width - 2.4 * unit });

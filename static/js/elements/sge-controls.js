@@ -2,6 +2,7 @@
 
 import { make } from "../dom.js";
 import { COLOUR_MAPS, colourTable } from "../drawing/colours.js";
+import { boxesOf } from "../state/boxes.js";
 import { hasFinder, nothingFound } from "../state/parts.js";
 import { store } from "../state/store.js";
 import { segments } from "./segments.js";
@@ -19,13 +20,17 @@ const SCALES = [
   ["relative", "Relative", "Relative scale: each group between its own smallest and largest value"],
   ["absolute", "Absolute", "Absolute scale: all groups of a block between the same two values"],
 ];
+const BOXES = [
+  ["shown", "Shown", "The boxes that the detector found, with label and score"],
+  ["hidden", "Hidden", "The image without boxes"],
+];
 const FRAMINGS = [
   ["whole", "Whole", "The whole image"],
   ["center", "Centre", "The centre square only, as networks are evaluated"],
 ];
 
 class Controls extends StoreElement {
-  static keys = ["images", "current", "signal", "scale", "colormap", "opacity", "framing", "view", "compare"];
+  static keys = ["images", "current", "signal", "scale", "colormap", "opacity", "framing", "view", "boxes", "compare"];
 
   build() {
     this.inputs = {};
@@ -34,6 +39,7 @@ class Controls extends StoreElement {
       this.segments("scale", "Scale", SCALES),
       this.segments("colormap", "Colour map", COLOUR_MAPS.map((name) => [name, swatch(name), name])),
       this.slider(),
+      this.segments("boxes", "Boxes", BOXES, (value) => ({ boxes: value === "shown" })),
     ];
     this.inputs.colormap.buttons.classList.add("swatches");
     // Framing needs the service, which a saved report does not have.
@@ -62,11 +68,12 @@ class Controls extends StoreElement {
   }
 
   draw() {
-    const { scale, colormap, opacity, framing } = store.state;
+    const { scale, colormap, opacity, framing, boxes } = store.state;
     const signal = WHOLE_VIEWS.has(store.chosenView) ? store.chosenView : store.signal;
-    const values = { signal, scale, colormap, opacity: String(opacity), framing };
+    const values = { signal, scale, colormap, opacity: String(opacity), framing, boxes: boxes ? "shown" : "hidden" };
     const findsParts = store.image !== null && hasFinder(store.image.analysis);
     this.inputs.signal.offer("parts", findsParts, findsParts && !store.hasParts ? `Parts: ${nothingFound(store.image.analysis)}` : null);
+    this.inputs.boxes.root.hidden = store.image === null || boxesOf(store.image.analysis).length === 0;
     this.inputs.signal.offer("gradcam", Boolean(store.image?.gradCam));
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];

@@ -1,7 +1,6 @@
 // The filmstrip: thumbnails of the samples and of the images of this visit. It is a single tab stop; arrow keys move in it.
 
 import { make } from "../dom.js";
-import { percent } from "../format.js";
 import { remove, show } from "../state/images.js";
 import { store } from "../state/store.js";
 import { rovingFocus } from "./roving-focus.js";
@@ -80,7 +79,7 @@ function labelOf({ name, sample, status, error, canRetry, facts }) {
     failed: () => `failed: ${error}${canRetry ? " Open it for Retry." : ""}`,
     waiting: () => "being analysed",
     new: () => (sample ? null : "not analysed yet"),
-    ready: () => `${facts.best.label}, ${percent(facts.best.score)}`,
+    ready: () => facts.found,
   };
   const state = states[status]();
   return state ? `${title}, ${state}` : title;

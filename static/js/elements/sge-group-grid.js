@@ -75,7 +75,7 @@ class GroupGrid extends StoreElement {
 
   /** The button that switches off every group of a part's readout, or switches them on again. */
   withoutPart(kind) {
-    if (this.store.state.offline) return null;
+    if (this.store.state.offline || !hasGroups(this.store.image)) return null;
     const groups = groupsOfPart(this.store.image.analysis, kind);
     return make("button", { type: "button", class: "without", "data-without": kind, onclick: () => toggleOff(this.store, groups) });
   }

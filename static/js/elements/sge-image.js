@@ -3,6 +3,7 @@
 import { make } from "../dom.js";
 import { Painter } from "../drawing/painter.js";
 import { groupName } from "../format.js";
+import { boxesOf, foundInWords, hasClasses } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
 import { sharpen } from "../state/decoded-image.js";
 import { step } from "../state/images.js";
@@ -22,7 +23,7 @@ const ZOOM_STEP = 1.5;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class ImageView extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "point", "zoom"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "point", "zoom", "boxes", "markedBox"];
 
   build() {
     this.painter = new Painter(this.store);
@@ -91,7 +92,8 @@ class ImageView extends StoreElement {
     this.canvas.height = Math.max(1, Math.round(height * density));
     this.painter.paint(this.canvas, seen);
     if (!this.isMoving) sharpen(this.store, image, this.canvas.width / seen.width);
-    const overlay = this.overlayInWords(image);
+    const drawsBoxes = this.store.state.boxes && boxesOf(image.analysis).length > 0 && !hasClasses(image.analysis);
+    const overlay = `${this.overlayInWords(image)}${drawsBoxes ? `; ${foundInWords(image.analysis)}` : ""}`;
     this.canvas.setAttribute("aria-label", `${image.name}; overlay: ${overlay}. Arrow keys move a cross, Enter lists the strongest groups there.`);
     this.tools.draw(zoom.scale);
     this.moveMarker(this.cursor ?? this.store.state.point);

@@ -108,7 +108,7 @@ class Legend extends StoreElement {
 
   /** The button that switches off every group of a part's readout, or switches them on again. */
   withoutPart(kind) {
-    if (this.store.state.offline) return null;
+    if (this.store.state.offline || !hasGroups(this.store.image)) return null;
     const groups = groupsOfPart(this.store.image.analysis, kind);
     const words = withoutWords(this.store, kind);
     return make("button", { type: "button", class: words.startsWith("With ") ? "power pressed" : "power", "aria-label": words, title: words, "data-without": kind, onclick: () => this.keepingFocus(() => toggleOff(this.store, groups)) });

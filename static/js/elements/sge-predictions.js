@@ -1,8 +1,10 @@
 // The five best classes with what is switched off, the classes that are chosen, and a description of the model.
 
 import { make } from "../dom.js";
+import { boxesOf, hasClasses, NO_CLASSES } from "../state/boxes.js";
 import { hasGroups } from "../state/effect.js";
 import { chooseTarget, labelOf } from "../state/effect-order.js";
+import { boxList } from "./box-list.js";
 import { PredictionRow } from "./prediction-row.js";
 import "./sge-ablation.js";
 import "./sge-notes.js";
@@ -22,19 +24,22 @@ class Predictions extends StoreElement {
   build() {
     this.rows = new Map();
     this.heading = make("h2", { class: "visually-hidden" }, "Predicted classes");
+    this.noClasses = make("p", { class: "no-classes", "data-testid": "no-classes", hidden: true }, NO_CLASSES);
+    this.boxes = make("div");
     this.none = make("p", { class: "no-fit", "data-testid": "no-fit", hidden: true });
     this.list = make("ol", { class: "predictions", "data-testid": "predictions" });
     this.risen = make("ol", { class: "predictions risen", "data-testid": "risen", "aria-label": "Classes that come into view" });
     this.about = make("p", { class: "about" });
     this.more = make("button", { type: "button", class: "plain more", "aria-expanded": "false", onclick: () => this.toggleAbout() }, "More");
     this.below = make("div", { class: "below-list" }, make("div", { class: "about-box" }, this.about, this.more), this.risen);
-    this.replaceChildren(this.heading, this.none, this.list, make("sge-notes"), make("sge-targets"), make("sge-ablation"), this.below);
+    this.replaceChildren(this.heading, this.none, this.noClasses, this.boxes, this.list, make("sge-notes"), make("sge-targets"), make("sge-ablation"), this.below);
   }
 
   draw() {
     const { image } = this.store;
     if (!image) return;
     const { predictions, fit } = image.analysis;
+    this.drawBoxes(image);
     const hasNoFit = fit?.fits === false;
     this.none.hidden = !hasNoFit;
     this.none.replaceChildren(...(hasNoFit ? [make("b", {}, fit.sentence), make("span", {}, "Closest:")] : []));
@@ -48,6 +53,17 @@ class Predictions extends StoreElement {
     this.below.classList.toggle("has-risen", risen.length > 0);
     this.classList.toggle("waiting", this.store.state.ablation.status === "waiting");
     this.describeModel(image.analysis);
+  }
+
+  /** The boxes in place of the classes, and a sentence where there are neither. */
+  drawBoxes({ analysis, version }) {
+    const [withClasses, count] = [hasClasses(analysis), boxesOf(analysis).length];
+    this.heading.textContent = withClasses || count === 0 ? "Predicted classes" : "Boxes";
+    this.list.hidden = !withClasses;
+    this.noClasses.hidden = withClasses || count > 0;
+    if (this.version === version) return;
+    this.store.set({ markedBox: null });
+    this.boxes.replaceChildren(...boxList(this.store));
   }
 
   /** The measurement of what is off, if it belongs to the current image. */

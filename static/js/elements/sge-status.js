@@ -1,6 +1,7 @@
-// What the page is doing, and notes about what it has done. A screen reader also hears the best class of each image.
+// What the page is doing, and notes about what it has done. A screen reader also hears what was found in each image.
 
 import { make } from "../dom.js";
+import { foundInWords } from "../state/boxes.js";
 import { store } from "../state/store.js";
 import { StoreElement } from "./store-element.js";
 
@@ -23,14 +24,14 @@ class Status extends StoreElement {
     if (note) this.timer = setTimeout(() => store.set({ note: null }), NOTE_MS);
   }
 
-  /** Shows the message, or else says the best class; only when the text has changed. */
+  /** Shows the message, or else says what was found; only when the text has changed. */
   announce(message) {
-    const best = message ? null : store.image?.analysis.predictions[0];
-    const text = best ? `${store.image.name}: ${best.label}, ${Math.round(100 * best.score)} percent` : message;
+    const isFound = !message && store.image !== null;
+    const text = isFound ? `${store.image.name}: ${foundInWords(store.image.analysis).replaceAll("%", "percent")}` : message;
     if (text === this.text) return;
     this.text = text;
-    // The best class is for screen readers only: the list of predictions shows it already.
-    this.replaceChildren(...(text ? [make("span", { class: best ? "visually-hidden" : "toast" }, text)] : []));
+    // What was found is for screen readers only: the list of predictions shows it already.
+    this.replaceChildren(...(text ? [make("span", { class: isFound ? "visually-hidden" : "toast" }, text)] : []));
   }
 }
 

@@ -10,7 +10,7 @@ import { open } from "./opening.js";
 import { store, Store } from "./store.js";
 
 // Keys that have the same value in both stores.
-const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "zoom", "sort", "note", "difference"];
+const SHARED = ["colormap", "scale", "opacity", "point", "pointer", "zoom", "sort", "note", "difference", "boxes"];
 const LINKED_GROUPS = ["pins", "hover", "off", "offMode", "flattened"];
 const LINKED_CLASSES = ["target", "expected"];
 const PROGRESS_DELAY_MS = 300;

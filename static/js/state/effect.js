@@ -2,6 +2,7 @@
 // that are switched off. Only the last answer counts. Answers are kept for the images of this visit.
 
 import { ablate, attribute, RequestError } from "../api.js";
+import { hasClasses } from "./boxes.js";
 import { fileOf } from "./images.js";
 import { effectsOf } from "./opening.js";
 import { groupsByBlock } from "./switched-off.js";
@@ -14,8 +15,8 @@ const KEYS = ["images", "current", "target", "expected", "off", "offMode", "flat
 const NOTHING = { status: "none" };
 const answers = new Map();
 
-/** Whether groups of the image's model can be switched off: it has SGE blocks. */
-export const hasGroups = ({ analysis }) => analysis.model.gates !== "none";
+/** Whether groups of the image's model can be switched off: it has SGE blocks, and classes whose scores may change. */
+export const hasGroups = ({ analysis }) => analysis.model.gates !== "none" && hasClasses(analysis);
 
 /** Whether the model gives the effects of all groups at once, by gradients; otherwise each group of a block is removed alone. */
 const hasGradients = ({ analysis }) => analysis.can?.gradients !== false;
@@ -233,7 +234,7 @@ class Effects {
 export function showRecorded(store) {
   const { analysis, version } = store.image;
   const { ablation, attribution, blocks } = analysis;
-  if (attribution && attribution.target.index !== analysis.predictions[0].index) store.set({ target: attribution.target.index });
+  if (attribution && attribution.target.index !== analysis.predictions[0]?.index) store.set({ target: attribution.target.index });
   if (!ablation) return;
   const areAllChosen = blocks.every(({ name, groups }) => ablation.groups[name]?.length === groups);
   const flattened = ablation.mode === "mean" && areAllChosen;

@@ -1,6 +1,7 @@
 // Opens an analysis for drawing, adds maps to it, and closes it again, so that many images fit into the tab's memory.
 
 import { decodeAtlas } from "./atlas.js";
+import { foundInWords } from "./boxes.js";
 import { loadImage } from "./decoded-image.js";
 import { unpack } from "./packed.js";
 
@@ -62,7 +63,8 @@ export async function reopen({ bodies, url }) {
   return entry;
 }
 
-/** The model, the framing and the best class of an analysis. */
-export function factsOf({ model, geometry, predictions }) {
-  return { model: model.name, framing: geometry.framing, best: predictions[0] };
+/** The model and the framing of an analysis, and in words what was found. */
+export function factsOf(analysis) {
+  const { model, geometry } = analysis;
+  return { model: model.name, framing: geometry.framing, found: foundInWords(analysis) };
 }

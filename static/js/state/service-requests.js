@@ -1,5 +1,6 @@
 // The requests that give what the page shows: for the report, as curl lines, and as Python.
 
+import { boxesOf, hasClasses } from "./boxes.js";
 import { chosenAblation } from "./effect.js";
 
 const MAX_VIEW = 2000;
@@ -9,7 +10,8 @@ const common = ({ state: { framing, model } }) => ({ framing, ...(model ? { mode
 
 /** The query of `/analyze` for the view of a store. */
 export function analyzeQuery(store) {
-  return { ...common(store), target: store.state.target ?? "predicted", top_k: 5 };
+  const target = hasClasses(store.image.analysis) ? { target: store.state.target ?? "predicted" } : {};
+  return { ...common(store), ...target, top_k: 5 };
 }
 
 /** The query of `/ablate` as a list of pairs, or null where nothing is switched off. */
@@ -62,7 +64,7 @@ export function pythonText(name, store) {
     "    return json.load(urllib.request.urlopen(request))",
     "",
     `analysis = ask(${JSON.stringify(analyze)})`,
-    'for found in analysis["predictions"]:',
+    `for found in analysis["${boxesOf(store.image.analysis).length > 0 ? "boxes" : "predictions"}"]:`,
     '    print(found["label"], found["score"])',
   ];
   if (!ablate) return lines.join("\n");

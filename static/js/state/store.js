@@ -54,6 +54,9 @@ export class Store extends EventTarget {
       offline: false,
       // The step of the tour, or null: {block, group, step}.
       tour: null,
+      // Whether the boxes of a detector are drawn, and the position of the emphasized one, or null.
+      boxes: true,
+      markedBox: null,
       // "parts", "groups" or "gradcam". Where the analysis found no parts, "parts" shows the groups.
       view: "parts",
       signal: null,
@@ -144,7 +147,7 @@ export class Store extends EventTarget {
 
   /** The index of the class whose effects are shown: the visitor's choice, or the predicted class. */
   get target() {
-    return this.state.target ?? this.image?.analysis.predictions[0].index ?? null;
+    return this.state.target ?? this.image?.analysis.predictions[0]?.index ?? null;
   }
 
   /** The index of the class that the visitor expected instead of `target`, or null. */

@@ -11,10 +11,10 @@ const STEPS = ["current", "model", "block", "target", "compare", "off", "offMode
 /** The keys of the store on which the link depends. */
 export const LINK_KEYS = [...new Set([...STEPS, ...VIEW_KEYS, "images"])];
 // Set as soon as a link is opened; the others wait for the analysis, which tells what exists.
-const EARLY_KEYS = ["model", "framing", "signal", "scale", "colormap", "opacity", "sort", "view"];
+const EARLY_KEYS = ["model", "framing", "signal", "scale", "colormap", "opacity", "boxes", "sort", "view"];
 const LATE_KEYS = ["view", ...VIEW_KEYS.filter((key) => !["image", ...EARLY_KEYS].includes(key))];
 // What a report can apply to its one analysis; its target and what is off are part of the analysis.
-const RECORDED_KEYS = ["block", "pins", "signal", "scale", "colormap", "opacity", "view", "sort", "point"];
+const RECORDED_KEYS = ["block", "pins", "signal", "scale", "colormap", "opacity", "boxes", "view", "sort", "point"];
 // Browsers limit how often a page may replace its URL.
 const REPLACE_DELAY_MS = 300;
 const OWN = "own";
