@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 import tempfile
 import threading
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sge.errors import CheckpointError, ChoiceError, MissingPackageError, SGEError, UnsupportedNetworkError
+from sge.errors import CheckpointError, ChoiceError, MissingPackageError, UnsupportedNetworkError
 from sge.files import locked, write_atomically
+from sge.images import MAX_SIZE
 from sge.models.checkpoint import digest
-from sge.models.export_check import Comparison, in_single_precision, smooth_image
-from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
+from sge.models.export_content import exported_content, model_facts
+from sge.models.exported_model import ExportedModel
 from sge.models.model import Model
-from sge.models.onnx_files import VERSION, read_exported, tail
-from sge.models.onnx_trial import MULTIPLE, Session
-from sge.models.traced import Traced, trace
-from sge.models.wording import shown
-from sge.nn import ConvolutionalBlockAttention, SpatialGroupEnhance, inactive_groups, require_spatial_blocks
+from sge.models.onnx_files import read_exported
+from sge.nn import require_spatial_blocks
 from sge.paths import model_dir
-
-if TYPE_CHECKING:
-    import onnx
 
 MAX_PARAMETERS = 500_000_000
 """A file of ONNX holds at most 2 GiB."""
-EXAMPLE = (2, 4 * MULTIPLE, 5 * MULTIPLE)
-"""Rows, height and width of the image on which the network is recorded."""
-REVISION = 4
+REVISION = 5
 """Number of the graphs that this program writes; another one makes the files of ``exported_file`` again."""
 FOLDER = "exported"
 """Folder for ``exported_file`` in that of the user's models."""
@@ -42,16 +32,20 @@ _LOCK = threading.Lock()
 """torch's exporter keeps its settings in global variables."""
 
 
-def export_onnx(model: Model, path: str | os.PathLike[str]) -> ExportedModel:
+def export_onnx(
+    model: Model, path: str | os.PathLike[str], *, size: int | tuple[int, int] | None = None
+) -> ExportedModel:
     """Writes a model as one ONNX file with all weights, labels, preprocessing, card and part finder in it.
 
-    The file takes any number of images and any size that is a multiple of ``ExportedModel.multiple``. Its outputs are the
-    logits and the similarity, mask and energy of each block. What it computes is compared with PyTorch first; the measured
-    differences are in ``ExportedModel.check``.
+    The file takes any number of images and any size that is a multiple of ``ExportedModel.multiple``, or the one size that
+    is given. Its outputs are the logits, or what else the network returns, and the similarity, mask and energy of each
+    block. What it computes is compared with PyTorch first; the measured differences are in ``ExportedModel.check``.
 
     Args:
         model: From ``load_model``, or ``Model`` with a network of your own that has SGE, CBAM or BAM in it.
         path: The file; folders are made as needed. It is replaced as a whole or not at all.
+        size: Side, or height and width, of the only images that the file takes, in pixels: for networks that take no other,
+            and for programs that want fixed sizes. None for any size.
 
     Returns:
         The exported model, as ``load_model(path)`` gives it.
@@ -59,7 +53,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> ExportedModel:
     Raises:
         CaptureError: The network has no block with spatial maps.
         UnsupportedNetworkError: The network cannot be recorded, or what was recorded computes something else.
-        ChoiceError: The model has not one label for each class.
+        ChoiceError: The model has not one label for each class, or a size is out of range.
         CheckpointError: The file cannot be written.
         MissingPackageError: ``onnx`` or ``onnxruntime`` is not installed.
     """
@@ -76,7 +70,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str]) -> ExportedModel:
             "with PyTorch."
         )
     with _LOCK:
-        content = _exported(model)
+        content = exported_content(model, _checked_size(size))
     try:
         write_atomically(Path(path), content)
     except OSError as error:
@@ -145,7 +139,10 @@ def _is_private(folder: Path) -> bool:
 def content_hash(model: Model) -> str:
     """Hash of all that an exported file is made from: the format, the network's class and numbers, and the model's facts."""
     kind = f"{type(model.network).__module__}.{type(model.network).__qualname__}"
-    facts = _facts(model, [], 0) | {"sge.revision": REVISION, "sge.network": f"{kind} {torch.__version__}"}
+    facts = model_facts(model, [], 0) | {
+        "sge.revision": REVISION,
+        "sge.network": f"{kind} {torch.__version__}",
+    }
     return digest(model.network.state_dict(), facts)
 
 
@@ -159,128 +156,15 @@ def _require_packages() -> None:
             ) from error
 
 
-def _exported(model: Model) -> bytes:
-    import onnx
-
-    network, channels = in_single_precision(model.network), model.preprocess.channels
-    traced = Traced(network)
-    image = smooth_image((EXAMPLE[0], channels, *EXAMPLE[1:]), seed=0)
-    sizes = _sizes(model, traced, image)
-    side = square_side(model.preprocess)
-    cells = _cells(traced, smooth_image((1, channels, side, side), seed=0))
-    proto = onnx.ModelProto.FromString(_recorded(model, traced, image))
-    _add_edits(proto.graph, traced)
-    compared = Comparison(network, Session(proto.SerializeToString(), model.name), model.name, channels)
-    compared.on_shapes()
-    compared.edits()
-    blocks = [_block(traced, name, sizes, cells.get(name)) for name in traced.blocks]
-    facts = _facts(model, blocks, sizes["logits"][1])
-    facts |= {"sge.multiple": compared.multiple(), "sge.check": _check(compared.found)}
-    onnx.helper.set_model_props(proto, {key: json.dumps(value) for key, value in facts.items()})
-    content: bytes = proto.SerializeToString()
-    return content + tail(hashlib.sha256(content).hexdigest())
-
-
-def _sizes(model: Model, traced: Traced, image: torch.Tensor) -> dict[str, torch.Size]:
-    """Shapes of what the network returns for the example.
+def _checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width.
 
     Raises:
-        UnsupportedNetworkError: It fails, returns no logits, or does not use each block once.
+        ChoiceError: They are no numbers of pixels, or out of range.
     """
-    try:
-        with torch.no_grad():
-            outputs = traced(image)
-    except SGEError:
-        raise
-    except Exception as error:  # A foreign forward may raise anything.
-        raise _unsupported(
-            model, f"it fails on an image of {image.shape[3]} x {image.shape[2]} pixels", error
-        ) from error
-    sizes = {name: output.shape for name, output in zip(traced.names(), outputs, strict=True)}
-    if len(sizes["logits"]) != 2 or sizes["logits"][0] != len(image):
-        raise _unsupported(
-            model, f"it returns shape {tuple(sizes['logits'])} in place of logits (rows, classes)"
-        )
-    if sizes["logits"][1] != len(model.labels):
-        raise ChoiceError(
-            f"The network has {sizes['logits'][1]} classes, and {len(model.labels)} labels are given. Give the Model a "
-            "label for each class."
-        )
-    return sizes
-
-
-def _recorded(model: Model, traced: Traced, image: torch.Tensor) -> bytes:
-    try:
-        return trace(traced, image)
-    except Exception as error:  # The exporter raises errors of many kinds.
-        raise _unsupported(model, "torch's exporter does not know one of its operations", error) from error
-
-
-def _unsupported(model: Model, why: str, error: Exception | None = None) -> UnsupportedNetworkError:
-    said = f" ({shown(str(error).strip().splitlines()[0])})" if error and str(error).strip() else ""
-    return UnsupportedNetworkError(
-        f"{model.name} cannot be exported: {why}{said}. Use the model with PyTorch, or change its network."
-    )
-
-
-def _add_edits(graph: onnx.GraphProto, traced: Traced) -> None:
-    from sge.models.onnx_graph import add_edits, name_energy_nodes
-
-    name_energy_nodes(graph)
-    gates = {name: one.groups for name, one in traced.blocks.items() if isinstance(one, SpatialGroupEnhance)}
-    add_edits(graph, gates)
-
-
-def _cells(traced: Traced, image: torch.Tensor) -> dict[str, tuple[int, int]]:
-    """Height and width of each block's maps; nothing if the network does not take an image of that size."""
-    try:
-        with torch.no_grad():
-            outputs = traced(image)
-    except Exception:  # A foreign forward may raise anything.
-        return {}
-    sizes = {name: output.shape for name, output in zip(traced.names(), outputs, strict=True)}
-    return {name: (sizes[f"mask/{name}"][2], sizes[f"mask/{name}"][3]) for name in traced.blocks}
-
-
-def _block(
-    traced: Traced, name: str, sizes: dict[str, torch.Size], cells: tuple[int, int] | None
-) -> ExportedBlock:
-    block = traced.blocks[name]
-    is_sge = isinstance(block, SpatialGroupEnhance)
-    kind = "sge" if is_sge else "cbam" if isinstance(block, ConvolutionalBlockAttention) else "bam"
-    stride = round(EXAMPLE[2] / sizes[f"mask/{name}"][3])
-    inactive = inactive_groups(block)
-    return ExportedBlock(name, block.groups, traced.channels[name], stride, inactive, kind, cells)
-
-
-def _facts(model: Model, blocks: list[ExportedBlock], classes: int) -> dict[str, Any]:
-    return {
-        "sge.version": VERSION,
-        "sge.name": model.name,
-        "sge.arch": model.arch,
-        "sge.labels": list(model.labels),
-        "sge.preprocess": asdict(model.preprocess),
-        "sge.card": model.card.to_record(),
-        "sge.finder": None if model.finder is None else model.finder.to_record(),
-        "sge.permutations": model.permutations,
-        "sge.blocks": [block.to_record() for block in blocks],
-        "sge.classes": classes,
-        "sge.parameters": model.parameters,
-        "sge.source_sha256": model.card.sha256,
-    }
-
-
-def _check(found: dict[str, float]) -> dict[str, Any]:
-    """Measured differences as the file states them, and with what they were measured."""
-    import onnxruntime
-
-    record: dict[str, Any] = {
-        "logits": found["logits"],
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
-    for output, difference in found.items():
-        kind, _, block = output.partition("/")
-        if block:
-            record.setdefault(kind, {})[block] = difference
-    return record
+    if size is None:
+        return None
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= MAX_SIZE for side in sides):
+        raise ChoiceError(f"size is {size!r}; give a side, or (height, width), of 1 to {MAX_SIZE} pixels.")
+    return sides[0], sides[1]

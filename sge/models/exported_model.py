@@ -12,6 +12,10 @@ from sge.parts import Finder
 
 KINDS = ("sge", "cbam", "bam")
 """Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited."""
+LOGITS = "logits"
+"""Name of the output with the logits."""
+RESULT = "output"
+"""Name, or beginning of the names, of outputs of networks that are neither logits nor maps."""
 
 
 def square_side(preprocess: Preprocess) -> int:
@@ -45,8 +49,8 @@ class ExportedModel:
     """What ``load_model`` gives for an ONNX file that ``export_onnx`` wrote; a ``Lens`` runs it with ONNX Runtime."""
 
     name: str
-    labels: list[str]
-    """One label for each class, in the order of the logits."""
+    labels: list[str] | None
+    """One label for each class, in the order of the logits; None for a model without labels."""
     card: Card
     preprocess: Preprocess
     arch: str
@@ -58,6 +62,7 @@ class ExportedModel:
     blocks: tuple[ExportedBlock, ...]
     """In the order of the network."""
     classes: int
+    """Number of logits; 0 in a file without logits."""
     parameters: int
     """Number of trainable parameters of the network that was exported."""
     multiple: int
@@ -65,6 +70,10 @@ class ExportedModel:
     check: dict[str, Any]
     """Largest differences to torch that were measured on export: ``logits``, relative to the largest logit; by block those
     of ``similarity``, ``mask`` and ``energy``, absolute. Also the versions of ``torch`` and ``onnxruntime``."""
+    results: tuple[str, ...] = (LOGITS,)
+    """Outputs of the network itself: ``logits``, or names that begin with ``output``; see ``named_results``."""
+    size: tuple[int, int] | None = None
+    """Height and width of its inputs, where the file takes no other; None where it takes any."""
 
     @property
     def groups(self) -> dict[str, int]:

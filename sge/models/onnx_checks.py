@@ -9,7 +9,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, numpy_helper
 
 from sge.errors import CheckpointError
-from sge.models.exported_model import ExportedBlock, ExportedModel
+from sge.models.exported_model import LOGITS, ExportedBlock, ExportedModel
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.wording import shown
 
@@ -19,10 +19,10 @@ _AGAIN = "Export the model again."
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
-def output_names(blocks: Iterable[ExportedBlock]) -> list[str]:
-    """The outputs of an exported file: logits, then similarity, masks and energies in the order of the blocks."""
+def output_names(blocks: Iterable[ExportedBlock], results: Iterable[str] = (LOGITS,)) -> list[str]:
+    """The outputs of an exported file: the network's own, then similarity, masks and energies in the order of the blocks."""
     names = [block.name for block in blocks]
-    return ["logits", *(f"{kind}/{name}" for kind in ("similarity", "mask", "energy") for name in names)]
+    return [*results, *(f"{kind}/{name}" for kind in ("similarity", "mask", "energy") for name in names)]
 
 
 def check_graph(proto: onnx.ModelProto, model: ExportedModel, where: str) -> None:
@@ -90,7 +90,9 @@ def _word(name: str | bytes) -> str:
 
 def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterator[str]:
     defaults = {one.name: one for one in graph.initializer}
-    wanted: dict[str, list[int | None]] = {"image": [ANY, model.preprocess.channels, ANY, ANY]}
+    wanted: dict[str, list[int | None]] = {
+        "image": [ANY, model.preprocess.channels, *(model.size or (ANY, ANY))]
+    }
     for block in model.blocks:
         if block.kind == "sge":
             wanted |= {f"{edit}{block.name}": [ANY, block.groups] for edit in (KEEP, FLAT)}
@@ -104,8 +106,8 @@ def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterato
             one.name not in defaults or list(defaults[one.name].dims) != [1, wanted[one.name][1]]
         ):
             yield f"has an input {_word(one.name)} without a default."
-    if [one.name for one in graph.output] != output_names(model.blocks):
-        yield "has other outputs than logits, similarity, masks and energies of its blocks."
+    if [one.name for one in graph.output] != output_names(model.blocks, model.results):
+        yield "has other outputs than it states and similarity, masks and energies of its blocks."
 
 
 def _has_shape(info: onnx.ValueInfoProto, wanted: list[int | None]) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sge.errors import CheckpointError, ChoiceError, FinderError, MissingPackageError
 from sge.models.cards import read_card
-from sge.models.exported_model import KINDS, ExportedBlock, ExportedModel
+from sge.models.exported_model import KINDS, LOGITS, RESULT, ExportedBlock, ExportedModel
 from sge.models.on_disk import check_is_file
 from sge.models.safetensors_files import parse_json
 from sge.models.stated import checked_labels, made_preprocess
@@ -45,8 +45,10 @@ _ENTRIES = (
     ),
     *("source_sha256", "multiple", "check"),
 )
+_DEFAULTS = {"results": [LOGITS], "size": None}
+"""Entries that older files do not have."""
 _MAX_TEXT = 200
-_MAX_CELLS = 1024  # the largest side of an input
+_MAX_SIDE = 1024  # the largest of an input
 _MAX_NUMBER = 2**40
 Value = TypeVar("Value")
 
@@ -116,9 +118,10 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
             None if facts["finder"] is None else Finder.from_record(facts["finder"], f"The finder of {where}")
         )
         classes = _number(facts["classes"], "classes")
+        results = _results(facts["results"], classes)
         model = ExportedModel(
             name or _text(facts["name"], "name"),
-            checked_labels(facts["labels"], classes, where),
+            _labels(facts["labels"], classes, where),
             card,
             made_preprocess(facts["preprocess"], where),
             _text(facts["arch"], "arch"),
@@ -130,6 +133,8 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
             _number(facts["parameters"], "parameters"),
             _checked(facts["multiple"], lambda v: v in (1, 32), "multiple"),
             _record(facts["check"], "check"),
+            results,
+            _sides(facts["size"], "size"),
         )
         if finder is not None:
             finder.check_permutation(model.permutations)
@@ -183,7 +188,26 @@ def _facts(proto: onnx.ModelProto, where: str) -> dict[str, Any]:
         )
     if missing := [key for key in _ENTRIES if f"sge.{key}" not in texts]:
         raise CheckpointError(f"{where} lacks the entry sge.{missing[0]}. Export the model again.")
-    return {key: parse_json(texts[f"sge.{key}"], f"{where}, sge.{key}") for key in _ENTRIES}
+    stated = {key: f"sge.{key}" for key in (*_ENTRIES, *_DEFAULTS) if f"sge.{key}" in texts}
+    return _DEFAULTS | {key: parse_json(texts[entry], f"{where}, {entry}") for key, entry in stated.items()}
+
+
+def _labels(value: object, classes: int, where: str) -> list[str] | None:
+    """Labels of the classes; a file without logits may have labels of what its other outputs tell."""
+    if value is None:
+        return None
+    return checked_labels(value, len(value) if isinstance(value, list) and not classes else classes, where)
+
+
+def _results(value: object, classes: int) -> tuple[str, ...]:
+    names: list[str] = _checked(
+        value, lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "results"
+    )
+    others = [name for name in names if name != LOGITS]
+    is_right = len(set(names)) == len(names) and (LOGITS in names) == bool(classes)
+    if not is_right or any(name.partition("/")[0] != RESULT for name in others):
+        raise ValueError("sge.results names other outputs than logits and output. Export the model again.")
+    return tuple(_text(name, "results") for name in names)
 
 
 def _blocks(records: object) -> tuple[ExportedBlock, ...]:
@@ -200,7 +224,7 @@ def _block(record: dict[str, Any]) -> ExportedBlock:
     block = ExportedBlock(
         _text(record.get("name"), "name"),
         kind=_text(record.get("kind"), "kind"),
-        cells=_cells(record.get("cells")),
+        cells=_sides(record.get("cells"), "cells"),
         **numbers,
     )
     divides = block.groups > 0 and block.channels % block.groups == 0
@@ -209,15 +233,15 @@ def _block(record: dict[str, Any]) -> ExportedBlock:
     return block
 
 
-def _cells(value: object) -> tuple[int, int] | None:
+def _sides(value: object, what: str) -> tuple[int, int] | None:
     if value is None:
         return None
     sides: list[int] = _checked(
         value,
         lambda v: (
-            isinstance(v, list) and len(v) == 2 and all(type(n) is int and 0 < n <= _MAX_CELLS for n in v)
+            isinstance(v, list) and len(v) == 2 and all(type(n) is int and 0 < n <= _MAX_SIDE for n in v)
         ),
-        "cells",
+        what,
     )
     return sides[0], sides[1]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, MissingPackageError
-from sge.models.exported_model import ExportedModel
+from sge.models.exported_model import LOGITS, ExportedModel
 from sge.models.onnx_checks import output_names
 from sge.models.wording import shown
 
@@ -81,10 +81,11 @@ def run_once(model: ExportedModel) -> None:
     """
     name = shown(model.path.name)
     side = -(-model.preprocess.size // model.multiple) * model.multiple
-    image = np.zeros((1, model.preprocess.channels, side, side), np.float32)
+    image = np.zeros((1, model.preprocess.channels, *(model.size or (side, side))), np.float32)
     found = Session(model.path, name).run(image)
-    wanted = {name: (1, block.groups) for block in model.blocks for name in output_names([block])[1:]}
-    wanted["logits"] = (1, model.classes)
+    wanted = {name: (1, block.groups) for block in model.blocks for name in output_names([block], ())}
+    if model.classes:
+        wanted[LOGITS] = (1, model.classes)
     for output, shape in wanted.items():
         values = found[output]
         rank = 4 if output.startswith(("mask", "similarity")) else 2

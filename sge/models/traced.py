@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from sge.errors import UnsupportedNetworkError
+from sge.models.results import named_results
 from sge.nn import SpatialGroupEnhance, eval_view, group_similarity, spatial_blocks, standardize_maps
 
 OPSET = 18
@@ -41,7 +42,8 @@ class _Enhanced(torch.autograd.Function):
 
         numbers = partial(_numbers, g)
         sides = g.op("Shape", x, start_i=2)
-        positions = g.op("Cast", g.op("ReduceProd", sides, keepdims_i=0), to_i=1)
+        # TensorRT multiplies the members of floating tensors only.
+        positions = g.op("ReduceProd", g.op("Cast", sides, to_i=1), keepdims_i=0)
         # One position gives the smallest difference in place of 0, all others exactly one less.
         freedom = g.op("Sub", positions, number(1 - 2**-24))
         rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
@@ -107,14 +109,18 @@ def _numbers(g: Any, *values: int) -> Any:
 
 
 class Traced(nn.Module):
-    """A view of a network that returns logits, similarity, masks and energies of all blocks.
+    """A view of a network that returns its own results, and similarity, masks and energies of all blocks.
 
     Args:
         network: Any network with SGE, CBAM or BAM in it; it is not changed.
+        classes: Number of labels; None without labels.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, classes: int | None) -> None:
         super().__init__()
+        self._classes = classes
+        self.results: list[str] = []
+        """Names of the network's own outputs in the last pass."""
         self.network = eval_view(network)
         self.blocks = spatial_blocks(self.network)
         for module in self.network.modules():
@@ -155,31 +161,34 @@ class Traced(nn.Module):
         self.seen["energy"][name] = _Energy.apply(output, groups)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Logits, then similarity, masks and energies, each in the order of ``blocks``."""
+        """The network's own results, then similarity, masks and energies, each in the order of ``blocks``."""
         self.calls.clear()
         for values in self.seen.values():
             values.clear()
-        logits = self.network(image)
+        results = named_results(self.network(image), self._classes)
         if odd := [name for name in self.blocks if self.calls[name] != 1 or name not in self.seen["mask"]]:
             raise UnsupportedNetworkError(
                 f"A pass through the network uses {odd[0]} {self.calls[odd[0]]} times. Exported are networks that use each "
                 "block once."
             )
-        return (logits, *(values[name] for values in self.seen.values() for name in self.blocks))
+        self.results = list(results)
+        return (*results.values(), *(values[name] for values in self.seen.values() for name in self.blocks))
 
     def names(self) -> list[str]:
-        """Names of what ``forward`` returns."""
-        return ["logits", *(f"{kind}/{name}" for kind in self.seen for name in self.blocks)]
+        """Names of what ``forward`` returned last."""
+        return [*self.results, *(f"{kind}/{name}" for kind in self.seen for name in self.blocks)]
 
 
-def trace(traced: Traced, image: Tensor) -> bytes:
+def trace(traced: Traced, image: Tensor, has_size: bool) -> bytes:
     """The content of an ONNX file with dynamic rows, height and width.
 
     Args:
-        traced: The network.
+        traced: The network, after a pass.
         image: An example, (N, channels, h, w).
+        has_size: Height and width are those of the example, and not dynamic.
     """
     file = BytesIO()
+    dynamic = {0: "rows"} if has_size else {0: "rows", 2: "height", 3: "width"}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -190,6 +199,6 @@ def trace(traced: Traced, image: Tensor) -> bytes:
             opset_version=OPSET,
             input_names=["image"],
             output_names=traced.names(),
-            dynamic_axes={"image": {0: "rows", 2: "height", 3: "width"}},
+            dynamic_axes={"image": dynamic},
         )
     return file.getvalue()

@@ -16,9 +16,10 @@ import sge
 from sge.errors import CaptureError, CheckpointError, ChoiceError, UnsupportedNetworkError
 from sge.models import load_model
 from sge.models.export import content_hash, existing_export, export_onnx, exported_file
+from sge.models.export_check import smooth_image
 from sge.models.onnx_checks import output_names
 from sge.models.onnx_graph import reduced
-from sge.nn import MaskCapture, edit_masks, insert_sge
+from sge.nn import MaskCapture, SpatialGroupEnhance, edit_masks, insert_sge
 from tests.models.exported import LABELS, Network, exported, model, network
 
 
@@ -130,9 +131,9 @@ class Failing(Network):
         raise KeyError("mask of\nmy own")
 
 
-class Tuple(Network):
+class Rows(Network):
     def forward(self, x):
-        return super().forward(x)[:, :, None]
+        return super().forward(x).repeat(2, 1)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ class Tuple(Network):
         (Twice, "uses second 2 times"),
         (Baked, "not what PyTorch does"),
         (Failing, "it fails on an image of 160 x 128 pixels"),
-        (Tuple, "in place of logits"),
+        (Rows, "logits of 4 rows for 2 images"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(tmp_path, kind, sentence):
@@ -260,3 +261,53 @@ def test_reduced_files_have_only_what_is_asked(file):
         with pytest.raises(ChoiceError, match="has no output"):
             reduced(file.path, wrong, False)
     np.testing.assert_array_equal(whole["mask/third"].shape, (2, 1, 5, 7))
+
+
+class Amplified(nn.Module):
+    """Features that differ by no more than their rounding: the similarity shows it, and so do the logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 8, 8)
+        self.block = nn.Sequential(nn.Identity())
+        self.block.add_module("sge", SpatialGroupEnhance(16, 4))
+        self.fc = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.fc(self.block(self.stem(x) * 2e-6 + 30).amax((2, 3)))
+
+
+class AmplifiedAndWrong(Amplified):
+    """The recording keeps a factor of its example, by which other sizes are wrong: no more than rounding would be."""
+
+    def forward(self, x):
+        return super().forward(x) * (1 if x.shape[2] == 128 else 1.05)
+
+
+class Random(Network):
+    def forward(self, x):
+        return nn.functional.dropout(super().forward(x))
+
+
+def plain_model(kind):
+    return sge.Model("small", network(kind), LABELS)
+
+
+def test_rounding_that_the_network_enlarges_is_told_from_a_wrong_graph(tmp_path):
+    """The difference in single precision is the same; in double precision only the wrong graph has one."""
+    from sge.models.export_check import LOGITS
+
+    made = export_onnx(plain_model(Amplified), tmp_path / "a.onnx")
+    assert made.check["logits"] > 10 * LOGITS
+    image = smooth_image((1, 3, 96, 64), 1)
+    with torch.no_grad():
+        wrong, right = network(AmplifiedAndWrong)(image), network(Amplified).double()(image.double())
+        rounding = (network(Amplified)(image) - right).abs().max()
+    assert (wrong - right).abs().max() < 10 * rounding
+    with pytest.raises(UnsupportedNetworkError, match="in double precision by"):
+        export_onnx(plain_model(AmplifiedAndWrong), tmp_path / "b.onnx")
+
+
+def test_a_network_with_random_numbers_is_refused(tmp_path):
+    with pytest.raises(UnsupportedNetworkError, match="other numbers each time"):
+        export_onnx(model(Random), tmp_path / "no.onnx")
