@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from sge.arrays import Array
-from sge.errors import SGEError, UnsupportedNetworkError
+from sge.errors import CheckpointError, SGEError, UnsupportedNetworkError
 from sge.models.exported_model import LOGITS as LOGITS_NAME
 from sge.models.exported_model import RESULT
 from sge.models.onnx_double import DoubleGraph
@@ -36,6 +36,10 @@ LOGITS = 1e-4
 MAPS = 1e-3
 """Largest difference of maps and energies where rounding is not enlarged; a similarity has standard deviation 1."""
 ROUNDING = 10
+SIZE_ADVICE = (
+    "Export it for one size, export_onnx(model, path, size=...), if it computes with the size of its images. Otherwise use "
+    "it with PyTorch."
+)
 SHAPES = ((1, 4, 5), (3, 3, 2), (2, 7, 7))
 """Rows, and height and width in multiples of ``MULTIPLE``."""
 ODD = (1, 75, 106)
@@ -122,7 +126,7 @@ class Comparison:
     def _on(self, image: Tensor) -> None:
         expected = self._outputs(self._network, image)
         again = expected if self.found else self._outputs(self._network, image)
-        found = self._session.run(image.numpy())
+        found = self._run(image)
 
         @cache
         def exactly(row: int) -> Exactly:
@@ -138,6 +142,15 @@ class Comparison:
                 )
             difference = self._compared(output, found[output], values, exactly)
             self.found[output] = max(self.found.get(output, 0.0), difference)
+
+    def _run(self, image: Tensor) -> dict[str, Array]:
+        try:
+            return self._session.run(image.numpy())
+        except CheckpointError as error:
+            raise UnsupportedNetworkError(
+                f"{self._name} cannot be exported: PyTorch runs it on an image of {image.shape[3]} x {image.shape[2]} "
+                f"pixels, and ONNX Runtime not. {SIZE_ADVICE}"
+            ) from error
 
     def _compared(
         self, output: str, found: Array, expected: Array, exactly: Callable[[int], Exactly]
@@ -244,10 +257,9 @@ class Comparison:
         return {name: one.numpy() for name, one in named_results(output, self._classes).items()}
 
     def _differs(self, output: str, how: str) -> UnsupportedNetworkError:
-        sized = "" if self._size else " If the network takes only one size, give export_onnx that size."
         return UnsupportedNetworkError(
-            f"{self._name} cannot be exported: what ONNX Runtime computes is not what PyTorch does ({output} {how}). Use "
-            f"the model with PyTorch, and report the network.{sized}"
+            f"{self._name} cannot be exported: what ONNX Runtime computes is not what PyTorch does ({output} {how}). "
+            f"{SIZE_ADVICE}"
         )
 
 

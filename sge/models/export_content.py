@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sge.errors import ChoiceError, SGEError, UnsupportedNetworkError
-from sge.models.export_check import Comparison, in_single_precision, smooth_image
-from sge.models.exported_model import LOGITS, ExportedBlock, square_side
+from sge.models.export_check import SIZE_ADVICE, Comparison, in_single_precision, smooth_image
+from sge.models.exported_model import LOGITS, RESULT, ExportedBlock, square_side
 from sge.models.model import Model
 from sge.models.onnx_files import VERSION, tail
 from sge.models.onnx_trial import MULTIPLE
@@ -26,7 +27,6 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 EXAMPLE = (2, 4 * MULTIPLE, 5 * MULTIPLE)
 """Rows, height and width of the image on which the network is recorded."""
-_GIVE_SIZE = "Give export_onnx a size if the network takes only one, use it with PyTorch, or change it."
 
 
 def exported_content(model: Model, size: Size | None) -> bytes:
@@ -42,6 +42,7 @@ def exported_content(model: Model, size: Size | None) -> bytes:
     cells = _cells(traced, smooth_image((1, channels, side, side), seed=0)) if is_square else {}
     sizes = _sizes(model, traced, image)  # The last pass, whose names the exporter asks for.
     results = list(traced.results)
+    _forget(traced, channels)
     proto = onnx.ModelProto.FromString(_recorded(model, traced, image, size is not None))
     _add_edits(proto.graph, traced)
     compared = Comparison(network, proto.SerializeToString(), model.name, channels, classes, size)
@@ -73,6 +74,11 @@ def _sizes(model: Model, traced: Traced, image: torch.Tensor) -> dict[str, torch
             model, f"it fails on an image of {image.shape[3]} x {image.shape[2]} pixels", error
         ) from error
     sizes = {name: output.shape for name, output in zip(traced.names(), outputs, strict=True)}
+    if any(name.startswith(RESULT) and name.endswith("/boxes") and len(sizes[name]) == 2 for name in sizes):
+        raise UnsupportedNetworkError(
+            f"{model.name} cannot be exported: it returns boxes whose number depends on the image. Export the part that has "
+            f"the maps, such as its backbone: sge.export_onnx(sge.Model({model.name!r}, network.backbone), path)."
+        )
     if (logits := sizes.get(LOGITS)) is not None and logits[0] != len(image):
         raise _unsupported(model, f"it returns logits of {logits[0]} rows for {len(image)} images")
     if logits is not None and model.labels is not None and logits[1] != len(model.labels):
@@ -81,6 +87,15 @@ def _sizes(model: Model, traced: Traced, image: torch.Tensor) -> dict[str, torch
             "label for each class."
         )
     return sizes
+
+
+def _forget(traced: Traced, channels: int) -> None:
+    """Runs another size, so that what a network keeps for the size of its last pass is not in the recording.
+
+    YOLO's heads keep the positions of their anchors so. A network that takes no other size keeps nothing of another one.
+    """
+    with contextlib.suppress(Exception), torch.no_grad():  # A foreign forward may raise anything.
+        traced(smooth_image((1, channels, 2 * MULTIPLE, 2 * MULTIPLE), seed=0))
 
 
 def _recorded(model: Model, traced: Traced, image: torch.Tensor, has_size: bool) -> bytes:
@@ -92,7 +107,7 @@ def _recorded(model: Model, traced: Traced, image: torch.Tensor, has_size: bool)
 
 def _unsupported(model: Model, why: str, error: Exception | None = None) -> UnsupportedNetworkError:
     said = f" ({shown(str(error).strip().splitlines()[0])})" if error and str(error).strip() else ""
-    return UnsupportedNetworkError(f"{model.name} cannot be exported: {why}{said}. {_GIVE_SIZE}")
+    return UnsupportedNetworkError(f"{model.name} cannot be exported: {why}{said}. {SIZE_ADVICE}")
 
 
 def _add_edits(graph: onnx.GraphProto, traced: Traced) -> None:
