@@ -29,12 +29,15 @@ from sge.models.onnx_double import DoubleGraph
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.onnx_trial import MULTIPLE, Session
 from sge.models.results import named_results
-from sge.nn import MaskCapture, edit_masks, eval_view, sge_blocks
+from sge.nn import MaskCapture, edit_masks, sge_blocks
 
 LOGITS = 1e-4
 """Largest difference of logits, relative to the largest logit of the pass."""
 MAPS = 1e-3
 """Largest difference of maps and energies where rounding is not enlarged; a similarity has standard deviation 1."""
+QUIET = 1e-3
+"""The numbers of a channel are compared with this fraction of those of the loudest one, if they are smaller: what remains
+where large numbers cancel each other is rounding."""
 ROUNDING = 10
 SIZE_ADVICE = (
     "Export it for one size, export_onnx(model, path, size=...), if it computes with the size of its images. Otherwise use "
@@ -272,27 +275,15 @@ def _tolerance(output: str) -> float:
 
 
 def _distance(a: Array, b: Array, output: str) -> float:
-    """Largest difference: absolute for maps, else relative to the largest number, of three and more axes in each channel."""
+    """Largest difference: absolute for maps, else relative to the largest number, in each channel of three and more axes."""
     difference, scale = np.abs(a.astype(np.float64) - b), np.ones(1)
     if _is_result(output) and b.size:
         axes = tuple(axis for axis in range(b.ndim) if b.ndim < 3 or axis != 1)
         largest = np.abs(b.astype(np.float64)).max(axes, keepdims=True)
-        scale = np.where(largest > 0, largest, 1.0)
+        scale = np.maximum(largest, QUIET * largest.max()) if largest.max() > 0 else scale
     return float((difference / scale).max(initial=0.0))
 
 
 def _edit(keep: Array, flat: Array) -> Callable[[Tensor], Tensor]:
     kept, flattened = (torch.from_numpy(values)[:, :, None, None] for values in (keep, flat))
     return lambda mask: kept * mask + flattened * mask.mean((2, 3), keepdim=True)
-
-
-def in_single_precision(network: nn.Module) -> nn.Module:
-    """The network in eval mode on the CPU with float32 parameters; a copy only where it has others."""
-    view = eval_view(network)
-    values = [*view.parameters(), *view.buffers()]
-    if any(
-        value.device.type != "cpu" or value.dtype in (torch.half, torch.bfloat16, torch.double)
-        for value in values
-    ):
-        return copy.deepcopy(view).to("cpu", torch.float32)
-    return view

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from sge.errors import ChoiceError, SGEError, UnsupportedNetworkError
-from sge.models.export_check import SIZE_ADVICE, Comparison, in_single_precision, smooth_image
+from sge.models.export_check import SIZE_ADVICE, Comparison, smooth_image
 from sge.models.exported_model import LOGITS, RESULT, ExportedBlock, square_side
 from sge.models.model import Model
 from sge.models.onnx_files import VERSION, tail
 from sge.models.onnx_trial import MULTIPLE
 from sge.models.traced import Traced, trace
 from sge.models.wording import shown
-from sge.nn import ConvolutionalBlockAttention, SpatialGroupEnhance, inactive_groups
+from sge.nn import ConvolutionalBlockAttention, SpatialGroupEnhance, eval_view, inactive_groups
 
 if TYPE_CHECKING:
     import onnx
@@ -33,7 +35,7 @@ def exported_content(model: Model, size: Size | None) -> bytes:
     """The content of the file that ``export_onnx`` writes; arguments and errors are those of ``export_onnx``."""
     import onnx
 
-    network, channels = in_single_precision(model.network), model.preprocess.channels
+    network, channels = _in_single_precision(model.network), model.preprocess.channels
     classes = None if model.labels is None else len(model.labels)
     traced = Traced(network, classes)
     image = smooth_image((EXAMPLE[0], channels, *(size or EXAMPLE[1:])), seed=0)
@@ -173,3 +175,15 @@ def _check(found: dict[str, float]) -> dict[str, Any]:
         else:
             record[output] = difference
     return record
+
+
+def _in_single_precision(network: nn.Module) -> nn.Module:
+    """The network in eval mode on the CPU with float32 parameters; a copy only where it has others."""
+    view = eval_view(network)
+    values = [*view.parameters(), *view.buffers()]
+    if any(
+        value.device.type != "cpu" or value.dtype in (torch.half, torch.bfloat16, torch.double)
+        for value in values
+    ):
+        return copy.deepcopy(view).to("cpu", torch.float32)
+    return view

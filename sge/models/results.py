@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -28,7 +29,11 @@ def named_results(output: Any, classes: int | None) -> dict[str, Tensor]:
         output: Of the network's forward pass.
         classes: Number of labels; None without labels, where nothing but the name tells logits.
     """
-    leaves = dict(list(_leaves(output, (), 0))[: MAX_RESULTS + 1])
+    leaves: dict[tuple[str, ...], Tensor] = {}
+    for place, tensor in islice(_leaves(output, (), 0), MAX_RESULTS + 1):
+        while place in leaves:  # Two keys that are the same after what no name may have was replaced.
+            place = (*place[:-1], f"{place[-1]}_")
+        leaves[place] = tensor
     if len(leaves) > MAX_RESULTS:
         return {}
     flat = {place: one for place, one in leaves.items() if one.dim() == 2}
@@ -41,10 +46,7 @@ def named_results(output: Any, classes: int | None) -> dict[str, Tensor]:
     if len(logits) == 1:
         named[LOGITS] = leaves.pop(logits[0])
     for place, tensor in leaves.items():
-        name = RESULT if len(leaves) == 1 else "/".join((RESULT, *place))
-        while name in named:
-            name += "_"
-        named[name] = tensor
+        named[RESULT if len(leaves) == 1 else "/".join((RESULT, *place))] = tensor
     return named
 
 
