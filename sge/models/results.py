@@ -37,9 +37,9 @@ def named_results(output: Any, classes: int | None) -> dict[str, Tensor]:
     if len(leaves) > MAX_RESULTS:
         return {}
     flat = {place: one for place, one in leaves.items() if one.dim() == 2}
-    logits = [place for place in flat if place == (LOGITS,)] or [
-        place for place, one in flat.items() if classes is not None and one.shape[1] == classes
-    ]
+    logits: list[tuple[str, ...]] = [place for place in flat if place == (LOGITS,)]
+    if not logits and classes is not None:
+        logits = [place for place, one in flat.items() if one.shape[1] == classes]
     if classes is not None and not logits and list(leaves) == [()] and flat:
         logits = [()]  # The caller says that labels and classes differ in number.
     named: dict[str, Tensor] = {}
