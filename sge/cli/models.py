@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from sge.cli.console import emit, messages, say
 from sge.cli.outputs import OverwriteOption, check_free
-from sge.errors import CheckpointError, SGEError
+from sge.errors import CheckpointError, ChoiceError, SGEError
 from sge.models import (
     DOWNLOADS,
     NOTICE,
@@ -195,20 +196,36 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--output", "-o", help="The ONNX file; NAME.onnx here by default.")
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="The only image size that the file takes, as 224 or 224x320 (height x width); any by default."
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write a model as one ONNX file that runs without PyTorch, and check that it computes the same."""
     from sge.models import export_onnx  # It imports torch, which the other commands do not need.
 
+    sides = _sides(size)
     model = load_torch_model(name)
     path = file or Path(f"{model.name}.onnx")
     check_free(path, is_exported, overwrite)
-    check = export_onnx(model, path).check
-    maps = max(check["similarity"].values())
+    exported = export_onnx(model, path, size=sides)
+    maps = max(exported.check["similarity"].values())
+    results = "".join(f"{result} {exported.check[result]:.1e} (relative), " for result in exported.results)
     emit(f"{model.name} is ready: {path}")
-    say(
-        f"Largest difference to PyTorch: logits {check['logits']:.1e} (relative), similarity {maps:.1e} (absolute)."
-    )
+    say(f"Largest difference to PyTorch: {results}similarity {maps:.1e} (absolute).")
+
+
+def _sides(text: str | None) -> tuple[int, int] | None:
+    """Height and width that an option states."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})(?:x([0-9]{1,6}))?", text.strip())
+    if match is None:
+        raise ChoiceError(f"--size is {text[:80]!r}; write a side as 224, or height x width as 224x320.")
+    return int(match[1]), int(match[2] or match[1])
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from sge.cli import models
 from sge.cli.models import app
 from sge.errors import ChoiceError, OutputError
+from sge.models import load_model
 from tests.models.exported import model
 
 
@@ -36,3 +37,16 @@ def test_export_import_show_verify(tmp_path, monkeypatch):
     (tmp_path / "letter.txt").write_text("mine")
     assert isinstance(run("export", "small", "-o", tmp_path / "letter.txt").exception, OutputError)
     assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
+def test_one_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "load_torch_model", lambda name: model())
+
+    def run(*arguments):
+        return CliRunner().invoke(app, ["export", "small", *map(str, arguments)])
+
+    assert run("-o", tmp_path / "a.onnx", "--size", "64x96").exit_code == 0
+    assert load_model(tmp_path / "a.onnx").size == (64, 96)
+    for wrong in ("", "x", "64x", "64x96x3", "-1", "1e9", "9999999"):
+        assert isinstance(run("-o", tmp_path / "b.onnx", "--size", wrong).exception, ChoiceError)
+    assert not (tmp_path / "b.onnx").exists()
