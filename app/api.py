@@ -149,7 +149,7 @@ def _loaded_facts(slot: Slot) -> dict[str, Any]:
         "precision": lens.precision,
         "memory_bytes": lens.memory_bytes,
         "parameters": lens.model.parameters,
-        "classes": len(lens.model.labels),
+        "classes": len(lens.model.labels or ()),
         "preprocess": asdict(lens.model.preprocess),
         "card": lens.model.card.to_dict(),
     }

@@ -21,7 +21,7 @@ from sge.cli.outputs import OverwriteOption, check_free
 from sge.datasets import class_indices
 from sge.errors import MissingPackageError
 from sge.evaluation import Evaluation, evaluate, require_torchmetrics
-from sge.models import DEFAULT_MODEL
+from sge.models import DEFAULT_MODEL, required_labels
 from sge.text import printable
 
 SHOWN = 40
@@ -86,7 +86,7 @@ def evaluate_sets(
     if as_json:
         emit(json.dumps({"model": model} | asdict(result)))
     else:
-        emit(_table(model, result, loaded.labels))
+        emit(_table(model, result, required_labels(loaded)))
     _report(result)
     if confusion is not None and result.confusion is not None:
         from sge.evaluation import draw_confusion

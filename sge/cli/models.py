@@ -105,7 +105,8 @@ def show(name: Name, as_json: AsJson = False) -> None:
     for figure in model.card.accuracy:
         table.add_row("accuracy", ", ".join(f"{key} {value}" for key, value in figure.items()))
     table.add_row("parameters", f"{model.parameters:,}")
-    table.add_row("classes", f"{len(model.labels)}: {', '.join(model.labels[:3])}, ...")
+    if model.labels is not None:
+        table.add_row("classes", f"{len(model.labels)}: {', '.join(model.labels[:3])}, ...")
     table.add_row("input", _input(model))
     for note in model.card.notes:
         table.add_row("note", note)

@@ -21,7 +21,7 @@ from sge.evaluation.calibration import Confusion, calibration_error, confusion
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import Frame, frame, input_size
 from sge.lens import check_labels
-from sge.models import Model
+from sge.models import Model, required_labels
 from sge.nn import eval_mode
 
 TOP_K = 5
@@ -134,7 +134,7 @@ def evaluate(
     )
     if not predictions:
         raise reader.none_readable(len(found.files))
-    ece, confused = _with_torchmetrics(predictions, model.labels)
+    ece, confused = _with_torchmetrics(predictions, required_labels(model))
     count = len(predictions)
     return Evaluation(
         images=count,
@@ -191,7 +191,7 @@ def predict_set(
     """
     if batch < 1:
         raise ChoiceError(f"batch is {batch}; choose at least 1 image.")
-    classes = class_indices(images.folders, model.labels)
+    classes = class_indices(images.folders, required_labels(model))
     classifier = _Classifier(
         model,
         find_device(device),
@@ -212,7 +212,7 @@ class _Classifier:
     def __init__(
         self, model: Model, device: torch.device, precision: str, classes: dict[str, int], own: set[int]
     ) -> None:
-        self.network, self.labels = model.network.to(device), model.labels
+        self.network, self.labels = model.network.to(device), required_labels(model)
         self.device, self.precision, self.classes = device, precision, classes
         self.own = torch.tensor(sorted(own))
 

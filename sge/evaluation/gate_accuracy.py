@@ -18,7 +18,7 @@ from sge.evaluation.intervals import Interval, mean_interval
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import frame, input_size
 from sge.lens import check_labels
-from sge.models import Model
+from sge.models import Model, required_labels
 from sge.nn import MaskCapture, edit_masks, eval_mode, sge_blocks
 
 ALL = "all blocks"
@@ -117,7 +117,7 @@ def measure_gates(
             "network some with sge.insert_sge."
         )
     found = listed_labelled(sources, only, limit, seed)
-    classes = class_indices(found.folders, model.labels)
+    classes = class_indices(found.folders, required_labels(model))
     reader = SetReader.of(found, skip_broken)
     counts = _Counts(model, find_device(device))
     decoded = reader.read(track(found.files))
@@ -175,7 +175,7 @@ class _Counts:
         self.truth += truth.tolist()
 
     def _predicted(self, logits: Tensor) -> list[int]:
-        check_labels(self.model.labels, logits.shape[1])
+        check_labels(required_labels(self.model), logits.shape[1])
         if not logits.isfinite().all():
             raise ChoiceError("The network's logits are not finite. Check the weights of the model.")
         return logits.argmax(1).tolist()

@@ -53,6 +53,18 @@ class Geometry:
         """The same window with the grids of the blocks, which are known after a forward pass."""
         return replace(self, grids=dict(grids))
 
+    def extended(self, extent: tuple[float, float]) -> Geometry:
+        """The window with what the network pads at its right and lower edges.
+
+        Args:
+            extent: Width and height with the padding, as fractions of those without it.
+        """
+        if extent == (1.0, 1.0):
+            return self
+        left, top, right, bottom = self.window
+        right, bottom = left + (right - left) * extent[0], top + (bottom - top) * extent[1]
+        return replace(self, window=Box(left, top, right, bottom))
+
     def to_image(self, block: str, row: int, col: int) -> Box:
         """The rectangle of the upright image that a mask's cell covers.
 

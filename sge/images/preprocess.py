@@ -71,6 +71,16 @@ class Preprocess:
                 f"interpolation is {_shown(self.interpolation)}; choose one of: {', '.join(INTERPOLATIONS)}."
             )
 
+    @classmethod
+    def unnormalized(cls, size: int = 224, *, interpolation: str = "bilinear") -> Preprocess:
+        """RGB of 0 to 1, for networks that normalize themselves (torchvision's detectors) or not at all (YOLO).
+
+        Args:
+            size: Side of the input in pixels, also before the center crop.
+            interpolation: As the field.
+        """
+        return cls((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), resize=size, size=size, interpolation=interpolation)
+
     @property
     def channels(self) -> int:
         """Number of channels of the input: 3, or 1 for gray."""

@@ -16,7 +16,7 @@ from sge.lens.ablation import ablated_logits
 from sge.lens.backends.base import Backend, Gradients, Maps
 from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
 from sge.lens.given_up import end_if_given_up
-from sge.lens.labels import check_labels, find_target
+from sge.lens.labels import find_target, labels_or_numbers
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
 from sge.lens.probabilities import softmax
 from sge.lens.rows import removed_groups
@@ -56,6 +56,12 @@ class Effects(ABC):
         """
         return find_target(self.model.labels, target)
 
+    def _target(self, target: str | int | None, image: Array) -> int | None:
+        """``find_target``; without labels, the number of one of the logits."""
+        if target is None or self.model.labels is not None:
+            return None if target is None else self.find_target(target)
+        return find_target(labels_or_numbers(None, self._backend.logits(image).shape[1]), target)
+
     def ablate(
         self,
         image: Image,
@@ -86,6 +92,7 @@ class Effects(ABC):
             UnknownBlockError: there is no such SGE block; the message lists the blocks.
             UnknownGroupError: a block has no group of that number.
             ChoiceError: an unknown mode, or a negative number of controls.
+            UnsupportedNetworkError: the network gives no logits, as detectors and feature extractors.
         """
         return self.ablate_frame(self.frame(image, framing, size), groups, mode, controls, seed)
 
@@ -99,7 +106,7 @@ class Effects(ABC):
         draws = draw_groups(blocks, chosen, controls, seed)
         rows = removed_groups(blocks, [chosen, *draws], mode)
         logits = ablated_logits(self._backend, frame.array[None], rows)
-        check_labels(self.model.labels, logits.shape[1])
+        labels = labels_or_numbers(self.model.labels, logits.shape[1])
         scores = softmax(logits / np.float32(frame.temperature))
         return Ablation(
             before=scores[0],
@@ -111,7 +118,7 @@ class Effects(ABC):
             mode=mode,
             groups=chosen,
             control_groups=draws,
-            labels=list(self.model.labels),
+            labels=labels,
             seed=seed,
         )
 
@@ -139,8 +146,7 @@ class Effects(ABC):
             size: As in ``analyze``.
 
         Raises:
-            CaptureError: the network has no SGE block.
-            UnknownBlockError: there is no such SGE block; the message lists the blocks.
+            CaptureError, UnknownBlockError, UnsupportedNetworkError: as ``ablate``.
             ChoiceError: an unknown target or method.
             UnsupportedBackendError: method ``gradient`` of an exported model.
         """
@@ -159,8 +165,8 @@ class Effects(ABC):
         blocks = [blocks] if isinstance(blocks, str) else None if blocks is None else list(blocks)
         check_blocks(known, blocks or ())
         names = [name for name in known if blocks is None or name in blocks]
-        index = None if target is None else self.find_target(target)
         image = frame.array[None]
+        index = self._target(target, image)
         if method == AUTO and not self._backend.has_gradients:
             method = "ablation"
         if method == "ablation" and not self._backend.has_gradients:
@@ -182,8 +188,8 @@ class Effects(ABC):
         """``attribute`` without any gradient."""
         end_if_given_up()
         image = frame.array[None]
+        logits = self._backend.logits(image)[0]
         forward = self._backend.forward(image, Maps())
-        logits = forward.logits[0]
         target = int(logits.argmax()) if target is None else target
         effect = {name: measured_effects(self._backend, image, target, name) for name in names}
         # The masks of inactive gates are their own means.
@@ -231,8 +237,8 @@ class Effects(ABC):
         self, frame: Frame, target: str | int | None = None, layer: str | None = None
     ) -> GradCam:
         """``grad_cam`` for a frame."""
-        index = None if target is None else self.find_target(target)
         image = frame.array[None]
+        index = self._target(target, image)
         if index is None:
             index = int(self._backend.logits(image)[0].argmax())
         return self._backend.grad_cam(image, index, layer)
@@ -285,9 +291,9 @@ class Effects(ABC):
         return {name: effect for name, effect in effects.items() if effect is not None}
 
     def _prediction(self, logits: Array, frame: Frame, index: int) -> Prediction:
-        check_labels(self.model.labels, len(logits))
+        labels = labels_or_numbers(self.model.labels, len(logits))
         score, raw = (
             float(softmax(logits / np.float32(temperature))[index])
             for temperature in (frame.temperature, 1.0)
         )
-        return Prediction(self.model.labels[index], score, index, raw)
+        return Prediction(labels[index], score, index, raw)

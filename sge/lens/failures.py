@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sge.errors import ChoiceError, NonFiniteError, SGEError, UnsupportedNetworkError
+from sge.lens.adapters.logits import described, is_logits
+from sge.nn import Output
 
+_ADVICE = (
+    "A Lens measures effects on logits, one row of numbers for each image: wrap the network in a module that returns them, "
+    "or give the Model an adapter."
+)
 MAX_QUOTED = 200
 """Number of characters of a network's own error that a message quotes."""
 
@@ -31,28 +37,57 @@ def check_usable(network: nn.Module) -> None:
             )
 
 
-def check_logits(network: nn.Module, output: object, rows: int | None = None) -> Tensor:
-    """The output of a network, if it is logits.
+def check_output(network: nn.Module, output: object, rows: int | None = None) -> Output:
+    """What an adapter read, if logits and boxes have their shapes.
+
+    Args:
+        network: The network.
+        output: What the adapter returned.
+        rows: Number of images; None to allow any.
+
+    Raises:
+        UnsupportedNetworkError: no ``Output``; logits that are no floating tensor (N, classes) with one class or more; or
+            boxes that are not one floating tensor (K, 6) for each image.
+    """
+    name = type(network).__name__
+    if not isinstance(output, Output):
+        raise UnsupportedNetworkError(
+            f"The adapter of {name} returns a {type(output).__name__}. It must return a sge.lens.adapters.Output."
+        )
+    logits = output.logits
+    if logits is not None and (not is_logits(logits) or len(logits) != (rows or len(logits))):
+        images = "" if rows is None else f" for {rows} {'image' if rows == 1 else 'images'}"
+        raise UnsupportedNetworkError(f"{name} returns {described(logits)}{images}. {_ADVICE}")
+    if output.boxes is None:
+        return output
+    count = None if not isinstance(output.boxes, list | tuple) else len(output.boxes)
+    fit = count is not None and all(_are_boxes(one) for one in output.boxes)
+    if not fit or (rows is not None and count != rows):
+        raise UnsupportedNetworkError(
+            f"The boxes of {name} are no list of floating tensors (K, 6), one for each image: left, top, right, bottom, "
+            "score and class. Mend its adapter."
+        )
+    return output
+
+
+def _are_boxes(value: object) -> bool:
+    return (
+        isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] == 6 and value.is_floating_point()
+    )
+
+
+def no_logits(network: nn.Module, output: object, note: str) -> UnsupportedNetworkError:
+    """The error for what needs logits, of a network that gives none.
 
     Args:
         network: The network.
         output: What it returned.
-        rows: Number of images; None to allow any.
-
-    Raises:
-        UnsupportedNetworkError: the output is not a floating tensor (N, classes) with one class or more.
+        note: Of ``Output``.
     """
-    name = type(network).__name__
-    advice = "A Lens needs logits, one row of numbers for each image: wrap the network in a module that returns them."
-    if not isinstance(output, Tensor):
-        raise UnsupportedNetworkError(f"{name} returns a {type(output).__name__} and no tensor. {advice}")
-    shape = tuple(output.shape)
-    if output.dim() != 2 or shape[1] == 0 or (rows is not None and shape[0] != rows):
-        images = "" if rows is None else f" for {rows} {'image' if rows == 1 else 'images'}"
-        raise UnsupportedNetworkError(f"{name} returns a tensor of shape {shape}{images}. {advice}")
-    if not output.is_floating_point():
-        raise UnsupportedNetworkError(f"{name} returns {_name_of(output.dtype)} numbers. {advice}")
-    return output
+    reason = note if note else f"It returns {described(output)}, which is read as boxes."
+    return UnsupportedNetworkError(
+        f"{type(network).__name__} gives no logits, so that no effect on a class can be measured. {reason} {_ADVICE}"
+    )
 
 
 def failure(network: nn.Module, batch: Tensor, error: Exception) -> SGEError:

@@ -86,7 +86,7 @@ def last_map(passes: Passes, image: Tensor) -> str:
     """
     if _key(image) not in passes.found:
         with passes.inference() as view, noted_maps(passes, view, image):
-            passes.logits(view, image, 1)
+            passes.run(view, image)
     if (path := passes.found.get(_key(image))) is None:
         raise CaptureError(
             f"{type(passes.network).__name__} has no module that outputs a map of more than one cell for this image. "

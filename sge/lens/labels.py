@@ -28,16 +28,33 @@ def check_labels(labels: Sequence[str], classes: int) -> None:
         )
 
 
-def find_target(labels: Sequence[str], target: str | int) -> int:
+def labels_or_numbers(labels: Sequence[str] | None, classes: int) -> list[str]:
+    """The labels of a model; without any, the numbers of the classes in words.
+
+    Raises:
+        ChoiceError: labels of another number.
+    """
+    if labels is None:
+        return [f"class {index}" for index in range(classes)]
+    check_labels(labels, classes)
+    return list(labels)
+
+
+def find_target(labels: Sequence[str] | None, target: str | int) -> int:
     """Index of a class.
 
     Args:
-        labels: One for each class. A label may be a list of synonyms separated by commas.
+        labels: One for each class, or None. A label may be a list of synonyms separated by commas.
         target: Index, also as a string; a label; or a synonym that only one label has. Case does not matter.
 
     Raises:
-        ChoiceError: no class, or several, have that name, or the index is out of range; the message names labels.
+        ChoiceError: no class, or several, have that name, or the index is out of range; the message names labels. Or there
+            are no labels.
     """
+    if labels is None:
+        raise ChoiceError(
+            "The model has no labels, so that no class can be found. Give it a label for each class."
+        )
     if not isinstance(target, str):
         return _checked(check_whole("target", target), labels)
     name = target.strip().casefold()

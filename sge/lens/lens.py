@@ -13,10 +13,8 @@ from sge.errors import ChoiceError, ShapeError, UnsupportedBackendError, check_w
 from sge.images import DecodedImage, Frame, Source, decode, frame
 from sge.lens.backends.base import Forward, Maps
 from sge.lens.backends.choice import make_backend
+from sge.lens.classification import classification
 from sge.lens.effects import Effects
-from sge.lens.fit import find_fit
-from sge.lens.labels import check_labels
-from sge.lens.probabilities import softmax
 from sge.lens.wanted import EVERYTHING, Wanted
 from sge.parts import maps_and_parts
 
@@ -118,7 +116,9 @@ class Lens(Effects):
         size: int | None = None,
         wanted: Wanted = EVERYTHING,
     ) -> Analysis:
-        """Predictions, masks, similarity and parts of one image.
+        """Predictions or boxes, masks, similarity and parts of one image.
+
+        A network without logits, or a model without labels, has no predictions; a note of the analysis's model says why.
 
         Args:
             image: Path, bytes, binary file object, PIL image, or a decoded image.
@@ -131,15 +131,15 @@ class Lens(Effects):
             ImageError: the image cannot be used.
             ChoiceError: an unknown framing, a size out of range, or ``top_k`` below 1.
             UnknownBlockError: ``wanted`` names a block that does not exist; the message lists the blocks.
-            UnsupportedNetworkError: the network cannot be run on the input, or does not return logits.
-            NonFiniteError: logits or maps are infinite or not a number.
+            UnsupportedNetworkError: the network cannot be run on the input, or the model's adapter fails.
+            NonFiniteError: logits, boxes or maps are infinite or not a number.
         """
         return self.analyze_frames([self.frame(image, framing, size)], top_k, wanted)[0]
 
     def predict(
         self, image: Source | DecodedImage, framing: str = "whole", top_k: int = 5, size: int | None = None
     ) -> list[Prediction]:
-        """Predictions of one image, best first; no masks are captured and no parts are searched.
+        """Predictions of one image, best first, as those of ``analyze``; no masks are captured and no parts are searched.
 
         Args and errors are those of ``analyze``, and so are the predictions.
         """
@@ -176,7 +176,6 @@ class Lens(Effects):
         names = wanted.names(self._backend.blocks)
         frames = list(frames)
         forward = self._backend.forward(_batch(frames), self._maps(names, wanted))
-        check_labels(self.model.labels, forward.logits.shape[1])
         return [self._analysis(forward, row, image, top_k, names, wanted) for row, image in enumerate(frames)]
 
     def predict_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[list[Prediction]]:
@@ -195,9 +194,8 @@ class Lens(Effects):
         """
         _check_top_k(top_k)
         frames = list(frames)
-        logits = self._backend.logits(_batch(frames))
-        check_labels(self.model.labels, logits.shape[1])
-        return [self._classification(*row, top_k) for row in zip(logits, frames, strict=True)]
+        outputs = self._backend.outputs(_batch(frames))
+        return [classification(self.model, outputs, row, image, top_k) for row, image in enumerate(frames)]
 
     def _maps(self, names: tuple[str, ...], wanted: Wanted) -> Maps:
         """What the backend computes: the wanted maps, and those that parts are found in."""
@@ -220,14 +218,14 @@ class Lens(Effects):
         wanted: Wanted,
     ) -> Analysis:
         similarity = {name: maps[row] for name, maps in forward.similarity.items()}
-        geometry = frame.geometry.with_grids(
+        geometry = frame.geometry.extended(forward.extent).with_grids(
             {block.name: (block.height, block.width) for block in forward.blocks}
         )
         finder = self.model.finder
         find = None if finder is None or not wanted.parts else finder
         part_maps, parts = ({}, []) if find is None else maps_and_parts(similarity, geometry, find)
         image, card = frame.image, self.model.card
-        classification = self._classification(forward.logits[row], frame, top_k)
+        found = classification(self.model, forward, row, frame, top_k)
         return Analysis(
             image_info=ImageInfo(
                 image.name, image.width, image.height, image.format, image.sha256, image.notes
@@ -240,9 +238,9 @@ class Lens(Effects):
                 card.sha256,
                 card.opens_with,
                 None if finder is None else finder.nothing_found,
-                card.notes,
+                (*card.notes, *forward.notes),
             ),
-            predictions=classification.predictions,
+            predictions=found.predictions,
             blocks=list(forward.blocks),
             masks={name: maps[row] for name, maps in forward.masks.items()},
             similarity={name: similarity[name] for name in names} if wanted.similarity else {},
@@ -251,18 +249,9 @@ class Lens(Effects):
             parts=parts,
             part_maps=part_maps,
             image=image.rgb if isinstance(image, DecodedImage) else None,
-            fit=classification.fit,
+            fit=found.fit,
+            boxes=found.boxes,
         )
-
-    def _classification(self, logits: Array, frame: Frame, top_k: int) -> Classification:
-        scores, raw_scores = softmax(logits / np.float32(frame.temperature)), softmax(logits)
-        best = np.argsort(-scores, kind="stable")[:top_k]
-        predictions = [
-            Prediction(self.model.labels[index], float(scores[index]), int(index), float(raw_scores[index]))
-            for index in best
-        ]
-        fit = find_fit(self.model.card.none_fits, logits, frame.geometry.framing)
-        return Classification(predictions, fit, frame.image.notes)
 
 
 def _batch(frames: Sequence[Frame]) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from sge.arrays import Array
 from sge.devices import autocast
-from sge.errors import ChoiceError, SGEError
+from sge.errors import ChoiceError, SGEError, UnsupportedNetworkError
+from sge.lens.adapters import find_adapter
+from sge.lens.adapters.logits import described
 from sge.lens.backends.host import to_device
-from sge.lens.failures import check_logits, failure, not_finite
-from sge.nn import FoldedViews, eval_view
+from sge.lens.failures import MAX_QUOTED, check_output, failure, no_logits, not_finite
+from sge.nn import Adapter, FoldedViews, Output, eval_view
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Passes:
     """What was found out about the network by trying, such as the last layer with a map."""
     folded: FoldedViews | None = None
     """Views that passes without gradients use, if nobody changes the network; None if somebody may."""
+    adapter: Adapter = field(default_factory=lambda: find_adapter("logits", None))
+    """Reads what the network returns."""
 
     def batch(self, images: Array) -> Tensor:
         """Images on the device, in the dtype of the network's first layer.
@@ -69,6 +74,33 @@ class Passes:
         ):
             yield eval_view(self.network)
 
+    def run(self, view: nn.Module, batch: Tensor) -> Any:
+        """What a view of the network returns for a batch.
+
+        Args:
+            view: From ``inference`` or ``gradients``.
+            batch: From ``batch``.
+
+        Raises:
+            UnsupportedNetworkError: the network cannot be run.
+            ChoiceError: the memory does not suffice.
+        """
+        try:
+            return view(batch.clone())  # A forward may work in place on its input.
+        except SGEError:
+            raise
+        except Exception as error:  # A foreign forward may raise anything.
+            raise failure(view, batch, error) from error
+
+    def output(self, view: nn.Module, batch: Tensor, rows: int | None = None) -> Output:
+        """Logits or boxes of a batch, as the adapter reads them; args as ``logits``.
+
+        Raises:
+            UnsupportedNetworkError: the network cannot be run, or the adapter does not read what it returns.
+            ChoiceError: the memory does not suffice.
+        """
+        return self._read(view, self.run(view, batch), batch, rows)
+
     def logits(self, view: nn.Module, batch: Tensor, rows: int | None = None) -> Tensor:
         """Logits of a batch, (N, classes), from a view of the network.
 
@@ -81,13 +113,24 @@ class Passes:
             UnsupportedNetworkError: the network cannot be run, or does not return logits.
             ChoiceError: the memory does not suffice.
         """
+        returned = self.run(view, batch)
+        output = self._read(view, returned, batch, rows)
+        if output.logits is None:
+            raise no_logits(view, returned, output.note)
+        return output.logits
+
+    def _read(self, view: nn.Module, returned: Any, batch: Tensor, rows: int | None) -> Output:
         try:
-            output = view(batch.clone())  # A forward may work in place on its input.
+            output = self.adapter(returned, tuple(batch.shape))
         except SGEError:
             raise
-        except Exception as error:  # A foreign forward may raise anything.
-            raise failure(view, batch, error) from error
-        return check_logits(view, output, rows)
+        except Exception as error:  # An adapter of the user may raise anything.
+            quoted = f"{type(error).__name__}: {error}".split("\n")[0][:MAX_QUOTED]
+            raise UnsupportedNetworkError(
+                f"The adapter of {type(view).__name__} fails on {described(returned)} ({quoted}). Mend it, or give the "
+                "Model another one."
+            ) from error
+        return check_output(view, output, rows)
 
     def check_finite(self, results: Mapping[str, Tensor | Array]) -> None:
         """Checks that every number is finite.

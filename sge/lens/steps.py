@@ -24,7 +24,7 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
         viewed = sge_blocks(view)[block]
         path = next(path for path, one in view.named_modules() if one is viewed)
         with Capture(view, [block], inputs=[path], outputs=[path], rows=1) as seen:
-            passes.logits(view, image, 1)
+            passes.run(view, image)
     features, output = (
         values[0].float().unflatten(0, (module.groups, -1))[group]
         for values in (seen.inputs[path], seen.outputs[path])

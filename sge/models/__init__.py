@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sge.models.export import existing_export, export_onnx, exported_file
     from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
     from sge.models.importing import import_weights, imported_notes
-    from sge.models.labels import imagenet_labels
+    from sge.models.labels import imagenet_labels, required_labels
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
     from sge.models.none_fits import FIT_SCORES, NoneFits
@@ -83,7 +83,7 @@ _MODULES = {
         "import_weights",
         "imported_notes",
     ),
-    "sge.models.labels": ("imagenet_labels",),
+    "sge.models.labels": ("imagenet_labels", "required_labels"),
     "sge.models.model": ("Model",),
     "sge.models.names": (
         "DEFAULT_MODEL",
@@ -170,6 +170,7 @@ __all__ = [
     "pretrained_model",
     "read_weights",
     "reduced",
+    "required_labels",
     "shipped_entries",
     "square_side",
     "verify_model",

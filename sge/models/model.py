@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sge.images import Preprocess
+from sge.images import MAX_SIZE, Preprocess
 from sge.models.card import CARD_VERSION, Card
 from sge.models.names import IDENTITY_PERMUTATION
 from sge.parts import Finder
@@ -13,11 +13,12 @@ from sge.parts import Finder
 if TYPE_CHECKING:
     from torch import nn
 
-    from sge.nn import SpatialGroupEnhance
+    from sge.nn import Adapter, SpatialGroupEnhance
 
 __all__ = ["CARD_VERSION", "Card", "Model"]
 
 _NO_CARD = Card(title="not stated", sentence="not stated")
+_NO_PREPROCESS = Preprocess()
 
 
 @dataclass
@@ -25,24 +26,30 @@ class Model:
     """A network with everything that is needed to use it.
 
     ``Model(name, network, labels)`` is enough for a network of your own. Its card then states the kind of its gates
-    and that nothing was measured, and ``arch`` is the name of the network's class.
+    and that nothing was measured, and ``arch`` is the name of the network's class. Without labels, those that the network
+    keeps as ``names`` are taken, as ultralytics' networks do; without any, there are no predictions.
     """
 
     name: str
     network: nn.Module
-    labels: list[str]
-    """One label for each class, in the order of the logits."""
+    labels: list[str] | None = None
+    """One label for each class, in the order of the logits or of a detector's classes. None: there are no predictions."""
     card: Card = _NO_CARD
-    preprocess: Preprocess = field(default_factory=Preprocess)
+    preprocess: Preprocess = _NO_PREPROCESS
+    """ImageNet's by default; for torchvision's detectors and ultralytics' networks, pixels of 0 to 1 in their own size."""
     arch: str = ""
     """Name of the architecture in ``sge.models.architectures``."""
     permutations: str = IDENTITY_PERMUTATION
     """``permutation_digest`` of the channel permutations that were applied to the published weights."""
     finder: Finder | None = None
     """Finds noses and eyes in an analysis. None if no finder was fitted for this model."""
+    adapter: Adapter | str | None = "auto"
+    """Reads what the network returns: a name of ``sge.lens.adapters.ADAPTERS`` or a function; None reads nothing. ``auto``
+    takes logits and boxes where they are unambiguous."""
 
     def __post_init__(self) -> None:
         self.arch = self.arch or type(self.network).__name__
+        self._take_conventions()
         if self.card is _NO_CARD:
             gates = "inactive" if self.inactive else "trained" if self._gates() else "none"
             self.card = Card(self.name, "A network of your own. Nothing was measured.", gates)
@@ -64,6 +71,18 @@ class Model:
     def parameters(self) -> int:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
+
+    def _take_conventions(self) -> None:
+        """Takes what the network states of its own labels and input, where nothing else is given."""
+        from sge.nn import own_input, own_labels  # They import torch, as below.
+
+        if self.labels is None:
+            self.labels = own_labels(self.network)
+        if self.preprocess is _NO_PREPROCESS:
+            own = own_input(self.network)
+            self.preprocess = (
+                Preprocess() if own is None else Preprocess.unnormalized(min(own.size, MAX_SIZE))
+            )
 
     def _gates(self) -> dict[str, SpatialGroupEnhance]:
         from sge.nn import sge_blocks  # It imports torch, which this module's importers may not need.

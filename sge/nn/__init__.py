@@ -3,12 +3,14 @@
 from sge.nn.attention import ConvolutionalBlockAttention
 from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
 from sge.nn.capture import Capture, MaskCapture
+from sge.nn.conventions import OwnInput, own_input, own_labels, resizing_path
 from sge.nn.folding import FoldedViews
 from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge
 from sge.nn.intervention import edit_masks, edit_outputs
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, standardize_maps
+from sge.nn.outputs import Adapter, Output
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
 from sge.nn.permutation.regroup import channel_permutations, regroup
 from sge.nn.resnet import ATTENTIONS, DEPTHS, NEIGHBOURS, SGE_RESNETS, build_resnet
@@ -20,10 +22,13 @@ __all__ = [
     "IDENTITY_PERMUTATION",
     "NEIGHBOURS",
     "SGE_RESNETS",
+    "Adapter",
     "Capture",
     "ConvolutionalBlockAttention",
     "FoldedViews",
     "MaskCapture",
+    "Output",
+    "OwnInput",
     "SpatialGate",
     "SpatialGroupEnhance",
     "TemporaryHook",
@@ -36,10 +41,13 @@ __all__ = [
     "group_similarity",
     "inactive_groups",
     "insert_sge",
+    "own_input",
+    "own_labels",
     "permutation_digest",
     "permute_channels",
     "regroup",
     "require_spatial_blocks",
+    "resizing_path",
     "sge_blocks",
     "spatial_blocks",
     "standardize_maps",

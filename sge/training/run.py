@@ -14,7 +14,7 @@ from sge.datasets import Progress, class_indices
 from sge.errors import ChoiceError, DataError, TrainingError
 from sge.files import locked
 from sge.images import Preprocess
-from sge.models import Model, digest
+from sge.models import Model, digest, required_labels
 from sge.training.dataset import TrainingSet, open_set
 from sge.training.distributed import DistributedContext
 from sge.training.events import EpochEvent, StepEvent
@@ -171,7 +171,7 @@ def _teacher(
             raise ChoiceError("These settings need a teacher: name one with --teacher.")
         return None
     model = any_teacher(request.teacher)
-    classes = list(class_indices(train_set.classes, model.labels).values())
+    classes = list(class_indices(train_set.classes, required_labels(model)).values())
     if not config.similarity_blocks:
         return CropTeacher(model.network, model.preprocess, classes, distributed.device)
     strides = block_strides(network)

@@ -56,31 +56,76 @@ class Output:
     logits: Tensor
 
 
-RETURNS: dict[str, Callable[[Tensor], Any]] = {
-    "tuple": lambda logits: (logits, logits),
-    "namedtuple": lambda logits: Pair(logits, logits),
-    "dict": lambda logits: {"logits": logits},
-    "Output": Output,
+READ: dict[str, Callable[[Tensor], Any]] = {
+    "namedtuple": lambda logits: Pair(logits, logits[:, :2]),
+    "dict": lambda logits: {"logits": logits, "features": logits},
+    "dict of one": lambda logits: {"out": logits, "mask": logits[0]},
+    "object": Output,
+    "tuple of one": lambda logits: (logits, [logits[0]]),
+    "as many as labels": lambda logits: (logits.repeat(1, 3), logits),
+    "probabilities and logits": lambda logits: (logits.softmax(1), logits),
+    "logits and probabilities": lambda logits: [logits, logits.softmax(1)],
+}
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_outputs_whose_logits_are_unambiguous(kind: str) -> None:
+    expected, lens = lens_with(plain()), lens_with(_returning(READ[kind]))
+    assert lens.predict(IMAGE) == expected.predict(IMAGE) == lens.analyze(IMAGE).predictions
+    for ask in ("ablate", "attribute", "grad_cam", "steps"):
+        ASKED[ask](lens)
+    found, wanted = lens.ablate(IMAGE, {"first": [0]}), expected.ablate(IMAGE, {"first": [0]})
+    np.testing.assert_allclose(found.logits_after, wanted.logits_after, atol=1e-5)
+
+
+UNREAD: dict[str, Callable[[Tensor], Any]] = {
+    "tuple of (1, 5), (1, 5)": lambda logits: (logits, logits),
+    "tuple of (1, 5), (1, 5) .": lambda logits: (logits, 2 * logits),
+    "dict of a, b": lambda logits: {"a": logits, "b": logits},
+    "dict of nothing": lambda _logits: {},
+    "list of nothing": lambda _logits: [],
     "NoneType": lambda _logits: None,
+    "str": lambda _logits: "logits",
     "shape (1, 0)": lambda logits: logits[:, :0],
     "shape (5,)": lambda logits: logits[0],
     "shape (1, 5, 1)": lambda logits: logits[..., None],
-    "shape (2, 5)": lambda logits: torch.cat([logits, logits]),
+    "shape (1, 5, 2, 2)": lambda logits: logits[..., None, None].expand(-1, -1, 2, 2),
     "int64": lambda logits: logits.long(),
 }
 
 
-@pytest.mark.parametrize("kind", RETURNS)
+@pytest.mark.parametrize("kind", UNREAD)
 def test_outputs_that_are_no_logits(kind: str) -> None:
-    network = plain()
-    network.fc = nn.Sequential(network.fc, _Turned(RETURNS[kind]))
-    lens = lens_with(network)
+    lens = lens_with(_returning(UNREAD[kind]))
+    seen = lens.analyze(IMAGE)
+    assert (seen.predictions, seen.boxes, lens.predict(IMAGE)) == ([], [], [])
+    (note,) = lens.classify(IMAGE).notes
+    assert seen.model.notes == (note,)
+    assert kind.removesuffix(" .") in note
+    np.testing.assert_array_equal(seen.masks["second"], lens_with(plain()).analyze(IMAGE).masks["second"])
+    ASKED["steps"](lens)
+    for ask in (
+        ASKED["ablate"],
+        ASKED["attribute"],
+        ASKED["grad_cam"],
+        lambda lens: lens.attribute(IMAGE, 1, method="ablation"),
+        lambda lens: lens.grad_cam(IMAGE),
+    ):
+        with pytest.raises(UnsupportedNetworkError, match="logits, one row of numbers for each image"):
+            ask(lens)
+
+
+def test_logits_of_another_number_of_images() -> None:
+    lens = lens_with(_returning(lambda logits: torch.cat([logits, logits])))
     for ask in ("analyze", "predict", "attribute"):
-        with pytest.raises(
-            UnsupportedNetworkError, match="logits, one row of numbers for each image"
-        ) as refused:
+        with pytest.raises(UnsupportedNetworkError, match=r"shape \(2, 5\) for 1 image"):
             ASKED[ask](lens)
-    assert kind.replace("namedtuple", "Pair") in str(refused.value)
+
+
+def _returning(function: Callable[[Tensor], Any]) -> Plain:
+    network = plain()
+    network.fc = nn.Sequential(network.fc, _Turned(function))
+    return network
 
 
 class _Turned(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sge.images import Preprocess
-from sge.models import ExportedModel, exported_file, load_model, reduced
+from sge.models import ExportedModel, exported_file, load_model, reduced, required_labels
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ def write_network(model: str, folder: Path) -> NetworkFiles:
     maps = [f"{kind}/{block.name}" for block in exported.blocks for kind in ("mask", "similarity")]
     files.logits.write_bytes(reduced(exported.path, ["logits"], edits=False))
     files.maps.write_bytes(reduced(exported.path, ["logits", *maps], edits=False))
-    facts = asdict(exported.preprocess) | {"labels": list(exported.labels)}
+    facts = asdict(exported.preprocess) | {"labels": required_labels(exported)}
     files.facts.write_text(json.dumps(facts), encoding="utf-8")
     return files

@@ -25,11 +25,24 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What N images give without any map."""
+
+    logits: Array | None
+    """(N, classes), float32, before any temperature; None for a network without logits."""
+    boxes: list[Array] | None = None
+    """For each image (K, 6), float32: left, top, right and bottom in input pixels, score, class, the best first. None
+    without a detector."""
+    notes: tuple[str, ...] = ()
+    """What the network's output is not read as, in full sentences."""
+
+
+@dataclass(frozen=True)
 class Forward:
     """Results of one forward pass of N images."""
 
-    logits: Array
-    """(N, classes), float32, before any temperature."""
+    logits: Array | None
+    """(N, classes), float32, before any temperature; None for a network without logits."""
     blocks: list[BlockInfo]
     """Every block, whatever was wanted."""
     masks: dict[str, Array]
@@ -37,6 +50,11 @@ class Forward:
     similarity: dict[str, Array]
     energy: dict[str, Array]
     """Block name to (N, G), float32."""
+    boxes: list[Array] | None = None
+    """As in ``Outputs``."""
+    notes: tuple[str, ...] = ()
+    extent: tuple[float, float] = (1.0, 1.0)
+    """Width and height of what the maps cover, as fractions of the input: above 1 where the network pads it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +114,10 @@ class Backend(Protocol):
         """The network in messages."""
 
     def logits(self, batch: Array) -> Array:
-        """(N, classes), float32, of a batch (N, channels, h, w)."""
+        """(N, classes), float32, of a batch (N, channels, h, w); UnsupportedNetworkError for a network without logits."""
+
+    def outputs(self, batch: Array) -> Outputs:
+        """Logits or boxes of a batch (N, channels, h, w), or neither."""
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """Logits and maps of a batch (N, channels, h, w)."""

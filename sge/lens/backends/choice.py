@@ -93,6 +93,28 @@ def _check_same(model: Model, exported: Backend, reference: Backend) -> None:
 
 
 def _torch_backend(model: Model, device: str, precision: str, threads: int | None, frozen: bool) -> Backend:
-    from sge.lens.backends.torch_backend import TorchBackend  # Exported files need no torch.
+    from torch import nn  # Exported files need no torch, and so these imports are here.
 
-    return TorchBackend(model.network, device, precision, threads, frozen)
+    from sge.lens.adapters import find_adapter
+    from sge.lens.backends.torch_backend import TorchBackend
+
+    if isinstance(model.network, nn.Module):
+        check_input(model)
+    adapter = find_adapter(model.adapter, None if model.labels is None else len(model.labels))
+    return TorchBackend(model.network, device, precision, threads, frozen, adapter)
+
+
+def check_input(model: Model) -> None:
+    """Checks that a network which normalizes its images does not get normalized ones.
+
+    Raises:
+        ChoiceError: it would.
+    """
+    from sge.nn import own_input
+
+    own, given = own_input(model.network), model.preprocess
+    if own is not None and own.normalizes and (any(given.mean) or any(std != 1 for std in given.std)):
+        raise ChoiceError(
+            f"{type(model.network).__name__} normalizes its images itself, and the model's preprocessing would normalize "
+            f"them before. Give the Model preprocess=Preprocess.unnormalized({given.size}), or none."
+        )

@@ -16,7 +16,7 @@ from sge.errors import (
     UnsupportedBackendError,
     UnsupportedNetworkError,
 )
-from sge.lens.backends.base import Backend, Forward, Gradients, Maps
+from sge.lens.backends.base import Backend, Forward, Gradients, Maps, Outputs
 from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Sessions
 from sge.lens.rows import Rows
 
@@ -108,6 +108,12 @@ class OnnxBackend:
         if (other := self._backend_of(batch)) is not None:
             return other.logits(batch)
         return self._checked_logits(self._sessions.run(batch, [LOGITS]), len(batch))
+
+    def outputs(self, batch: Array) -> Outputs:
+        """See ``Backend``."""
+        if (other := self._backend_of(batch)) is not None:
+            return other.outputs(batch)
+        return Outputs(self.logits(batch))
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""

@@ -12,20 +12,26 @@ from sge.analysis import BlockInfo, GradCam, GroupSteps
 from sge.arrays import Array
 from sge.devices import find_device, find_precision
 from sge.errors import CaptureError
+from sge.lens.adapters import find_adapter
 from sge.lens.attribution import first_order_effects
-from sge.lens.backends.base import Forward, Gradients, Maps
+from sge.lens.backends.base import Forward, Gradients, Maps, Outputs
 from sge.lens.backends.host import to_host
+from sge.lens.backends.inner_size import InnerSize, inner_size
+from sge.lens.boxes import best_first
 from sge.lens.failures import check_usable
 from sge.lens.grad_cam import grad_cam
 from sge.lens.passes import Passes
 from sge.lens.rows import Rows
 from sge.lens.steps import group_steps
 from sge.nn import (
+    Adapter,
     Capture,
     FoldedViews,
+    Output,
     edit_masks,
     inactive_groups,
     require_spatial_blocks,
+    resizing_path,
     sge_blocks,
     spatial_blocks,
 )
@@ -40,6 +46,7 @@ class TorchBackend:
         precision: As in ``Lens``.
         threads: As in ``Lens``.
         frozen: As in ``Lens``.
+        adapter: Reads what the network returns; by default as logits.
 
     Raises:
         CaptureError: the network has no module that makes spatial maps.
@@ -57,6 +64,7 @@ class TorchBackend:
         precision: str = "auto",
         threads: int | None = None,
         frozen: bool = False,
+        adapter: Adapter | None = None,
     ) -> None:
         require_spatial_blocks(network)
         check_usable(network)
@@ -66,7 +74,8 @@ class TorchBackend:
             torch.set_num_threads(threads)
         self.network = network.to(found)
         folded = FoldedViews(self.network) if frozen else None
-        self.passes = Passes(self.network, found, precision, folded=folded)
+        adapter = find_adapter("logits", None) if adapter is None else adapter
+        self.passes = Passes(self.network, found, precision, folded=folded, adapter=adapter)
         self.found = self.passes.found
 
     @property
@@ -112,18 +121,28 @@ class TorchBackend:
             logits = self.passes.logits(view, images, len(images))
         return self._checked(logits)
 
+    def outputs(self, batch: Array) -> Outputs:
+        """See ``Backend``."""
+        images = self.passes.batch(batch)
+        with self.passes.inference() as view:
+            output = self.passes.output(view, images, len(images))
+        return self._outputs(output)
+
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
         images = self.passes.batch(batch)
         with self.passes.inference() as view:
             others = set(spatial_blocks(view)) - {*maps.masks, *maps.similarity}
-            with Capture(view, energy=maps.energy, only_sizes=others, rows=len(images)) as seen:
-                logits = self.passes.logits(view, images, len(images))
+            resizing = resizing_path(view)
+            read = [] if resizing is None else [resizing]
+            with Capture(view, energy=maps.energy, only_sizes=others, outputs=read, rows=len(images)) as seen:
+                output = self.passes.output(view, images, len(images))
             shapes, channels = seen.sizes, seen.channels
             wanted = {f"similarity {name}": seen.similarity[name] for name in maps.similarity}
             wanted |= {f"mask {name}": seen.masks[name] for name in maps.masks}
             wanted |= {f"energy {name}": seen.energy[name] for name in maps.energy}
-            arrays = to_host({"logits": logits} | wanted)
+            inner = inner_size(seen.outputs[resizing], images) if resizing else InnerSize(images.shape[3])
+            arrays = to_host(wanted)
         similarity = {name: arrays[f"similarity {name}"] for name in maps.similarity}
         masks = {name: arrays[f"mask {name}"] for name in maps.masks}
         energy = {name: arrays[f"energy {name}"] for name in maps.energy}
@@ -137,14 +156,16 @@ class TorchBackend:
                 groups=groups,
                 height=height,
                 width=width,
-                stride=round(images.shape[3] / width),
+                stride=max(1, round(inner.width / width)),
                 channels=channels[name],
                 inactive=inactive_groups(modules[name]),
             )
             for name, (_, groups, height, width) in shapes.items()
         ]
-        self.check_finite({"the logits": arrays["logits"]})
-        return Forward(arrays["logits"], blocks, masks, similarity, energy)
+        found = self._outputs(output)
+        return Forward(
+            found.logits, blocks, masks, similarity, energy, found.boxes, found.notes, inner.extent
+        )
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``.
@@ -188,6 +209,13 @@ class TorchBackend:
     def check_finite(self, results: Mapping[str, Array]) -> None:
         """See ``Backend``."""
         self.passes.check_finite(results)
+
+    def _outputs(self, output: Output) -> Outputs:
+        boxes = None if output.boxes is None else [best_first(_array(one)) for one in output.boxes]
+        for one in boxes or ():
+            self.check_finite({"the boxes": one})
+        logits = None if output.logits is None else self._checked(output.logits)
+        return Outputs(logits, boxes, (output.note,) if output.note else ())
 
     def _checked(self, logits: Tensor) -> Array:
         array = _array(logits)

@@ -1,0 +1,60 @@
+"""What a network says of itself: the input that it takes, and the names of its classes.
+
+Networks are recognized by what they have, so that nothing but torch is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class OwnInput:
+    """The input of a network that takes pixels of 0 to 1."""
+
+    size: int
+    """Shorter side in pixels."""
+    normalizes: bool
+    """Whether the network subtracts a mean and divides by a standard deviation itself."""
+
+
+def own_input(network: nn.Module) -> OwnInput | None:
+    """The input that a network states; None for one that states nothing.
+
+    torchvision's detectors resize and normalize in a child module; ultralytics' networks take pixels of 0 to 1.
+    """
+    if (path := resizing_path(network)) is not None:
+        resizing: Any = network.get_submodule(path)
+        return OwnInput(_side(resizing), True)
+    if own_labels(network) is not None and isinstance(getattr(network, "stride", None), Tensor):
+        return OwnInput(640, False)
+    return None
+
+
+def resizing_path(network: nn.Module) -> str | None:
+    """Path of the child that resizes, normalizes and pads the images, as in torchvision's detectors; None without one."""
+    wanted = ("image_mean", "image_std", "min_size", "max_size", "batch_images")
+    paths: list[str] = [
+        path for path, module in network.named_modules() if all(hasattr(module, name) for name in wanted)
+    ]
+    return next(filter(None, paths), None)
+
+
+def own_labels(network: nn.Module) -> list[str] | None:
+    """Labels that a network keeps as ``names``, as ultralytics' do: a list, or a dict of the numbers from 0; else None."""
+    names = getattr(network, "names", None)
+    if isinstance(names, dict) and list(names) == list(range(len(names))):
+        names = list(names.values())
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)
+
+
+def _side(resizing: Any) -> int:
+    if isinstance(fixed := getattr(resizing, "fixed_size", None), tuple | list):
+        return int(min(fixed))
+    sides = resizing.min_size
+    return int(sides[-1] if isinstance(sides, tuple | list) else sides)
