@@ -38,7 +38,7 @@ Method = Annotated[
     Literal["auto", "gradient"],
     Query(
         description="for a model without gradients: auto removes each group of blocks= alone, and gradient leaves the "
-        "attribution out"
+        "attribution out, also for a model without classes"
     ),
 ]
 Ablate = Annotated[
@@ -117,6 +117,8 @@ def _cost_kind(format: str, chosen: AnalysisChoice) -> str:
 
 def _attribution(slot: Slot, target: str | None, blocks: str | None, method: str) -> AttributionChoice | None:
     if not target:
+        return None
+    if method == "gradient" and not slot.has_classes:
         return None
     if slot.require_lens().has_gradients:  # one pass gives the effects of all blocks
         return choose_attribution(slot, target)

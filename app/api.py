@@ -101,6 +101,7 @@ async def overlay(
     opacity: Annotated[float, Query(ge=0, le=1)] = 0.6,
     scale: Annotated[Literal["relative", "absolute"], Query()] = "relative",
     legend: bool = True,
+    boxes: Annotated[bool, Query(description="draws the boxes of a detector")] = True,
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
@@ -108,7 +109,7 @@ async def overlay(
     slot = engine.slot(model)
     lens = slot.require_lens()
     chosen = choose_overlay(slot, block, group, signal)
-    options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend}
+    options = {"colormap": colormap, "opacity": opacity, "scale": scale, "legend": legend, "boxes": boxes}
     async with admitted(request, engine, "overlay") as admission:
         analysis = await engine.analyze(admission, lens, framing, wanted=chosen.wanted)
         return await drawn.overlay(engine, admission, analysis, chosen, options)

@@ -86,7 +86,10 @@ def _pack(record: dict[str, Any], form: responses.AnalysisForm) -> Packed:
 
 
 def _effects(slot: Slot) -> AttributionChoice | None:
-    """The effects by which the page sorts: of all groups, or without gradients of those of the opening block."""
-    if not slot.groups:
+    """The effects by which the page sorts: of all groups, or without gradients of those of the opening block.
+
+    None without groups or without classes.
+    """
+    if not (slot.groups and slot.has_classes):
         return None
     return AttributionChoice(blocks=None if slot.require_lens().has_gradients else [slot.default_block])

@@ -48,6 +48,8 @@ class Slot:
     default_block: str = ""
     signal: str = "mask"
     """The signal that an analysis opens with."""
+    has_classes: bool = True
+    """Whether it names classes for an image; detectors, feature extractors and models without labels do not."""
 
     @property
     def ready(self) -> bool:
@@ -76,7 +78,7 @@ class Slot:
         started = time.perf_counter()
         try:
             lens = _make_lens(load_model(self.source), device, precision, backend)
-            blocks = _blocks(lens, self.is_default)
+            blocks, has_classes = _facts(lens, self.is_default)
             strides = {block.name: block.stride for block in blocks}
             opening = opening_block(lens.model.card.opens_with, strides), opening_signal(blocks)
             _check_card(self.name, lens.model.card)
@@ -90,7 +92,7 @@ class Slot:
             return
         self.blocks = blocks
         self.default_block, self.signal = opening
-        self.groups = lens.groups
+        self.groups, self.has_classes = lens.groups, has_classes
         self.seconds = round(time.perf_counter() - started, 2)
         self.lens = lens  # last: other threads take a slot with a lens for loaded
         facts = {"model": self.name, "device": str(lens.device), "backend": lens.backend}
@@ -179,18 +181,19 @@ def _make_lens(model: Model | ExportedModel, device: str, precision: str, backen
     return Lens(model, device, precision, backend, threads=threads, frozen=True)
 
 
-def _blocks(lens: Lens, is_default: bool) -> list[BlockInfo]:
-    """All blocks of a model, with the map sizes of a gray image.
+def _facts(lens: Lens, is_default: bool) -> tuple[list[BlockInfo], bool]:
+    """All blocks of a model, with the map sizes of a gray image, and whether it names classes.
 
     An exported file states them. Unless it is the default, nothing of it is run before the first request asks for it,
     because each of its sessions holds the weights in memory.
     """
     gray, stated = Image.new("RGB", PROBE_SIZE, "gray"), lens.stated_blocks
     if stated is None:
-        return lens.analyze(gray, wanted=SIZES).blocks
+        analysis = lens.analyze(gray, wanted=SIZES)
+        return analysis.blocks, bool(analysis.predictions)
     if is_default:
         lens.predict(gray)
-    return stated
+    return stated, bool(lens.model.labels)
 
 
 def _check_card(name: str, card: Card) -> None:
