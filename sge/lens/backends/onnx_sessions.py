@@ -48,6 +48,7 @@ class Sessions:
         name: Of the model, for messages.
         blocks: Names of all blocks.
         opening: Name of the block whose energy is asked for most.
+        has_logits: Whether the file has logits; without them there are no programs for logits and edited masks.
 
     Raises:
         MissingPackageError: the runtime is not installed.
@@ -55,16 +56,25 @@ class Sessions:
         CheckpointError: the file cannot be read.
     """
 
-    def __init__(self, runtime: Runtime, path: Path, name: str, blocks: Sequence[str], opening: str) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        path: Path,
+        name: str,
+        blocks: Sequence[str],
+        opening: str,
+        has_logits: bool = True,
+    ) -> None:
         runtime.check()
         self._runtime = runtime
         self._name = name
-        maps = [LOGITS, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
+        logits = [LOGITS] if has_logits else []
+        maps = [*logits, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
         self._outputs: dict[Kind, list[str]] = {
-            "logits": [LOGITS],
+            "logits": logits,
             "maps": [*maps, ENERGY + opening],
             "energy": [*maps, *(ENERGY + block for block in blocks)],
-            "edited": [LOGITS],
+            "edited": logits,
         }
         self._edited: Kind = "edited" if runtime.edits_cost else "logits"
         self._file = KeptFile(path)
