@@ -16,7 +16,7 @@ from sge.files import locked, write_atomically
 from sge.images import MAX_SIZE
 from sge.models.checkpoint import digest
 from sge.models.export_content import exported_content, model_facts
-from sge.models.exported_model import ExportedModel
+from sge.models.exported_model import LOGITS, ExportedModel
 from sge.models.model import Model
 from sge.models.onnx_files import read_exported
 from sge.nn import require_spatial_blocks
@@ -90,16 +90,17 @@ def exported_file(model: Model) -> ExportedModel:
 
     Raises:
         SGEError: As ``export_onnx``.
+        UnsupportedNetworkError: The network gives no logits, so that its file does less than the network.
     """
     for path in _paths(model):
         try:
             with locked(path.with_suffix(".lock")):
                 if path.is_file():
                     try:
-                        return read_exported(path)
+                        return _with_logits(read_exported(path))
                     except CheckpointError:
                         pass  # It is damaged, and made again.
-                return export_onnx(model, path)
+                return _with_logits(export_onnx(model, path))
         except (OSError, CheckpointError) as error:
             failed = error
     raise CheckpointError(
@@ -113,10 +114,19 @@ def existing_export(model: Model) -> ExportedModel | None:
     for path in _paths(model):
         if path.is_file():
             try:
-                return read_exported(path)
-            except CheckpointError:
-                pass  # It is damaged.
+                return _with_logits(read_exported(path))
+            except (CheckpointError, UnsupportedNetworkError):
+                pass  # It is damaged, or does less than the network.
     return None
+
+
+def _with_logits(exported: ExportedModel) -> ExportedModel:
+    if LOGITS not in exported.results:
+        raise UnsupportedNetworkError(
+            f"{exported.name} gives no logits, and what else it gives is read with PyTorch only. Choose the backend torch. "
+            "For the maps alone, export the model and load the file: sge.export_onnx(model, path)."
+        )
+    return exported
 
 
 def _paths(model: Model) -> list[Path]:

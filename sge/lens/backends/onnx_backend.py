@@ -62,7 +62,10 @@ class OnnxBackend:
         opening = opening_block(
             exported.card.opens_with, {block.name: block.stride for block in exported.blocks}
         )
-        self._sessions = Sessions(runtime, exported.path, exported.name, self.blocks, opening)
+        self._has_logits = LOGITS in exported.results
+        self._sessions = Sessions(
+            runtime, exported.path, exported.name, self.blocks, opening, self._has_logits
+        )
 
         from sge.models import square_side
 
@@ -107,13 +110,14 @@ class OnnxBackend:
         """See ``Backend``."""
         if (other := self._backend_of(batch)) is not None:
             return other.logits(batch)
+        self._require_logits()
         return self._checked_logits(self._sessions.run(batch, [LOGITS]), len(batch))
 
     def outputs(self, batch: Array) -> Outputs:
         """See ``Backend``."""
         if (other := self._backend_of(batch)) is not None:
             return other.outputs(batch)
-        return Outputs(self.logits(batch))
+        return Outputs(self.logits(batch)) if self._has_logits else Outputs(None, notes=self._notes())
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
@@ -124,7 +128,9 @@ class OnnxBackend:
         key = ("sizes", *batch.shape[2:])
         # Only a pass tells the sizes of the maps for an input of a new size.
         unknown = [] if key in self.found else [MASK + name for name in self._blocks]
-        found = self._sessions.run(batch, list(dict.fromkeys([LOGITS, *fetched, *unknown])))
+        logits = [LOGITS] if self._has_logits else []
+        names = list(dict.fromkeys([*logits, *fetched, *unknown]))
+        found = self._sessions.run(batch, names) if names else {}
         if unknown:
             self.found[key] = {name: found[MASK + name].shape[2:] for name in self._blocks}
         similarity, masks, energy = (
@@ -133,14 +139,17 @@ class OnnxBackend:
         # The maps come first, because the earliest block is where the numbers went wrong.
         for recorded in (similarity, masks, energy):
             self.check_finite({f"block {name}": values for name, values in recorded.items()})
-        logits = self._checked_logits(found, len(batch))
         sizes: Mapping[str, tuple[int, int]] = self.found[key]  # type: ignore[assignment]
-        return Forward(logits, self._infos(batch.shape[3], sizes), masks, similarity, energy)
+        infos = self._infos(batch.shape[3], sizes)
+        if not self._has_logits:
+            return Forward(None, infos, masks, similarity, energy, notes=self._notes())
+        return Forward(self._checked_logits(found, len(batch)), infos, masks, similarity, energy)
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``."""
         if (other := self._backend_of(image)) is not None:
             return other.ablated(image, rows, shared)
+        self._require_logits()
         edits: dict[str, Array] = {}
         for name, removed in rows.removed.items():
             edits[KEEP + name] = (~removed).astype(np.float32)
@@ -179,6 +188,17 @@ class OnnxBackend:
                     f"{where}. Check that the preprocessing and the weights belong together."
                 )
 
+    def _require_logits(self) -> None:
+        if not self._has_logits:
+            raise UnsupportedNetworkError(
+                f"{self.exported.name} gives no logits, so that there are no scores to be given or compared. Read "
+                "its masks with analyze, or load the model that it was exported from."
+            )
+
+    def _notes(self) -> tuple[str, ...]:
+        given = ", ".join(self.exported.results[:3]) or "nothing"
+        return (f"What the exported file gives beside its maps ({given}) is not read as classes or boxes.",)
+
     def _in_torch(self, what: str) -> Backend:
         if self._reference is None:
             raise UnsupportedBackendError(
@@ -198,12 +218,18 @@ class OnnxBackend:
     def _backend_of(self, batch: Array) -> Backend | None:
         """None if the file takes images of this size, otherwise what runs them."""
         self._check_network()
-        multiple = self.exported.multiple
-        if not any(side % multiple for side in batch.shape[2:]):
+        multiple, size = self.exported.multiple, self.exported.size
+        height, width = batch.shape[2:]
+        if size in (None, (height, width)) and not any(side % multiple for side in (height, width)):
             return None
         if self._reference is not None:
             return self._reference
-        height, width = batch.shape[2:]
+        if size is not None:
+            square = f" Choose framing='center' and size={size[0]}." if size[0] == size[1] else ""
+            raise ChoiceError(
+                f"{self.exported.name} was exported for inputs of {size[1]} x {size[0]} pixels alone, and this one has "
+                f"{width} x {height}.{square} Or load the model that it was exported from."
+            )
         raise ChoiceError(
             f"{self.exported.name} was exported for inputs whose sides are multiples of {multiple}, and this one has "
             f"{width} x {height} pixels. Choose another size or framing, or load the model that it was exported from."
