@@ -37,17 +37,30 @@ def my_resnet(folder: Path) -> None:
     torch.save(network.state_dict(), folder / "my_resnet18.pth")
 
 
+def my_yolo(folder: Path) -> None:
+    """With random weights, and a head that is undecided about every class, so that there are boxes."""
+    ultralytics = pytest.importorskip("ultralytics")
+    torch.manual_seed(0)
+    yolo = ultralytics.YOLO("yolov8n.yaml", verbose=False)
+    for scores in yolo.model.model[-1].cv3:
+        torch.nn.init.zeros_(scores[-1].bias)
+    yolo.save(folder / "my_yolo.pt")
+
+
 GIVEN: dict[str, Callable[[Path], None]] = {
     "The authors' checkpoint": authors_checkpoint,
     "My ResNet": my_resnet,
+    "My YOLO": my_yolo,
 }
 SAID = {
     "The authors' checkpoint": r"\S.* \(64, \d+, \d+\)\n",
     "My ResNet": r"(cat|dog|other) inactive \(16, \d+, \d+\)\n",
+    "My YOLO": r"[1-9]\d* boxes, best \S.* \(16, \d+, \d+\)\n",
 }
 MADE = {
     "The authors' checkpoint": ["photo.html"],
     "My ResNet": ["overlay.png", "mine.onnx"],
+    "My YOLO": ["overlay.png", "photo.html"],
 }
 
 
