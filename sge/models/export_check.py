@@ -1,7 +1,7 @@
 """Compares an exported file with the network that it was made from, on images that are smooth as photos are.
 
-Logits must agree to ``LOGITS`` of their largest value. Maps have no fixed tolerance: the similarity divides by a map's
-standard deviation, so that a map that is nearly constant shows the rounding of the layers before it, enlarged, with every
+Logits must agree to a fraction of their largest value (``differences.py``). Maps have no fixed tolerance: the similarity
+divides by a map's standard deviation, so that a map that is nearly constant shows the rounding of the layers before it, enlarged, with every
 program; also in the logits. A larger difference is accepted only if it is rounding and nothing else. The graph and the
 network must then agree in double precision, where rounding is a billion times smaller, and what ONNX Runtime gives may be
 ``ROUNDING`` times as far from that as torch in single precision is. The first rule tells a wrong graph whose error is no
@@ -23,24 +23,16 @@ from torch.nn.functional import interpolate
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, SGEError, UnsupportedNetworkError
-from sge.models.exported_model import LOGITS as LOGITS_NAME
-from sge.models.exported_model import RESULT
+from sge.models.differences import distance, tolerance
 from sge.models.onnx_double import DoubleGraph
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.onnx_trial import MULTIPLE, Session
 from sge.models.results import named_results
 from sge.nn import MaskCapture, edit_masks, sge_blocks
 
-LOGITS = 1e-4
-"""Largest difference of logits, relative to the largest logit of the pass."""
-MAPS = 1e-3
-"""Largest difference of maps and energies where rounding is not enlarged; a similarity has standard deviation 1."""
-QUIET = 1e-3
-"""The numbers of a channel are compared with this fraction of those of the loudest one, if they are smaller: what remains
-where large numbers cancel each other is rounding."""
 ROUNDING = 10
 SIZE_ADVICE = (
-    "Export it for one size, export_onnx(model, path, size=...), if it computes with the size of its images. Otherwise use "
+    "Export it for one size, export_onnx(model, path, size=...), if it takes no other or computes with it. Otherwise use "
     "it with PyTorch."
 )
 SHAPES = ((1, 4, 5), (3, 3, 2), (2, 7, 7))
@@ -127,8 +119,8 @@ class Comparison:
         return 1
 
     def _on(self, image: Tensor) -> None:
-        expected = self._outputs(self._network, image)
-        again = expected if self.found else self._outputs(self._network, image)
+        expected = self._expected(image)
+        again = expected if self.found else self._expected(image)
         found = self._run(image)
 
         @cache
@@ -138,13 +130,24 @@ class Comparison:
         for output, values in expected.items():
             if found[output].shape != values.shape:
                 raise self._differs(output, f"has shape {found[output].shape} in place of {values.shape}")
-            if _distance(values, again[output], output) > _tolerance(output):
+            if distance(values, again[output], output) > tolerance(output):
                 raise UnsupportedNetworkError(
                     f"{self._name} cannot be exported: it gives other numbers each time for one image ({output}), so that "
                     "it cannot be compared. Remove what is random in its forward pass, such as dropout in eval mode."
                 )
             difference = self._compared(output, found[output], values, exactly)
             self.found[output] = max(self.found.get(output, 0.0), difference)
+
+    def _expected(self, image: Tensor) -> dict[str, Array]:
+        try:
+            return self._outputs(self._network, image)
+        except SGEError:
+            raise
+        except Exception as error:  # A foreign forward may raise anything.
+            raise UnsupportedNetworkError(
+                f"{self._name} cannot be exported: it fails on an image of {image.shape[3]} x {image.shape[2]} pixels "
+                f"({type(error).__name__}). {SIZE_ADVICE}"
+            ) from error
 
     def _run(self, image: Tensor) -> dict[str, Array]:
         try:
@@ -169,21 +172,21 @@ class Comparison:
         Raises:
             UnsupportedNetworkError: It is more than rounding.
         """
-        tolerance = _tolerance(output)
+        allowed = tolerance(output)
         difference, row = max(
-            (_distance(found[row : row + 1], expected[row : row + 1], output), row)
+            (distance(found[row : row + 1], expected[row : row + 1], output), row)
             for row in range(len(expected))
         )
-        if not difference <= tolerance:
+        if not difference <= allowed:
             exact = exactly(row)
             found, expected = found[row : row + 1], expected[row : row + 1]
-            beyond = _distance(exact.graph[output], exact.network[output], output)
-            if not beyond <= tolerance:
+            beyond = distance(exact.graph[output], exact.network[output], output)
+            if not beyond <= allowed:
                 raise self._differs(
                     output, f"differs by {difference:.1e}, in double precision by {beyond:.1e}"
                 )
-            rounding = _distance(expected, exact.network[output], output)
-            if not _distance(found, exact.network[output], output) <= ROUNDING * rounding + tolerance:
+            rounding = distance(expected, exact.network[output], output)
+            if not distance(found, exact.network[output], output) <= ROUNDING * rounding + allowed:
                 raise self._differs(
                     output, f"differs by {difference:.1e}, and rounding explains {rounding:.1e}"
                 )
@@ -257,7 +260,7 @@ class Comparison:
         return results | maps
 
     def _results(self, output: Any) -> dict[str, Array]:
-        return {name: one.numpy() for name, one in named_results(output, self._classes).items()}
+        return {name: _array(one) for name, one in named_results(output, self._classes).items()}
 
     def _differs(self, output: str, how: str) -> UnsupportedNetworkError:
         return UnsupportedNetworkError(
@@ -266,22 +269,10 @@ class Comparison:
         )
 
 
-def _is_result(output: str) -> bool:
-    return output.partition("/")[0] in (LOGITS_NAME, RESULT)
-
-
-def _tolerance(output: str) -> float:
-    return LOGITS if _is_result(output) else MAPS
-
-
-def _distance(a: Array, b: Array, output: str) -> float:
-    """Largest difference: absolute for maps, else relative to the largest number, in each channel of three and more axes."""
-    difference, scale = np.abs(a.astype(np.float64) - b), np.ones(1)
-    if _is_result(output) and b.size:
-        axes = tuple(axis for axis in range(b.ndim) if b.ndim < 3 or axis != 1)
-        largest = np.abs(b.astype(np.float64)).max(axes, keepdims=True)
-        scale = np.maximum(largest, QUIET * largest.max()) if largest.max() > 0 else scale
-    return float((difference / scale).max(initial=0.0))
+def _array(values: Tensor) -> Array:
+    """As an array; NumPy has no bfloat16."""
+    array: Array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return array
 
 
 def _edit(keep: Array, flat: Array) -> Callable[[Tensor], Tensor]:

@@ -15,6 +15,7 @@ from torch import nn
 import sge
 from sge.errors import CaptureError, CheckpointError, ChoiceError, UnsupportedNetworkError
 from sge.models import load_model
+from sge.models.differences import LOGITS
 from sge.models.export import content_hash, existing_export, export_onnx, exported_file
 from sge.models.export_check import smooth_image
 from sge.models.onnx_checks import output_names
@@ -295,8 +296,6 @@ def plain_model(kind):
 
 def test_rounding_that_the_network_enlarges_is_told_from_a_wrong_graph(tmp_path):
     """The difference in single precision is the same; in double precision only the wrong graph has one."""
-    from sge.models.export_check import LOGITS
-
     made = export_onnx(plain_model(Amplified), tmp_path / "a.onnx")
     assert made.check["logits"] > 10 * LOGITS
     image = smooth_image((1, 3, 96, 64), 1)
