@@ -1,11 +1,11 @@
 """Compares an exported file with the network that it was made from, on images that are smooth as photos are.
 
-Logits must agree to a fraction of their largest value (``differences.py``). Maps have no fixed tolerance: the similarity
-divides by a map's standard deviation, so that a map that is nearly constant shows the rounding of the layers before it,
-enlarged, with every program; also in the logits. A larger difference is accepted only if it is rounding and nothing else. The graph and the
-network must then agree in double precision, where rounding is a billion times smaller, and what ONNX Runtime gives may be
-``ROUNDING`` times as far from that as torch in single precision is. The first rule tells a wrong graph whose error is no
-larger than the rounding, the second a wrong program.
+Logits must agree to a fraction of their largest value (``differences.py``). Maps have no fixed tolerance: the
+similarity divides by a map's standard deviation, so that a map that is nearly constant shows the rounding of the layers
+before it, enlarged, with every program; also in the logits. A larger difference is accepted only if it is rounding and
+nothing else. The graph and the network must then agree in double precision, where rounding is a billion times smaller,
+and what ONNX Runtime gives may be ``ROUNDING`` times as far from that as torch in single precision is. The first rule
+tells a wrong graph whose error is no larger than the rounding, the second a wrong program.
 """
 
 from __future__ import annotations
