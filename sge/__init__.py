@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
     from sge.lens import Example, Lens, Wanted, find_parts, fit_parts, widget
     from sge.models import Card, ExportedModel, Model, export_onnx, import_weights, load_model
-    from sge.nn import MaskCapture, SpatialGroupEnhance, insert_sge, regroup
+    from sge.nn import MaskCapture, SpatialGroupEnhance, convert_sge, foreign_report, insert_sge, regroup
     from sge.parts import Finder, GroupWeight, Part, PartMap
     from sge.training import GateTuningConfig, tune_gates
 
@@ -66,7 +66,14 @@ _MODULES = {
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
     "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts", "widget"),
     "sge.models": ("Card", "ExportedModel", "Model", "export_onnx", "import_weights", "load_model"),
-    "sge.nn": ("MaskCapture", "SpatialGroupEnhance", "insert_sge", "regroup"),
+    "sge.nn": (
+        "MaskCapture",
+        "SpatialGroupEnhance",
+        "convert_sge",
+        "foreign_report",
+        "insert_sge",
+        "regroup",
+    ),
     "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
     "sge.training": ("GateTuningConfig", "tune_gates"),
 }
@@ -126,10 +133,12 @@ __all__ = [
     "UnsupportedNetworkError",
     "Wanted",
     "__version__",
+    "convert_sge",
     "decode",
     "export_onnx",
     "find_parts",
     "fit_parts",
+    "foreign_report",
     "frame",
     "import_weights",
     "insert_sge",

@@ -37,9 +37,9 @@ def randomized_model(model: Model, frames: Sequence[Frame], seed: int = 0) -> Mo
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
-        for module in sge_blocks(network).values():
-            order = torch.randperm(module.groups)
-            for parameter in (module.weight, module.bias):
+        for block in sge_blocks(network).values():
+            order = torch.randperm(block.groups)
+            for parameter in (block.weight, block.bias):
                 parameter.copy_(parameter[:, order])
         _calibrate(network, torch.from_numpy(np.stack([frame.array for frame in frames])))
     return replace(model, network=network, finder=None)

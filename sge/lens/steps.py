@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sge.analysis import GroupSteps
 from sge.lens.passes import Passes
-from sge.nn import Capture, sge_blocks
+from sge.nn import Capture, block_formula, block_module, sge_blocks
 
 
 def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupSteps:
@@ -21,16 +21,19 @@ def group_steps(passes: Passes, image: Tensor, block: str, group: int) -> GroupS
     """
     module = sge_blocks(passes.network)[block]
     with passes.inference() as view:
-        viewed = sge_blocks(view)[block]
+        viewed = block_module(sge_blocks(view)[block])
         path = next(path for path, one in view.named_modules() if one is viewed)
         with Capture(view, [block], inputs=[path], outputs=[path], rows=1) as seen:
             passes.run(view, image)
+    formula = block_formula(module)
     features, output = (
-        values[0].float().unflatten(0, (module.groups, -1))[group]
+        formula.consecutive(values)[0].float().reshape(module.groups, -1, *values.shape[2:])[group]
         for values in (seen.inputs[path], seen.outputs[path])
     )
     mean = features.mean((1, 2))
     product = torch.einsum("c,chw->hw", mean, features)
+    if formula.products == "mean":
+        product = product / len(features)
     arrays = (features, mean, product, seen.similarity[block][0, group], seen.masks[block][0, group], output)
     features, mean, product, similarity, mask, output = (array.float().cpu() for array in arrays)
     for array in (features, product, similarity, mask, output):

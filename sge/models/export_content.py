@@ -20,7 +20,7 @@ from sge.models.onnx_files import VERSION, tail
 from sge.models.onnx_trial import MULTIPLE
 from sge.models.traced import Traced, trace
 from sge.models.wording import shown
-from sge.nn import ConvolutionalBlockAttention, SpatialGroupEnhance, eval_view, inactive_groups
+from sge.nn import ConvolutionalBlockAttention, SGEBlock, eval_view, inactive_groups
 
 if TYPE_CHECKING:
     import onnx
@@ -116,7 +116,7 @@ def _add_edits(graph: onnx.GraphProto, traced: Traced) -> None:
     from sge.models.onnx_graph import add_edits, name_energy_nodes
 
     name_energy_nodes(graph)
-    gates = {name: one.groups for name, one in traced.blocks.items() if isinstance(one, SpatialGroupEnhance)}
+    gates = {name: one.groups for name, one in traced.blocks.items() if isinstance(one, SGEBlock)}
     add_edits(graph, gates)
 
 
@@ -135,7 +135,7 @@ def _block(
     traced: Traced, name: str, sizes: dict[str, torch.Size], cells: Size | None, image: torch.Tensor
 ) -> ExportedBlock:
     block = traced.blocks[name]
-    is_sge = isinstance(block, SpatialGroupEnhance)
+    is_sge = isinstance(block, SGEBlock)
     kind = "sge" if is_sge else "cbam" if isinstance(block, ConvolutionalBlockAttention) else "bam"
     stride = max(1, round(image.shape[3] / sizes[f"mask/{name}"][3]))
     inactive = inactive_groups(block)

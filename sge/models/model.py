@@ -13,7 +13,7 @@ from sge.parts import Finder
 if TYPE_CHECKING:
     from torch import nn
 
-    from sge.nn import Adapter, SpatialGroupEnhance
+    from sge.nn import Adapter, SGEBlock
 
 __all__ = ["CARD_VERSION", "Card", "Model"]
 
@@ -84,7 +84,7 @@ class Model:
                 Preprocess() if own is None else Preprocess.unnormalized(min(own.size, MAX_SIZE))
             )
 
-    def _gates(self) -> dict[str, SpatialGroupEnhance]:
+    def _gates(self) -> dict[str, SGEBlock]:
         from sge.nn import sge_blocks  # It imports torch, which this module's importers may not need.
 
         return sge_blocks(self.network)

@@ -16,27 +16,50 @@ from torch.nn.functional import conv2d, pad
 
 from sge.errors import UnsupportedNetworkError
 from sge.models.results import named_results
-from sge.nn import SpatialGroupEnhance, eval_view, group_similarity, spatial_blocks, standardize_maps
+from sge.nn import (
+    ForeignSGE,
+    Formula,
+    SGEBlock,
+    SpatialGroupEnhance,
+    block_formula,
+    block_module,
+    eval_view,
+    spatial_blocks,
+    standardize_maps,
+)
 
 OPSET = 18
 
 
 class _Enhanced(torch.autograd.Function):
-    """SGE as one operation, whose ONNX nodes are stated here."""
+    """SGE as one operation, whose ONNX nodes are stated here.
+
+    ``kind`` is the formula's variant in numbers: channels, groups, eps, and whether the deviation is unbiased, eps is
+    added to the variance, groups are interleaved, and products are averaged.
+    """
 
     @staticmethod
     def forward(
-        _ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, channels: int, groups: int, eps: float
+        _ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *kind: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        similarity = group_similarity(x, groups, eps)
+        _, groups, eps, unbiased, in_variance, interleaved, mean = kind
+        formula = Formula(
+            int(groups),
+            "unbiased" if unbiased else "biased",
+            eps,
+            "variance" if in_variance else "std",
+            "interleaved" if interleaved else "consecutive",
+            "mean" if mean else "sum",
+        )
+        similarity = formula.similarity(x)
         mask = torch.sigmoid(similarity * weight + bias)
-        grouped = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
-        return (grouped * mask.unsqueeze(2)).flatten(1, 2), similarity, mask
+        return formula.multiplied(x, mask), similarity, mask
 
     @staticmethod
-    def symbolic(
-        g: Any, x: Any, weight: Any, bias: Any, channels: int, groups: int, eps: float
-    ) -> tuple[Any, Any, Any]:
+    def symbolic(g: Any, x: Any, weight: Any, bias: Any, *kind: float) -> tuple[Any, Any, Any]:
+        channels, groups, eps, unbiased, in_variance, interleaved, averaged = kind
+        channels, groups = int(channels), int(groups)
+
         def number(value: float) -> Any:
             return g.op("Constant", value_t=torch.tensor(value))
 
@@ -45,24 +68,53 @@ class _Enhanced(torch.autograd.Function):
         # TensorRT multiplies the members of floating tensors only.
         positions = g.op("ReduceProd", g.op("Cast", sides, to_i=1), keepdims_i=0)
         # One position gives the smallest difference in place of 0, all others exactly one less.
-        freedom = g.op("Sub", positions, number(1 - 2**-24))
-        rows = g.op("Reshape", x, numbers(0, groups, channels // groups, -1))
+        freedom = g.op("Sub", positions, number(1 - 2**-24)) if unbiased else positions
+        rows = _rows(g, x, channels, groups, bool(interleaved))
         means = g.op("Reshape", g.op("ReduceMean", rows, numbers(3)), numbers(0, groups, 1, -1))
         maps = g.op("Concat", numbers(-1, groups), sides, axis_i=0)
         products = g.op("Reshape", g.op("MatMul", means, rows), maps)
+        if averaged:
+            products = g.op("Mul", products, number(groups / channels))
         # Rows first, then columns: the rounding of one long sum would shift maps whose mean is large.
         mean = g.op("ReduceMean", g.op("ReduceMean", products, numbers(3)), numbers(2))
         centered = g.op("Sub", products, mean)
         # A product and a sum take a third of the time of ReduceL2.
         squares = g.op("ReduceSum", g.op("Mul", centered, centered), numbers(2, 3))
-        spread = g.op("Add", g.op("Sqrt", g.op("Div", squares, freedom)), number(eps))
+        variance = g.op("Div", squares, freedom)
+        if in_variance:
+            spread = g.op("Sqrt", g.op("Add", variance, number(eps)))
+        else:
+            spread = g.op("Add", g.op("Sqrt", variance), number(eps))
         similarity = g.op("Div", centered, spread)
         # The mask does without the similarity, which costs a pass over memory and may not be asked for.
         scaled = g.op("Mul", centered, g.op("Div", weight, spread))
         mask = g.op("Sigmoid", g.op("Add", scaled, bias))
         masked = g.op("Mul", rows, g.op("Reshape", mask, numbers(0, groups, 1, -1)))
+        if interleaved:
+            masked = g.op("Transpose", masked, perm_i=[0, 2, 1, 3])
         out = g.op("Reshape", masked, g.op("Concat", numbers(-1, channels), sides, axis_i=0))
         return out, similarity, mask
+
+
+def _rows(g: Any, x: Any, channels: int, groups: int, interleaved: bool) -> Any:
+    """Features as (N, groups, channels of a group, positions)."""
+    if not interleaved:
+        return g.op("Reshape", x, _numbers(g, 0, groups, channels // groups, -1))
+    apart = g.op("Reshape", x, _numbers(g, 0, channels // groups, groups, -1))
+    return g.op("Transpose", apart, perm_i=[0, 2, 1, 3])
+
+
+def _kind(formula: Formula, channels: int) -> tuple[float, ...]:
+    """The last arguments of ``_Enhanced``."""
+    return (
+        channels,
+        formula.groups,
+        formula.eps,
+        int(formula.deviation == "unbiased"),
+        int(formula.eps_in == "variance"),
+        int(formula.order == "interleaved"),
+        int(formula.products == "mean"),
+    )
 
 
 class _Same(torch.autograd.Function):
@@ -132,23 +184,31 @@ class Traced(nn.Module):
         """Block to how often it was called in the last pass."""
         self.seen: dict[str, dict[str, Tensor]] = {"similarity": {}, "mask": {}, "energy": {}}
         for name, block in self.blocks.items():
-            if isinstance(block, SpatialGroupEnhance):
+            if isinstance(block, ForeignSGE):
+                block.module.forward = partial(self._foreign, name, block)
+            elif isinstance(block, SpatialGroupEnhance):
                 block.enhanced = partial(self._enhanced, name, block)  # type: ignore[method-assign]
             else:
                 block.gate.register_forward_hook(partial(self._read_map, name))
-            block.register_forward_hook(partial(self._read_energy, name, block.groups))
+            block_module(block).register_forward_hook(partial(self._read_energy, name, block.groups))
 
     @staticmethod
     def _same(conv: nn.Conv2d, x: Tensor) -> Tensor:
         out: Tensor = _Same.apply(x, conv.weight, list(conv.stride), list(conv.dilation), conv.groups)
         return out if conv.bias is None else out + conv.bias[:, None, None]
 
-    def _enhanced(self, name: str, block: SpatialGroupEnhance, x: Tensor) -> Tensor:
+    def _enhanced(self, name: str, block: SGEBlock, x: Tensor) -> Tensor:
         apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Enhanced.apply
         out, self.seen["similarity"][name], self.seen["mask"][name] = apply(
-            x, block.weight, block.bias, int(x.shape[1]), block.groups, block.eps
+            x, block.weight, block.bias, *_kind(block_formula(block), int(x.shape[1]))
         )
         return out
+
+    def _foreign(self, name: str, block: ForeignSGE, *inputs: Tensor, **named: Tensor) -> Tensor:
+        """In place of a forward of somebody else, whose features come first."""
+        x = (*inputs, *named.values())[0]
+        out = self._enhanced(name, block, x)
+        return x.copy_(out) if block.in_place else out
 
     def _read_map(self, name: str, _module: nn.Module, inputs: tuple[Tensor], mask: Tensor) -> None:
         logits = inputs[0]

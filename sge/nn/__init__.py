@@ -1,10 +1,23 @@
 """The SGE module, networks that have it, and what reads and permutes them: tensors in, tensors out."""
 
 from sge.nn.attention import ConvolutionalBlockAttention
-from sge.nn.blocks import inactive_groups, require_spatial_blocks, sge_blocks, spatial_blocks
+from sge.nn.blocks import (
+    SGEBlock,
+    block_formula,
+    block_module,
+    gate_parameters,
+    inactive_groups,
+    own_sge_blocks,
+    require_spatial_blocks,
+    sge_blocks,
+    spatial_blocks,
+)
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.conventions import OwnInput, own_input, own_labels, resizing_path
+from sge.nn.convert import convert_sge
 from sge.nn.folding import FoldedViews
+from sge.nn.foreign import ForeignSGE, foreign_report, foreign_sge
+from sge.nn.formula import Formula
 from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge
 from sge.nn.intervention import edit_masks, edit_outputs
@@ -26,23 +39,33 @@ __all__ = [
     "Capture",
     "ConvolutionalBlockAttention",
     "FoldedViews",
+    "ForeignSGE",
+    "Formula",
     "MaskCapture",
     "Output",
     "OwnInput",
+    "SGEBlock",
     "SpatialGate",
     "SpatialGroupEnhance",
     "TemporaryHook",
+    "block_formula",
+    "block_module",
     "build_resnet",
     "channel_permutations",
+    "convert_sge",
     "edit_masks",
     "edit_outputs",
     "eval_mode",
     "eval_view",
+    "foreign_report",
+    "foreign_sge",
+    "gate_parameters",
     "group_similarity",
     "inactive_groups",
     "insert_sge",
     "own_input",
     "own_labels",
+    "own_sge_blocks",
     "permutation_digest",
     "permute_channels",
     "regroup",

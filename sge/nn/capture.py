@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn.attention import MapGate
-from sge.nn.blocks import named_blocks, require_spatial_blocks, spatial_blocks, submodule
+from sge.nn.blocks import (
+    SpatialModule,
+    block_module,
+    named_blocks,
+    require_spatial_blocks,
+    spatial_blocks,
+    submodule,
+)
+from sge.nn.driven import drive
+from sge.nn.foreign import ForeignSGE
 from sge.nn.hooks import Attached, Read, after_forward, before_forward
 from sge.nn.recorded import Records, group_energy, only_reads_maps, standardized
 from sge.nn.scopes import Scope, current_task
@@ -88,8 +97,10 @@ class Capture(Scope):
             self._attach(before_forward, module, partial(self._read_input, path))
         for name, block in self._blocks.items():
             is_map = isinstance(block.gate, MapGate)
+            if isinstance(block, ForeignSGE):
+                self._attached += drive(block, self, self._grad)
             self._attach(after_forward, block.gate, partial(self._read_gate, name, block, is_map))
-            self._attach(after_forward, block, partial(self._read_block, name, block.groups))
+            self._attach(after_forward, block_module(block), partial(self._read_block, name, block.groups))
         for path, module in self._outputs.items():
             self._attach(after_forward, module, partial(self._read_output, path))
         self.open()
@@ -117,7 +128,7 @@ class Capture(Scope):
         self._records.elsewhere = True
 
     def _read_gate(
-        self, name: str, block: nn.Module, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor
+        self, name: str, block: SpatialModule, is_map: bool, inputs: tuple[Tensor, ...], mask: Tensor
     ) -> None:
         self._records.sizes[name] = tuple(mask.shape)
         if name not in self._mapped:

@@ -154,6 +154,26 @@ def replace_output(module: nn.Module, edit: Edit, scope: Scope) -> Attached:
         return Attached(module, module.register_forward_hook(EditHook(module, edit, scope)))
 
 
+def attached_hook(module: nn.Module, hook: TemporaryHook[Any], before: bool = False) -> Attached:
+    """Calls a hook after every forward pass of ``module``, or before it with named inputs, until it is removed."""
+    with _LOCK:
+        if before:
+            return Attached(module, module.register_forward_pre_hook(hook, with_kwargs=True))  # type: ignore[arg-type]
+        return Attached(module, module.register_forward_hook(hook))  # type: ignore[arg-type]
+
+
+def carry_hooks(source: nn.Module, target: nn.Module) -> None:
+    """Gives ``target`` the hooks of ``source`` that belong to the running code, each once."""
+    for kind in _KINDS:
+        hooks, with_names = getattr(target, kind), getattr(target, f"{kind}_with_kwargs")
+        for key, hook in list(getattr(source, kind).items()):
+            moved = hook.for_view(target) if isinstance(hook, TemporaryHook) else None
+            if moved is not None:
+                hooks[key] = moved
+                if key in getattr(source, f"{kind}_with_kwargs"):
+                    with_names[key] = True
+
+
 def is_hooked(module: nn.Module) -> bool:
     """Whether anything is called when ``module`` is called, besides its own forward."""
     return bool(_all_hooks(module)) or not _is_plain(module)

@@ -7,7 +7,7 @@ threads may use one network at the same time, each with edits of its own or with
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError, ShapeError
 from sge.nn.blocks import named_blocks, submodule
-from sge.nn.hooks import replace_output
+from sge.nn.driven import drive
+from sge.nn.foreign import ForeignSGE
+from sge.nn.hooks import Attached, replace_output
 from sge.nn.scopes import Scope
 
 MaskEdit = Callable[[Tensor], Tensor]
@@ -81,7 +83,8 @@ def edit_masks(network: nn.Module, edits: Mapping[str, MaskEdit]) -> Iterator[Co
     """
     blocks = named_blocks(network, list(edits))
     checked = {name: partial(_edited_mask, name, edit) for name, edit in edits.items()}
-    with _edited(network, {name: blocks[name].gate for name in edits}, checked) as calls:
+    foreign = [block for block in blocks.values() if isinstance(block, ForeignSGE)]
+    with _edited(network, {name: blocks[name].gate for name in edits}, checked, foreign) as calls:
         yield calls
 
 
@@ -100,11 +103,16 @@ def edit_outputs(network: nn.Module, edits: Mapping[str, OutputEdit]) -> Iterato
 
 @contextmanager
 def _edited(
-    network: nn.Module, modules: Mapping[str, nn.Module], edits: Mapping[str, OutputEdit]
+    network: nn.Module,
+    modules: Mapping[str, nn.Module],
+    edits: Mapping[str, OutputEdit],
+    driven: Sequence[ForeignSGE] = (),
 ) -> Iterator[Counter[str]]:
     opened = _Edits(network)
-    hooks = []
+    hooks: list[Attached] = []
     try:
+        for block in driven:
+            hooks += drive(block, opened)
         for name, module in modules.items():
             hooks.append(replace_output(module, partial(opened.apply, name, edits[name]), opened))
         opened.open()

@@ -51,17 +51,18 @@ def group_similarity(x: Tensor, groups: int, eps: float = EPS) -> Tensor:
         GroupsError: ``groups`` does not divide C.
     """
     if is_scripting():
-        similarity = standardize_maps(_products(x, groups), eps)
+        similarity = standardize_maps(group_products(x, groups), eps)
     else:
         if not is_jit_traced():
-            _check_features(x, groups)
+            check_features(x, groups)
         # Autocast would turn the product back to half precision, where sums over a 112x112 map overflow.
-        with _without_autocast(x.device.type):
-            similarity = standardize_maps(_products(x, groups), eps)
+        with without_autocast(x.device.type):
+            similarity = standardize_maps(group_products(x, groups), eps)
     return similarity
 
 
-def _products(x: Tensor, groups: int) -> Tensor:
+def group_products(x: Tensor, groups: int) -> Tensor:
+    """Product of each position's features with their group's mean (eq. 1-2): (N, groups, H, W), float32 or float64."""
     n, channels, height, width = x.shape
     if x.dtype != torch.float64:
         x = x.float()
@@ -201,7 +202,7 @@ class SpatialGroupEnhance(nn.Module):
                 if fused is not None:
                     return fused
             if self._compiled and not is_traced():
-                _check_features(x, self.groups)
+                check_features(x, self.groups)
                 similarity, multiply = _compiled_functions()
                 mask = self.gate(similarity(x, self.groups, self.eps), self.weight, self.bias)
                 return multiply(x, mask)
@@ -251,21 +252,26 @@ def _compiled_functions() -> tuple[
     )
 
 
-def _without_autocast(device: str) -> AbstractContextManager[object]:
+def without_autocast(device: str) -> AbstractContextManager[object]:
+    """Context manager without autocast on a kind of device."""
     available = torch.amp.autocast_mode.is_autocast_available(device)
     return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
-def _check_features(x: Tensor, groups: int) -> None:
+def check_features(x: Tensor, groups: int, kind: str = "SpatialGroupEnhance") -> None:
+    """Checks the input of an SGE module of a class named ``kind``.
+
+    Raises:
+        ShapeError: It does not have four dimensions, no position, or is not floating.
+        GroupsError: The groups do not divide its channels.
+    """
     if x.dim() != 4 or 0 in x.shape[2:]:
         raise ShapeError(
-            f"SpatialGroupEnhance needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
+            f"{kind} needs a feature map (N, C, H, W); the input has shape {tuple(x.shape)}. Put the "
             "module before the pooling, or add the missing dimensions."
         )
     if not x.is_floating_point():
-        raise ShapeError(
-            f"SpatialGroupEnhance needs floating-point features; these are {x.dtype}. Call float() on them."
-        )
+        raise ShapeError(f"{kind} needs floating-point features; these are {x.dtype}. Call float() on them.")
     _check_divides(x.shape[1], groups)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sge.nn.hooks import is_only_read
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, standardize_maps
@@ -40,7 +40,7 @@ def group_energy(output: Tensor, groups: int) -> Tensor:
     return fraction
 
 
-def only_reads_maps(block: nn.Module) -> bool:
+def only_reads_maps(block: object) -> bool:
     """Whether nothing that follows can change the maps in place: our own module, without edits or hooks of others."""
     return type(block) is SpatialGroupEnhance and type(block.gate) is SpatialGate and is_only_read(block.gate)
 

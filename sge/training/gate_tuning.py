@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sge.datasets import DecodedCache
 from sge.errors import CaptureError, DataError, UnknownBlockError
 from sge.images import Preprocess
-from sge.nn import sge_blocks
+from sge.nn import gate_parameters, sge_blocks
 from sge.training.crops import crops
 from sge.training.distributed import single_process
 from sge.training.events import StepEvent
@@ -158,15 +158,15 @@ def trainable_parameters(network: nn.Module) -> dict[str, dict[str, nn.Parameter
         CaptureError: The network has no SGE module.
     """
     keys = {id(parameter): key for key, parameter in network.named_parameters()}
-    gates = sge_blocks(network).values()
+    gates = [gate_parameters(block) for block in sge_blocks(network).values()]
     if not gates:
         raise CaptureError(
             f"{type(network).__name__} has no SGE module whose gates could be tuned. Insert some with sge.insert_sge."
         )
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.affine]
     return {
-        "weight": {keys[id(gate.weight)]: gate.weight for gate in gates},
-        "bias": {keys[id(gate.bias)]: gate.bias for gate in gates},
+        "weight": {keys[id(weight)]: weight for weight, _ in gates},
+        "bias": {keys[id(bias)]: bias for _, bias in gates},
         "norm": {keys[id(p)]: p for norm in norms for p in (norm.weight, norm.bias)},
     }
 

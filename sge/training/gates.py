@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sge.nn import MaskCapture, eval_mode, sge_blocks
+from sge.nn import MaskCapture, eval_mode, own_sge_blocks, sge_blocks
 from sge.training.mask_losses import mask_std
 
 
@@ -72,5 +72,5 @@ def clamp_gate_weights(network: nn.Module) -> None:
 
 def compile_statistics(network: nn.Module) -> None:
     """Compiles the statistics of each SGE module of the network; needs a C++ compiler."""
-    for module in sge_blocks(network).values():
+    for module in own_sge_blocks(network).values():
         module.compile_statistics()

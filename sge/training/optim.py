@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, MultiStepLR, SequentialLR
 
-from sge.nn import SpatialGroupEnhance
+from sge.nn import gate_parameters, sge_blocks
 from sge.training.config import TrainConfig
 from sge.training.gate_tuning_config import GateTuningConfig
 
@@ -27,9 +27,10 @@ def optimizer_for(student: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         config: Optimizer, learning rates, momentum and decay.
     """
     gates, undecayed, decayed = [], [], []
+    of_gates = {id(one) for block in sge_blocks(student).values() for one in gate_parameters(block)}
     for module in student.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            if isinstance(module, SpatialGroupEnhance):
+            if id(parameter) in of_gates:
                 gates.append(parameter)
             elif isinstance(module, _BatchNorm) or name == "bias":
                 undecayed.append(parameter)

@@ -27,6 +27,7 @@ from sge.nn import (
     Adapter,
     Capture,
     FoldedViews,
+    ForeignSGE,
     Output,
     edit_masks,
     inactive_groups,
@@ -174,7 +175,8 @@ class TorchBackend:
             CaptureError: the pass does not call the gates of the blocks.
         """
         batch = self.passes.batch(image)
-        if not shared:
+        blocks = sge_blocks(self.network).values()
+        if not shared or any(isinstance(one, ForeignSGE) and one.in_place for one in blocks):
             batch = batch.expand(rows.count, -1, -1, -1)
         edits = {
             name: partial(_edit, torch.from_numpy(removed), rows.flat)

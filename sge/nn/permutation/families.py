@@ -18,7 +18,7 @@ from torchvision.models import resnet as tv_resnet
 from torchvision.models.regnet import BottleneckTransform
 
 from sge.errors import UnsupportedNetworkError
-from sge.nn.blocks import sge_blocks
+from sge.nn.blocks import own_sge_blocks
 from sge.nn.insertion.sites import has_sge
 from sge.nn.permutation.builder import SharedChannels, SharedChannelsBuilder
 from sge.nn.permutation.residual import RESIDUAL, residual_channels
@@ -43,7 +43,7 @@ def shared_channels(network: nn.Module, only: Iterable[str] | None = None) -> li
         UnsupportedNetworkError: The network has no SGE module, or the channels of one cannot be permuted without changing
             the outputs; the message names the layer that prevents it.
     """
-    blocks = sge_blocks(network)
+    blocks = own_sge_blocks(network)
     if not blocks:
         raise UnsupportedNetworkError(
             f"{type(network).__name__} has no SGE module whose channels could be permuted. "
@@ -59,7 +59,7 @@ def shared_channels(network: nn.Module, only: Iterable[str] | None = None) -> li
 
 def _channels_inside(network: nn.Module, name: str) -> SharedChannelsBuilder:
     block: Any = _module(network, name)
-    channels = SharedChannelsBuilder(name, sge_blocks(network)[name].channels or 0).add_block(name)
+    channels = SharedChannelsBuilder(name, own_sge_blocks(network)[name].channels or 0).add_block(name)
     if isinstance(block, BottleneckTransform) and hasattr(block, "sge"):
         channels.add_producer(block.b[0]).add_per_channel(block.b[1])
         return channels.add_channel_attention(getattr(block, "se", None)).add_consumer(block.c[0])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sge.errors import PermutationError
-from sge.nn.blocks import sge_blocks
+from sge.nn.blocks import own_sge_blocks
 from sge.nn.module import SpatialGroupEnhance
 from sge.nn.permutation.builder import SharedChannels
 from sge.nn.permutation.families import shared_channels
@@ -39,7 +39,7 @@ def permute_channels(network: nn.Module, permutations: Mapping[str, Tensor]) -> 
             belongs to no block, or would mix groups whose gates differ.
         UnsupportedNetworkError: The channels cannot be permuted without changing the outputs.
     """
-    blocks = sge_blocks(network)
+    blocks = own_sge_blocks(network)
     if unknown := [name for name in permutations if name not in blocks]:
         raise PermutationError(f"No block {', '.join(unknown)} carries SGE; there are: {', '.join(blocks)}.")
     found = shared_channels(network, permutations)

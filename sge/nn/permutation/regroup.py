@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sge.errors import ShapeError
-from sge.nn.blocks import sge_blocks
+from sge.nn.blocks import own_sge_blocks
 from sge.nn.capture import Capture
 from sge.nn.modes import eval_mode
 from sge.nn.permutation.balanced_kmeans import balanced_clusters
@@ -71,7 +71,7 @@ def channel_permutations(
         UnsupportedNetworkError: The network has no SGE module, or its channels cannot be permuted exactly.
         ShapeError: There is no image, or an item is not an image.
     """
-    blocks = sge_blocks(network)
+    blocks = own_sge_blocks(network)
     found = shared_channels(network)  # before any image is read, because it may refuse the network
     products = _response_products(network, images, progress)
     permutations: dict[str, Tensor] = {}
@@ -91,7 +91,7 @@ def _response_products(
     sums: dict[str, Tensor] = {}
     like = next(network.parameters())
     paths = {module: path for path, module in network.named_modules()}
-    inputs = {name: paths[module] for name, module in sge_blocks(network).items()}
+    inputs = {name: paths[module] for name, module in own_sge_blocks(network).items()}
     capture = Capture(network, (), inputs=inputs.values(), reduce=_centered_products)
     done = 0
     total = len(images) if isinstance(images, Sized) else None

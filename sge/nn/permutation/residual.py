@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import resnet as tv_resnet
 
 from sge.nn.attention import BottleneckAttention
-from sge.nn.blocks import sge_blocks
+from sge.nn.blocks import own_sge_blocks
 from sge.nn.module import SpatialGroupEnhance
 from sge.nn.permutation.builder import SharedChannelsBuilder
 
@@ -29,7 +29,7 @@ def residual_channels(network: nn.Module) -> list[SharedChannelsBuilder]:
 
 
 def _resnet(network: Any) -> list[SharedChannelsBuilder]:
-    with_sge = sge_blocks(network)
+    with_sge = own_sge_blocks(network)
     stem: Any = network.conv1[-1] if isinstance(network.conv1, nn.Sequential) else network.conv1
     current = SharedChannelsBuilder("layer1", stem.out_channels)
     current.add_producer(stem).add_per_channel(network.bn1).add_per_channel(network.maxpool)
@@ -99,7 +99,7 @@ def _add_head(channels: SharedChannelsBuilder, layer: nn.Module) -> None:
 
 
 def _convnext(network: Any) -> list[SharedChannelsBuilder]:
-    with_sge = sge_blocks(network)
+    with_sge = own_sge_blocks(network)
     current = SharedChannelsBuilder("stages.0", 0)
     found = []
     for layer in network.stem.children():
