@@ -14,7 +14,9 @@ from .settings import Settings, explain
 def serve(
     models: Annotated[
         str | None,
-        typer.Option(help="Names or weights files, separated by commas; the first is the default."),
+        typer.Option(
+            help="Names, weights files or networks (timm:resnet50@FILE), separated by commas; the first is the default."
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 8000 by default.")] = None,

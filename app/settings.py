@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from PIL import Image
@@ -12,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from sge.images import MAX_PIXELS, StructureLimits
-from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
+from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL, model_name
 
 from .settings_access import AccessSettings, comma_list
 from .settings_connections import ConnectionSettings
@@ -32,7 +30,7 @@ class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSetting
     models: Annotated[list[str], NoDecode] = Field(
         default=[DEFAULT_MODEL, ORIGINAL_MODEL, DOGS_MODEL],
         min_length=1,
-        description="names or weights files, separated by commas; the first is the default",
+        description="names, weights files or networks (timm:resnet50@FILE), separated by commas; the first is the default",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -56,7 +54,7 @@ class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSetting
     @field_validator("models")
     @classmethod
     def _distinct(cls, value: list[str]) -> list[str]:
-        names = [public_name(source) for source in value]
+        names = [model_name(source) for source in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")
         return value
@@ -78,13 +76,7 @@ class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSetting
     @property
     def sources(self) -> dict[str, str]:
         """Each model's name for clients, and the name or file that it is loaded from."""
-        return {public_name(source): source for source in self.models}
-
-
-def public_name(source: str) -> str:
-    """A model's name for clients: of a file only its stem, so that no path of the server becomes public."""
-    is_file = os.sep in source or source.endswith((".safetensors", ".tar", ".pth", ".pt"))
-    return Path(source).name.split(".")[0] if is_file else source
+        return {model_name(source): source for source in self.models}
 
 
 def explain(error: ValidationError) -> list[str]:

@@ -183,9 +183,30 @@ def import_(
         str | None,
         typer.Option(help="Which weights of several in the file: plain, ema, or a name such as model_ema."),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose weights they are: timm:NAME or torchvision:NAME, with options as ?in_chans=1."
+        ),
+    ] = None,
+    groups: Annotated[
+        int | None, typer.Option(min=1, help="With --network: largest number of groups of a block.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="With --network: a module that gets SGE; may be repeated.")
+    ] = None,
 ) -> None:
     """Check a weights file completely and add it to the models under a name; an earlier import is replaced."""
-    path = import_weights(file, name, labels=labels, preprocess=preprocess, weights_key=take)
+    path = import_weights(
+        file,
+        name,
+        labels=labels,
+        preprocess=preprocess,
+        weights_key=take,
+        network=network,
+        groups=groups,
+        where=where or None,
+    )
     for note in imported_notes(path):
         say(f"Note: {note}")
     emit(f"{path.stem} is ready: {path}")

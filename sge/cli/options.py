@@ -23,7 +23,9 @@ class FramingChoice(StrEnum):
 Paths = Annotated[
     list[str], typer.Argument(help="Images, folders, quoted globs, or - for an image on standard input.")
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="A model's name or weights file.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A model's name or weights file, or timm:NAME@FILE.")
+]
 FramingOption = Annotated[
     FramingChoice, typer.Option("--framing", help="The whole image, or its center square.")
 ]

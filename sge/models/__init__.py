@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sge.models.card import CARD_VERSION, Card
     from sge.models.checkpoint import digest, read_weights, write_weights
     from sge.models.delta import Delta, difference, write_delta
+    from sge.models.description import Description, build
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import existing_export, export_onnx, exported_file
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sge.models.labels import imagenet_labels, required_labels
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
+    from sge.models.network_names import model_name, named_network
     from sge.models.none_fits import FIT_SCORES, NoneFits
     from sge.models.onnx_files import is_exported
     from sge.models.onnx_graph import reduced
@@ -58,6 +60,10 @@ _MODULES = {
         "difference",
         "write_delta",
     ),
+    "sge.models.description": (
+        "Description",
+        "build",
+    ),
     "sge.models.download": (
         "DOWNLOADS",
         "NOTICE",
@@ -92,6 +98,10 @@ _MODULES = {
         "LITE0",
         "ORIGINAL_MODEL",
         "TUNED_MODEL",
+    ),
+    "sge.models.network_names": (
+        "model_name",
+        "named_network",
     ),
     "sge.models.none_fits": (
         "FIT_SCORES",
@@ -140,6 +150,7 @@ __all__ = [
     "TUNED_MODEL",
     "Card",
     "Delta",
+    "Description",
     "Entry",
     "ExportedBlock",
     "ExportedModel",
@@ -150,6 +161,7 @@ __all__ = [
     "PretrainedModel",
     "State",
     "base_weights",
+    "build",
     "check_name",
     "difference",
     "digest",
@@ -166,7 +178,9 @@ __all__ = [
     "load_base",
     "load_model",
     "load_torch_model",
+    "model_name",
     "model_names",
+    "named_network",
     "pretrained_model",
     "read_weights",
     "reduced",

@@ -7,7 +7,7 @@ prefix, whatever its words are, and what stands around the state dict is the pat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,19 +130,22 @@ def _wrappers(keys: list[str]) -> tuple[str, ...]:
     return tuple(sorted({part for key in keys for part in key.split(".") if part in WRAPPERS}))
 
 
-def candidates(path: tuple[str, ...], mapping: dict[Any, Any]) -> Iterator[Candidate]:
+def candidates(
+    path: tuple[str, ...], mapping: dict[Any, Any], anchors: Sequence[str] = ANCHORS
+) -> Iterator[Candidate]:
     """Yields each state dict of a known architecture in one dictionary: one for each prefix.
 
     Args:
         path: Keys that lead to the dictionary.
         mapping: The dictionary.
+        anchors: Keys of which the network has one; those of a described network in place of ``ANCHORS``.
     """
     names = names_of(mapping)
     prefixes = sorted(
         {
             n.removesuffix(anchor)
             for n in names
-            for anchor in ANCHORS
+            for anchor in anchors
             if n == anchor or n.endswith("." + anchor)
         }
     )
@@ -153,7 +156,8 @@ def candidates(path: tuple[str, ...], mapping: dict[Any, Any]) -> Iterator[Candi
             n.removeprefix(prefix): mapping[names[n]] for n in own if n.rsplit(".", 1)[-1] not in _NO_WEIGHTS
         }
         others = [n for n in names if n not in set(own)]
-        entries, renamed = _with_head(entries, prefix, names, mapping)
+        is_known = anchors is ANCHORS
+        entries, renamed = _with_head(entries, prefix, names, mapping) if is_known else (entries, "")
         counted = any(n.rsplit(".", 1)[-1] == "n_averaged" for n in own)
         yield Candidate(
             path, prefix, entries, tuple(others), renamed, _wrappers([names[n] for n in own]), counted

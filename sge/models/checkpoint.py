@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError
 from sge.files import sha256_of, write_atomically
 from sge.models.architectures import State
+from sge.models.candidates import ANCHORS
 from sge.models.contents import choose
 from sge.models.file_kinds import kind_of
 from sge.models.on_disk import check_is_file
@@ -59,7 +60,9 @@ def digest(state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
     return content.hexdigest()
 
 
-def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -> Weights:
+def read_weights(
+    path: str | os.PathLike[str], weights_key: str | None = None, anchors: Sequence[str] = ANCHORS
+) -> Weights:
     """Reads a safetensors file or a torch checkpoint, whatever its name, without running its code.
 
     Containers such as ``state_dict`` and prefixes such as ``module.`` are seen through; ``Weights.notes`` says what
@@ -69,6 +72,8 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
         path: The file.
         weights_key: Which weights to take of a file that holds several: ``plain``, ``ema``, or a name such as
             ``model_ema``. By default the plain ones, or the average if there are no others.
+        anchors: Names of which the network has one, by which it is found in the file; by default those of the known
+            architectures.
 
     Raises:
         CheckpointError: The file does not exist, is cut off or damaged, is of another kind, holds no weights or not
@@ -80,11 +85,11 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
         sha256 = sha256_of(path)
         kind = kind_of(path)
         if kind.name == "safetensors":
-            return _of_safetensors(path, sha256, weights_key)
+            return _of_safetensors(path, sha256, weights_key, anchors)
         if kind.name == "torch_zip":
-            return _of_torch(read_zip(path, kind.entry), sha256, weights_key)
+            return _of_torch(read_zip(path, kind.entry), sha256, weights_key, anchors)
         if kind.name == "torch_legacy":
-            return _of_torch(read_legacy(path), sha256, weights_key)
+            return _of_torch(read_legacy(path), sha256, weights_key, anchors)
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # a position in the file that cannot be
             raise CheckpointError(f"{path.name} is damaged. {AGAIN}") from error
@@ -94,7 +99,7 @@ def read_weights(path: str | os.PathLike[str], weights_key: str | None = None) -
     raise CheckpointError(f"{path.name} {kind.sentence}")
 
 
-def _of_safetensors(path: Path, sha256: str, weights_key: str | None) -> Weights:
+def _of_safetensors(path: Path, sha256: str, weights_key: str | None, anchors: Sequence[str]) -> Weights:
     state, metadata = read_safetensors(path)
     carried = metadata.pop(DIGEST, None)
     if carried is not None:
@@ -105,7 +110,7 @@ def _of_safetensors(path: Path, sha256: str, weights_key: str | None) -> Weights
                 f"{path.name} holds one network's weights. Leave the choice {weights_key!r} out."
             )
         return Weights(state, metadata, sha256, path, carried)
-    chosen = choose(state, path.name, weights_key)
+    chosen = choose(state, path.name, weights_key, anchors)
     if odd := [key for key, tensor in chosen.entries.items() if tensor.is_complex()]:
         raise CheckpointError(
             f"{path.name} holds tensors that are not plain numbers: {first_few(odd)}. {AGAIN}"
@@ -113,11 +118,11 @@ def _of_safetensors(path: Path, sha256: str, weights_key: str | None) -> Weights
     return Weights(chosen.entries, metadata, sha256, path, None, chosen.notes)
 
 
-def _of_torch(file: TorchFile, sha256: str, weights_key: str | None) -> Weights:
+def _of_torch(file: TorchFile, sha256: str, weights_key: str | None, anchors: Sequence[str]) -> Weights:
     structure = file.structure
     if structure.foreign:
         raise foreign_objects(file.path, structure)
-    chosen = choose(structure.root, file.path.name, weights_key)
+    chosen = choose(structure.root, file.path.name, weights_key, anchors)
     state = {key: file.tensor(key, ref) for key, ref in chosen.entries.items()}
     return Weights(state, {}, sha256, file.path, None, chosen.notes, labels_in(structure.root))
 

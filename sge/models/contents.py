@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sge.errors import CheckpointError
-from sge.models.candidates import Candidate, candidates, dictionaries, is_tensor, names_of
+from sge.models.candidates import ANCHORS, Candidate, candidates, dictionaries, is_tensor, names_of
 from sge.models.stand_ins import TensorRef
 from sge.models.wording import SAVE_WEIGHTS, counted, first_few, quoted
 
@@ -40,7 +40,7 @@ class Chosen:
     notes: tuple[str, ...] = field(default=())
 
 
-def choose(root: object, name: str, key: str | None = None) -> Chosen:
+def choose(root: object, name: str, key: str | None = None, anchors: Sequence[str] = ANCHORS) -> Chosen:
     """Finds the state dict of a network.
 
     Args:
@@ -48,12 +48,13 @@ def choose(root: object, name: str, key: str | None = None) -> Chosen:
         name: The file's name, for sentences.
         key: ``plain``, ``ema``, or the name of the state dict to take, such as ``model_ema``; by default the plain
             weights if there are any.
+        anchors: Keys of which the network has one; see ``candidates``.
 
     Raises:
         CheckpointError: There is no state dict, none of that name, or several and none can be preferred.
     """
     everything = list(dictionaries(root))
-    found = [candidate for path, mapping in everything for candidate in candidates(path, mapping)]
+    found = [candidate for path, mapping in everything for candidate in candidates(path, mapping, anchors)]
     if not found:
         return _unrecognized(everything, root, name, key)
     found = _distinct(found)

@@ -27,7 +27,7 @@ VERSION = 1
 DEFAULT_GROUPS = 64
 MAX_ITEMS = 1000
 """Most sites, keyword arguments, and items of a list in a description."""
-MAX_INTEGER = 1_000_000
+MAX_INTEGER = 100_000
 """Largest whole number in a keyword argument; a network with more layers or channels cannot be built."""
 _NAME = re.compile(r"[A-Za-z0-9_]{1,80}(?:\.[A-Za-z0-9_]{1,80})?")
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
@@ -136,8 +136,8 @@ def _checked_kwargs(kwargs: object) -> dict[str, Value]:
         items = value if isinstance(value, list | tuple) else [value]
         if len(items) > MAX_ITEMS or not all(map(_is_scalar, items)):
             raise ChoiceError(
-                f"The argument {name} is {quoted(_text(value))}; numbers up to {MAX_INTEGER:,}, words, true, false, null and "
-                "lists of these can be given. Leave it out, or give another value."
+                f"The argument {name} is {quoted(_text(value))}; numbers up to {MAX_INTEGER:,}, words, true, false, null "
+                "and lists of these can be given. Leave it out, or give another value."
             )
         checked[name] = list(items) if isinstance(value, list | tuple) else items[0]
     return checked

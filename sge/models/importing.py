@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.files import write_atomically
 from sge.models.card import Card
 from sge.models.cards import read_card
+from sge.models.description import Description, NamedNetwork, with_choices
 from sge.models.given import Given
+from sge.models.model import Model
+from sge.models.network_names import named_network
 from sge.models.onnx_files import read_exported
 from sge.models.registry import EXPORTED_SUFFIX, WEIGHTS_SUFFIX, begins_onnx, check_name, is_architecture
-from sge.models.registry_entries import load_weights
+from sge.models.registry_entries import load_network, load_weights
 from sge.models.stated import GivenPreprocess, Labels
+from sge.models.wording import shown
 from sge.paths import model_dir
 
 
@@ -27,6 +33,9 @@ def import_weights(
     labels: Labels | None = None,
     preprocess: GivenPreprocess | None = None,
     weights_key: str | None = None,
+    network: str | Description | None = None,
+    groups: int | None = None,
+    where: str | Sequence[str] | None = None,
 ) -> Path:
     """Checks a weights file completely and writes it as ``.safetensors`` into the user's model folder.
 
@@ -42,6 +51,10 @@ def import_weights(
         preprocess: The network's input, some of its fields, or the path of a JSON file with them; by default what
             the file states.
         weights_key: Which weights to take of a file that holds several; see ``read_weights``.
+        network: The network of other libraries whose weights they are: ``timm:resnet50``, with options as
+            ``named_network`` takes them, or a ``Description``. SGE is inserted if the weights have none.
+        groups: With ``network``, as for ``insert_sge``.
+        where: With ``network``, as for ``insert_sge``.
 
     Returns:
         The file written. It is written atomically.
@@ -50,19 +63,46 @@ def import_weights(
         CheckpointError: The file, the labels or the preprocessing cannot be used, or the model cannot be written;
             nothing is written then.
         ChoiceError: ``name`` is no file name, or belongs to a shipped model; or labels, preprocessing, a card or
-            ``weights_key`` are given with an exported file, which has its own.
+            ``weights_key`` are given with an exported file, which has its own; or ``network`` cannot be built.
+        UnsupportedNetworkError, GroupsError: SGE cannot be inserted into the network; see ``insert_sge``.
     """
     if name is not None:
         check_name(name)
     target = folder or model_dir()
+    described = _described(network, groups, where)
     if begins_onnx(Path(path)):
-        if any(choice is not None for choice in (card, labels, preprocess, weights_key)):
+        if any(choice is not None for choice in (card, labels, preprocess, weights_key, described)):
             raise ChoiceError(
                 f"{path} is an exported file with labels, preprocessing and a card of its own. Give them when it is "
                 "exported, and leave them out here."
             )
         return _import_exported(Path(path), name, target)
-    return _import_weights(path, name, target, Given(labels, preprocess, card), weights_key)
+    given = Given(labels, preprocess, card)
+    if described is not None:
+        named = NamedNetwork(described, Path(path))
+        return _written(load_network(named, name or described.name, given, weights_key), target)
+    arch = name if name is not None and is_architecture(name) else None
+    return _written(load_weights(path, name, given, arch=arch, weights_key=weights_key), target)
+
+
+def _described(
+    network: str | Description | None, groups: int | None, where: str | Sequence[str] | None
+) -> Description | None:
+    if network is None:
+        if groups is not None or where is not None:
+            raise ChoiceError(
+                "groups and where say how SGE is inserted into a network of a library. Name it: --network timm:resnet50, in "
+                "Python network='timm:resnet50'."
+            )
+        return None
+    if isinstance(network, Description):
+        return with_choices(network, groups, where)
+    named = named_network(network)
+    if named is None or named.file is not None:
+        raise ChoiceError(
+            f"{shown(str(network))} names no network alone. Write LIBRARY:NAME, such as timm:resnet50."
+        )
+    return with_choices(named.description, groups, where)
 
 
 def _import_exported(path: Path, name: str | None, folder: Path) -> Path:
@@ -86,18 +126,16 @@ def _import_exported(path: Path, name: str | None, folder: Path) -> Path:
     return target
 
 
-def _import_weights(
-    path: str | os.PathLike[str], name: str | None, folder: Path, given: Given, weights_key: str | None
-) -> Path:
-    arch = name if name is not None and is_architecture(name) else None
-    model = load_weights(path, name, given, arch=arch, weights_key=weights_key)
+def _written(model: Model, folder: Path) -> Path:
     check_name(model.name)
-    metadata = {
+    metadata: dict[str, Any] = {
         "sge.arch": model.arch,
         "sge.labels": model.labels,
         "sge.preprocess": asdict(model.preprocess),
         "sge.card": model.card.to_record(),
     }
+    if model.description is not None:
+        metadata["sge.description"] = model.description.to_record()
     target = folder / f"{model.name}{WEIGHTS_SUFFIX}"
     from sge.models.checkpoint import write_weights
 

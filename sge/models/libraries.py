@@ -1,4 +1,4 @@
-"""Builds networks of timm, torchvision and SGE Lens by name. Only names that a library lists are looked up, without weights."""
+"""Builds networks of timm, torchvision and SGE Lens by the names that these list, without weights."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def check_name(description: Description) -> None:
     near = get_close_matches(base.lower(), library.names(), 3, 0.5)
     if description.library == "torchvision" and name in _every_torchvision_name():
         raise ChoiceError(
-            f"torchvision's {name} is for films, pairs of images or whole numbers, and cannot be used here. Choose a network "
-            "for images."
+            f"torchvision's {name} is for films, pairs of images or whole numbers, and cannot be used here. Choose a "
+            "network for images."
         )
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise ChoiceError(f"{description.library} has no network {quoted(name)}.{hint} Choose one that it lists.")

@@ -13,6 +13,7 @@ from sge.parts import Finder
 if TYPE_CHECKING:
     from torch import nn
 
+    from sge.models.description import Description
     from sge.nn import Adapter, SGEBlock
 
 __all__ = ["CARD_VERSION", "Card", "Model"]
@@ -46,6 +47,8 @@ class Model:
     adapter: Adapter | str | None = "auto"
     """Reads what the network returns: a name of ``sge.lens.adapters.ADAPTERS`` or a function; None reads nothing. ``auto``
     takes logits and boxes where they are unambiguous."""
+    description: Description | None = None
+    """How a library builds the network by name; None for the known architectures and for networks of your own."""
 
     def __post_init__(self) -> None:
         self.arch = self.arch or type(self.network).__name__

@@ -13,6 +13,7 @@ from sge.models.architectures import ARCHITECTURES, Architecture, Signature, Sta
 from sge.models.card import Card
 from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, check_shapes, load_state
+from sge.models.described import ENTRY, model_of_description
 from sge.models.given import Given
 from sge.models.labels import imagenet_labels
 from sge.models.model import Model
@@ -43,6 +44,8 @@ def model_from_weights(
     given = given or Given()
     if arch is not None and arch not in ARCHITECTURES:
         raise UnknownModelError(f"No architecture {arch!r}; there are: {', '.join(ARCHITECTURES)}.")
+    if ENTRY in weights.metadata:
+        return _described(weights, name, arch, given)
     # A ResNet without attention is accepted only if its metadata show that SGE Lens trained it.
     signature = recognize(weights.state, plain="sge.arch" in weights.metadata)
     where = shown(weights.path.name)
@@ -72,6 +75,13 @@ def model_from_weights(
     notes = [*weights.notes, *stored, *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *notes))))
     return Model(name or signature.arch, network.eval(), labels, card, preprocess, signature.arch)
+
+
+def _described(weights: Weights, name: str | None, arch: str | None, given: Given) -> Model:
+    model = model_of_description(weights, name, given)
+    if arch is not None:
+        raise CheckpointError(f"{shown(weights.path.name)} holds {model.arch}, not {arch}. Choose its file.")
+    return model
 
 
 def _check_sizes(weights: Weights, signature: Signature, architecture: Architecture) -> None:

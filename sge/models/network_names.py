@@ -17,28 +17,53 @@ _BEGINS = re.compile(rf"({'|'.join(LIBRARIES)}):(.*)", re.DOTALL)
 _FORM = "Write LIBRARY:NAME@FILE, such as timm:resnet50@weights.safetensors, with options as ?groups=32&where=layer4."
 
 
-def named_network(text: str | os.PathLike[str]) -> NamedNetwork | None:
+def named_network(
+    text: str | os.PathLike[str], file: str | os.PathLike[str] | None = None
+) -> NamedNetwork | None:
     """What a text names; None if it does not begin with a library and a colon.
 
     Args:
         text: ``LIBRARY:NAME``, then options ``?groups=32&where=layer4&where=layer3``, then ``@FILE``; the options may also
             stand last. ``groups``, ``where`` and ``exact_groups`` are those of ``insert_sge``; every other option is a
             keyword argument of the network, in JSON or as a word.
+        file: The weights, of a text without ``@FILE``.
 
     Raises:
-        ChoiceError: The text has another form, or an option cannot be used.
+        ChoiceError: The text has another form, an option cannot be used, or two files are given.
     """
     found = _BEGINS.fullmatch(os.fspath(text))
     if found is None:
         return None
     library, rest = found.groups()
-    head, at, file = rest.partition("@")
-    if at and not file:
+    head, at, inside = rest.partition("@")
+    if at and not inside:
         raise ChoiceError(f"{quoted(str(text))} names no file after @. {_FORM}")
+    if inside and file is not None:
+        raise ChoiceError(f"{quoted(str(text))} names a file, and another is given. Give one of them.")
     name, question, options = head.partition("?")
-    if file and not question and not os.path.exists(file):
-        file, _, options = file.partition("?")
-    return NamedNetwork(_described(library, name, options), Path(file) if file else None)
+    if inside and not question and not os.path.exists(inside):
+        parts = inside.rsplit("?", 1)
+        inside, options = parts[0], "".join(parts[1:])
+    chosen = inside or file
+    return NamedNetwork(_described(library, name, options), Path(chosen) if chosen else None)
+
+
+_FILE_ENDINGS = (".safetensors", ".tar", ".pth", ".pt", ".ckpt", ".bin", ".onnx")
+
+
+def model_name(source: str) -> str:
+    """A model's name for clients: of a file only its stem, so that no path of a server becomes public.
+
+    Args:
+        source: What ``load_model`` takes.
+
+    Raises:
+        ChoiceError: As ``named_network``.
+    """
+    if (named := named_network(source)) is not None:
+        return named.name
+    is_file = os.sep in source or source.lower().endswith(_FILE_ENDINGS)
+    return Path(source).name.split(".")[0] if is_file else source
 
 
 def _described(library: str, name: str, options: str) -> Description:

@@ -17,6 +17,7 @@ from sge.models.exported_model import ExportedModel
 from sge.models.given import Given
 from sge.models.model import Model
 from sge.models.names import DELTA_SUFFIX
+from sge.models.network_names import named_network
 from sge.models.protobuf_kinds import HEAD, is_onnx
 from sge.models.registry_entries import (
     Entry,
@@ -26,6 +27,7 @@ from sge.models.registry_entries import (
     ShippedFileEntry,
     UnusableEntry,
     Verified,
+    load_network,
     load_weights,
 )
 from sge.models.stated import GivenPreprocess, Labels
@@ -123,6 +125,8 @@ def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
             f" {name} is an architecture: give its weights file too, or fetch or import them "
             "(sge models download, sge models import)."
         )
+    elif ":" in name:
+        hint = " A network of a library is named timm:NAME@FILE or torchvision:NAME@FILE."
     return UnknownModelError(f"No model {quoted(name)}; there are: {', '.join(known)}.{hint}")
 
 
@@ -148,9 +152,10 @@ def load_model(
 
     Args:
         name: The name of a shipped, imported, tuned or exported model; the name of an architecture together with
-            ``weights``; or the path of a safetensors file, of a torch checkpoint such as the authors' ``.pth.tar``, or of
-            an ONNX file that ``export_onnx`` wrote.
-        weights: A weights file for the architecture ``name``.
+            ``weights``; the path of a safetensors file, of a torch checkpoint such as the authors' ``.pth.tar``, or of
+            an ONNX file that ``export_onnx`` wrote; or a network of timm or torchvision with its weights, such as
+            ``timm:resnet50@weights.safetensors`` (see ``named_network``), into which SGE is inserted if they have none.
+        weights: A weights file for the architecture or the library's network ``name``.
         finder: Also load the part finder ``NAME.parts.json`` of a model by name, if there is one.
         labels: For a file: one label for each class, or the path of a file with them.
         preprocess: For a file: the network's input, some of its fields, or the path of a JSON file with them.
@@ -163,11 +168,15 @@ def load_model(
     Raises:
         UnknownModelError: There is no model of that name; the message lists the names.
         CheckpointError: The file, the labels or the preprocessing cannot be used.
-        ChoiceError: Labels, preprocessing or ``weights_key`` are given for a model by name.
+        ChoiceError: Labels, preprocessing or ``weights_key`` are given for a model by name; or a library has no network
+            of the name, or the network takes other arguments.
+        UnsupportedNetworkError: SGE cannot be inserted into a library's network.
         FinderError: The part finder is damaged, or was fitted for other channel permutations.
         MissingPackageError: The model needs a package that is not installed.
     """
     given = Given(labels, preprocess)
+    if (network := named_network(name, weights)) is not None:
+        return load_network(network, None, given, weights_key)
     if weights is not None:
         return load_weights(weights, str(name), given, arch=str(name), weights_key=weights_key)
     known = entries()

@@ -19,6 +19,7 @@ from sge.models.wording import shown
 
 if TYPE_CHECKING:
     from sge.models.checkpoint import Weights
+    from sge.models.description import NamedNetwork
     from sge.models.pretrained import PretrainedModel
 
 
@@ -55,6 +56,17 @@ def load_weights(
 ) -> Model:
     """Reads a weights file and builds its model; see ``read_weights`` and ``model_from_weights``."""
     return _model(_read(Path(path), weights_key), name, given, arch)
+
+
+def load_network(
+    named: NamedNetwork, name: str | None, given: Given, weights_key: str | None = None
+) -> Model:
+    """Builds a network of a library with its weights; see ``sge.models.described.load_named``."""
+    try:
+        from sge.models.described import load_named
+    except ModuleNotFoundError as error:
+        raise _needs_torch(Path(named.name), error) from error
+    return load_named(named, name, given, weights_key)
 
 
 @dataclass(frozen=True)

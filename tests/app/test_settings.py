@@ -11,10 +11,11 @@ from app.admission import Admission
 from app.engine import Engine
 from app.errors import ProblemError
 from app.metrics import Metrics
-from app.settings import PREFIX, Settings, explain, public_name
+from app.settings import PREFIX, Settings, explain
 from app.settings_access import LOOPBACK_HOSTS, hosts_of
 from app.settings_connections import ConnectionSettings
 from app.uploads import Upload
+from sge.models import model_name
 from tests.app.asking import check_problem, jpeg, post
 from tests.app.conftest import running
 
@@ -212,10 +213,20 @@ def test_no_site_may_embed_the_page(monkeypatch: pytest.MonkeyPatch, value: str)
         ("./dir/a.b.pth.tar", "a"),
         ("/x/model", "model"),
         ("resnet.v2", "resnet.v2"),
+        ("timm:resnet50", "resnet50"),
+        ("timm:resnet50.a1_in1k?where=layer4", "resnet50.a1_in1k"),
+        ("timm:resnet50?groups=32@/secret/my.weights.pth", "my"),
     ],
 )
 def test_clients_learn_a_files_stem_and_not_its_folder(source: str, name: str) -> None:
-    assert public_name(source) == name
+    assert model_name(source) == name
+
+
+def test_a_network_that_cannot_be_named_is_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError) as error:
+        Settings(models=["timm:../resnet50@file.pth"])
+    (sentence,) = explain(error.value)
+    assert "is no name of a network" in sentence
 
 
 def test_the_first_model_is_the_default() -> None:

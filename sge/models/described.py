@@ -1,0 +1,286 @@
+"""Builds a ``Model`` from weights and a description of their network, with SGE that the weights have or that is inserted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from sge.errors import CheckpointError, ChoiceError, SGEError
+from sge.models.architectures import State
+from sge.models.card import Card
+from sge.models.cards import read_card
+from sge.models.checkpoint import Weights, check_shapes, load_state, read_weights
+from sge.models.description import MAX_INTEGER, Description, NamedNetwork
+from sge.models.given import Given
+from sge.models.libraries import built, outline, with_sge
+from sge.models.library_weights import Known, cached, usual
+from sge.models.model import Model
+from sge.models.stated import labels_of, preprocess_of
+from sge.models.wording import shown
+from sge.nn import SpatialGroupEnhance, spatial_blocks
+
+ENTRY = "sge.description"
+"""Metadata entry of a weights file with the record of its network's description."""
+_WRAPPERS = ("sge", "se", "drop_path")
+"""Names of the modules between a block and its SGE."""
+
+
+def load_named(named: NamedNetwork, name: str | None, given: Given, weights_key: str | None = None) -> Model:
+    """Loads a network of a library, its weights from a file or from the library's cache, and inserts SGE if it has none.
+
+    Args:
+        named: The network, options and file.
+        name: The model's name; by default the file's without its ending, or the network's.
+        given: Labels, preprocessing and card; by default those of the file, else those that the library states.
+        weights_key: For a file that holds several networks' weights; see ``read_weights``.
+
+    Returns:
+        The model, in eval mode.
+
+    Raises:
+        ChoiceError: The library has no such network, or the network takes other arguments, or it is too large.
+        CheckpointError: There are no weights, or they do not fit; or labels or preprocessing cannot be used.
+        UnsupportedNetworkError, GroupsError: SGE cannot be inserted; see ``insert_sge``.
+    """
+    description = named.description
+    plain = outline(description)
+    known = usual(description) if named.file else cached(description)
+    path = named.file or known.path
+    assert path is not None
+    weights = read_weights(path, weights_key, anchors(plain.state_dict()))
+    if (stated := weights.metadata.get(ENTRY)) is not None and _read(stated, path).arch != description.arch:
+        raise CheckpointError(
+            f"{shown(path.name)} holds {_read(stated, path).arch}, not {description.arch}. Choose its file."
+        )
+    return _model(weights, description, name or named.name, given, None if named.file else known)
+
+
+def model_of_description(weights: Weights, name: str | None, given: Given) -> Model:
+    """Builds the model of a file whose metadata describe its network.
+
+    Raises:
+        CheckpointError: The description, or what else the file holds, cannot be used.
+    """
+    path = weights.path
+    description = _read(weights.metadata[ENTRY], path)
+    try:
+        return _model(weights, description, name or description.name, given, None)
+    except CheckpointError:
+        raise
+    except SGEError as error:
+        raise CheckpointError(f"{shown(path.name)}: {error}") from error
+
+
+def _read(record: object, path: Path) -> Description:
+    try:
+        return Description.from_record(record)
+    except ChoiceError as error:
+        raise CheckpointError(f"{shown(path.name)}: {error}") from error
+
+
+def _model(weights: Weights, description: Description, name: str, given: Given, known: Known | None) -> Model:
+    where = shown(weights.path.name)
+    description = with_classes(description, weights.state)
+    plain = outline(description).state_dict()
+    has_sge = bool(sge_paths(weights.state, plain))
+    if has_sge:
+        description = with_sites(description, weights.state)
+    network = _network(weights.state, description, plain, has_sge)
+    if not spatial_blocks(network):
+        raise CheckpointError(
+            f"{description.arch} has no block with maps. Name modules that get SGE: where=layer4."
+        )
+    metadata, stated = weights.metadata, usual(description)
+    count = classes_of(network, description)
+    labels, notes = _labels(count, given, weights, known or stated, where, is_cached=known is not None)
+    preprocess, more = preprocess_of(
+        given.preprocess,
+        metadata.get("sge.preprocess") or (asdict(known.preprocess) if known else None),
+        stated.preprocess,
+        description.arch,
+        where,
+    )
+    _check_channels(preprocess.channels, network, where)
+    card = given.card or _stated_card(weights) or _card(weights, description, network, count)
+    if not has_sge and ENTRY not in metadata:
+        notes = [*notes, _inserted(network)]
+    card = replace(
+        card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *weights.notes, *notes, *more)))
+    )
+    return Model(name, network, labels, card, preprocess, description.arch, description=description)
+
+
+def _network(state: State, description: Description, plain: State, has_sge: bool) -> nn.Module:
+    """The network with its weights. Shapes are compared before memory is taken for it."""
+    arch = description.arch
+    if not has_sge:
+        check_shapes(plain, _counters(plain) | state, arch)
+        network = built(description)
+        load_state(network, state, arch)
+        return with_sge(network, description)
+    moved = {key if key in state else _beside_sge(key): value for key, value in plain.items()}
+    check_shapes(moved, _counters(moved) | {key: value for key, value in state.items() if key in moved}, arch)
+    network = with_sge(built(description), description)
+    load_state(network, state, arch)
+    return network
+
+
+def _counters(state: State) -> State:
+    """Entries that old checkpoints lack, and that inference does not read."""
+    return {key: value for key, value in state.items() if key.endswith("num_batches_tracked")}
+
+
+def _beside_sge(key: str) -> str:
+    """The name of an entry of a squeeze-and-excitation that shares its position with SGE."""
+    return key.replace(".se.", ".se.se.", 1)
+
+
+def anchors(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """A name that a network's state dict always has, which ends no other name of it, by which it is found in a file."""
+    names = [key for key in state if not key.endswith("num_batches_tracked")]
+    plain = [key for key in names if ".se." not in key and ".sge." not in key] or names
+    deep = sorted(plain, key=lambda key: -key.count("."))
+    return next(
+        ((key,) for key in deep if not any(other.endswith(f".{key}") for other in names)), tuple(names[:1])
+    )
+
+
+def with_classes(description: Description, state: State) -> Description:
+    """The description with the number of classes that the shapes of a file tell, unless it states one."""
+    if "num_classes" in description.kwargs:
+        return description
+    plain = outline(description)
+    usual_count, wanted = classes_of(plain, description), plain.state_dict()
+    found = {
+        state[key].shape[0]
+        for key, value in wanted.items()
+        if key in state
+        and value.ndim
+        and value.shape[0] == usual_count
+        and state[key].shape != value.shape
+        and state[key].shape[1:] == value.shape[1:]
+        and state[key].ndim == value.ndim
+    }
+    if len(found) == 1 and 1 <= (count := found.pop()) <= MAX_INTEGER:
+        return replace(description, kwargs=description.kwargs | {"num_classes": count})
+    return description
+
+
+def sge_paths(state: State, plain: Iterable[str]) -> dict[str, int]:
+    """Paths of the SGE modules of a state dict, and their groups: weight and bias (1, G, 1, 1) that the network lacks."""
+    own = set(plain)
+    return {
+        key.removesuffix(".weight"): value.shape[1]
+        for key, value in state.items()
+        if key.endswith(".weight")
+        and key not in own
+        and value.ndim == 4
+        and value.shape[0] == value.shape[2] == value.shape[3] == 1
+        and (bias := state.get(f"{key.removesuffix('weight')}bias")) is not None
+        and bias.shape == value.shape
+    }
+
+
+def with_sites(description: Description, state: State) -> Description:
+    """The description with the number of groups, and unless it names sites, with those at which the weights have SGE.
+
+    Raises:
+        CheckpointError: Which sites they are cannot be told.
+    """
+    paths = sge_paths(state, outline(description).state_dict())
+    description = replace(description, groups=max(1, max(paths.values())), exact_groups=False)
+    if description.sites is not None:
+        return description
+    usual_gates = _gates(description)
+    if set(usual_gates) == set(paths):
+        return description
+    named = replace(description, sites=tuple(_block(path) for path in paths))
+    found = _gates(named)
+    odd = [
+        path for path in paths if path not in found or usual_gates.get(path, found[path]) is not found[path]
+    ]
+    if odd:
+        raise CheckpointError(
+            f"The weights have SGE at {shown(odd[0])}, and which module of {description.arch} it was inserted at is not "
+            "known. Name it: --where, in a name ?where=MODULE."
+        )
+    return named
+
+
+def _gates(description: Description) -> dict[str, type[nn.Module]]:
+    """Path of each SGE module of the described network, and its class; nothing if SGE cannot be inserted."""
+    try:
+        network = with_sge(outline(description).to("meta"), description)
+    except SGEError:
+        return {}
+    return {path: type(one) for path, one in network.named_modules() if isinstance(one, SpatialGroupEnhance)}
+
+
+def _block(path: str) -> str:
+    parts = path.split(".")
+    while len(parts) > 1 and parts[-1] in _WRAPPERS:
+        parts.pop()
+    return ".".join(parts)
+
+
+def classes_of(network: nn.Module, description: Description) -> int:
+    """Number of classes of a network; 0 if it has none, such as a feature extractor."""
+    stated = description.kwargs.get("num_classes", getattr(network, "num_classes", None))
+    if stated is None and description.library == "torchvision":
+        labels = usual(description).labels
+        stated = len(labels) if labels else 1000
+    return stated if isinstance(stated, int) else 1000
+
+
+def _labels(
+    count: int, given: Given, weights: Weights, known: Known, where: str, is_cached: bool
+) -> tuple[list[str] | None, list[str]]:
+    if not count:
+        return None, []
+    names = known.labels if known.labels and len(known.labels) == count else None
+    stated = weights.metadata.get("sge.labels") or (names if is_cached else None)
+    if stated is None and given.labels is None and names and count != 1000 and not weights.labels:
+        note = f"The file names no labels; its {count} classes are taken for those that torchvision states."
+        return names, [note]
+    return labels_of(count, given.labels, stated, weights.labels, where)
+
+
+def _check_channels(channels: int, network: nn.Module, where: str) -> None:
+    first = next((one for one in network.modules() if isinstance(one, nn.Conv2d)), None)
+    if first is not None and first.in_channels != channels:
+        raise CheckpointError(
+            f"{where}: the preprocessing is for {channels} channels, the network takes {first.in_channels}. Give one mean "
+            "and one std for each channel: --preprocess of sge models import, in Python preprocess=."
+        )
+
+
+def _stated_card(weights: Weights) -> Card | None:
+    try:
+        return read_card(weights.metadata["sge.card"]) if "sge.card" in weights.metadata else None
+    except ChoiceError as error:
+        raise CheckpointError(f"{shown(weights.path.name)}: {error}") from error
+
+
+def _card(weights: Weights, description: Description, network: nn.Module, count: int) -> Card:
+    gates = [one for one in spatial_blocks(network).values() if isinstance(one, SpatialGroupEnhance)]
+    acts = any(bool(one.weight.detach().any()) for one in gates)
+    return Card(
+        title=f"{description.name} of {description.library} with SGE"
+        if description.library != "sge"
+        else description.name,
+        sentence=f"Your own weights for {description.arch}, for {count} classes. Nothing was measured here.",
+        gates=("trained" if acts else "inactive") if gates else "none",
+        source=f"{weights.path.name}, sha256 {weights.sha256}",
+    )
+
+
+def _inserted(network: nn.Module) -> str:
+    count = len(spatial_blocks(network))
+    counted = "1 block" if count == 1 else f"{count} blocks"
+    return (
+        f"The weights have no SGE; it was inserted into {counted} with inactive gates, which change no output. Their "
+        "masks are constant: look at the similarity, or train the gates with sge.tune_gates."
+    )
