@@ -23,6 +23,7 @@ from sge.models.export_check import smooth_image
 from sge.models.results import MAX_RESULTS, named_results
 from tests.conftest import ROOT
 from tests.models.exported import LABELS, Network, exported, model, network
+from tests.nn.foreign_modules import Averaged, Biased, ByEinsum, ByViews, Interleaved, Volumetric
 
 PAGE = (ROOT / "docs" / "export.md").read_text("utf-8")
 
@@ -232,3 +233,41 @@ def test_names_of_results():
     endless: list = []
     endless.append(endless)
     assert names(endless) == []
+
+
+class Foreign(nn.Module):
+    """A network with a module of other people's code, twice."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 16, 3, 4, 1), nn.ReLU())
+        self.first.add_module("attention", kind())
+        self.second = nn.Sequential(nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU())
+        self.second.add_module("attention", kind())
+        self.fc = nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.fc(self.second(self.first(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "kind", [ByViews, ByEinsum, Volumetric, Biased, Interleaved, Averaged], ids=lambda kind: kind.__name__
+)
+def test_modules_of_other_people_are_exported_as_they_are(tmp_path, kind):
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        net = Foreign(kind).eval()
+        for module in (net.first.attention, net.second.attention):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter)
+    file = export_onnx(sge.Model("foreign", net, LABELS), tmp_path / "a.onnx")
+    image = smooth_image((2, 3, 96, 160), 8)
+    with torch.no_grad(), sge.MaskCapture(net) as seen:
+        expected = net(image)
+    found = run(file, image.numpy())
+    torch.testing.assert_close(torch.from_numpy(found["logits"]), expected, atol=1e-5, rtol=1e-4)
+    assert list(file.groups) == list(seen.masks) == ["first", "second"]
+    for name, mask in seen.masks.items():
+        torch.testing.assert_close(torch.from_numpy(found[f"mask/{name}"]), mask, atol=1e-4, rtol=0)
+    own, others = stated_operators()
+    assert operators(file.path) <= own | others
