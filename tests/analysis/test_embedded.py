@@ -48,6 +48,7 @@ def test_without_an_image_there_is_a_table() -> None:
     assert "Analysis.open(path, image=...)" in text
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 def test_a_number_that_is_not_finite_is_refused_with_a_sentence() -> None:
     analysis = made()
     analysis.similarity[FINE] = np.full_like(analysis.similarity[FINE], np.nan)
