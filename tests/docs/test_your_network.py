@@ -16,6 +16,7 @@ import torch
 import torchvision
 
 from app.settings import Settings
+from app.slots import Slot
 from sge.nn import SGE_RESNETS
 from tests.conftest import ROOT, fill
 
@@ -35,6 +36,7 @@ def authors_checkpoint(folder: Path) -> None:
 def my_resnet(folder: Path) -> None:
     network = fill(torchvision.models.resnet18(num_classes=3))
     torch.save(network.state_dict(), folder / "my_resnet18.pth")
+    (folder / "labels.txt").write_text("cat\ndog\nother\n")
 
 
 def my_yolo(folder: Path) -> None:
@@ -134,13 +136,17 @@ def test_the_recipe_runs_in_an_empty_folder(title, tmp_path, monkeypatch, sge_co
 
 
 def run_the_lines(section: str, sge_command) -> None:
-    """Runs the lines of the command line; of ``sge serve``, which does not end, the settings are read."""
+    """Runs the lines of the command line; of ``sge serve``, which does not end, the models are loaded."""
     lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.S) for line in block.splitlines()]
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "sge"
         if arguments[:2] == ["serve", "--models"]:
-            assert Settings(models=arguments[2]).models == arguments[2].split(",")
+            for name, source in Settings(models=arguments[2]).sources.items():
+                slot = Slot(name, source)
+                slot.load("cpu", "auto", "torch" if "onnx" not in source else "auto")
+                assert (slot.error, slot.has_classes) == (None, True), name
+                assert slot.groups
             continue
         result = sge_command(*arguments)
         assert result.exit_code == 0, (line, result.stdout, result.stderr, result.exception)
