@@ -15,6 +15,7 @@ from sge.nn.blocks import (
 from sge.nn.capture import Capture, MaskCapture
 from sge.nn.conventions import OwnInput, own_input, own_labels, resizing_path
 from sge.nn.convert import convert_sge
+from sge.nn.detectors import DETECTORS, build_detector, from_mmdetection, is_mmdetection
 from sge.nn.folding import FoldedViews
 from sge.nn.foreign import ForeignSGE, foreign_report, foreign_sge
 from sge.nn.formula import Formula
@@ -32,6 +33,7 @@ from sge.nn.views import eval_view
 __all__ = [
     "ATTENTIONS",
     "DEPTHS",
+    "DETECTORS",
     "IDENTITY_PERMUTATION",
     "NEIGHBOURS",
     "SGE_RESNETS",
@@ -50,6 +52,7 @@ __all__ = [
     "TemporaryHook",
     "block_formula",
     "block_module",
+    "build_detector",
     "build_resnet",
     "channel_permutations",
     "convert_sge",
@@ -59,10 +62,12 @@ __all__ = [
     "eval_view",
     "foreign_report",
     "foreign_sge",
+    "from_mmdetection",
     "gate_parameters",
     "group_similarity",
     "inactive_groups",
     "insert_sge",
+    "is_mmdetection",
     "own_input",
     "own_labels",
     "own_sge_blocks",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+
+from torch import Tensor
 
 from sge.errors import ChoiceError
 from sge.lens.adapters.anchors import read_anchors
@@ -80,7 +82,18 @@ def _ultralytics(classes: int | None, output: Any, input_shape: tuple[int, ...])
 
 
 def _not_read(output: Any, wanted: str = "logits or boxes") -> str:
+    members = list(output.values()) if isinstance(output, Mapping) else output
+    members = [members] if isinstance(members, Tensor) else members
+    if isinstance(members, list | tuple) and members and all(_is_map(one) for one in members):
+        return (
+            "The network returns maps, of features or of the classes of pixels: it predicts nothing of the whole image, "
+            f"so that there are masks only ({described(output)})."
+        )
     return f"The network returns {described(output)}, which is not read as {wanted}. {_ADVICE}"
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 4
 
 
 ADAPTERS: dict[str, Callable[[int | None, Any, tuple[int, ...]], Output]] = {

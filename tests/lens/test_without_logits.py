@@ -1,0 +1,68 @@
+"""Feature extractors, segmenters and detectors of other packages, which nobody prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import detection, segmentation
+
+import sge
+from sge.errors import UnsupportedNetworkError
+from tests.drawn_images import noise
+
+IMAGE = noise(70, 50)
+MAPS = "The network returns maps"
+NO_WEIGHTS = {"weights": None, "weights_backbone": None, "num_classes": 5}
+
+
+def retina() -> nn.Module:
+    backbone = sge.insert_sge(torchvision.models.resnet18(num_classes=2), 16)
+    levels = detection.backbone_utils._resnet_fpn_extractor(backbone, 5, returned_layers=[2, 3, 4])
+    return detection.RetinaNet(
+        levels,
+        5,
+        min_size=64,
+        max_size=128,
+        score_thresh=0.0,
+        detections_per_img=9,
+        anchor_generator=detection.anchor_utils.AnchorGenerator(((16,),) * 4, ((1.0,),) * 4),
+    )
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "timm, features_only": (lambda: timm.create_model("resnet18", features_only=True), MAPS),
+    "timm, num_classes=0": (
+        lambda: timm.create_model("resnet18", num_classes=0),
+        "512 numbers for each image",
+    ),
+    "timm, no pooling": (lambda: timm.create_model("resnet18", num_classes=0, global_pool=""), MAPS),
+    "torchvision, LRASPP": (lambda: segmentation.lraspp_mobilenet_v3_large(**NO_WEIGHTS), MAPS),
+    "torchvision, FCN": (lambda: segmentation.fcn_resnet50(**NO_WEIGHTS), MAPS),
+    "torchvision, RetinaNet": (retina, ""),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_without_logits(name: str) -> None:
+    build, note = NETWORKS[name]
+    torch.manual_seed(0)
+    network = build()
+    if not sge.nn.sge_blocks(network):
+        sge.insert_sge(network, 8)
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    lens = sge.Lens(sge.Model("mine", network), "cpu")
+    seen = lens.analyze(IMAGE, size=64)
+    assert seen.predictions == lens.predict(IMAGE, size=64) == []
+    assert seen.masks.keys() == {block.name for block in seen.blocks} == set(lens.groups)
+    assert bool(seen.boxes) == (name == "torchvision, RetinaNet")
+    assert [said.startswith(note) or note in said for said in seen.model.notes] == [True] * bool(note)
+    assert seen.overlay(seen.blocks[-1].name, 0).size == (70, 50)
+    assert lens.steps(IMAGE, seen.blocks[0].name, 1, size=64).group == 1
+    with pytest.raises(UnsupportedNetworkError, match="gives no logits"):
+        lens.ablate(IMAGE, {seen.blocks[0].name: [0]}, size=64)
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
