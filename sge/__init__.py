@@ -44,7 +44,15 @@ if TYPE_CHECKING:
     from sge.analysis import Ablation, Analysis, Attribution, BlockInfo, Box, GradCam, GroupSteps, Prediction
     from sge.images import DecodedImage, Frame, Preprocess, decode, frame
     from sge.lens import Example, Lens, Wanted, find_parts, fit_parts, widget
-    from sge.models import Card, ExportedModel, Model, export_onnx, import_weights, load_model
+    from sge.models import (
+        Card,
+        ExportedModel,
+        Model,
+        export_onnx,
+        import_weights,
+        load_model,
+        sge_detector,
+    )
     from sge.nn import MaskCapture, SpatialGroupEnhance, convert_sge, foreign_report, insert_sge, regroup
     from sge.parts import Finder, GroupWeight, Part, PartMap
     from sge.training import GateTuningConfig, tune_gates
@@ -65,7 +73,15 @@ _MODULES = {
     ),
     "sge.images": ("DecodedImage", "Frame", "Preprocess", "decode", "frame"),
     "sge.lens": ("Example", "Lens", "Wanted", "find_parts", "fit_parts", "widget"),
-    "sge.models": ("Card", "ExportedModel", "Model", "export_onnx", "import_weights", "load_model"),
+    "sge.models": (
+        "Card",
+        "ExportedModel",
+        "Model",
+        "export_onnx",
+        "import_weights",
+        "load_model",
+        "sge_detector",
+    ),
     "sge.nn": (
         "MaskCapture",
         "SpatialGroupEnhance",
@@ -144,6 +160,7 @@ __all__ = [
     "insert_sge",
     "load_model",
     "regroup",
+    "sge_detector",
     "tune_gates",
     "widget",
 ]

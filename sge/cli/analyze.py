@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sge.analysis import Analysis, Classification, Fit, is_record
+from sge.analysis import Analysis, Box, Classification, Fit, is_record
 from sge.cli.console import ResultsClosedError, emit, say
 from sge.cli.inputs import Input, find
 from sge.cli.options import (
@@ -106,12 +106,15 @@ def analyze(
 
 
 def _line(image: Input, file: Path, analysis: Analysis, as_json: bool) -> str:
-    best = analysis.predictions[0]
     if as_json:
         classes = [asdict(prediction) for prediction in analysis.predictions]
         facts = {"path": str(image.path), "record": str(file), "predictions": classes}
-        return json.dumps(facts | {"fit": _fit_facts(analysis.fit)})
-    columns = [str(image.path), str(file), best.label, f"{best.score:.3f}", _none_fits(analysis.fit)]
+        return json.dumps(
+            facts | {"boxes": list(map(asdict, analysis.boxes)), "fit": _fit_facts(analysis.fit)}
+        )
+    best = [*analysis.predictions, *analysis.boxes][:1]
+    named = [text for one in best for text in (one.label, f"{one.score:.3f}")]
+    columns = [str(image.path), str(file), *(named or ["", ""]), _none_fits(analysis.fit)]
     return "\t".join(map(printable, columns)).rstrip("\t")
 
 
@@ -124,6 +127,11 @@ def _none_fits(fit: Fit | None) -> str:
     return "" if fit is None or fit.fits else fit.sentence
 
 
+def _rectangle(box: Box) -> str:
+    """Left and upper side, width and height of a box, in whole pixels."""
+    return f"at {box.x:.0f}, {box.y:.0f}, {box.width:.0f} x {box.height:.0f} px"
+
+
 def predict(
     paths: Paths,
     model: ModelOption = DEFAULT_MODEL,
@@ -133,7 +141,7 @@ def predict(
     backend: BackendOption = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Print the classes of every image, best first."""
+    """Print the classes of every image, or the boxes that a detector finds, best first."""
     inputs = find(paths)
     lens = Lens(loaded_model(model), device, backend=backend, frozen=True)
 
@@ -147,11 +155,16 @@ def predict(
         if as_json:
             classes = [asdict(prediction) for prediction in found.predictions]
             facts = {"path": str(image.path), "predictions": classes, "fit": _fit_facts(found.fit)}
-            return json.dumps(facts)
+            return json.dumps(facts | {"boxes": list(map(asdict, found.boxes))})
         lines = [printable(str(image.path))]
         if note := _none_fits(found.fit):
             lines.append(f"  {note}")
         lines += [f"  {100 * p.score:5.1f} %  {printable(p.label)}" for p in found.predictions]
+        lines += [
+            f"  {100 * one.score:5.1f} %  {printable(one.label)}  {_rectangle(one)}" for one in found.boxes
+        ]
+        if not found.predictions and not found.boxes:
+            lines += [f"  {printable(note)}" for note in found.notes or ("Nothing is found.",)]
         return "\n".join(lines)
 
     with passes_of(lens, len(inputs)) as passes:

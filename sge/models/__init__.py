@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sge.models.checkpoint import digest, read_weights, write_weights
     from sge.models.delta import Delta, difference, write_delta
     from sge.models.description import Description, build
+    from sge.models.detectors import sge_detector
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import existing_export, export_onnx, exported_file
@@ -64,6 +65,7 @@ _MODULES = {
         "Description",
         "build",
     ),
+    "sge.models.detectors": ("sge_detector",),
     "sge.models.download": (
         "DOWNLOADS",
         "NOTICE",
@@ -185,6 +187,7 @@ __all__ = [
     "read_weights",
     "reduced",
     "required_labels",
+    "sge_detector",
     "shipped_entries",
     "square_side",
     "verify_model",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+ANCHORS = ("backbone.conv1.weight", "backbone.body.conv1.weight")
+"""One key of every detector, with mmdetection's names or those of this network."""
+
+
 def sge_detector(
     kind: str,
     depth: int = 50,
@@ -43,6 +47,6 @@ def sge_detector(
     network = build_detector(kind, depth, num_classes, size)
     if weights is None:
         return network
-    state = dict(weights) if isinstance(weights, Mapping) else read_weights(weights).state
+    state = dict(weights) if isinstance(weights, Mapping) else read_weights(weights, anchors=ANCHORS).state
     load_state(network, from_mmdetection(state, kind) if is_mmdetection(state) else state, kind)
     return network

@@ -110,7 +110,7 @@ FAULTY: dict[str, tuple[Any, type[SGEError], str]] = {
         "returns a Tensor.*Output",
     ),
     "raises": (
-        lambda output, _shape: output["logits"],
+        lambda output, _shape: output.logits,
         UnsupportedNetworkError,
         "adapter of Plain fails on a tensor of shape",
     ),
@@ -153,7 +153,7 @@ def test_models_without_labels() -> None:
     assert "the model has no labels" in seen.model.notes[0]
     np.testing.assert_array_equal(seen.masks["second"], expected.analyze(IMAGE).masks["second"])
     for ask in (lambda: unlabelled.ablate(IMAGE, "all"), lambda: unlabelled.attribute(IMAGE)):
-        with pytest.raises(UnsupportedNetworkError, match="has no labels.*adapter='logits'"):
+        with pytest.raises(UnsupportedNetworkError, match=r"has no labels.*adapter='logits'"):
             ask()
     stated = lens(fill(Plain()), labels=None, adapter="logits")
     assert stated.analyze(IMAGE).predictions == []

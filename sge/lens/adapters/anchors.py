@@ -18,7 +18,7 @@ MAX_BOXES = 300
 """Largest number of boxes of an image; likewise."""
 MAX_CANDIDATES = 30_000
 """Largest number of boxes that are compared with each other; likewise."""
-_STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (16, 32), (32,), (16,), (8,))
+_STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (16, 32))
 """Strides of the levels of such detectors."""
 
 

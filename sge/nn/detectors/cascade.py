@@ -1,4 +1,4 @@
-"""The heads of Cascade R-CNN (Cai and Vasconcelos, CVPR 2018): three stages, each of which refines the boxes of the one before.
+"""The heads of Cascade R-CNN (Cai and Vasconcelos, CVPR 2018): three stages, each of which refines the last one's boxes.
 
 As in mmdetection: boxes do not depend on the class, and scores are the mean over the three stages. Inference only.
 """
