@@ -53,9 +53,9 @@ if TYPE_CHECKING:
         load_model,
         sge_detector,
     )
-    from sge.nn import MaskCapture, SpatialGroupEnhance, convert_sge, foreign_report, insert_sge, regroup
+    from sge.nn import MaskCapture, SpatialGroupEnhance, convert_sge, foreign_report, insert_sge
     from sge.parts import Finder, GroupWeight, Part, PartMap
-    from sge.training import GateTuningConfig, tune_gates
+    from sge.training import GateTuningConfig, regroup, tune_gates
 
 __version__ = "0.2.0"
 
@@ -88,10 +88,9 @@ _MODULES = {
         "convert_sge",
         "foreign_report",
         "insert_sge",
-        "regroup",
     ),
     "sge.parts": ("Finder", "GroupWeight", "Part", "PartMap"),
-    "sge.training": ("GateTuningConfig", "tune_gates"),
+    "sge.training": ("GateTuningConfig", "regroup", "tune_gates"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Lists images of folders and tar archives, decodes them once, and batches them."""
+"""Lists images of folders and tar archives, reads those that a caller has, decodes them once, and batches them."""
 
 from sge.datasets.batching import batches_of_one_shape, normalize_batch
 from sge.datasets.checked import Checked, check_files
@@ -14,6 +14,7 @@ from sge.datasets.decoded_cache import (
 )
 from sge.datasets.entries import ImageFile, Listing, Skipped, class_of
 from sge.datasets.foreign import made_by_systems
+from sge.datasets.given import GivenImages, Images, images_to_crop, normalized_images
 from sge.datasets.imagenet import class_indices
 from sge.datasets.labelled import (
     LabelledSet,
@@ -30,8 +31,10 @@ from sge.datasets.record_file import RecordFile, RecordWriter, index_path
 __all__ = [
     "Checked",
     "DecodedCache",
+    "GivenImages",
     "ImageFile",
     "ImageFiles",
+    "Images",
     "LabelledSet",
     "Listing",
     "Prepare",
@@ -49,11 +52,13 @@ __all__ = [
     "evaluation_crop",
     "find_images",
     "find_labelled",
+    "images_to_crop",
     "index_path",
     "list_images",
     "made_by_systems",
     "no_images",
     "normalize_batch",
+    "normalized_images",
     "shrink",
     "why_no_image",
     "write_cache",

@@ -7,6 +7,7 @@ from sge.training.events import EpochEvent, StepEvent
 from sge.training.gate_tuning import tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig
 from sge.training.mask_losses import openness
+from sge.training.regrouping import regroup
 from sge.training.request import TrainingRequest
 from sge.training.run import Callbacks, train
 from sge.training.synthetic import make_shapes_dataset
@@ -22,6 +23,7 @@ __all__ = [
     "distributed_context",
     "make_shapes_dataset",
     "openness",
+    "regroup",
     "train",
     "tune_gates",
 ]

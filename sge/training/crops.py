@@ -34,19 +34,29 @@ def crops(
         step: Number of the batch.
 
     Returns:
-        (batch, 3, size, size), float32.
+        (batch, 3, size, size), float32; with one channel if the network takes one.
 
     Raises:
-        DataError: an image is not (3, H, W).
+        DataError: an image is not (3, H, W), or a normalized one has another number of channels than the network takes.
     """
     random = np.random.default_rng((seed, step))
     chosen = random.integers(len(images), size=batch)
     return torch.stack([_crop(images[int(number)], preprocess, size, random) for number in chosen])
 
 
+def check_image(image: Tensor, preprocess: Preprocess) -> None:
+    """Checks the shape of an image.
+
+    Raises:
+        DataError: as ``crops``.
+    """
+    channels = preprocess.channels if image.is_floating_point() else 3
+    if image.dim() != 3 or image.shape[0] != channels:
+        raise DataError(f"An image has shape {tuple(image.shape)}; give each as ({channels}, height, width).")
+
+
 def _crop(image: Tensor, preprocess: Preprocess, size: int, random: np.random.Generator) -> Tensor:
-    if image.dim() != 3 or image.shape[0] != 3:
-        raise DataError(f"An image has shape {tuple(image.shape)}; give each as (3, height, width).")
+    check_image(image, preprocess)
     height, width = image.shape[1:]
     shorter = min(height, width)
     side = round(random.uniform(min(shorter, max(size, MIN_CROP * shorter)), shorter))

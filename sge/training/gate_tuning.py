@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sge.datasets import DecodedCache
+from sge.datasets import DecodedCache, GivenImages, Images, images_to_crop
 from sge.errors import CaptureError, DataError, UnknownBlockError
 from sge.images import Preprocess
 from sge.nn import gate_parameters, sge_blocks
-from sge.training.crops import crops
+from sge.training.crops import check_image, crops
 from sge.training.distributed import single_process
 from sge.training.events import StepEvent
 from sge.training.gate_tuning_config import GateTuningConfig
@@ -40,7 +40,7 @@ Progress = Callable[[StepEvent], None]
 
 def tune_gates(
     network: nn.Module,
-    images: Sequence[Tensor],
+    images: Images | Sequence[Tensor],
     config: GateTuningConfig | None = None,
     *,
     steps: int = GateTuningConfig.steps,
@@ -62,7 +62,9 @@ def tune_gates(
 
     Args:
         network: A network with SGE modules whose gates are inactive; it is changed in place.
-        images: Each (3, H, W), uint8 RGB or float and already normalized; a ``DecodedCache`` is such a sequence.
+        images: A list of images, or one, in every form that ``sge.regroup`` takes: paths, bytes, PIL images, frames, arrays,
+            a folder or ``.tar``. Files are reduced to 256 px on the shorter side. Or a sequence of tensors (3, H, W), uint8
+            RGB or floating and already normalized, whose items are read when they are needed, such as a ``DecodedCache``.
         config: All numbers of the tuning.
         steps: Number of steps, used when ``config`` is None.
         seed: Decides the crops, used when ``config`` is None.
@@ -80,19 +82,24 @@ def tune_gates(
         CaptureError: The network has no SGE module.
         UnknownBlockError: ``config.acting_blocks`` names a block without SGE.
         DataError: There are no images, or an image has another shape.
+        ImageError: An image cannot be used; the message says which. In a folder it is left out and logged.
         CheckpointError: The state file belongs to another training, or is damaged.
         TrainingError: The loss is not finite.
     """
     config = config or GateTuningConfig(steps=steps, seed=seed)
-    if not len(images):
+    trainable = trainable_parameters(network)
+    _check_blocks(network, config)
+    tensors = images_to_crop(images)
+    if not len(tensors):
         raise DataError(
             "There is no image to learn from. Give some hundred images that the network recognizes."
         )
-    trainable = trainable_parameters(network)
-    _check_blocks(network, config)
+    if isinstance(tensors, list | tuple):  # Others are made at each access.
+        for image in tensors:
+            check_image(image, preprocess or Preprocess())
     device = next(network.parameters()).device
     supervision = SelfDistillation(
-        SelfTeacher(teacher or network, device), images, config, preprocess or Preprocess(), device
+        SelfTeacher(teacher or network, device), tensors, config, preprocess or Preprocess(), device
     )
     with _only_trainable(network, trainable):
         trainer = Trainer(
@@ -135,7 +142,7 @@ class SelfDistillation(Supervision):
         self.preprocess, self.device = preprocess, device
         self.steps_per_epoch = config.steps
         self.identity = {"teacher": teacher.digest, "number of images": len(images)}
-        if isinstance(images, DecodedCache):
+        if isinstance(images, DecodedCache | GivenImages):
             self.identity["names of the images"] = names_digest(images.names)
 
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
+from torchvision import models
+from torchvision.models import convnext, efficientnet
 
 from sge.nn import SpatialGroupEnhance
 
@@ -72,3 +74,16 @@ COPIES: dict[str, Callable[[nn.Module], nn.Module]] = {
     "EMA": AveragedModel,
 }
 """Ways to copy a network."""
+
+
+def efficientnet_v2() -> nn.Module:
+    """Blocks that are fused without expansion, fused with it, and not fused."""
+    fused, plain = efficientnet.FusedMBConvConfig, efficientnet.MBConvConfig
+    settings = [fused(1, 3, 1, 16, 16, 1), fused(4, 3, 2, 16, 24, 2), plain(4, 3, 2, 24, 32, 1)]
+    return models.EfficientNet(settings, dropout=0.1, last_channel=64, num_classes=10)
+
+
+def small_convnext() -> nn.Module:
+    """Two stages, of one and of two blocks."""
+    settings = [convnext.CNBlockConfig(16, 32, 1), convnext.CNBlockConfig(32, None, 2)]
+    return models.ConvNeXt(settings, stochastic_depth_prob=0.2, num_classes=10)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from sge.errors import GroupsError, UnsupportedNetworkError
+from sge.nn.insertion.fusing import check_merging
 from sge.nn.insertion.named_modules import named_sites
 from sge.nn.insertion.sites import FAMILIES, GainedSGE, Site, site_in
 from sge.nn.module import SpatialGroupEnhance, nearest_divisor
@@ -47,17 +49,38 @@ def insert_sge(
 
     Raises:
         UnsupportedNetworkError: The network has no block of a known family, or ``where`` names an unknown module or one
-            whose output is not a feature map.
+            whose output is not a feature map, or SGE there would be lost when the network merges its layers for
+            inference (``fuse`` of ultralytics, ``reparameterize`` of timm), which is tried on a copy.
         GroupsError: ``groups`` is below 1, or with ``exact_groups`` it does not divide the channels of a block.
     """
     if groups < 1:
         raise GroupsError(f"groups must be at least 1, not {groups}.")
-    sites = _sites(network, [where] if isinstance(where, str) else where)
+    _require_network(network)
+    names = [where] if isinstance(where, str) else where
+    sites = _sites(network, names)
     chosen = {name: _groups_for(name, site.channels, groups, exact_groups) for name, site in sites.items()}
+    check_merging(network, lambda trial: _put(trial, _sites(trial, names), chosen))
+    _put(network, sites, chosen)
+    return network
+
+
+def _put(network: nn.Module, sites: dict[str, Site], groups: dict[str, int]) -> None:
     with torch.no_grad():
         for name, site in sites.items():
-            site.put(_new_module(network, name, site, chosen[name]))
-    return network
+            site.put(_new_module(network, name, site, groups[name]))
+
+
+def _require_network(network: Any) -> None:
+    if not isinstance(network, nn.Module):
+        raise UnsupportedNetworkError(
+            f"SGE is inserted into a torch.nn.Module, and this is {type(network).__name__}. Of a Model, give model.network."
+        )
+    wraps = isinstance(getattr(network, "model", None), nn.Module)
+    if wraps and type(network).__call__ is not nn.Module.__call__ and not hasattr(network, "_orig_mod"):
+        raise UnsupportedNetworkError(
+            f"{type(network).__name__} is not the network itself: calling it does more than one pass. Give the network in "
+            "it, which is its attribute model."
+        )
 
 
 def _sites(network: nn.Module, where: Sequence[str] | None) -> dict[str, Site]:

@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from sge.errors import UnsupportedNetworkError
 from sge.nn.blocks import sge_blocks
 from sge.nn.capture import Capture
+from sge.nn.insertion.example import example_shape
 from sge.nn.insertion.sites import Site, divide
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGroupEnhance
 
-SIDE = 224
-"""Side of the image of the forward pass in pixels, unless the network states its own input size."""
 _LINEAR_OUTPUTS = (nn.Conv2d, Conv2dSame, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, LayerNorm2d)
 """Layers whose output is linear in ``weight`` and ``bias``. Subclasses are left out, because they may do more."""
 
@@ -52,7 +51,7 @@ def named_sites(network: nn.Module, names: Sequence[str]) -> dict[str, Site]:
 
 def _run(network: nn.Module, names: Sequence[str]) -> Capture:
     like = next(network.parameters())
-    shape = (getattr(network, "default_cfg", None) or {}).get("input_size", (3, SIDE, SIDE))
+    shape = example_shape(network)
     try:
         with eval_mode(network), torch.no_grad(), Capture(network, (), outputs=names) as seen:
             network(torch.zeros(1, *shape, device=like.device, dtype=like.dtype))

@@ -21,7 +21,7 @@ from torchvision.models.googlenet import BasicConv2d, Inception
 from torchvision.models.regnet import BottleneckTransform
 
 from sge.errors import UnsupportedNetworkError
-from sge.nn.insertion.torchvision_blocks import WITH_SGE
+from sge.nn.insertion.torchvision_blocks import WITH_SGE, expanded_layers
 from sge.nn.module import INACTIVE_MASK, SpatialGroupEnhance
 from sge.nn.resnet import SGEBasicBlock, SGEBottleneck
 
@@ -159,12 +159,10 @@ def _before(block: Any, projection: Any) -> Site:
 
 def _torchvision_expanded(block: Any) -> Site | None:
     """Site on the expanded features, before the projection; None for a block that does not expand its input."""
-    layers = next(getattr(block, name) for name in ("block", "conv", "layers") if hasattr(block, name))
-    first: Any = layers[0][0] if isinstance(layers[0], nn.Sequential) else layers[0]
-    if len(layers) < 2 or first.groups > 1:
+    convolutions: list[Any] = [layer for layer in expanded_layers(block) if isinstance(layer, nn.Conv2d)]
+    if len(convolutions) < 2 or convolutions[0].groups > 1:
         return None
-    last = layers[-1]
-    return _torchvision(block, last[0] if isinstance(last, nn.Sequential) else layers[-2])
+    return _torchvision(block, convolutions[-1])
 
 
 def _torchvision(block: Any, projection: Any) -> Site:

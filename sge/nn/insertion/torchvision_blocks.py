@@ -138,3 +138,10 @@ WITH_SGE: dict[type[nn.Module], type[nn.Module]] = {
     Inception: SGEInception,
 }
 """torchvision's class to the one with SGE."""
+
+
+def expanded_layers(block: nn.Module) -> list[nn.Module]:
+    """The layers of a block that expands its input and projects it: convolutions, norms, activations, attention."""
+    named = (getattr(block, name, None) for name in ("block", "conv", "layers"))
+    layers = next(layers for layers in named if isinstance(layers, nn.Sequential))
+    return [leaf for layer in layers for leaf in (layer if isinstance(layer, nn.Sequential) else [layer])]

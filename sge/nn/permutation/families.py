@@ -16,10 +16,21 @@ from timm.models.convnext import ConvNeXtBlock
 from torch import nn
 from torchvision.models import resnet as tv_resnet
 from torchvision.models.regnet import BottleneckTransform
+from torchvision.ops import SqueezeExcitation
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn.blocks import own_sge_blocks
 from sge.nn.insertion.sites import has_sge
+from sge.nn.insertion.torchvision_blocks import (
+    SGECNBlock,
+    SGEDenseLayer,
+    SGEFusedMBConv,
+    SGEInvertedResidualMnasnet,
+    SGEInvertedResidualV2,
+    SGEInvertedResidualV3,
+    SGEMBConv,
+    expanded_layers,
+)
 from sge.nn.permutation.builder import SharedChannels, SharedChannelsBuilder
 from sge.nn.permutation.residual import RESIDUAL, residual_channels
 
@@ -29,6 +40,14 @@ _RESIDUAL_BLOCKS = (
     timm_resnet.BasicBlock,
     timm_resnet.Bottleneck,
     ConvNeXtBlock,
+    SGECNBlock,
+)
+_TORCHVISION_EXPANDED = (
+    SGEInvertedResidualV2,
+    SGEInvertedResidualV3,
+    SGEInvertedResidualMnasnet,
+    SGEMBConv,
+    SGEFusedMBConv,
 )
 
 
@@ -63,6 +82,10 @@ def _channels_inside(network: nn.Module, name: str) -> SharedChannelsBuilder:
     if isinstance(block, BottleneckTransform) and hasattr(block, "sge"):
         channels.add_producer(block.b[0]).add_per_channel(block.b[1])
         return channels.add_channel_attention(getattr(block, "se", None)).add_consumer(block.c[0])
+    if isinstance(block, SGEDenseLayer):
+        return channels.add_producer(block.conv1).add_per_channel(block.norm2).add_consumer(block.conv2)
+    if isinstance(block, _TORCHVISION_EXPANDED) and hasattr(block, "sge"):
+        return _expanded_channels(channels, expanded_layers(block))
     if not hasattr(block, "se") or not has_sge(block.se):
         raise _refusal(name, block)
     if isinstance(block, InvertedResidual):
@@ -82,6 +105,18 @@ def _channels_inside(network: nn.Module, name: str) -> SharedChannelsBuilder:
         channels.add_producer(block.conv2.conv).add_per_channel(block.conv2.bn)
         return channels.add_channel_attention(block.se).add_consumer(block.conv3.conv)
     raise _refusal(name, block)
+
+
+def _expanded_channels(channels: SharedChannelsBuilder, layers: list[nn.Module]) -> SharedChannelsBuilder:
+    """Channels between the expansion, which is the first layer, and the projection, the last convolution."""
+    last = max(index for index, layer in enumerate(layers) if isinstance(layer, nn.Conv2d))
+    channels.add_producer(layers[0])
+    for layer in layers[1:last]:
+        if isinstance(layer, SqueezeExcitation):
+            channels.add_channel_attention(layer)
+        else:
+            channels.add_per_channel(layer)
+    return channels.add_consumer(layers[last])
 
 
 def _module(network: nn.Module, name: str) -> nn.Module:

@@ -35,7 +35,7 @@ def regroup(
 
     Args:
         network: A network with SGE; changed in place.
-        images: Normalized float tensors, (3, H, W) or (N, 3, H, W).
+        images: Normalized float tensors, (3, H, W) or (N, 3, H, W). ``sge.regroup`` takes images in any form.
         seed: Seed of the clustering.
         progress: Called after each item of ``images``.
 
@@ -93,10 +93,12 @@ def _response_products(
     paths = {module: path for path, module in network.named_modules()}
     inputs = {name: paths[module] for name, module in own_sge_blocks(network).items()}
     capture = Capture(network, (), inputs=inputs.values(), reduce=_centered_products)
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    channels = 3 if first is None else first.in_channels
     done = 0
     total = len(images) if isinstance(images, Sized) else None
     for image in images:
-        batch = _as_batch(image).to(like.device, like.dtype)
+        batch = _as_batch(image, channels).to(like.device, like.dtype)
         with eval_mode(network), torch.no_grad():
             with capture:
                 network(batch)
@@ -111,10 +113,10 @@ def _response_products(
     return sums
 
 
-def _as_batch(image: Tensor) -> Tensor:
-    if image.dim() not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+def _as_batch(image: Tensor, channels: int) -> Tensor:
+    if image.dim() not in (3, 4) or image.shape[-3] != channels or not image.is_floating_point():
         raise ShapeError(
-            "Images must be normalized float tensors (3, H, W) or (N, 3, H, W), "
+            f"Images must be normalized float tensors ({channels}, H, W) or (N, {channels}, H, W), "
             f"not {tuple(image.shape)} of {image.dtype}."
         )
     return image if image.dim() == 4 else image[None]

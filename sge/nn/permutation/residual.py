@@ -7,6 +7,7 @@ from typing import Any
 from timm.models import resnet as timm_resnet
 from timm.models.convnext import ConvNeXt
 from torch import nn
+from torchvision.models import convnext as tv_convnext
 from torchvision.models import resnet as tv_resnet
 
 from sge.nn.attention import BottleneckAttention
@@ -19,12 +20,14 @@ RESIDUAL = "a ResNet or ConvNeXt"
 
 
 def residual_channels(network: nn.Module) -> list[SharedChannelsBuilder]:
-    """One builder for each set of shared channels of a ResNet (torchvision, timm) or a ConvNeXt (timm).
+    """One builder for each set of shared channels of a ResNet or a ConvNeXt (torchvision, timm).
 
     Any other network gives an empty list.
     """
     if isinstance(network, tv_resnet.ResNet | timm_resnet.ResNet):
         return _resnet(network)
+    if isinstance(network, tv_convnext.ConvNeXt):
+        return _torchvision_convnext(network)
     return _convnext(network) if isinstance(network, ConvNeXt) else []
 
 
@@ -119,6 +122,28 @@ def _convnext(network: Any) -> list[SharedChannelsBuilder]:
     current.add_per_channel(network.norm_pre).add_per_channel(getattr(network.head, "norm", nn.Identity()))
     hidden = getattr(getattr(network.head, "pre_logits", None), "fc", None)
     _add_head(current, network.head.fc if hidden is None else hidden)
+    return list(dict.fromkeys(found))
+
+
+def _torchvision_convnext(network: Any) -> list[SharedChannelsBuilder]:
+    with_sge = own_sge_blocks(network)
+    current = SharedChannelsBuilder("features.0", 0)
+    found = []
+    for number, stage in network.features.named_children():
+        for index, layer in stage.named_children():
+            name = f"features.{number}.{index}"
+            if not isinstance(layer, tv_convnext.CNBlock):
+                current = _next_layer(name, layer, current)
+                found.append(current)
+                continue
+            depthwise, _, norm, first, _, last, _ = layer.block
+            current.add_per_channel(depthwise).add_per_channel(norm).add_consumer(first).add_producer(last)
+            current.add_vector(layer.layer_scale)
+            if name in with_sge:
+                current.add_block(name)
+    norm, _, head = network.classifier
+    current.add_per_channel(norm)
+    _add_head(current, head)
     return list(dict.fromkeys(found))
 
 

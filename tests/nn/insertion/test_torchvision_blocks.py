@@ -19,20 +19,7 @@ from sge.nn import insert_sge, sge_blocks
 from sge.nn.capture import MaskCapture
 from sge.nn.insertion.sites import GainedSGE
 from tests.conftest import filled
-from tests.nn.networks import COPIES
-
-
-def efficientnet_v2() -> nn.Module:
-    """Blocks that are fused without expansion, fused with it, and not fused."""
-    fused, plain = efficientnet.FusedMBConvConfig, efficientnet.MBConvConfig
-    settings = [fused(1, 3, 1, 16, 16, 1), fused(4, 3, 2, 16, 24, 2), plain(4, 3, 2, 24, 32, 1)]
-    return models.EfficientNet(settings, dropout=0.1, last_channel=64, num_classes=10)
-
-
-def small_convnext() -> nn.Module:
-    """Two stages, of one and of two blocks."""
-    settings = [convnext.CNBlockConfig(16, 32, 1), convnext.CNBlockConfig(32, None, 2)]
-    return models.ConvNeXt(settings, stochastic_depth_prob=0.2, num_classes=10)
+from tests.nn.networks import COPIES, efficientnet_v2, small_convnext
 
 
 def efficientnet_b() -> nn.Module:

@@ -9,6 +9,7 @@ from torchvision import models
 
 from sge.nn.permutation.families import shared_channels
 from sge.nn.resnet import build_resnet
+from tests.nn.networks import efficientnet_v2, small_convnext
 
 FAMILIES = {
     "resnet18": (lambda: models.resnet18(num_classes=7), 4),
@@ -30,6 +31,11 @@ FAMILIES = {
     "efficientnet_es": (lambda: timm.create_model("efficientnet_es"), 18),
     "mobilenetv2_050": (lambda: timm.create_model("mobilenetv2_050"), 16),
     "mobilenetv3_small_050": (lambda: timm.create_model("mobilenetv3_small_050"), 10),
+    "torchvision mobilenet_v2": (lambda: models.mobilenet_v2(width_mult=0.25, num_classes=7), 16),
+    "torchvision mobilenet_v3": (lambda: models.mobilenet_v3_small(width_mult=0.5, num_classes=7), 10),
+    "torchvision efficientnet_v2": (efficientnet_v2, 3),
+    "torchvision convnext": (small_convnext, 2),
+    "torchvision densenet": (lambda: models.DenseNet(8, (2, 3), 16, num_classes=7), 5),
     "mobilenetv4_conv_small": (lambda: timm.create_model("mobilenetv4_conv_small"), 12),
 }
 """Name to a function that builds the network and its number of sets of shared channels."""

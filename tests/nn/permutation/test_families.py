@@ -50,6 +50,11 @@ def test_group_convolutions_are_refused_with_a_sentence(family):
         (lambda: nn.Sequential(models.resnet18()), None, "must be the network itself"),
         (lambda: models.resnet18(), ["layer1.0.conv2"], "not known which other layers"),
         (lambda: models.vgg11_bn(), ["features.4"], "not known which other layers"),
+        (
+            lambda: models.googlenet(init_weights=False, aux_logits=False),
+            None,
+            r"inception3a \(SGEInception\) cannot be permuted",
+        ),
     ],
 )
 def test_what_cannot_be_permuted_exactly_is_refused(build, where, message):
