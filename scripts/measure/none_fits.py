@@ -25,7 +25,7 @@ from sge.arrays import Array
 from sge.datasets import ImageFile, find_images
 from sge.images import FRAMINGS, frame
 from sge.lens import fit_scores
-from sge.models import DOGS_MODEL, FIT_SCORES, imagenet_labels, load_torch_model
+from sge.models import DOGS_MODEL, FIT_SCORES, imagenet_labels, load_torch_model, required_labels
 
 KEPT = (0.95, 0.9)
 """Shares of the images of its own classes, in the half that gives the threshold, that a threshold keeps."""
@@ -92,7 +92,7 @@ def compute_outputs(model: sge.Model, framing: str) -> Outputs:
     features: list[torch.Tensor] = []
     handle = fc.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].clone()))
     kinds, logits = [], []
-    for kind, file in files_by_kind(model.labels):
+    for kind, file in files_by_kind(required_labels(model)):
         array = frame(decoded([file])[0], model.preprocess, framing).array
         kinds.append(kind)
         logits.append(model.network(torch.from_numpy(array)[None]))

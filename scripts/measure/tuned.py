@@ -22,7 +22,7 @@ from scripts.common import DATA, REACH, Label, decoded, held_back, peak_distance
 from sge.datasets import class_indices, find_images, find_labelled
 from sge.evaluation import best_single_group, flat_masks
 from sge.images import DecodedImage, frame
-from sge.models import TUNED_MODEL, load_torch_model, pretrained_model
+from sge.models import TUNED_MODEL, load_torch_model, pretrained_model, required_labels
 from sge.nn import MaskCapture, sge_blocks
 from sge.training import openness
 
@@ -69,7 +69,8 @@ def measure(network: nn.Module, images: Tensor, *, flat: bool = False) -> tuple[
 def print_accuracy(tuned: sge.Model, inactive: nn.Module) -> None:
     """Accuracy, agreement of the two networks, and what the masks do."""
     found = find_labelled([DATA / "imagenet_val_dogs"])
-    numbers = class_indices(found.folders, tuned.labels)
+    labels = required_labels(tuned)
+    numbers = class_indices(found.folders, labels)
     truth = torch.tensor([numbers[file.folder] for file in found.files])
     dogs = evaluation_inputs(tuned, decoded(found.files))
     names = set(held_back())
@@ -81,9 +82,7 @@ def print_accuracy(tuned: sge.Model, inactive: nn.Module) -> None:
     theirs, _, _ = measure(inactive, dogs)
     there, _, _ = measure(tuned.network, others)
     for name, predicted in (("inactive", theirs), ("tuned", ours), ("tuned, flat masks", flat)):
-        print(
-            f"top-1 over {len(tuned.labels)} classes, {len(truth)} images, {name}: {share(predicted == truth)}"
-        )
+        print(f"top-1 over {len(labels)} classes, {len(truth)} images, {name}: {share(predicted == truth)}")
     for name, same in (
         ("validation dogs", ours == theirs),
         ("held back", there == measure(inactive, others)[0]),

@@ -7,9 +7,11 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from sge.analysis.box import Box
 from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
 from sge.analysis.overlay import draw_overlay
+from sge.analysis.prediction import Prediction
 from sge.text import printable
 
 MAX_IMAGE = (1280, 640)
@@ -51,7 +53,7 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
 
 def _findings(analysis: AnalysisData) -> list[str]:
     """The classes and the best boxes with their scores, or that there are none."""
-    found = [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
+    found: list[Prediction | Box] = [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
     return [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in found] or [NO_CLASSES]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sge.analysis import Analysis, Box, Classification, Fit, is_record
+from sge.analysis import Analysis, Box, Classification, Fit, Prediction, is_record
 from sge.cli.console import ResultsClosedError, emit, say
 from sge.cli.inputs import Input, find
 from sge.cli.options import (
@@ -112,8 +112,8 @@ def _line(image: Input, file: Path, analysis: Analysis, as_json: bool) -> str:
         return json.dumps(
             facts | {"boxes": list(map(asdict, analysis.boxes)), "fit": _fit_facts(analysis.fit)}
         )
-    best = [*analysis.predictions, *analysis.boxes][:1]
-    named = [text for one in best for text in (one.label, f"{one.score:.3f}")]
+    best: list[Prediction | Box] = [*analysis.predictions, *analysis.boxes]
+    named = [text for one in best[:1] for text in (one.label, f"{one.score:.3f}")]
     columns = [str(image.path), str(file), *(named or ["", ""]), _none_fits(analysis.fit)]
     return "\t".join(map(printable, columns)).rstrip("\t")
 

@@ -81,9 +81,9 @@ class CascadeHeads(nn.Module):
             total = total.to(scores) + scores
             proposals = [
                 clip_boxes_to_image(one, shape)
-                for one, shape in zip(boxes.split(counts), image_shapes, strict=True)
+                for one, shape in zip(torch.split(boxes, counts), image_shapes, strict=True)
             ]
-        means = (total / len(self.stages)).split(counts)
+        means = torch.split(total / len(self.stages), counts)
         return [_chosen(*one) for one in zip(proposals, means, strict=True)], {}
 
 
