@@ -17,8 +17,11 @@ import torchvision
 
 from app.settings import Settings
 from app.slots import Slot
+from sge.images import Preprocess
+from sge.models import Model, export_onnx
 from sge.nn import SGE_RESNETS
 from tests.conftest import ROOT, fill
+from tests.lens.networks import Plain
 
 PAGE = (ROOT / "docs" / "your_network.md").read_text("utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in re.split(r"^## ", PAGE, flags=re.M)[1:]}
@@ -88,24 +91,34 @@ def their_network(folder: Path) -> None:
     (folder / "their_network.py").write_text(THEIRS)
 
 
+def exported(folder: Path) -> None:
+    network = fill(Plain())
+    labels = ["beagle", "crane", "tabby", "tench", "tub"]
+    preprocess = Preprocess(resize=64, size=64)
+    export_onnx(Model("mine", network, labels, preprocess=preprocess), folder / "mine.onnx")
+
+
 GIVEN: dict[str, Callable[[Path], None]] = {
     "The authors' checkpoint": authors_checkpoint,
     "My ResNet": my_resnet,
     "My YOLO": my_yolo,
     "A copy of the module from elsewhere": their_network,
+    "ONNX only": exported,
 }
 SAID = {
     "The authors' checkpoint": r"\S.* \(64, \d+, \d+\)\n",
     "My ResNet": r"(cat|dog|other) inactive \(16, \d+, \d+\)\n",
     "A copy of the module from elsewhere": r"attention GroupAttention is SGE: .*\.\n"
     r"trained \{'attention': \(8, \d+, \d+\)\}\n(\[[^]]+\] ?){3}\n",
+    "ONNX only": r"onnxruntime \w+ \{'first': \(4, \d+, \d+\), 'second': \(2, \d+, \d+\)\}\n[\d.]+ [\d.]+\n",
     "My YOLO": r"[1-9]\d* boxes, best \S.* \(16, \d+, \d+\)\n",
 }
 MADE = {
     "The authors' checkpoint": ["photo.html"],
-    "My ResNet": ["overlay.png", "mine.onnx"],
+    "My ResNet": ["overlay.png"],
     "My YOLO": ["overlay.png", "photo.html"],
     "A copy of the module from elsewhere": [],
+    "ONNX only": [],
 }
 
 
@@ -132,19 +145,21 @@ def test_the_recipe_runs_in_an_empty_folder(title, tmp_path, monkeypatch, sge_co
         exec(compile(code, f"docs/your_network.md: {title}", "exec"), {"__name__": "recipe"})
     assert re.fullmatch(SAID[title], said.getvalue()), said.getvalue()
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == given | set(MADE[title])
-    run_the_lines(SECTIONS[title], sge_command)
+    run_the_lines(title, sge_command)
 
 
-def run_the_lines(section: str, sge_command) -> None:
+def run_the_lines(title: str, sge_command) -> None:
     """Runs the lines of the command line; of ``sge serve``, which does not end, the models are loaded."""
-    lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.S) for line in block.splitlines()]
+    lines = [
+        line for block in re.findall(r"```sh\n(.*?)```", SECTIONS[title], re.S) for line in block.splitlines()
+    ]
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "sge"
         if arguments[:2] == ["serve", "--models"]:
             for name, source in Settings(models=arguments[2]).sources.items():
                 slot = Slot(name, source)
-                slot.load("cpu", "auto", "torch" if "onnx" not in source else "auto")
+                slot.load("cpu", "auto", "auto" if title == "ONNX only" else "torch")
                 assert (slot.error, slot.has_classes) == (None, True), name
                 assert slot.groups
             continue
