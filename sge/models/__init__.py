@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sge.models.card import CARD_VERSION, Card
     from sge.models.checkpoint import digest, read_weights, write_weights
     from sge.models.delta import Delta, difference, write_delta
-    from sge.models.description import Description, build
+    from sge.models.description import Description
     from sge.models.detectors import sge_detector
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels, required_labels
+    from sge.models.libraries import build
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
     from sge.models.network_names import model_name, named_network
@@ -61,10 +62,7 @@ _MODULES = {
         "difference",
         "write_delta",
     ),
-    "sge.models.description": (
-        "Description",
-        "build",
-    ),
+    "sge.models.description": ("Description",),
     "sge.models.detectors": ("sge_detector",),
     "sge.models.download": (
         "DOWNLOADS",
@@ -92,6 +90,7 @@ _MODULES = {
         "imported_notes",
     ),
     "sge.models.labels": ("imagenet_labels", "required_labels"),
+    "sge.models.libraries": ("build",),
     "sge.models.model": ("Model",),
     "sge.models.names": (
         "DEFAULT_MODEL",

@@ -12,13 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sge.errors import ChoiceError, check_choice, check_whole
 from sge.models.wording import quoted, shown
-
-if TYPE_CHECKING:
-    from torch import nn
 
 LIBRARIES = ("timm", "torchvision", "sge")
 """Where networks come from; ``sge`` are the architectures of SGE Lens."""
@@ -111,19 +108,6 @@ class Description:
                 f"exact_groups; it has {shown(', '.join(sorted(values)))}. Import the weights again."
             )
         return cls(**values)
-
-
-def build(description: Description) -> nn.Module:
-    """Builds the network with random weights and inserts SGE with inactive gates; see ``sge.models.libraries``.
-
-    Raises:
-        ChoiceError: The library has no network of that name, or the network takes other arguments.
-        UnsupportedNetworkError, GroupsError: SGE cannot be inserted; see ``insert_sge``.
-        MissingPackageError: The library is not installed.
-    """
-    from sge.models.libraries import built, with_sge  # They import torch.
-
-    return with_sge(built(description), description)
 
 
 def _checked_kwargs(kwargs: object) -> dict[str, Value]:

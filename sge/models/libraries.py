@@ -37,6 +37,17 @@ class Library:
     """``make(name, **kwargs)`` returns the network with random weights."""
 
 
+def build(description: Description) -> nn.Module:
+    """Builds the network with random weights and inserts SGE with inactive gates.
+
+    Raises:
+        ChoiceError: The library has no network of that name, or the network takes other arguments.
+        UnsupportedNetworkError, GroupsError: SGE cannot be inserted; see ``insert_sge``.
+        MissingPackageError: The library is not installed.
+    """
+    return with_sge(built(description), description)
+
+
 def _timm_has(name: str) -> bool:
     import timm
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sge.errors import ChoiceError, SGEError
 from sge.models import named_network
-from sge.models.description import LIBRARIES, Description, build
-from sge.models.libraries import built, outline
+from sge.models.description import LIBRARIES, Description
+from sge.models.libraries import build, built, outline
 from sge.models.size_budget import MAX_TENSORS
 from sge.nn import sge_blocks
 
