@@ -185,6 +185,9 @@ class Traced(nn.Module):
         self.seen: dict[str, dict[str, Tensor]] = {"similarity": {}, "mask": {}, "energy": {}}
         for name, block in self.blocks.items():
             if isinstance(block, ForeignSGE):
+                # The exporter does not follow a change of a parameter's shape.
+                for key, value in zip(block.names, (block.weight, block.bias), strict=True):
+                    block.module._parameters[key] = nn.Parameter(value.detach(), requires_grad=False)
                 block.module.forward = partial(self._foreign, name, block)
             elif isinstance(block, SpatialGroupEnhance):
                 block.enhanced = partial(self._enhanced, name, block)  # type: ignore[method-assign]

@@ -55,8 +55,9 @@ class Formula:
     def standardized(self, c: Tensor) -> Tensor:
         """Maps (..., H, W) with mean 0 and deviation 1 over space, by this formula; same shape and dtype."""
         centered = c - c.mean((-2, -1), keepdim=True)
-        # A recording has tensors for sizes; those of the export's example must not become operations of it.
-        freedom = int(c.shape[-2]) * int(c.shape[-1]) - int(self.deviation == "unbiased")
+        freedom = c.shape[-2] * c.shape[-1]
+        if self.deviation == "unbiased":
+            freedom -= 1
         std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / freedom**0.5
         similarity: Tensor = centered / self.denominator(std)
         return similarity
