@@ -13,7 +13,7 @@ from sge.nn.blocks import (
     spatial_blocks,
 )
 from sge.nn.capture import Capture, MaskCapture
-from sge.nn.conventions import OwnInput, own_input, own_labels, resizing_path
+from sge.nn.conventions import OwnInput, object_classes, own_input, own_labels, resizing_path
 from sge.nn.convert import convert_sge
 from sge.nn.detectors import DETECTORS, build_detector, from_mmdetection, is_mmdetection
 from sge.nn.folding import FoldedViews
@@ -68,6 +68,7 @@ __all__ = [
     "inactive_groups",
     "insert_sge",
     "is_mmdetection",
+    "object_classes",
     "own_input",
     "own_labels",
     "own_sge_blocks",

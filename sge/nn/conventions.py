@@ -43,6 +43,18 @@ def resizing_path(network: nn.Module) -> str | None:
     return next(filter(None, paths), None)
 
 
+def object_classes(network: nn.Module) -> int | None:
+    """Number of classes of one of torchvision's detectors, with the background; None where it is not stated."""
+    if resizing_path(network) is None:
+        return None
+    for module in network.modules():
+        if isinstance(scores := getattr(module, "cls_score", None), nn.Linear):
+            return scores.out_features
+        if hasattr(module, "cls_logits") and isinstance(classes := getattr(module, "num_classes", None), int):
+            return classes
+    return None
+
+
 def own_labels(network: nn.Module) -> list[str] | None:
     """Labels that a network keeps as ``names``, as ultralytics' do: a list, or a dict of the numbers from 0; else None."""
     names = getattr(network, "names", None)

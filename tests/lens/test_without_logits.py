@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models import detection, segmentation
 
 import sge
-from sge.errors import UnsupportedNetworkError
+from sge.errors import ChoiceError, UnsupportedNetworkError
 from tests.drawn_images import noise
 
 IMAGE = noise(70, 50)
@@ -56,6 +56,9 @@ def test_networks_without_logits(name: str) -> None:
         sge.insert_sge(network, 8)
     state = {key: value.clone() for key, value in network.state_dict().items()}
     lens = sge.Lens(sge.Model("mine", network), "cpu")
+    if name == "torchvision, RetinaNet":
+        with pytest.raises(ChoiceError, match="5 classes with the background"):
+            sge.Lens(sge.Model("mine", network, ["a"]), "cpu")
     seen = lens.analyze(IMAGE, size=64)
     assert seen.predictions == lens.predict(IMAGE, size=64) == []
     assert seen.masks.keys() == {block.name for block in seen.blocks} == set(lens.groups)

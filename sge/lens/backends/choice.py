@@ -107,16 +107,22 @@ def _torch_backend(model: Model, device: str, precision: str, threads: int | Non
 
 
 def check_input(model: Model) -> None:
-    """Checks that a network which normalizes its images does not get normalized ones.
+    """Checks that a detector which normalizes its images does not get normalized ones, and has a label for each class.
 
     Raises:
         ChoiceError: it would.
     """
-    from sge.nn import own_input
+    from sge.nn import object_classes, own_input
 
     own, given = own_input(model.network), model.preprocess
     if own is not None and own.normalizes and (any(given.mean) or any(std != 1 for std in given.std)):
         raise ChoiceError(
             f"{type(model.network).__name__} normalizes its images itself, and the model's preprocessing would normalize "
             f"them before. Give the Model preprocess=Preprocess.unnormalized({given.size}), or none."
+        )
+    classes, labels = object_classes(model.network), model.labels
+    if classes is not None and labels is not None and len(labels) != classes:
+        raise ChoiceError(
+            f"{type(model.network).__name__} has {classes} classes with the background, which is class 0, and {len(labels)} "
+            "labels are given. Give the Model a label for each class, that of the background first."
         )
