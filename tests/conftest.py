@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # As the services of the tests: sums of another number of threads differ in their last bits. Two halves of the tests
 # run beside each other.
 torch.set_num_threads(1)
+# ultralytics, where it is installed: it asks no server, installs nothing and leaves the user's settings alone.
+os.environ.setdefault(
+    "YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"sge-lens-tests-yolo-{os.getuid()}")
+)
+for name, value in {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}.items():
+    os.environ.setdefault(name, value)
 
 
 @pytest.fixture(scope="session")

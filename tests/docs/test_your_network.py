@@ -44,7 +44,7 @@ def my_resnet(folder: Path) -> None:
 
 def my_yolo(folder: Path) -> None:
     """With random weights, and a head that is undecided about every class, so that there are boxes."""
-    ultralytics = pytest.importorskip("ultralytics")
+    ultralytics = pytest.importorskip("ultralytics", exc_type=ImportError)
     torch.manual_seed(0)
     yolo = ultralytics.YOLO("yolov8n.yaml", verbose=False)
     for scores in yolo.model.model[-1].cv3:

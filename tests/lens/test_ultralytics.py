@@ -12,7 +12,9 @@ import sge
 from sge.lens.adapters.anchors import MAX_OVERLAP, MIN_SCORE
 from tests.drawn_images import noise
 
-tasks = pytest.importorskip("ultralytics.nn.tasks", reason="ultralytics is not installed")
+tasks = pytest.importorskip(
+    "ultralytics.nn.tasks", exc_type=ImportError, reason="ultralytics is not installed"
+)
 IMAGE = noise(96, 64)
 
 

@@ -52,7 +52,7 @@ def segmenter():
 
 
 def yolo():
-    tasks = pytest.importorskip("ultralytics.nn.tasks")
+    tasks = pytest.importorskip("ultralytics.nn.tasks", exc_type=ImportError)
     made = tasks.DetectionModel("yolov8n.yaml", nc=3, verbose=False)
     return active(sge.insert_sge(made, 8, where=["model.4", "model.6"]))
 

@@ -176,7 +176,9 @@ def test_what_is_no_network_or_only_holds_one_is_refused():
 @pytest.fixture(scope="module", params=["yolov8n.yaml", "yolo11n.yaml"])
 def yolo(request: pytest.FixtureRequest) -> nn.Module:
     """A detector from its description, with weights by rule."""
-    tasks = pytest.importorskip("ultralytics.nn.tasks", reason="ultralytics is not installed")
+    tasks = pytest.importorskip(
+        "ultralytics.nn.tasks", exc_type=ImportError, reason="ultralytics is not installed"
+    )
     return fill(tasks.DetectionModel(request.param, verbose=False))
 
 
@@ -235,7 +237,9 @@ def test_a_yolo_that_is_fused_already_takes_sge(yolo):
 
 
 def test_the_wrapper_of_ultralytics_is_refused():
-    ultralytics = pytest.importorskip("ultralytics", reason="ultralytics is not installed")
+    ultralytics = pytest.importorskip(
+        "ultralytics", exc_type=ImportError, reason="ultralytics is not installed"
+    )
     wrapper = ultralytics.YOLO("yolov8n.yaml")
     with pytest.raises(UnsupportedNetworkError, match="YOLO is not the network itself"):
         insert_sge(wrapper, where="model.model.2")
