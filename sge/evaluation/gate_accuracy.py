@@ -19,7 +19,7 @@ from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import frame, input_size
 from sge.lens import check_labels
 from sge.models import Model, required_labels
-from sge.nn import MaskCapture, edit_masks, eval_mode, sge_blocks
+from sge.nn import MaskCapture, edit_masks, eval_mode, fast_format, sge_blocks
 
 ALL = "all blocks"
 """Name of the row in which every block's masks are flat."""
@@ -163,7 +163,7 @@ class _Counts:
         network = self.model.network.to(self.device)
         batch = torch.from_numpy(images).to(self.device, next(network.parameters()).dtype)
         # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = batch.contiguous(memory_format=fast_format(network))
         with MaskCapture(network, list(sge_blocks(network))) as captured:
             self.plain += self._predicted(network(batch))
         for name, mask in captured.masks.items():

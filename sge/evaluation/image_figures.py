@@ -23,7 +23,7 @@ from sge.evaluation.sets import SetReader
 from sge.images import Box, DecodedImage, Frame
 from sge.lens import Lens
 from sge.models import Model
-from sge.nn import eval_mode
+from sge.nn import eval_mode, fast_format
 
 CALIBRATION = 8
 """Number of images that give the batch norms of the network with random weights their statistics."""
@@ -161,7 +161,8 @@ class ImageFigures:
         with eval_mode(self.lens.network), torch.no_grad():
             for part in torch.split(inputs, self.batch):
                 # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
-                logits: Tensor = self.lens.network(part.contiguous(memory_format=torch.channels_last))
+                part = part.contiguous(memory_format=fast_format(self.lens.network))
+                logits: Tensor = self.lens.network(part)
                 found.append((logits.float() / temperature).softmax(1).cpu().numpy())
         probabilities = np.concatenate(found)
         if not np.isfinite(probabilities).all():

@@ -80,7 +80,8 @@ class Effects(ABC):
             groups: Block name to numbers of groups, where None and ``all`` stand for every group of the block; or
                 ``all``, every group of every SGE block.
             mode: ``mean`` replaces a group's mask by its mean over space, ``zero`` removes the group, ``only`` keeps
-                the group and removes all others of the named blocks.
+                the group and removes all others of the named blocks. Of a module of somebody else that adds the
+                features, ``x + x * mask``, what is removed is the masked features.
             controls: Number of draws of random groups. Each takes from each named block as many groups as are chosen
                 there, out of all groups of the block.
             framing: As in ``analyze``.

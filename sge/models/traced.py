@@ -35,14 +35,14 @@ class _Enhanced(torch.autograd.Function):
     """SGE as one operation, whose ONNX nodes are stated here.
 
     ``kind`` is the formula's variant in numbers: channels, groups, eps, and whether the deviation is unbiased, eps is
-    added to the variance, groups are interleaved, and products are averaged.
+    added to the variance, groups are interleaved, products are averaged, and the features are added.
     """
 
     @staticmethod
     def forward(
         _ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *kind: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        _, groups, eps, unbiased, in_variance, interleaved, mean = kind
+        _, groups, eps, unbiased, in_variance, interleaved, mean, residual = kind
         formula = Formula(
             int(groups),
             "unbiased" if unbiased else "biased",
@@ -50,6 +50,7 @@ class _Enhanced(torch.autograd.Function):
             "variance" if in_variance else "std",
             "interleaved" if interleaved else "consecutive",
             "mean" if mean else "sum",
+            bool(residual),
         )
         similarity = formula.similarity(x)
         mask = torch.sigmoid(similarity * weight + bias)
@@ -57,7 +58,7 @@ class _Enhanced(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, x: Any, weight: Any, bias: Any, *kind: float) -> tuple[Any, Any, Any]:
-        channels, groups, eps, unbiased, in_variance, interleaved, averaged = kind
+        channels, groups, eps, unbiased, in_variance, interleaved, averaged, residual = kind
         channels, groups = int(channels), int(groups)
 
         def number(value: float) -> Any:
@@ -93,7 +94,7 @@ class _Enhanced(torch.autograd.Function):
         if interleaved:
             masked = g.op("Transpose", masked, perm_i=[0, 2, 1, 3])
         out = g.op("Reshape", masked, g.op("Concat", numbers(-1, channels), sides, axis_i=0))
-        return out, similarity, mask
+        return g.op("Add", x, out) if residual else out, similarity, mask
 
 
 def _rows(g: Any, x: Any, channels: int, groups: int, interleaved: bool) -> Any:
@@ -114,6 +115,7 @@ def _kind(formula: Formula, channels: int) -> tuple[float, ...]:
         int(formula.eps_in == "variance"),
         int(formula.order == "interleaved"),
         int(formula.products == "mean"),
+        int(formula.residual),
     )
 
 

@@ -22,6 +22,7 @@ from sge.nn.formula import Formula
 from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge
 from sge.nn.intervention import edit_masks, edit_outputs
+from sge.nn.memory_format import fast_format
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, standardize_maps
 from sge.nn.outputs import Adapter, Output
@@ -60,6 +61,7 @@ __all__ = [
     "edit_outputs",
     "eval_mode",
     "eval_view",
+    "fast_format",
     "foreign_report",
     "foreign_sge",
     "from_mmdetection",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
+from torch._jit_internal import is_scripting
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn.compiled import clean_path
 from sge.nn.foreign import ForeignSGE, foreign_sge
-from sge.nn.formula import Formula
+from sge.nn.formula import Formula, standardized
 from sge.nn.hooks import TemporaryHook
-from sge.nn.module import SpatialGroupEnhance, check_features
+from sge.nn.module import SpatialGroupEnhance, check_features, group_products, masked
 
 _NAMES = ("weight", "bias")
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -27,10 +27,22 @@ class FormulaGroupEnhance(SpatialGroupEnhance):
     def __init__(self, formula: Formula) -> None:
         super().__init__(None, formula.groups, formula.eps)
         self.formula = formula
+        self._unbiased, self._in_variance = formula.deviation == "unbiased", formula.eps_in == "variance"
+        self._averaged, self._residual = formula.products == "mean", formula.residual
 
-    @torch.jit.unused
     def enhanced(self, x: Tensor) -> Tensor:
         """Features times the masks of their groups, by the formula."""
+        if not is_scripting():
+            return self._by_formula(x)
+        c = group_products(x, self.groups)
+        if self._averaged:
+            c = c * (self.groups / x.shape[1])
+        mask: Tensor = self.gate(
+            standardized(c, self.eps, self._unbiased, self._in_variance), self.weight, self.bias
+        )
+        return masked(x, mask + 1 if self._residual else mask)
+
+    def _by_formula(self, x: Tensor) -> Tensor:
         check_features(x, self.groups)
         mask = self.gate(self.formula.similarity(x), self.weight, self.bias)
         return self.formula.multiplied(x, mask)

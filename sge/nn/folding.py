@@ -20,6 +20,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from sge.nn.blocks import submodule
+from sge.nn.memory_format import fast_format
 from sge.nn.views import eval_view
 
 TOLERANCE = 1e-4
@@ -100,7 +101,7 @@ def folded_view(view: nn.Module, pairs: Pairs) -> nn.Module:
         weight, bias = _fused(conv, norm)
         conv._parameters = conv._parameters | {"weight": _frozen(weight), "bias": _frozen(bias)}
         _replace(view, norm_path, _rest_of(norm))
-    if _prefers_channels_last(view):
+    if _prefers_channels_last(view) and fast_format(view) is torch.channels_last:
         # A convolution answers in the memory format of its weights, and what follows keeps it.
         for conv in view.modules():
             if type(conv) in _CONVOLUTIONS:

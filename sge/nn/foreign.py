@@ -124,6 +124,11 @@ def foreign_sge(module: nn.Module) -> ForeignSGE | None:
     return ForeignSGE(module, found) if isinstance(found, Found) else None
 
 
+def looks_foreign(module: nn.Module) -> bool:
+    """Whether a module has the parameters of an SGE module of somebody else, whatever it computes."""
+    return _candidate(module) is not None
+
+
 def is_trying() -> bool:
     """Whether the running code is that of a module that is tried."""
     return _TRYING.now

@@ -110,9 +110,13 @@ class _Trial:
         order = self._order(responses)
         arranged = Formula(self._groups, order=order).consecutive
         responses = [_Response(arranged(one.x), arranged(one.out)) for one in responses]
-        masks = [self._mask(one) for one in responses]
+        masks = [self._grouped(one.out / one.x).mean(2) for one in responses]
+        residual = all(bool(((mask > 1) & (mask < 2)).all()) for mask in masks)
+        masks = [mask - 1 if residual else mask for mask in masks]
+        if not all(bool(((mask > 0) & (mask < 1)).all()) for mask in masks):
+            raise NoFormula("multiplies by values that are not between 0 and 1, as those of a sigmoid are")
         names, parts = self._similarity(responses, masks)
-        formula = self._formula(parts, order)
+        formula = replace(self._formula(parts, order), residual=residual)
         self._check(formula, names, responses[0].x.shape[1])
         return Found(formula, names, self._in_place)
 
@@ -175,12 +179,6 @@ class _Trial:
 
     def _grouped(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), self._groups, -1, *x.shape[2:])
-
-    def _mask(self, response: _Response) -> Tensor:
-        mask = self._grouped(response.out / response.x).mean(2)
-        if not bool(((mask > 0) & (mask < 1)).all()):
-            raise NoFormula("multiplies by values that are not between 0 and 1, as those of a sigmoid are")
-        return mask
 
     def _similarity(
         self, responses: list[_Response], masks: list[Tensor]

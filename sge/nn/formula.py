@@ -30,6 +30,8 @@ class Formula:
     """Whether group g has the channels g*k to g*k + k - 1, or the channels g, g + G, g + 2 G and so on."""
     products: Literal["sum", "mean"] = "sum"
     """Whether the products of features and mean feature are summed over a group's channels, or averaged."""
+    residual: bool = False
+    """Whether the features are added to the masked ones: ``x + x * mask``."""
 
     @property
     def is_standard(self) -> bool:
@@ -54,20 +56,19 @@ class Formula:
 
     def standardized(self, c: Tensor) -> Tensor:
         """Maps (..., H, W) with mean 0 and deviation 1 over space, by this formula; same shape and dtype."""
-        centered = c - c.mean((-2, -1), keepdim=True)
-        freedom = c.shape[-2] * c.shape[-1]
-        if self.deviation == "unbiased":
-            freedom -= 1
-        std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / freedom**0.5
-        similarity: Tensor = centered / self.denominator(std)
-        return similarity
+        return standardized(c, self.eps, self.deviation == "unbiased", self.eps_in == "variance")
 
     def denominator(self, std: Tensor) -> Tensor:
         """What the centered products are divided by, from their deviation."""
         return std + self.eps if self.eps_in == "std" else (std.square() + self.eps).sqrt()
 
     def multiplied(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Features (N, C, H, W) times the masks (N, groups, H, W) of their groups, in the dtype of ``x``."""
+        """Features (N, C, H, W) times the masks (N, groups, H, W) of their groups, in the dtype of ``x``.
+
+        With ``residual`` the features are added.
+        """
+        if self.residual:
+            mask = mask + 1
         if self.order == "consecutive":
             return masked(x, mask)
         grouped = x.reshape(len(x), -1, self.groups, *x.shape[2:])
@@ -86,4 +87,16 @@ class Formula:
         where = "standard deviation" if self.eps_in == "std" else "variance"
         told = f"{self.groups} groups of {self.order} channels, {self.deviation} deviation"
         told += f", eps {self.eps:g} added to the {where}" if self.eps else ", no eps"
-        return told + (", products averaged over the channels" if self.products == "mean" else "")
+        told += ", products averaged over the channels" if self.products == "mean" else ""
+        return told + (", features added to the masked ones" if self.residual else "")
+
+
+def standardized(c: Tensor, eps: float, unbiased: bool, in_variance: bool) -> Tensor:
+    """``Formula.standardized`` as a function that torch.jit can script."""
+    centered = c - c.mean((-2, -1), keepdim=True)
+    freedom = c.shape[-2] * c.shape[-1]
+    if unbiased:
+        freedom -= 1
+    std = torch.linalg.vector_norm(centered, dim=(-2, -1), keepdim=True) / freedom**0.5
+    similarity: Tensor = centered / ((std.square() + eps).sqrt() if in_variance else std + eps)
+    return similarity

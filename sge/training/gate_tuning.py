@@ -150,7 +150,7 @@ class SelfDistillation(Supervision):
         for step in range(skip, self.steps_per_epoch):
             size = self.config.size_at(step)
             batch = crops(self.images, self.preprocess, self.config.batch, size, self.config.seed, step)
-            batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
+            batch = batch.to(self.device).contiguous(memory_format=self.teacher.memory_format)
             logits, block_outputs = self.teacher(batch)
             yield Batch(batch, Targets(logits=logits, block_outputs=block_outputs))
 

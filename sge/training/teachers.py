@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, UnknownModelError
 from sge.images import Preprocess
 from sge.models import Card, Model, digest, imagenet_labels, load_torch_model, model_names
-from sge.nn import Capture, sge_blocks
+from sge.nn import Capture, fast_format, sge_blocks
 from sge.training.loader import TargetGrid
 from sge.training.student import classifier, classifier_path
 from sge.training.teacher_maps import TeacherMaps
@@ -78,6 +78,8 @@ class SelfTeacher:
         """Hash of its weights."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
         self._blocks = tuple(sge_blocks(network))
+        self.memory_format = fast_format(network)
+        """Of its images."""
 
     def __call__(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Runs the teacher without gradients.

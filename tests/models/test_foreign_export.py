@@ -13,7 +13,7 @@ from sge.models.export import export_onnx
 from sge.models.export_check import smooth_image
 from sge.nn import MaskCapture
 from tests.models.test_export import run
-from tests.nn.foreign_modules import KINDS, network_with
+from tests.nn.foreign_modules import KINDS, Residual, network_with
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -30,5 +30,6 @@ def test_the_file_computes_what_the_module_computes(kind: type[nn.Module], tmp_p
     ones = torch.ones(2, seen.masks["2"].shape[1])
     edited = run(file, image, keep__2=0 * ones.numpy(), flat__2=0 * ones.numpy())["logits"]
     with torch.no_grad():
-        empty = network[3:](torch.zeros(2, 16, 25, 19))
+        added = network[:2](image) if kind is Residual else torch.zeros(2, 16, 25, 19)
+        empty = network[3:](added)
     torch.testing.assert_close(edited, empty, rtol=1e-3, atol=1e-4)

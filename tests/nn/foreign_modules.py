@@ -116,6 +116,13 @@ class Residual(ByViews):
         return x + super().forward(x)
 
 
+class Doubled(ByViews):
+    """Multiplies by twice the masks."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
 class Pooled(ByViews):
     """Multiplies each group by one number."""
 
@@ -173,8 +180,8 @@ class Drawing(ByViews):
         return super().forward(x)
 
 
-KINDS = (ByViews, ByEinsum, Volumetric, Interleaved, Biased, Averaged, Single)
-NOT_SGE = (Clamped, Residual, Pooled, AcrossBatch, Affine, Running, Raising)
+KINDS = (ByViews, ByEinsum, Volumetric, Interleaved, Biased, Averaged, Single, Residual)
+NOT_SGE = (Clamped, Doubled, Pooled, AcrossBatch, Affine, Running, Raising)
 
 
 def network_with(module: nn.Module, channels: int = 16, classes: int = 5) -> nn.Sequential:

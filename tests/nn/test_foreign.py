@@ -34,6 +34,7 @@ from tests.nn.foreign_modules import (
     ByViews,
     Drawing,
     Interleaved,
+    Residual,
     Single,
     Volumetric,
     network_with,
@@ -48,6 +49,7 @@ FORMULAS = {
     Biased: Formula(8, "biased"),
     Averaged: Formula(8, products="mean"),
     Single: Formula(8),
+    Residual: Formula(8, residual=True),
 }
 foreign = pytest.mark.parametrize("kind", KINDS)
 
@@ -165,8 +167,8 @@ def test_edits_take_the_place_of_the_mask(kind: type[nn.Module]) -> None:
     network = network_with(kind())
     x = torch.randn(1, 3, 18, 14)
     with torch.no_grad():
-        rest = network[3:](features_of(network, x))
-        halved = network[3:](features_of(network, x) / 2)
+        more = FORMULAS[kind].residual
+        rest, halved = (network[3:](features_of(network, x) * (scale + more)) for scale in (1, 0.5))
         with edit_masks(network, {"2": torch.ones_like}) as calls, MaskCapture(network) as seen:
             out = network(x)
         torch.testing.assert_close(out, rest)
@@ -227,7 +229,7 @@ def test_weights_of_zero_are_inactive() -> None:
     assert inactive_groups(block) == 8
 
 
-@pytest.mark.parametrize("kind", [ByViews, Biased, Averaged])
+@pytest.mark.parametrize("kind", [ByViews, Biased, Averaged, Residual])
 def test_conversion_keeps_outputs_parameters_and_keys(kind: type[nn.Module]) -> None:
     network = network_with(kind())
     x = torch.randn(2, 3, 18, 14)
@@ -243,6 +245,7 @@ def test_conversion_keeps_outputs_parameters_and_keys(kind: type[nn.Module]) -> 
         torch.testing.assert_close(network(x), expected)
     assert seen.masks["2"].shape == (2, 8, 9, 7)
     torch.testing.assert_close(copy.deepcopy(network)(x), expected)
+    torch.testing.assert_close(torch.jit.script(network)(x), expected)
 
 
 @pytest.mark.parametrize(("kind", "why"), [(ByEinsum, "gamma and beta"), (Interleaved, "interleaved")])

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import nn
 
-from sge.nn import MaskCapture, edit_masks
+from sge.nn import FoldedViews, MaskCapture, edit_masks, fast_format
+from sge.training import GateTuningConfig, tune_gates
 from sge.training.gate_tuning import trainable_parameters
 from tests.nn.foreign_modules import ByEinsum, ByViews, network_with
 from tests.nn.networks import hooks
@@ -55,3 +56,17 @@ def test_gate_tuning_finds_the_parameters_under_their_own_names() -> None:
         "bias": ["2.beta"],
         "norm": ["1.weight", "1.bias"],
     }
+
+
+def test_modules_that_use_view_are_run_in_the_format_that_they_take() -> None:
+    network = network_with(ByViews(8))
+    network[0] = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16))
+    assert fast_format(network) is torch.contiguous_format
+    assert fast_format(network[:2]) is torch.channels_last
+    network.eval()
+    x = torch.randn(1, 3, 18, 14)
+    with torch.no_grad(), FoldedViews(network).view() as view:  # Depthwise layers prefer channels_last.
+        torch.testing.assert_close(view(x), network(x))
+    config = GateTuningConfig(steps=1, batch=2, sizes=(32,))
+    tune_gates(network, [torch.rand(3, 40, 40)] * 2, config)
+    assert bool(network[2].weight.any())
