@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,14 +18,13 @@ from sge.models.given import Given
 from sge.models.libraries import built, outline, with_sge
 from sge.models.library_weights import Known, cached, usual
 from sge.models.model import Model
+from sge.models.sge_keys import beside_sge, place_sge
 from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
 from sge.nn import SpatialGroupEnhance, spatial_blocks
 
 ENTRY = "sge.description"
 """Metadata entry of a weights file with the record of its network's description."""
-_WRAPPERS = ("sge", "se", "drop_path")
-"""Names of the modules between a block and its SGE."""
 
 
 def load_named(named: NamedNetwork, name: str | None, given: Given, weights_key: str | None = None) -> Model:
@@ -85,10 +84,9 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
     where = shown(weights.path.name)
     description = with_classes(description, weights.state)
     plain = outline(description).state_dict()
-    has_sge = bool(sge_paths(weights.state, plain))
-    if has_sge:
-        description = with_sites(description, weights.state)
-    network = _network(weights.state, description, plain, has_sge)
+    placed = place_sge(weights.state, description, plain)
+    state, description = (placed.state, placed.description) if placed else (weights.state, description)
+    network = _network(state, description, plain, placed is not None)
     if not spatial_blocks(network):
         raise CheckpointError(
             f"{description.arch} has no block with maps. Name modules that get SGE: where=layer4."
@@ -105,7 +103,9 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
     )
     _check_channels(preprocess.channels, network, where)
     card = given.card or _stated_card(weights) or _card(weights, description, network, count)
-    if not has_sge and ENTRY not in metadata:
+    if placed is not None:
+        notes = [*notes, *placed.notes]
+    elif ENTRY not in metadata:
         notes = [*notes, _inserted(network)]
     card = replace(
         card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *weights.notes, *notes, *more)))
@@ -121,7 +121,7 @@ def _network(state: State, description: Description, plain: State, has_sge: bool
         network = built(description)
         load_state(network, state, arch)
         return with_sge(network, description)
-    moved = {key if key in state else _beside_sge(key): value for key, value in plain.items()}
+    moved = {key if key in state else beside_sge(key): value for key, value in plain.items()}
     check_shapes(moved, _counters(moved) | {key: value for key, value in state.items() if key in moved}, arch)
     network = with_sge(built(description), description)
     load_state(network, state, arch)
@@ -133,19 +133,17 @@ def _counters(state: State) -> State:
     return {key: value for key, value in state.items() if key.endswith("num_batches_tracked")}
 
 
-def _beside_sge(key: str) -> str:
-    """The name of an entry of a squeeze-and-excitation that shares its position with SGE."""
-    return key.replace(".se.", ".se.se.", 1)
-
-
 def anchors(state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """A name that a network's state dict always has, which ends no other name of it, by which it is found in a file."""
+    """Names that a network's state dict has, of which none ends another one, by which it is found in a file.
+
+    The second is that of the classifier, as a rule; it is there where other people's SGE has changed the names of layers.
+    """
     names = [key for key in state if not key.endswith("num_batches_tracked")]
     plain = [key for key in names if ".se." not in key and ".sge." not in key] or names
     deep = sorted(plain, key=lambda key: -key.count("."))
-    return next(
-        ((key,) for key in deep if not any(other.endswith(f".{key}") for other in names)), tuple(names[:1])
-    )
+    unique = [key for key in deep if not any(other.endswith(f".{key}") for other in names)]
+    last = [key for key in names[-2:] if key in unique and key.endswith(".weight")]
+    return (*unique[:1], *last) or tuple(names[:1])
 
 
 def with_classes(description: Description, state: State) -> Description:
@@ -167,63 +165,6 @@ def with_classes(description: Description, state: State) -> Description:
     if len(found) == 1 and 1 <= (count := found.pop()) <= MAX_INTEGER:
         return replace(description, kwargs=description.kwargs | {"num_classes": count})
     return description
-
-
-def sge_paths(state: State, plain: Iterable[str]) -> dict[str, int]:
-    """Paths of the SGE modules of a state dict, and their groups: weight and bias (1, G, 1, 1) that the network lacks."""
-    own = set(plain)
-    return {
-        key.removesuffix(".weight"): value.shape[1]
-        for key, value in state.items()
-        if key.endswith(".weight")
-        and key not in own
-        and value.ndim == 4
-        and value.shape[0] == value.shape[2] == value.shape[3] == 1
-        and (bias := state.get(f"{key.removesuffix('weight')}bias")) is not None
-        and bias.shape == value.shape
-    }
-
-
-def with_sites(description: Description, state: State) -> Description:
-    """The description with the number of groups, and unless it names sites, with those at which the weights have SGE.
-
-    Raises:
-        CheckpointError: Which sites they are cannot be told.
-    """
-    paths = sge_paths(state, outline(description).state_dict())
-    description = replace(description, groups=max(1, max(paths.values())), exact_groups=False)
-    if description.sites is not None:
-        return description
-    usual_gates = _gates(description)
-    if set(usual_gates) == set(paths):
-        return description
-    named = replace(description, sites=tuple(_block(path) for path in paths))
-    found = _gates(named)
-    odd = [
-        path for path in paths if path not in found or usual_gates.get(path, found[path]) is not found[path]
-    ]
-    if odd:
-        raise CheckpointError(
-            f"The weights have SGE at {shown(odd[0])}, and which module of {description.arch} it was inserted at is not "
-            "known. Name it: --where, in a name ?where=MODULE."
-        )
-    return named
-
-
-def _gates(description: Description) -> dict[str, type[nn.Module]]:
-    """Path of each SGE module of the described network, and its class; nothing if SGE cannot be inserted."""
-    try:
-        network = with_sge(outline(description).to("meta"), description)
-    except SGEError:
-        return {}
-    return {path: type(one) for path, one in network.named_modules() if isinstance(one, SpatialGroupEnhance)}
-
-
-def _block(path: str) -> str:
-    parts = path.split(".")
-    while len(parts) > 1 and parts[-1] in _WRAPPERS:
-        parts.pop()
-    return ".".join(parts)
 
 
 def classes_of(network: nn.Module, description: Description) -> int:

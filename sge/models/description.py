@@ -55,6 +55,9 @@ class Description:
     groups: int = DEFAULT_GROUPS
     """Largest number of groups of a block, as for ``insert_sge``."""
     exact_groups: bool = False
+    gain: bool = True
+    """Whether modules that no neighbouring layer compensates have a constant gain. False for those of other people's
+    weights, which have none."""
 
     def __post_init__(self) -> None:
         check_choice("library", _text(self.library), LIBRARIES)
@@ -66,8 +69,9 @@ class Description:
         object.__setattr__(self, "sites", _checked_sites(self.sites))
         if not 1 <= check_whole("groups", self.groups) <= MAX_INTEGER:
             raise ChoiceError(f"groups is {self.groups}; give a whole number from 1 on.")
-        if not isinstance(self.exact_groups, bool):
-            raise ChoiceError("exact_groups is neither true nor false. Correct it.")
+        for name in ("exact_groups", "gain"):
+            if not isinstance(getattr(self, name), bool):
+                raise ChoiceError(f"{name} is neither true nor false. Correct it.")
 
     @property
     def arch(self) -> str:
@@ -76,7 +80,7 @@ class Description:
 
     def to_record(self) -> dict[str, Any]:
         """Returns the versioned record that is stored in a file."""
-        return {
+        record: dict[str, Any] = {
             "version": VERSION,
             "library": self.library,
             "name": self.name,
@@ -85,6 +89,7 @@ class Description:
             "groups": self.groups,
             "exact_groups": self.exact_groups,
         }
+        return record if self.gain else record | {"gain": False}
 
     @classmethod
     def from_record(cls, record: object) -> Description:
@@ -101,11 +106,11 @@ class Description:
                 f"The description of the network has version {shown(str(version))}; known is {VERSION}. Install a newer SGE "
                 "Lens, or import the weights again."
             )
-        known = {"library", "name", "kwargs", "sites", "groups", "exact_groups"}
+        known = {"library", "name", "kwargs", "sites", "groups", "exact_groups", "gain"}
         if set(values) - known or not {"library", "name"} <= set(values):
             raise ChoiceError(
-                "The description of the network needs library and name, and may have kwargs, sites, groups and "
-                f"exact_groups; it has {shown(', '.join(sorted(values)))}. Import the weights again."
+                "The description of the network needs library and name, and may have kwargs, sites, groups, "
+                f"exact_groups and gain; it has {shown(', '.join(sorted(values)))}. Import the weights again."
             )
         return cls(**values)
 

@@ -18,7 +18,7 @@ from sge.models.architectures import ARCHITECTURES
 from sge.models.description import Description
 from sge.models.size_budget import MAX_NUMBERS, TooLargeError, without_memory
 from sge.models.wording import quoted, shown
-from sge.nn import insert_sge, spatial_blocks
+from sge.nn import insert_sge, spatial_blocks, without_gain
 
 _LOADS = ("pretrained", "weights", "checkpoint", "cache", "progress", "url", "path", "file", "hub")
 """Beginnings and ends of the names of arguments by which libraries fetch or open files."""
@@ -139,9 +139,8 @@ def with_sge(network: nn.Module, description: Description) -> nn.Module:
     """
     if description.sites is None and spatial_blocks(network):
         return network
-    return insert_sge(
-        network, description.groups, description.sites, exact_groups=description.exact_groups
-    ).eval()
+    insert_sge(network, description.groups, description.sites, exact_groups=description.exact_groups)
+    return (network if description.gain else without_gain(network)).eval()
 
 
 def check_name(description: Description) -> None:

@@ -20,7 +20,7 @@ from sge.nn.folding import FoldedViews
 from sge.nn.foreign import ForeignSGE, foreign_report, foreign_sge
 from sge.nn.formula import Formula
 from sge.nn.hooks import TemporaryHook
-from sge.nn.insertion.insert import insert_sge
+from sge.nn.insertion.insert import insert_sge, without_gain
 from sge.nn.intervention import edit_masks, edit_outputs
 from sge.nn.memory_format import fast_format
 from sge.nn.modes import eval_mode
@@ -82,4 +82,5 @@ __all__ = [
     "sge_blocks",
     "spatial_blocks",
     "standardize_maps",
+    "without_gain",
 ]

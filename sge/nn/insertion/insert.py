@@ -64,6 +64,14 @@ def insert_sge(
     return network
 
 
+def without_gain(network: nn.Module) -> nn.Module:
+    """Takes the constant gain from inserted modules, for weights that were trained with SGE alone; returns the network."""
+    for module in network.modules():
+        if isinstance(module, GainedSGE):
+            module.__class__ = SpatialGroupEnhance
+    return network
+
+
 def _put(network: nn.Module, sites: dict[str, Site], groups: dict[str, int]) -> None:
     with torch.no_grad():
         for name, site in sites.items():
