@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,14 @@ os.environ.setdefault(
 )
 for name, value in {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}.items():
     os.environ.setdefault(name, value)
+
+REPLACED = [(Image, "open", Image.open), (torch, "save", torch.save)]
+"""Functions in whose place ultralytics puts its own."""
+
+
+def pytest_runtest_setup() -> None:
+    for owner, name, function in REPLACED:
+        setattr(owner, name, function)
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from sge.analysis.deflate import deflated
 from sge.arrays import Array
+from sge.images import open_formats
 
 Cells = npt.NDArray[np.uint8]
 MapsRecord = Callable[[Array], dict[str, Any]]
@@ -99,7 +99,7 @@ def decode_atlas(atlas: Atlas) -> Array:
     Raises:
         OSError, ValueError: not the PNG of such an atlas.
     """
-    image = Image.open(io.BytesIO(atlas.png), formats=["PNG"])
+    image = open_formats(io.BytesIO(atlas.png), ("PNG",))
     if image.mode != "L" or image.size != (atlas.width, atlas.groups * atlas.height):
         raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
     cells = np.asarray(image, np.uint8).reshape(atlas.groups, atlas.height, atlas.width)

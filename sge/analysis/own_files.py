@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors import safe_open
+
+from sge.images import open_formats
 
 SOFTWARE = "SGE Lens"
 """The text ``Software`` of the PNG files that this project writes."""
@@ -59,7 +60,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _is_png(path: Path) -> bool:
-    with Image.open(path, formats=("PNG",)) as image:
+    with path.open("rb") as file, open_formats(file, ("PNG",)) as image:
         return image.info.get("Software") == SOFTWARE
 
 

@@ -19,6 +19,7 @@ from sge.images.framing import (
     whole_size,
 )
 from sge.images.geometry import Box, Geometry
+from sge.images.opening import open_formats
 from sge.images.preprocess import MAX_SIZE, Preprocess
 from sge.images.structure import Structure, inspect
 from sge.images.tally import StructureLimits
@@ -50,6 +51,7 @@ __all__ = [
     "is_heic",
     "jpeg_scale",
     "normalize",
+    "open_formats",
     "pixel_statistics",
     "resize",
     "whole_size",

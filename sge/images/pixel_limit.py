@@ -34,10 +34,6 @@ class PixelLimit:
                 "smaller and try again."
             )
 
-    def exceeded(self) -> TooManyPixelsError:
-        """The error for an image whose size only Pillow knows."""
-        return TooManyPixelsError(self._sentence)
-
     @property
     def _smaller(self) -> int:
         # Above its own limit Pillow would warn or refuse itself.

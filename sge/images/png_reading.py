@@ -7,6 +7,7 @@ import io
 from PIL import Image, ImageChops
 
 from sge.errors import BrokenImageError
+from sge.images.opening import open_formats
 from sge.images.orientation import exif_orientation
 from sge.images.pixel_limit import PixelLimit
 from sge.images.png_chunks import read_png
@@ -56,7 +57,7 @@ def _png_pixels(data: bytes, hidden: tuple[int, int, int] | None, limit: PixelLi
 
 def _visible(upper: Image.Image, data: bytes, hidden: tuple[int, int, int]) -> Image.Image:
     """0 where a 16-bit RGB image has the hidden color, else 255; Pillow keeps the upper bytes of the values only."""
-    lower = Image.open(io.BytesIO(data), formats=("PNG",))
+    lower = open_formats(io.BytesIO(data), ("PNG",))
     # Taken for little-endian numbers, the values' second bytes are the upper ones.
     lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
     lower.load()

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from sge.errors import BrokenImageError, TooManyPixelsError
 from sge.images.cicp import Space
 from sge.images.color import show
+from sge.images.opening import open_formats
 from sge.images.orientation import upright
 from sge.images.pixel_limit import PixelLimit
 
@@ -55,10 +56,7 @@ def open_image(data: bytes | io.BytesIO, format: str, limit: PixelLimit) -> Imag
     """
     try:
         file = io.BytesIO(data) if isinstance(data, bytes) else data
-        image = Image.open(file, formats=(format,))
-    # Pillow raises the error above twice its limit, and the warning where the caller's filters make it one.
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise limit.exceeded() from None
+        image = open_formats(file, (format,))
     except UnidentifiedImageError:
         raise BrokenImageError(f"The image's beginning is damaged or cut off. {SAVE_AGAIN}") from None
     except MemoryError:

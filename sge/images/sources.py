@@ -13,6 +13,7 @@ from PIL._util import DeferredError
 
 from sge.errors import BrokenImageError, ImageError, ImageNotFoundError
 from sge.images.file_kinds import FORMATS, accepted_format
+from sge.images.opening import open_formats
 
 _MAX_SHOWN = 200
 """Characters of a path that a message shows."""
@@ -79,7 +80,7 @@ def file_of(image: Image.Image) -> bytes | None:
         image.fp.seek(0)
         try:
             data = image.fp.read()
-            with Image.open(io.BytesIO(data), formats=FORMATS) as again:
+            with open_formats(io.BytesIO(data), FORMATS) as again:
                 # Otherwise a smaller size or another mode has been chosen for decoding.
                 same = (again.size, again.mode, again.tile) == (image.size, image.mode, image.tile)
         finally:

@@ -134,3 +134,18 @@ def test_threads_share_an_image_that_was_not_read(tmp_path: Path) -> None:
                 assert {image.rgb.tobytes() for image in found} == {expected}
     finally:
         sys.setswitchinterval(before)
+
+
+def test_a_replaced_open_of_pillow_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other packages put a function of their own there: that of ultralytics installs packages."""
+
+    def replaced(*args: object, **kwargs: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    opened = {kind: Image.open(io.BytesIO(file)) for kind, file in FILES.items()}
+    monkeypatch.setattr(Image, "open", replaced)
+    for kind, file in FILES.items():
+        assert decode(opened[kind]).rgb.tobytes() == decode(file).rgb.tobytes()
+        for damaged in (file[:40], file[: len(file) // 3]):
+            with pytest.raises(ImageError):
+                decode(damaged)
