@@ -193,7 +193,8 @@ def _facts(lens: Lens, is_default: bool) -> tuple[list[BlockInfo], bool]:
         return analysis.blocks, bool(analysis.predictions)
     if is_default:
         lens.predict(gray)
-    return stated, bool(lens.model.labels)
+    has_logits = not isinstance(lens.model, ExportedModel) or lens.model.classes > 0
+    return stated, has_logits and bool(lens.model.labels)
 
 
 def _check_card(name: str, card: Card) -> None:

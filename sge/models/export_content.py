@@ -157,6 +157,7 @@ def model_facts(model: Model, blocks: list[ExportedBlock], classes: int) -> dict
         "sge.classes": classes,
         "sge.parameters": model.parameters,
         "sge.source_sha256": model.card.sha256,
+        "sge.adapter": model.adapter if isinstance(model.adapter, str) else None,
     }
 
 

@@ -74,6 +74,8 @@ class ExportedModel:
     """Outputs of the network itself: ``logits``, or names that begin with ``output``; see ``named_results``."""
     size: tuple[int, int] | None = None
     """Height and width of its inputs, where the file takes no other; None where it takes any."""
+    adapter: str | None = "auto"
+    """Name of the adapter of the model that was exported, as ``Model.adapter``; None for a function, which no file holds."""
 
     @property
     def groups(self) -> dict[str, int]:

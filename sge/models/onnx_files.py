@@ -45,7 +45,7 @@ _ENTRIES = (
     ),
     *("source_sha256", "multiple", "check"),
 )
-_DEFAULTS = {"results": [LOGITS], "size": None}
+_DEFAULTS = {"results": [LOGITS], "size": None, "adapter": "auto"}
 """Entries that older files do not have."""
 _MAX_TEXT = 200
 _MAX_SIDE = 1024  # the largest of an input
@@ -135,6 +135,7 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
             _record(facts["check"], "check"),
             results,
             _sides(facts["size"], "size"),
+            _optional_text(facts["adapter"], "adapter"),
         )
         if finder is not None:
             finder.check_permutation(model.permutations)

@@ -12,6 +12,7 @@ from sge.errors import ChoiceError
 from sge.lens.adapters.anchors import read_anchors
 from sge.lens.adapters.detections import read_detections
 from sge.lens.adapters.logits import described, named_logits, plain_logits
+from sge.lens.adapters.queries import read_queries
 from sge.nn import Adapter, Output
 
 _ADVICE = "Give the Model an adapter that reads it (sge.lens.adapters)."
@@ -49,9 +50,11 @@ def _nothing(_output: Any, _input_shape: tuple[int, ...]) -> Output:
 def _auto(classes: int | None, output: Any, input_shape: tuple[int, ...]) -> Output:
     boxes = read_detections(output)
     if boxes is None:
+        boxes = read_queries(output, input_shape, classes)
+    if boxes is None:
         boxes = read_anchors(output, input_shape, classes)
     if boxes is not None:
-        return Output(boxes=boxes)
+        return _found(boxes)
     if (logits := named_logits(output)) is not None:
         return Output(logits)
     found = plain_logits(output, classes)
@@ -73,12 +76,21 @@ def _logits(classes: int | None, output: Any, _input_shape: tuple[int, ...]) -> 
 
 def _torchvision(_classes: int | None, output: Any, _input_shape: tuple[int, ...]) -> Output:
     boxes = read_detections(output)
-    return Output(boxes=boxes) if boxes is not None else Output(note=_not_read(output, "boxes"))
+    return _found(boxes) if boxes is not None else Output(note=_not_read(output, "boxes"))
 
 
 def _ultralytics(classes: int | None, output: Any, input_shape: tuple[int, ...]) -> Output:
     boxes = read_anchors(output, input_shape, classes)
-    return Output(boxes=boxes) if boxes is not None else Output(note=_not_read(output, "boxes"))
+    return _found(boxes) if boxes is not None else Output(note=_not_read(output, "boxes"))
+
+
+def _detr(classes: int | None, output: Any, input_shape: tuple[int, ...]) -> Output:
+    boxes = read_queries(output, input_shape, classes)
+    return _found(boxes) if boxes is not None else Output(note=_not_read(output, "boxes"))
+
+
+def _found(boxes: list[Tensor] | str) -> Output:
+    return Output(note=boxes) if isinstance(boxes, str) else Output(boxes=boxes)
 
 
 def _not_read(output: Any, wanted: str = "logits or boxes") -> str:
@@ -101,6 +113,8 @@ ADAPTERS: dict[str, Callable[[int | None, Any, tuple[int, ...]], Output]] = {
     "logits": _logits,
     "torchvision": _torchvision,
     "ultralytics": _ultralytics,
+    "detr": _detr,
 }
 """Name to a function of the number of labels, the output and the input's shape: what is unambiguous; logits also without
-labels; the list of dicts of torchvision's detectors; the anchors of ultralytics' networks and their like."""
+labels; the list of dicts of torchvision's detectors; the anchors of ultralytics' networks and their like; the queries of
+DETR and its like."""

@@ -17,7 +17,9 @@ from sge.errors import (
     UnsupportedNetworkError,
 )
 from sge.lens.backends.base import Backend, Forward, Gradients, Maps, Outputs
+from sge.lens.backends.onnx_objects import objects_of, read_objects
 from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Sessions
+from sge.lens.boxes import best_first
 from sge.lens.rows import Rows
 
 if TYPE_CHECKING:
@@ -63,9 +65,9 @@ class OnnxBackend:
             exported.card.opens_with, {block.name: block.stride for block in exported.blocks}
         )
         self._has_logits = LOGITS in exported.results
-        self._sessions = Sessions(
-            runtime, exported.path, exported.name, self.blocks, opening, self._has_logits
-        )
+        self._objects = None if self._has_logits else objects_of(exported)
+        self._read = [LOGITS] if self._has_logits else [self._objects] if self._objects else []
+        self._sessions = Sessions(runtime, exported.path, exported.name, self.blocks, opening, self._read)
 
         from sge.models import square_side
 
@@ -117,7 +119,10 @@ class OnnxBackend:
         """See ``Backend``."""
         if (other := self._backend_of(batch)) is not None:
             return other.outputs(batch)
-        return Outputs(self.logits(batch)) if self._has_logits else Outputs(None, notes=self._notes())
+        if self._has_logits:
+            return Outputs(self.logits(batch))
+        found = self._sessions.run(batch, self._read) if self._read else {}
+        return Outputs(None, *self._boxes(found, batch.shape))
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
@@ -128,8 +133,7 @@ class OnnxBackend:
         key = ("sizes", *batch.shape[2:])
         # Only a pass tells the sizes of the maps for an input of a new size.
         unknown = [] if key in self.found else [MASK + name for name in self._blocks]
-        logits = [LOGITS] if self._has_logits else []
-        names = list(dict.fromkeys([*logits, *fetched, *unknown]))
+        names = list(dict.fromkeys([*self._read, *fetched, *unknown]))
         found = self._sessions.run(batch, names) if names else {}
         if unknown:
             self.found[key] = {name: found[MASK + name].shape[2:] for name in self._blocks}
@@ -142,7 +146,7 @@ class OnnxBackend:
         sizes: Mapping[str, tuple[int, int]] = self.found[key]  # type: ignore[assignment]
         infos = self._infos(batch.shape[3], sizes)
         if not self._has_logits:
-            return Forward(None, infos, masks, similarity, energy, notes=self._notes())
+            return Forward(None, infos, masks, similarity, energy, *self._boxes(found, batch.shape))
         return Forward(self._checked_logits(found, len(batch)), infos, masks, similarity, energy)
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
@@ -195,9 +199,21 @@ class OnnxBackend:
                 "its masks with analyze, or load the model that it was exported from."
             )
 
-    def _notes(self) -> tuple[str, ...]:
-        given = ", ".join(self.exported.results[:3]) or "nothing"
-        return (f"What the exported file gives beside its maps ({given}) is not read as classes or boxes.",)
+    def _boxes(
+        self, found: Mapping[str, Array], shape: tuple[int, ...]
+    ) -> tuple[list[Array] | None, tuple[str, ...]]:
+        """Boxes of a pass and notes, as ``Outputs`` has them."""
+        boxes = None if self._objects is None else read_objects(self.exported, found[self._objects], shape)
+        if boxes is None:
+            given = ", ".join(self.exported.results[:3]) or "nothing"
+            return None, (
+                f"What the exported file gives beside its maps ({given}) is not read as classes or boxes.",
+            )
+        if isinstance(boxes, str):
+            return None, (boxes,)
+        for one in boxes:
+            self.check_finite({"the boxes": one})
+        return [best_first(one) for one in boxes], ()
 
     def _in_torch(self, what: str) -> Backend:
         if self._reference is None:

@@ -48,7 +48,8 @@ class Sessions:
         name: Of the model, for messages.
         blocks: Names of all blocks.
         opening: Name of the block whose energy is asked for most.
-        has_logits: Whether the file has logits; without them there are no programs for logits and edited masks.
+        results: The outputs of the network itself that are read: the logits, or what tells boxes. Without any there are no
+            programs for them and for edited masks.
 
     Raises:
         MissingPackageError: the runtime is not installed.
@@ -63,12 +64,12 @@ class Sessions:
         name: str,
         blocks: Sequence[str],
         opening: str,
-        has_logits: bool = True,
+        results: Sequence[str] = (LOGITS,),
     ) -> None:
         runtime.check()
         self._runtime = runtime
         self._name = name
-        logits = [LOGITS] if has_logits else []
+        logits = list(results)
         maps = [*logits, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
         self._outputs: dict[Kind, list[str]] = {
             "logits": logits,

@@ -127,3 +127,45 @@ def test_what_is_not_a_number_stays_so() -> None:
     boxes = read_anchors(found, SHAPE, None)
     assert boxes is not None
     assert boxes[0].isnan().all()
+
+
+def test_fractions_of_the_image() -> None:
+    """RT-DETR of ultralytics: center, width and height of each query as fractions, score, class."""
+    found = torch.zeros(2, 3, 6)
+    found[0, 0] = torch.tensor([0.5, 0.25, 0.5, 0.25, 0.9, 2])
+    found[0, 1] = torch.tensor([0.9, 0.9, 0.4, 0.2, 0.3, 1])
+    first, second = read_anchors((found, [None]), SHAPE, 3) or []
+    torch.testing.assert_close(
+        first,
+        torch.tensor([[24, 8, 72, 24, 0.9, 2], [0.7 * 96, 0.8 * 64, 1.1 * 96, 64, 0.3, 1]]),
+    )
+    assert second.shape == (0, 6)
+    corners = torch.tensor([[[0.1, 0.1, 0.5, 0.5, 0.9, 0]]])  # These may be corners as well.
+    assert read_anchors(corners, SHAPE, None) is None
+
+
+def test_rotated_boxes_are_refused_in_words() -> None:
+    found = torch.cat([example(), torch.full((2, 1, ANCHORS), 0.5)], 1)
+    assert "rotated" in str(read_anchors(found, SHAPE, 4))
+
+
+def test_of_a_tuple_in_a_tuple() -> None:
+    """As ultralytics' segmentation returns them, with coefficients and prototypes of masks."""
+    boxes = read_anchors(((example(), torch.zeros(2, 32, 8, 8)), {}), SHAPE, 4)
+    assert boxes is not None
+    torch.testing.assert_close(boxes[0], torch.tensor(EXPECTED[0]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_suppression_is_that_of_torchvision(seed: int) -> None:
+    from torchvision.ops import batched_nms, box_convert
+
+    random = torch.Generator().manual_seed(seed)
+    found = torch.rand(1, 4 + 3, ANCHORS, generator=random)
+    found[:, :4] *= torch.tensor([96, 64, 60, 60.0])[:, None]
+    (boxes,) = read_anchors(found, (1, *SHAPE[1:]), 3) or []
+    corners, (score, index) = box_convert(found[0, :4].mT, "cxcywh", "xyxy"), found[0, 4:].max(0)
+    expected = batched_nms(corners, score, index, 0.7)
+    expected = expected[score[expected] >= MIN_SCORE]
+    torch.testing.assert_close(boxes[:, :4], corners[expected])
+    torch.testing.assert_close(boxes[:, 4], score[expected])
