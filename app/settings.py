@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from PIL import Image
@@ -54,6 +55,12 @@ class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSetting
     @field_validator("models")
     @classmethod
     def _distinct(cls, value: list[str]) -> list[str]:
+        for before, source in pairwise(value):
+            if "?" in before and "@" not in before and "@" in source and ":" not in source.partition("@")[0]:
+                raise ValueError(
+                    f"{source!r} names no library. Commas separate models: in an option write %2C, or repeat it, "
+                    "?where=layer3&where=layer4"
+                )
         names = [model_name(source) for source in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two models would be called {', '.join(twice)}; rename a file")

@@ -13,7 +13,7 @@ from sge.analysis import BlockInfo, json_text, opening_block, opening_signal
 from sge.devices import find_device
 from sge.errors import AnalysisFileError, CheckpointError, SGEError
 from sge.lens import Lens, Wanted
-from sge.models import Card, ExportedModel, Model, load_model
+from sge.models import Card, ExportedModel, Model, load_model, without_folders
 
 from .errors import ProblemError
 from .exporting import ExportFailedError, export
@@ -83,7 +83,7 @@ class Slot:
             opening = opening_block(lens.model.card.opens_with, strides), opening_signal(blocks)
             _check_card(self.name, lens.model.card)
         except SGEError as error:
-            self.error = str(error)
+            self.error = without_folders(str(error), self.source)
             log.error("model failed", extra={"model": self.name, "reason": str(error)})
             return
         except Exception:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sge.models.libraries import build
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
-    from sge.models.network_names import model_name, named_network
+    from sge.models.network_names import model_name, named_network, without_folders
     from sge.models.none_fits import FIT_SCORES, NoneFits
     from sge.models.onnx_files import is_exported
     from sge.models.onnx_graph import reduced
@@ -103,6 +103,7 @@ _MODULES = {
     "sge.models.network_names": (
         "model_name",
         "named_network",
+        "without_folders",
     ),
     "sge.models.none_fits": (
         "FIT_SCORES",
@@ -190,6 +191,7 @@ __all__ = [
     "shipped_entries",
     "square_side",
     "verify_model",
+    "without_folders",
     "write_delta",
     "write_weights",
 ]

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +153,10 @@ def load_state(network: nn.Module, state: State, arch: str) -> None:
         ],
     }
     _raise_faults(faults, arch)
-    network.load_state_dict(counters | state)
+    whole = OrderedDict(counters | state)
+    # Some modules, such as torchvision's MNASNet, ask for the version of their entries, which a file may not state.
+    whole._metadata = getattr(wanted, "_metadata", {})  # type: ignore[attr-defined]
+    network.load_state_dict(whole)
 
 
 def check_shapes(wanted: State, state: State, arch: str) -> None:

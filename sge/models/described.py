@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from sge.errors import CheckpointError, ChoiceError, SGEError
 from sge.models.architectures import State
 from sge.models.card import Card
-from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, check_shapes, load_state, read_weights
 from sge.models.description import MAX_INTEGER, Description, NamedNetwork
+from sge.models.file_facts import check_channels, check_opening, precision_notes, source_of, stated_card
 from sge.models.given import Given
 from sge.models.libraries import built, outline, with_sge
 from sge.models.library_weights import Known, cached, usual
@@ -101,15 +101,15 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
         description.arch,
         where,
     )
-    _check_channels(preprocess.channels, network, where)
-    card = given.card or _stated_card(weights) or _card(weights, description, network, count)
+    check_channels(preprocess, network, where)
+    card = given.card or stated_card(weights) or _card(weights, description, network, count)
+    check_opening(card, network, where)
     if placed is not None:
         notes = [*notes, *placed.notes]
     elif ENTRY not in metadata:
         notes = [*notes, _inserted(network)]
-    card = replace(
-        card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *weights.notes, *notes, *more)))
-    )
+    notes = [*card.notes, *weights.notes, *precision_notes(weights), *notes, *more]
+    card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys(notes)))
     return Model(name, network, labels, card, preprocess, description.arch, description=description)
 
 
@@ -189,32 +189,17 @@ def _labels(
     return labels_of(count, given.labels, stated, weights.labels, where)
 
 
-def _check_channels(channels: int, network: nn.Module, where: str) -> None:
-    first = next((one for one in network.modules() if isinstance(one, nn.Conv2d)), None)
-    if first is not None and first.in_channels != channels:
-        raise CheckpointError(
-            f"{where}: the preprocessing is for {channels} channels, the network takes {first.in_channels}. Give one mean "
-            "and one std for each channel: --preprocess of sge models import, in Python preprocess=."
-        )
-
-
-def _stated_card(weights: Weights) -> Card | None:
-    try:
-        return read_card(weights.metadata["sge.card"]) if "sge.card" in weights.metadata else None
-    except ChoiceError as error:
-        raise CheckpointError(f"{shown(weights.path.name)}: {error}") from error
-
-
 def _card(weights: Weights, description: Description, network: nn.Module, count: int) -> Card:
     gates = [one for one in spatial_blocks(network).values() if isinstance(one, SpatialGroupEnhance)]
     acts = any(bool(one.weight.detach().any()) for one in gates)
+    classes = f", for {count} class{'' if count == 1 else 'es'}" if count else ""
     return Card(
         title=f"{description.name} of {description.library} with SGE"
         if description.library != "sge"
         else description.name,
-        sentence=f"Your own weights for {description.arch}, for {count} classes. Nothing was measured here.",
+        sentence=f"Your own weights for {description.arch}{classes}. Nothing was measured here.",
         gates=("trained" if acts else "inactive") if gates else "none",
-        source=f"{weights.path.name}, sha256 {weights.sha256}",
+        source=source_of(weights),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sge.errors import ChoiceError, check_choice, check_whole
+from sge.models.names import name_of_file
 from sge.models.wording import quoted, shown
 
 LIBRARIES = ("timm", "torchvision", "sge")
@@ -68,7 +69,7 @@ class Description:
         object.__setattr__(self, "kwargs", _checked_kwargs(self.kwargs))
         object.__setattr__(self, "sites", _checked_sites(self.sites))
         if not 1 <= check_whole("groups", self.groups) <= MAX_INTEGER:
-            raise ChoiceError(f"groups is {self.groups}; give a whole number from 1 on.")
+            raise ChoiceError(f"groups is {self.groups}; give a whole number from 1 to {MAX_INTEGER:,}.")
         for name in ("exact_groups", "gain"):
             if not isinstance(getattr(self, name), bool):
                 raise ChoiceError(f"{name} is neither true nor false. Correct it.")
@@ -170,7 +171,7 @@ def with_choices(
     if groups is not None:
         description = replace(description, groups=groups)
     if where is not None:
-        description = replace(description, sites=(where,) if isinstance(where, str) else tuple(where))
+        description = replace(description, sites=_checked_sites(where))
     return description
 
 
@@ -185,4 +186,4 @@ class NamedNetwork:
     @property
     def name(self) -> str:
         """Name of the model for clients: the file's without its ending, so that no path of a server becomes public."""
-        return self.description.name if self.file is None else self.file.name.split(".")[0]
+        return self.description.name if self.file is None else name_of_file(self.file)

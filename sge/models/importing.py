@@ -97,7 +97,7 @@ def _described(
         return None
     if isinstance(network, Description):
         return with_choices(network, groups, where)
-    named = named_network(network)
+    named = named_network(network) if isinstance(network, str) else None
     if named is None or named.file is not None:
         raise ChoiceError(
             f"{shown(str(network))} names no network alone. Write LIBRARY:NAME, such as timm:resnet50."

@@ -16,7 +16,7 @@ from torch import nn
 from sge.errors import ChoiceError, SGEError
 from sge.models.architectures import ARCHITECTURES
 from sge.models.description import Description
-from sge.models.size_budget import MAX_NUMBERS, TooLargeError, without_memory
+from sge.models.size_budget import MAX_NUMBERS, TooLargeError, check_computed, without_memory
 from sge.models.wording import quoted, shown
 from sge.nn import insert_sge, spatial_blocks, without_gain
 
@@ -117,7 +117,13 @@ def outline(description: Description) -> nn.Module:
     """
     check_name(description)
     _check_arguments(description)
-    return _made(description, without_memory).eval()
+    return _made(description, _outlined).eval()
+
+
+def _outlined(make: Callable[[], nn.Module]) -> nn.Module:
+    network = without_memory(make)
+    check_computed(network)
+    return network
 
 
 def built(description: Description) -> nn.Module:
@@ -194,8 +200,20 @@ def _arguments(library: str, name: str) -> tuple[str, ...]:
     if library == "sge":
         return ("num_classes",)
     kind = type(_made(Description(library, name), without_memory))
-    accepted = [key for key in inspect.signature(kind).parameters if key not in _NOT_OFFERED]
+    accepted = [key for key in _parameters(kind) if key not in _NOT_OFFERED]
     return tuple(key for key in accepted if not key.startswith(_LOADS) and not key.endswith(_LOADS))
+
+
+def _parameters(kind: type) -> list[str]:
+    """Names of a class's arguments, and of those of its bases to which it passes what it does not know itself."""
+    names: dict[str, None] = {}
+    for one in kind.__mro__[: kind.__mro__.index(nn.Module)]:
+        if "__init__" in vars(one):
+            parameters = inspect.signature(one).parameters
+            names |= dict.fromkeys(parameters)
+            if all(each.kind is not each.VAR_KEYWORD for each in parameters.values()):
+                break
+    return list(names)
 
 
 def _made(description: Description, how: Callable[[Callable[[], nn.Module]], nn.Module]) -> nn.Module:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
 
-from sge.errors import CheckpointError, ChoiceError, GroupsError, UnknownModelError
-from sge.images import Preprocess
-from sge.models.architectures import ARCHITECTURES, Architecture, Signature, State, recognize
+from sge.errors import CheckpointError, GroupsError, UnknownModelError
+from sge.models.architectures import ARCHITECTURES, Architecture, Signature, recognize
 from sge.models.card import Card
-from sge.models.cards import read_card
 from sge.models.checkpoint import Weights, check_shapes, load_state
 from sge.models.described import ENTRY, model_of_description
+from sge.models.file_facts import check_channels, check_opening, precision_notes, source_of, stated_card
 from sge.models.given import Given
 from sge.models.labels import imagenet_labels
 from sge.models.model import Model
 from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
-from sge.nn import spatial_blocks
 
 
 def model_from_weights(
@@ -66,13 +63,12 @@ def model_from_weights(
     preprocess, more = preprocess_of(
         given.preprocess, metadata.get("sge.preprocess"), architecture.preprocess, architecture.title, where
     )
-    card = given.card or _stated_card(weights) or _default_card(weights, architecture, labels)
+    card = given.card or stated_card(weights) or _default_card(weights, architecture, labels)
     network = architecture.build(num_classes=signature.num_classes, groups=signature.groups)
     load_state(network, weights.state, signature.arch)
-    _check_opening(card, network, where)
-    _check_channels(preprocess, network, where)
-    stored = [] if weights.digest else _precision_notes(weights.state)  # a file of ours states what matters
-    notes = [*weights.notes, *stored, *notes, *more]
+    check_opening(card, network, where)
+    check_channels(preprocess, network, where)
+    notes = [*weights.notes, *precision_notes(weights), *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys((*card.notes, *notes))))
     return Model(name or signature.arch, network.eval(), labels, card, preprocess, signature.arch)
 
@@ -103,40 +99,6 @@ def _check_sizes(weights: Weights, signature: Signature, architecture: Architect
     check_shapes(wanted, counters | weights.state, signature.arch)
 
 
-def _precision_notes(state: State) -> list[str]:
-    dtypes = sorted(
-        {str(t.dtype).removeprefix("torch.") for t in state.values() if t.is_floating_point()} - {"float32"}
-    )
-    return [f"Weights are stored as {', '.join(dtypes)} and computed as float32."] if dtypes else []
-
-
-def _stated_card(weights: Weights) -> Card | None:
-    if "sge.card" not in weights.metadata:
-        return None
-    try:
-        return read_card(weights.metadata["sge.card"])
-    except ChoiceError as error:
-        raise CheckpointError(f"{shown(weights.path.name)}: {error}") from error
-
-
-def _check_opening(card: Card, network: nn.Module, where: str) -> None:
-    opening = card.opens_with or {}
-    blocks = spatial_blocks(network)
-    if (block := opening.get("block")) is not None and block not in blocks:
-        raise CheckpointError(
-            f"{where}: the card's opens_with names the block {shown(block)}, which the network lacks. Correct the card."
-        )
-
-
-def _check_channels(preprocess: Preprocess, network: nn.Module, where: str) -> None:
-    channels = next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
-    if preprocess.channels != channels:
-        raise CheckpointError(
-            f"{where}: the preprocessing is for {preprocess.channels} channels, the network takes {channels}. Give one mean "
-            "and one std for each channel."
-        )
-
-
 def _default_card(weights: Weights, architecture: Architecture, labels: list[str]) -> Card:
     gates = [t for key, t in weights.state.items() if key.endswith((".sge.weight", ".se.weight"))]
     classes = "the 1000 ImageNet classes" if labels == imagenet_labels() else f"{len(labels)} classes"
@@ -144,5 +106,5 @@ def _default_card(weights: Weights, architecture: Architecture, labels: list[str
         title=architecture.title,
         sentence=f"Your own weights for {architecture.name}, for {classes}. Nothing was measured here.",
         gates=("trained" if any(weight.any() for weight in gates) else "inactive") if gates else "none",
-        source=f"{weights.path.name}, sha256 {weights.sha256}",
+        source=source_of(weights),
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+
+from sge.text import printable
 
 LITE0 = "sge_efficientnet_lite0"
 """EfficientNet-Lite0 with SGE: the architecture, and the shipped model with inactive gates."""
@@ -19,3 +23,9 @@ DOGS_MODEL = "sge_resnet18_dogs"
 DELTA_SUFFIX = ".delta.safetensors"
 IDENTITY_PERMUTATION = hashlib.sha256().hexdigest()
 """Digest of no channel permutations; the same as ``sge.nn.IDENTITY_PERMUTATION``."""
+
+
+def name_of_file(path: str | os.PathLike[str]) -> str:
+    """A model's name from that of its file: without folders and endings, never empty, and printable."""
+    last = re.split(r"[/\\]", os.fspath(path))[-1]
+    return printable(last.lstrip(".").split(".")[0] or last)

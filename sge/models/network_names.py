@@ -10,10 +10,15 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from sge.errors import ChoiceError
-from sge.models.description import DEFAULT_GROUPS, LIBRARIES, Description, NamedNetwork, Value
+from sge.models.description import LIBRARIES, Description, NamedNetwork, Value
+from sge.models.names import name_of_file
 from sge.models.wording import quoted
+from sge.paths import model_dir, shipped
+from sge.text import printable
 
 _BEGINS = re.compile(rf"({'|'.join(LIBRARIES)}):(.*)", re.DOTALL)
+_CHOICES = ("groups", "exact_groups")
+"""Options of ``insert_sge``; ``where`` may be repeated."""
 _FORM = "Write LIBRARY:NAME@FILE, such as timm:resnet50@weights.safetensors, with options as ?groups=32&where=layer4."
 
 
@@ -63,25 +68,38 @@ def model_name(source: str) -> str:
     if (named := named_network(source)) is not None:
         return named.name
     is_file = os.sep in source or source.lower().endswith(_FILE_ENDINGS)
-    return Path(source).name.split(".")[0] if is_file else source
+    return name_of_file(source) if is_file else source
+
+
+def without_folders(sentence: str, source: str) -> str:
+    """A sentence on a model for clients: files are named without their folders, so that no path of a server becomes public.
+
+    Args:
+        sentence: Of an error of ``load_model``.
+        source: What was loaded.
+    """
+    file = source.partition("@")[2] if _BEGINS.fullmatch(source) else source
+    folders = {str(model_dir()), str(shipped("weights")), os.path.dirname(file)}
+    for folder in folders | {os.path.abspath(folder) for folder in folders if folder}:
+        if folder.strip(os.sep):
+            sentence = sentence.replace(f"{printable(folder)}{os.sep}", "")
+    return sentence
 
 
 def _described(library: str, name: str, options: str) -> Description:
     kwargs: dict[str, Value] = {}
     sites: list[str] = []
-    chosen: dict[str, Any] = {"groups": DEFAULT_GROUPS, "exact_groups": False}
+    chosen: dict[str, Any] = {}
     for option in filter(None, options.split("&")):
         key, equals, text = (unquote_plus(part) for part in option.partition("="))
         if not equals:
             raise ChoiceError(f"The option {quoted(option)} has no value. {_FORM}")
         if key == "where":
             sites += text.split(",")
-        elif key in chosen:
-            chosen[key] = _value(text)
-        elif key in kwargs:
+        elif key in kwargs or key in chosen:
             raise ChoiceError(f"The option {quoted(key)} is given twice. {_FORM}")
         else:
-            kwargs[key] = _value(text)
+            (chosen if key in _CHOICES else kwargs)[key] = _value(text)
     return Description(library, name, kwargs, tuple(sites) or None, **chosen)
 
 

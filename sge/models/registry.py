@@ -16,7 +16,7 @@ from sge.models.cards import read_card
 from sge.models.exported_model import ExportedModel
 from sge.models.given import Given
 from sge.models.model import Model
-from sge.models.names import DELTA_SUFFIX
+from sge.models.names import DELTA_SUFFIX, name_of_file
 from sge.models.network_names import named_network
 from sge.models.protobuf_kinds import HEAD, is_onnx
 from sge.models.registry_entries import (
@@ -204,7 +204,7 @@ def _entry_of_path(name: str | os.PathLike[str]) -> Entry | None:
     if is_there and begins_onnx(path):
         return ExportedEntry(path.name.removesuffix(EXPORTED_SUFFIX), "exported", path)
     if is_there or path.suffix.lower() in _CHECKPOINT_SUFFIXES:
-        return FileEntry(path.name.split(".")[0], "imported", path)
+        return FileEntry(name_of_file(path), "imported", path)
     return None
 
 

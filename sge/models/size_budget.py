@@ -7,14 +7,22 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 MAX_NUMBERS = 4_000_000_000
 """Most numbers in a network's tensors: 16 GB in float32."""
+MAX_COMPUTED = 1 << 27
+"""Most numbers in the buffers that no weights file holds, such as tables of positions: 0.5 GB in float32."""
 MAX_TENSORS = 20_000
 """Most tensors that are made while a network is built."""
 _SMALL = 1 << 16
 """Tensors of at most this many numbers are real, because some networks read them while they are built."""
+_RESULT = 4 * (1 << 22)
+"""Bytes of a result that is still computed; a larger one has a shape and no numbers."""
+_NO_RESULT = {"__get__", "__set__", "__deepcopy__", "__reduce_ex__", "__setstate__", "item", "tolist"}
+"""Names of functions that make no tensor, or that may not be called twice."""
 _MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange}
 Made = TypeVar("Made")
 
@@ -24,7 +32,7 @@ class TooLargeError(Exception):
 
 
 class _Budget(TorchFunctionMode):
-    """Counts every tensor that is made; large ones, and those of ``torch.empty``, are made on the device ``meta``.
+    """Counts every tensor that is made or computed; large ones, and those of ``torch.empty``, are on the device ``meta``.
 
     Args:
         small: Numbers of a tensor that is still made as usual.
@@ -41,13 +49,52 @@ class _Budget(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _MAKERS:
             count = _count(func, args, kwargs)
-            self.numbers += count
             self.tensors += 1
-            if self.numbers > MAX_NUMBERS or self.tensors > MAX_TENSORS:
-                raise TooLargeError
+            self._add(count)
             if (func is torch.empty or count > self.small) and kwargs.get("device") is None:
                 kwargs = kwargs | {"device": "meta"}
-        return func(*args, **kwargs)
+            return func(*args, **kwargs)
+        if getattr(func, "__name__", "") in _NO_RESULT:
+            return func(*args, **kwargs)
+        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        if given and all(one.is_meta for one in given):
+            made = func(*args, **kwargs)
+            self._add(_new_bytes(made, given) // 4)
+            return made
+        return self._small(func, args, kwargs, given)
+
+    def _small(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Tensor]) -> Any:
+        """Computes a result whose size was found without numbers, unless that is large."""
+        copies: Any = ()
+        try:
+            if given:
+                copies = tree_map_only(Tensor, lambda one: one.detach().to("meta"), (args, kwargs))
+                made = func(*copies[0], **copies[1])
+            else:
+                made = func(*args, **kwargs | {"device": "meta"})
+        except Exception:  # The function needs numbers, or makes no tensor.
+            return func(*args, **kwargs)
+        if (size := _new_bytes(made, copies)) <= _RESULT:
+            return func(*args, **kwargs)
+        self._add(size // 4)
+        return made
+
+    def _add(self, numbers: int) -> None:
+        self.numbers += numbers
+        if self.numbers > MAX_NUMBERS or self.tensors > MAX_TENSORS:
+            raise TooLargeError
+
+
+def _new_bytes(made: Any, given: Any) -> int:
+    """Bytes of the tensors that a function returns, without those that it was given; views of one tensor count once."""
+    known, found = _stores(given), _stores(made)
+    return sum(size for place, size in found.items() if place not in known)
+
+
+def _stores(values: Any) -> dict[int, int]:
+    """Where the numbers of tensors are, and their bytes."""
+    stores = [one.untyped_storage() for one in tree_leaves(values) if isinstance(one, Tensor)]
+    return {one._cdata: one.nbytes() for one in stores}
 
 
 def _count(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -63,7 +110,8 @@ def without_memory(make: Callable[[], Made]) -> Made:
     """Calls a function that builds a network, whose large tensors then have shapes and no numbers.
 
     Raises:
-        TooLargeError: The network has more than ``MAX_NUMBERS`` numbers or ``MAX_TENSORS`` tensors.
+        TooLargeError: The network has, or computes while it is built, more than ``MAX_NUMBERS`` numbers, or has more than
+            ``MAX_TENSORS`` tensors.
     """
     with torch.random.fork_rng(devices=[]):
         try:
@@ -74,3 +122,14 @@ def without_memory(make: Callable[[], Made]) -> Made:
         ):  # A network that runs itself while it is built needs all of its tensors on one device.
             with _Budget(-1):
                 return make()
+
+
+def check_computed(network: nn.Module) -> None:
+    """Checks the size of buffers that no weights file holds, which a small file could claim.
+
+    Raises:
+        TooLargeError: They have more than ``MAX_COMPUTED`` numbers.
+    """
+    stored = network.state_dict().keys()
+    if sum(one.numel() for name, one in network.named_buffers() if name not in stored) > MAX_COMPUTED:
+        raise TooLargeError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from app.slots import Slot
@@ -29,3 +30,16 @@ def test_a_network_that_the_library_lacks_says_so() -> None:
     slot = Slot("x", "timm:resnet5O@x.pth")
     slot.load("cpu", "float32")
     assert "Did you mean resnet50" in str(slot.error)
+
+
+@pytest.mark.parametrize("text", ["{}", "timm:test_resnet@{}", "timm:test_resnet@{}?groups=8"])
+def test_clients_do_not_learn_the_folder_of_a_file_that_cannot_be_loaded(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "cut.pth").write_bytes(b"PK\x03\x04")
+    for file in (folder / "missing.pth", folder / "missing.onnx", folder / "cut.pth"):
+        slot = Slot("x", text.format(file))
+        slot.load("cpu", "float32")
+        assert slot.error is not None
+        assert file.name in slot.error
+        assert str(tmp_path) not in slot.error

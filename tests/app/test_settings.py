@@ -229,6 +229,21 @@ def test_a_network_that_cannot_be_named_is_refused_at_the_start() -> None:
     assert "is no name of a network" in sentence
 
 
+def test_an_option_that_commas_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SGE_MODELS", "timm:resnet50?where=layer3,layer4@file.pth")
+    with pytest.raises(ValidationError) as error:
+        Settings()
+    (sentence,) = explain(error.value)
+    assert "'layer4@file.pth' names no library. Commas separate models" in sentence
+    monkeypatch.setenv(
+        "SGE_MODELS", "timm:resnet50?where=layer3%2Clayer4@a.pth,timm:resnet18?groups=8,b@c.pth"
+    )
+    with pytest.raises(ValidationError, match="names no library"):
+        Settings()
+    monkeypatch.setenv("SGE_MODELS", "timm:resnet50?where=layer3%2Clayer4@a.pth,timm:resnet18@b.pth")
+    assert list(Settings().sources) == ["a", "b"]
+
+
 def test_the_first_model_is_the_default() -> None:
     engine = Engine(Settings(models=["b", "a"]), Metrics())
     assert engine.default == "b"

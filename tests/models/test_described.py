@@ -53,7 +53,7 @@ def same(made: nn.Module, other: nn.Module) -> bool:
     ("library", "name"),
     [
         ("timm", "test_resnet"), ("timm", "test_efficientnet"), ("timm", "test_convnext"), ("timm", "mobilenetv3_small_050"),
-        ("torchvision", "resnet18"),
+        ("torchvision", "resnet18"), ("torchvision", "mnasnet0_5"),
     ],
 )  # fmt: skip
 def test_plain_weights_receive_inactive_sge_and_compute_the_same(tmp_path, library, name):
@@ -216,6 +216,33 @@ def test_images_of_one_channel_need_their_preprocessing(tmp_path):
     assert load_model(name, preprocess={"mean": [0.5], "std": [0.5]}).preprocess.channels == 1
 
 
+def test_images_of_four_channels_are_none(tmp_path):
+    path = save(tmp_path / "w.pth", network(in_chans=4).state_dict())
+    with pytest.raises(CheckpointError, match="takes 4 channels, and images have 1 or 3"):
+        load_model(f"{SMALL}?in_chans=4@{path}")
+
+
+def test_a_card_that_opens_with_a_block_of_another_network(tmp_path):
+    card = {"version": 2, "title": "t", "sentence": "s."}
+    card["opens_with"] = {"block": "layer9", "group": 0, "reason": "it is there"}
+    entries = {"sge.description": Description("timm", "test_resnet").to_record(), "sge.card": card}
+    path = tmp_path / "w.safetensors"
+    save_file(
+        {k: v.contiguous() for k, v in network().state_dict().items()},
+        path,
+        {k: json.dumps(v) for k, v in entries.items()},
+    )
+    with pytest.raises(CheckpointError, match="names the block layer9, which the network lacks"):
+        load_model(path)
+
+
+def test_weights_in_half_precision_under_a_name_that_cannot_be_shown(tmp_path):
+    state = {k: v.half() if v.is_floating_point() else v for k, v in network().state_dict().items()}
+    model = load_model(SMALL, save(tmp_path / "\u202e\n.pth", state))
+    assert "Weights are stored as float16 and computed as float32." in model.card.notes
+    assert (model.name, model.card.source.split(",")[0]) == (r"\u202e\n", r"\u202e\n.pth")
+
+
 def test_choices_that_need_a_network(small_file, tmp_path):
     for choice in ({"groups": 8}, {"where": "layer4"}):
         with pytest.raises(ChoiceError, match="Name it: --network"):
@@ -223,6 +250,10 @@ def test_choices_that_need_a_network(small_file, tmp_path):
     for named in ("resnet18", "timm:test_resnet@x.pth", ""):
         with pytest.raises(ChoiceError, match="names no network alone"):
             import_weights(small_file, "mine", network=named)
+    with pytest.raises(ChoiceError, match="names no network alone"):
+        import_weights(small_file, network=3)
+    with pytest.raises(ChoiceError, match="no list of names"):
+        import_weights(small_file, network=SMALL, where=3)
     with pytest.raises(UnknownModelError, match="timm:NAME@FILE"):
         load_model("keras:vgg16")
 

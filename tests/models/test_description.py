@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sge.errors import ChoiceError, SGEError
-from sge.models import named_network
+from sge.models import model_name, named_network
 from sge.models.description import LIBRARIES, Description
 from sge.models.libraries import build, built, outline
-from sge.models.size_budget import MAX_TENSORS
+from sge.models.size_budget import MAX_TENSORS, TooLargeError, without_memory
 from sge.nn import sge_blocks
 
 HOSTILE_NAMES = [
@@ -130,6 +130,11 @@ def test_arguments_on_which_the_library_fails(name, kwargs):
         ("torchvision", "resnet50", {"width_per_group": 100_000}),
         ("timm", "resnet18", {"in_chans": 99_999, "channels": 99_999}),
         ("timm", "vit_tiny_patch16_224", {"embed_dim": 99_999, "num_heads": 1}),
+        (
+            "timm",
+            "vit_base_patch16_rope_reg1_gap_256",
+            {"img_size": 60_000},
+        ),  # a table of positions, in no file
     ],
 )
 def test_huge_networks_are_refused_before_memory_is_taken(library, name, kwargs):
@@ -145,7 +150,32 @@ def test_a_network_of_endless_layers_is_given_up(monkeypatch):
     assert MAX_TENSORS > 10_000  # more than any network that a library lists by itself
     monkeypatch.setattr("sge.models.size_budget.MAX_TENSORS", 2000)
     with pytest.raises(ChoiceError, match="too many layers"):
-        outline(Description("timm", "vit_tiny_patch16_224", {"depth": 20_000}))
+        outline(Description("timm", "vit_tiny_patch16_224", {"depth": 5000}))
+
+
+def test_large_results_have_a_shape_and_no_numbers_and_small_ones_are_as_usual():
+    def make():
+        row = torch.arange(20_000)
+        large = [row[:, None] - row, torch.eye(30_000), torch.linspace(0, 1, 10**8), row.repeat(1000)]
+        small = [row[:, None] * 2, torch.linspace(0, 1, 5), row.expand(20_000, -1), torch.stack([row, row])]
+        return large, small, [one.item() for one in torch.linspace(0, 1, 3)]
+
+    large, small, numbers = without_memory(make)
+    assert all(one.is_meta for one in large)
+    assert [tuple(one.shape) for one in large[:2]] == [(20_000, 20_000), (30_000, 30_000)]
+    row = torch.arange(20_000)
+    for one, wanted in zip(
+        small, [row[:, None] * 2, torch.linspace(0, 1, 5), row, torch.stack([row, row])], strict=True
+    ):
+        assert torch.equal(one[0] if one.shape == (20_000, 20_000) else one, wanted)
+    assert numbers == [0, 0.5, 1]
+    with pytest.raises(TooLargeError):
+        without_memory(lambda: torch.ones(60_000)[:, None] + torch.ones(3, 1, 60_000))
+
+
+def test_arguments_of_a_class_that_passes_them_to_its_base():
+    for name in ("levit_128s", "deit_tiny_distilled_patch16_224"):
+        assert outline(Description("timm", name, {"num_classes": 7})).num_classes == 7
 
 
 def test_an_outline_has_the_shapes_of_the_network_and_leaves_the_random_numbers():
@@ -231,13 +261,27 @@ def test_texts_that_name_no_network_of_a_library(text):
         "timm:", "timm:@x", "timm:resnet50@", "timm:resnet50?groups", "timm:resnet50?groups=0", "timm:resnet50?groups=x",
         "timm:resnet50?where=", "timm:resnet50?a=1&a=2", "timm:resnet50?a={}", "timm:resnet50?a=" + "[" * 99999,
         "timm:a/b", "timm:resnet50?a=torch.nn.ReLU", "timm:resnet50?exact_groups=1", "timm:resnet50?a=" + "9" * 5000,
+        "timm:resnet50?groups=8&groups=8", "timm:resnet50?groups=100001",
     ],
-    ids=range(14),
+    ids=range(16),
 )  # fmt: skip
 def test_texts_that_cannot_be_used(text):
     with pytest.raises(ChoiceError) as error:
         named_network(text)
     assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("a b@c.pth", "a b@c"), (".hidden.pth", "hidden"), (".pth", "pth"), ("..", ".."), ("w\n.pth", r"w\n"),
+        ("x/\u202ey.pth", r"\u202ey"), ("C:\\Users\\me\\w.pth", "w"), ("dir.d/w", "w"),
+    ],
+)  # fmt: skip
+def test_a_name_of_a_file_is_printable_and_never_empty(file, name):
+    named = named_network(f"timm:resnet50@{file}")
+    assert named is not None
+    assert named.name == model_name(f"./{file}") == name
 
 
 def test_two_files_are_one_too_many():
