@@ -310,3 +310,12 @@ def test_rounding_that_the_network_enlarges_is_told_from_a_wrong_graph(tmp_path)
 def test_a_network_with_random_numbers_is_refused(tmp_path):
     with pytest.raises(UnsupportedNetworkError, match="other numbers each time"):
         export_onnx(model(Random), tmp_path / "no.onnx")
+
+
+def test_random_numbers_without_a_use_are_no_reason(tmp_path):
+    class Drawing(Network):
+        def forward(self, x):
+            torch.rand(1)
+            return super().forward(x)
+
+    assert export_onnx(model(Drawing), tmp_path / "yes.onnx").check["logits"] < LOGITS
