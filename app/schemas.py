@@ -169,6 +169,7 @@ class AnalysisOut(BaseModel):
     boxes: list[Box] = Field(
         description="what a detector finds, best first, in pixels of the upright original; empty for other networks"
     )
+    is_detector: bool = Field(description="whether the network gives boxes; without boxes, it found nothing")
     fit: Fit | None = Field(description="whether any class fits; null if the model has no measured threshold")
     blocks: list[BlockInfo]
     parts: list[Part] = Field(

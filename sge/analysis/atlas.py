@@ -11,7 +11,6 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,23 +23,10 @@ from sge.images import open_formats
 Cells = npt.NDArray[np.uint8]
 MapsRecord = Callable[[Array], dict[str, Any]]
 """``atlas_record`` or ``cells_record``."""
-_KEYS = ("groups", "height", "width", "lo", "hi", "png")
+_NUMBERS = ("groups", "height", "width", "lo", "hi")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RANGES = 1e-30, 1e30
 """Differences of the ends between which float32 neither loses nor overflows a map's values."""
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """The maps of a block, quantized together."""
-
-    groups: int
-    height: int
-    width: int
-    lo: float
-    hi: float
-    png: bytes
-    """Gray PNG, ``width`` wide and ``groups * height`` high: the maps from top to bottom."""
 
 
 def quantize(maps: Array) -> tuple[Cells, float, float]:
@@ -69,13 +55,6 @@ def restore(cells: Cells, lo: float, hi: float) -> Array:
     return np.asarray(lo + cells.astype(np.float64) / 255 * (hi - lo), np.float32)
 
 
-def encode_atlas(maps: Array) -> Atlas:
-    """Quantizes maps (G, h, w), float32, and writes them as one PNG; see ``quantize``."""
-    groups, height, width = maps.shape
-    cells, lo, hi = quantize(maps)
-    return Atlas(groups, height, width, lo, hi, _png(cells))
-
-
 def _png(cells: Cells) -> bytes:
     """A PNG whose rows are not filtered: on maps a filter makes the file no smaller, and takes most of the time."""
     groups, height, width = cells.shape
@@ -93,21 +72,11 @@ def _chunk(kind: bytes, content: bytes) -> tuple[bytes, ...]:
     return struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)
 
 
-def decode_atlas(atlas: Atlas) -> Array:
-    """Maps (G, h, w), float32, within half a quantization step of what was encoded.
-
-    Raises:
-        OSError, ValueError: not the PNG of such an atlas.
-    """
-    image = open_formats(io.BytesIO(atlas.png), ("PNG",))
-    if image.mode != "L" or image.size != (atlas.width, atlas.groups * atlas.height):
-        raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
-    cells = np.asarray(image, np.uint8).reshape(atlas.groups, atlas.height, atlas.width)
-    return restore(cells, atlas.lo, atlas.hi)
-
-
 def atlas_record(maps: Array) -> dict[str, Any]:
-    """Maps (G, h, w) as ``{groups, height, width, lo, hi, png}`` with the PNG in base64."""
+    """Maps (G, h, w), float32, as ``{groups, height, width, lo, hi, png}``.
+
+    ``png`` is a gray PNG in base64, ``width`` wide and ``groups * height`` high: the maps from top to bottom.
+    """
     return with_png(cells_record(maps))
 
 
@@ -130,12 +99,17 @@ def cells_record(maps: Array) -> dict[str, Any]:
 
 
 def maps_of_record(record: dict[str, Any]) -> Array:
-    """The maps (G, h, w) of ``atlas_record`` or ``cells_record``; other keys are ignored.
+    """The maps (G, h, w), float32, of ``atlas_record`` or ``cells_record``; other keys are ignored.
+
+    They are within half a quantization step of what was recorded.
 
     Raises:
         KeyError, TypeError, ValueError, OSError: not such data.
     """
     if "cells" in record:
         return restore(record["cells"], record["lo"], record["hi"])
-    atlas = {key: record[key] for key in _KEYS}
-    return decode_atlas(Atlas(**atlas | {"png": base64.b64decode(record["png"], validate=True)}))
+    groups, height, width, lo, hi = (record[key] for key in _NUMBERS)
+    image = open_formats(io.BytesIO(base64.b64decode(record["png"], validate=True)), ("PNG",))
+    if image.mode != "L" or image.size != (width, groups * height):
+        raise ValueError(f"an atlas of {image.size[0]} x {image.size[1]} pixels ({image.mode}) does not fit")
+    return restore(np.asarray(image, np.uint8).reshape(groups, height, width), lo, hi)

@@ -15,11 +15,15 @@ MAX_DRAWN = 30
 MAX_LETTERS = 40
 """Length of a label that is drawn; a longer one ends with an ellipsis."""
 _LINE, _CASING, _PAPER = "white", (0, 0, 0, 150), (22, 24, 29, 216)
+Edges = tuple[int, int, int, int]
+"""First column and row, last column and row, in pixels."""
 _WITH_SCORE = "{label}  {percent}"
 
 
 def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
-    """Draws the best boxes into an image, the best one last, so that its label is not covered.
+    """Draws the best boxes into an image, the best one last, then their labels.
+
+    A label that would cover one of a better box is left out.
 
     Args:
         image: Mode RGB, the upright image at its own size.
@@ -29,14 +33,15 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
     unit = max(10, min(image.size) // 45)
     font = ImageFont.load_default(unit)
     width = max(1, round(min(image.size) / 300))
-    for box in reversed(boxes[:MAX_DRAWN]):
-        edges = _edges(box, image.size)
-        if edges is None:
-            continue
+    found = [(box, _edges(box, image.size)) for box in boxes[:MAX_DRAWN]]
+    drawn = [(box, edges) for box, edges in found if edges is not None]
+    for _, edges in reversed(drawn):
         casing = tuple(edge + width * side for edge, side in zip(edges, (-1, -1, 1, 1), strict=True))
         draw.rectangle(casing, outline=_CASING, width=3 * width)
         draw.rectangle(edges, outline=_LINE, width=width)
-        _draw_label(draw, label_of(box), edges, font, image.size)
+    taken: list[Edges] = []
+    for box, edges in drawn:
+        _draw_label(draw, label_of(box), edges, font, image.size, taken)
 
 
 def label_of(box: Box) -> str:
@@ -47,7 +52,7 @@ def label_of(box: Box) -> str:
     return _WITH_SCORE.format(label=label, percent=f"{100 * box.score:.0f} %")
 
 
-def _edges(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _edges(box: Box, size: tuple[int, int]) -> Edges | None:
     """The rectangle's first and last columns and rows inside the image; None if it lies outside."""
     left, top = max(0, round(box.x)), max(0, round(box.y))
     right = min(size[0], math.ceil(box.x + box.width)) - 1
@@ -58,16 +63,34 @@ def _edges(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
 def _draw_label(
     draw: ImageDraw.ImageDraw,
     text: str,
-    edges: tuple[int, int, int, int],
+    edges: Edges,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: tuple[int, int],
+    taken: list[Edges],
 ) -> None:
-    """Writes above the rectangle, or inside where there is no room; not at all if it is wider than the image."""
+    """Writes where no label is yet, and adds the place to ``taken``; not at all if it is wider than the image."""
     _, ascent, _, descent = draw.textbbox((0, 0), "Ag", font=font)
     width, height = math.ceil(draw.textlength(text, font)) + 6, math.ceil(descent + ascent / 2)
     if width > size[0] or height > size[1]:
         return
-    left = min(edges[0], size[0] - width)
-    top = edges[1] - height if edges[1] >= height else min(edges[1], size[1] - height)
-    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=_PAPER)
-    draw.text((left + 3, top), text, fill="white", font=font)
+    places = _places(edges, (width, height), size)
+    place = next((one for one in places if not any(_overlap(one, other) for other in taken)), None)
+    if place is None:
+        return
+    taken.append(place)
+    draw.rectangle(place, fill=_PAPER)
+    draw.text((place[0] + 3, place[1]), text, fill="white", font=font)
+
+
+def _places(edges: Edges, label: tuple[int, int], size: tuple[int, int]) -> list[Edges]:
+    """Where a label of that width and height may stand in the image: above the rectangle, inside, or below."""
+    (left, top, right, bottom), (width, height) = edges, label
+    right, above = right + 1 - width, top - height
+    corners = [(left, above if above >= 0 else top), (left, top), (right, above), (right, top)]
+    corners += [(left, bottom - height), (left, bottom), (right, bottom)]
+    starts = [(max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))) for x, y in corners]
+    return [(x, y, x + width - 1, y + height - 1) for x, y in starts]
+
+
+def _overlap(one: Edges, other: Edges) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

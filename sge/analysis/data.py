@@ -98,6 +98,8 @@ class AnalysisData:
     """Scores with some groups ablated, if it was asked for."""
     boxes: list[Box] = field(default_factory=list)
     """What a detector finds, best first; empty for other networks."""
+    is_detector: bool = False
+    """Whether the network gives boxes; without boxes, it found nothing."""
 
     @property
     def signal(self) -> str:

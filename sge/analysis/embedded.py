@@ -6,6 +6,7 @@ from html import escape
 
 from sge.analysis.data import AnalysisData
 from sge.analysis.report import html_report
+from sge.analysis.summary import MAX_BOXES, nothing_found
 
 HEIGHT = 760
 """Height of the frame in pixels of CSS."""
@@ -31,7 +32,7 @@ def embedded_report(analysis: AnalysisData, height: int = HEIGHT) -> str:
 
 
 def embedded(analysis: AnalysisData) -> str:
-    """What a notebook shows of an analysis: its report, or without its image a table of its predictions and blocks.
+    """What a notebook shows of an analysis: its report, or without its image a table of its predictions or boxes, and its blocks.
 
     Raises:
         AnalysisFileError: A number is not finite.
@@ -40,13 +41,14 @@ def embedded(analysis: AnalysisData) -> str:
 
 
 def _table(analysis: AnalysisData) -> str:
-    predictions = [(one.label, f"{one.score:.3f}") for one in analysis.predictions] or [("no classes", "")]
+    found = [(one.label, f"{one.score:.3f}") for one in [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]]
     blocks = [
         (one.name, f"{one.groups} groups, {one.height} x {one.width}, stride {one.stride}")
         for one in analysis.blocks
     ]
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in [*predictions, *blocks]
+        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>"
+        for name, text in [*(found or [(nothing_found(analysis), "")]), *blocks]
     )
     why = (
         "The file that this analysis was opened from holds no image. Give it: Analysis.open(path, image=...)."

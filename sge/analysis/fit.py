@@ -34,3 +34,5 @@ class Classification:
     """What the image's decoder warned about or assumed, as full sentences, and what the network's output is not read as."""
     boxes: list[Box] = field(default_factory=list)
     """What a detector finds, best first; empty for other networks."""
+    is_detector: bool = False
+    """Whether the network gives boxes; without boxes, it found nothing."""

@@ -17,8 +17,9 @@ from sge.text import printable
 MAX_IMAGE = (1280, 640)
 """Maximum width and height of the image on a summary, in pixels."""
 MAX_BOXES = 8
-"""Number of boxes that are listed below the image."""
+"""Number of boxes that are listed."""
 NO_CLASSES = "No classes: the model gives none for an image."
+NO_BOXES = "No boxes: the detector found nothing in this image."
 _LINE_HEIGHT = 26
 
 
@@ -54,7 +55,14 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
 def _findings(analysis: AnalysisData) -> list[str]:
     """The classes and the best boxes with their scores, or that there are none."""
     found: list[Prediction | Box] = [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
-    return [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in found] or [NO_CLASSES]
+    return [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in found] or [
+        nothing_found(analysis)
+    ]
+
+
+def nothing_found(analysis: AnalysisData) -> str:
+    """What is said in place of classes and boxes where there are neither."""
+    return NO_BOXES if analysis.is_detector else NO_CLASSES
 
 
 def _opening_group(analysis: AnalysisData, block: str) -> tuple[int, str]:

@@ -164,7 +164,12 @@ def predict(
             f"  {100 * one.score:5.1f} %  {printable(one.label)}  {_rectangle(one)}" for one in found.boxes
         ]
         if not found.predictions and not found.boxes:
-            lines += [f"  {printable(note)}" for note in found.notes or ("Nothing is found.",)]
+            nothing = (
+                "No boxes: the detector found nothing."
+                if found.is_detector
+                else "No classes: the model gives none."
+            )
+            lines += [f"  {printable(note)}" for note in (*found.notes, nothing)[: len(found.notes) or 1]]
         return "\n".join(lines)
 
     with passes_of(lens, len(inputs)) as passes:

@@ -35,15 +35,15 @@ def classification(
         ChoiceError: the labels do not match the classes.
     """
     notes = (*frame.image.notes, *outputs.notes)
+    is_detector = outputs.boxes is not None
     boxes = [] if outputs.boxes is None else boxes_on_image(outputs.boxes[row], frame.geometry, model.labels)
     if outputs.logits is None or model.labels is None:
-        return Classification([], None, notes, boxes)
+        return Classification([], None, notes, boxes, is_detector)
     check_labels(model.labels, outputs.logits.shape[1])
     logits = outputs.logits[row]
     predictions = _predictions(model.labels, logits, frame.temperature, top_k)
-    return Classification(
-        predictions, find_fit(model.card.none_fits, logits, frame.geometry.framing), notes, boxes
-    )
+    fit = find_fit(model.card.none_fits, logits, frame.geometry.framing)
+    return Classification(predictions, fit, notes, boxes, is_detector)
 
 
 def _predictions(labels: list[str], logits: Array, temperature: float, top_k: int) -> list[Prediction]:

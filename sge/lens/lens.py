@@ -251,6 +251,7 @@ class Lens(Effects):
             image=image.rgb if isinstance(image, DecodedImage) else None,
             fit=found.fit,
             boxes=found.boxes,
+            is_detector=found.is_detector,
         )
 
 

@@ -63,7 +63,8 @@ class LensWidget(anywidget.AnyWidget):
         analysis = self._lens.analyze(decoded, self.framing)
         with self.hold_sync():
             self.report = embedded_report(analysis, self._height)
-            self.blocks = list(self._gates())
+            # Only scores of classes can be compared with and without groups.
+            self.blocks = list(self._gates()) if analysis.predictions else []
             self.effects, self.message = [], ""
         self._image, self.analysis, self.ablation = decoded, analysis, None
         return analysis

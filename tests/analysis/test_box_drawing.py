@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from sge.analysis import Box
 from sge.analysis.box_drawing import MAX_DRAWN, MAX_LETTERS, draw_boxes, label_of
 from sge.analysis.overlay import draw_overlay
-from sge.analysis.summary import NO_CLASSES, _findings, draw_summary
+from sge.analysis.summary import NO_BOXES, NO_CLASSES, _findings, draw_summary
 from tests.analyses import FINE, made
 
 GRAY = (128, 128, 128)
@@ -66,8 +67,31 @@ def test_the_best_boxes_are_drawn_and_the_first_lies_above() -> None:
     beyond = Box("rug", 0.1, 3, 200.0, 200.0, 80.0, 80.0)
     assert (drawn(best, *others, beyond) == drawn(best, *others)).all()
     over = replace(others[0], x=100.0, y=100.0, width=60.0, height=60.0)
-    edge = 100, slice(101, 159)
+    edge = 159, slice(101, 159)
     assert (drawn(best, over)[edge] == drawn(best)[edge]).all()
+
+
+def test_labels_do_not_cover_each_other_and_the_best_ones_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[float, float, float, float]] = []
+    text_of = ImageDraw.ImageDraw.text
+
+    def note(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, **options: Any) -> None:
+        written.append(draw.textbbox(at, text, font=options["font"]))
+        text_of(draw, at, text, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", note)
+    rng = np.random.default_rng(0)
+    boxes = [
+        Box("dog", 0.9, 1, *map(float, rng.uniform(0, (300, 200))), *map(float, rng.uniform(20, 100, 2)))
+        for _ in range(MAX_DRAWN)
+    ]
+    drawn(*boxes)
+    assert 10 < len(written) < MAX_DRAWN
+    for number, (left, top, right, bottom) in enumerate(written):
+        for other in written[:number]:
+            assert left >= other[2] or other[0] >= right or top >= other[3] or other[1] >= bottom
+    drawn(*boxes[:1] * 2)
+    assert len({box[:2] for box in written[-2:]}) == 2
 
 
 def test_labels_are_one_short_line() -> None:
@@ -88,5 +112,6 @@ def test_an_overlay_draws_them_unless_it_is_told_not_to() -> None:
 def test_a_summary_names_boxes_or_says_that_there_are_no_classes() -> None:
     none = replace(made(), predictions=[])
     assert _findings(none) == [NO_CLASSES]
+    assert _findings(replace(none, is_detector=True)) == [NO_BOXES]
     assert _findings(replace(none, boxes=[Box("dog\n", 0.875, 1, 0, 0, 9, 9)])) == [" 87.5 %   dog\\n"]
     assert draw_summary(none).size[0] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import zlib
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sge.analysis import deflate
-from sge.analysis.atlas import encode_atlas
+from sge.analysis.atlas import atlas_record
 from sge.analysis.deflate import GZIP, ZLIB, deflated, deflating
 
 HAS_ISAL = importlib.util.find_spec("isal") is not None
@@ -59,16 +60,17 @@ def test_zlib_reads_what_was_compressed(form: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 1), (64, 7, 7), (3, 1, 500), (3, 500, 1), (48, 112, 112)])
 def test_the_png_of_an_atlas_is_one_to_another_reader(shape: tuple[int, int, int]) -> None:
     maps = np.random.RandomState(0).standard_normal(shape).astype(np.float32).round(1)
-    atlas = encode_atlas(maps)
-    image = Image.open(io.BytesIO(atlas.png))
+    atlas = atlas_record(maps)
+    lo, hi, content = atlas["lo"], atlas["hi"], base64.b64decode(atlas["png"])
+    image = Image.open(io.BytesIO(content))
     image.verify()  # the checksums of all chunks
-    gray = np.asarray(Image.open(io.BytesIO(atlas.png))).reshape(shape)
-    restored = atlas.lo + gray.astype(np.float64) / 255 * (atlas.hi - atlas.lo)
-    np.testing.assert_allclose(restored, maps, rtol=0, atol=(atlas.hi - atlas.lo) / 510 * 1.0001)
+    gray = np.asarray(Image.open(io.BytesIO(content))).reshape(shape)
+    restored = lo + gray.astype(np.float64) / 255 * (hi - lo)
+    np.testing.assert_allclose(restored, maps, rtol=0, atol=(hi - lo) / 510 * 1.0001)
 
 
 @pytest.mark.usefixtures("packer")
 def test_smooth_maps_become_smaller() -> None:
     rows = np.linspace(0, 1, 56, dtype=np.float32)
-    png = encode_atlas(np.stack([np.outer(rows, rows.round(1))] * 48)).png
+    png = base64.b64decode(atlas_record(np.stack([np.outer(rows, rows.round(1))] * 48))["png"])
     assert len(png) < 0.5 * 48 * 56 * 56

@@ -128,7 +128,7 @@ def test_a_record_from_before_raw_scores_fits_and_notes_is_read(record: dict[str
 def test_a_record_never_holds_the_image(record: dict[str, Any]) -> None:
     assert set(record) == {
         *("version", "image", "model", "signal", "default_block", "predictions", "blocks", "parts"),
-        *("part_maps", "geometry", "focus", "energy", "masks", "similarity", "fit", "boxes"),
+        *("part_maps", "geometry", "focus", "energy", "masks", "similarity", "fit", "boxes", "is_detector"),
     }
     assert set(record["image"]) == {"name", "width", "height", "format", "sha256", "notes"}
     assert set(to_header(made())) == set(record) - {"masks", "similarity"}

@@ -36,8 +36,9 @@ def open_report(browser, tmp_path):
     """Opens the report of an analysis without a network; any error on it fails the test."""
     opened = []
 
-    def open_one(boxes, **options):
-        analysis = replace(made(SIZE), predictions=[], boxes=boxes, part_maps={}, parts=[])
+    def open_one(boxes, is_detector=False, **options):
+        changes = {"boxes": boxes, "is_detector": is_detector}
+        analysis = replace(made(SIZE), predictions=[], part_maps={}, parts=[], **changes)
         path = tmp_path / "report.html"
         path.write_text(html_report(analysis), "utf-8")
         context = browser.new_context(offline=True, **options)
@@ -87,6 +88,30 @@ def test_boxes_are_listed_drawn_at_their_edges_and_can_be_hidden(open_report):
     assert painted(page) != shown
     choose(page, "boxes", "hidden")
     assert brightest(page, 0.5, 0.24, 0.26) < 250
+
+
+def test_many_boxes_are_listed_in_two_steps_and_the_best_labels_cover_none(open_report):
+    many = [
+        Box(f"thing {i}", 0.99 - 0.01 * i, i, 12.0 * (i % 40), 9.0 * (i % 31), 150.0, 120.0)
+        for i in range(50)
+    ]
+    page = open_report(many)
+    expect(page.get_by_test_id("boxes").locator(".row")).to_have_count(8)
+    more = page.get_by_test_id("more-boxes")
+    more.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(more.locator(".row")).to_have_count(22)
+    expect(more).to_contain_text("20 more are in the JSON and are not drawn.")
+    more.locator(".row").last.focus()
+    settled(page)
+    assert violations(page) == []
+
+
+def test_a_detector_that_finds_nothing_is_no_model_without_classes(open_report):
+    page = open_report([], is_detector=True)
+    expect(page.get_by_test_id("no-classes")).to_have_text(
+        "No boxes: the detector found nothing in this image."
+    )
 
 
 def test_a_model_without_classes_says_so(open_report):

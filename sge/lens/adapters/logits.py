@@ -59,14 +59,15 @@ def described(output: Any) -> str:
         dtype = "" if output.is_floating_point() else f" of {str(output.dtype).removeprefix('torch.')}"
         return f"a tensor of shape {tuple(output.shape)}{dtype}"
     name = type(output).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
     if isinstance(output, Mapping):
         keys = ", ".join(map(str, list(output)[:MAX_LISTED]))
-        return f"a {name} of {keys or 'nothing'}"
+        return f"{article} {name} of {keys or 'nothing'}"
     if isinstance(output, Sequence) and not isinstance(output, str | bytes):
         listed = ", ".join(_member(one) for one in output[:MAX_LISTED])
         more = ", ..." if len(output) > MAX_LISTED else ""
-        return f"a {name} of {listed or 'nothing'}{more}"
-    return f"a {name}"
+        return f"{article} {name} of {listed or 'nothing'}{more}"
+    return f"{article} {name}"
 
 
 def _member(value: Any) -> str:

@@ -67,28 +67,24 @@ class SGEInvertedResidualV3(_Projected, mobilenetv3.InvertedResidual):  # type: 
         return result
 
 
-class SGEMBConv(_Projected, efficientnet.MBConv):  # type: ignore[misc]
+class _WithDepth(_Projected):
+    """With stochastic depth in training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Output of the block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
+        result = self.projected(input)
+        if self.use_res_connect:
+            result = self.stochastic_depth(result)  # type: ignore[operator]
+            result += input
+        return result
+
+
+class SGEMBConv(_WithDepth, efficientnet.MBConv):  # type: ignore[misc]
     """EfficientNet's MBConv with SGE on the expanded features, after the squeeze-and-excitation."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Output of the block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
-        result = self.projected(input)
-        if self.use_res_connect:
-            result = self.stochastic_depth(result)  # type: ignore[operator]
-            result += input
-        return result
 
-
-class SGEFusedMBConv(_Projected, efficientnet.FusedMBConv):  # type: ignore[misc]
+class SGEFusedMBConv(_WithDepth, efficientnet.FusedMBConv):  # type: ignore[misc]
     """EfficientNetV2's fused MBConv with SGE on the expanded features."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Output of the block, (N, C', H', W') for an input (N, C, H, W), as in torchvision."""
-        result = self.projected(input)
-        if self.use_res_connect:
-            result = self.stochastic_depth(result)  # type: ignore[operator]
-            result += input
-        return result
 
 
 class SGECNBlock(convnext.CNBlock):  # type: ignore[misc]

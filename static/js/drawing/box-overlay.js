@@ -10,7 +10,8 @@ const [INK, PAPER, CASING] = ["#fff", "rgb(22 24 29 / 0.85)", "rgb(0 0 0 / 0.6)"
 const FADED = 0.35;
 
 /**
- * Draws the boxes over the photo in `canvas`, the best one last, so that its label is not covered.
+ * Draws the boxes over the photo in `canvas`, the best one last, then their labels. A label that would cover one of a better
+ * box is left out; that of the emphasized box is always there.
  *
  * @param window what the canvas shows, in fractions of the image
  * @param marked the position of the box that is emphasized, or null
@@ -25,12 +26,17 @@ export function paintBoxes(canvas, analysis, window, marked) {
   context.font = `${unit}px ${getComputedStyle(document.body).fontFamily}`;
   context.textBaseline = "middle";
   const order = [...boxesOf(analysis).slice(0, MAX_BOXES).keys()].reverse().sort((a, b) => (a === marked) - (b === marked));
-  for (const i of order) {
-    const box = analysis.boxes[i];
-    context.globalAlpha = marked === null || i === marked ? 1 : FADED;
-    const rectangle = rectangleOf(box, analysis.geometry, canvas, window);
-    drawRectangle(context, rectangle, i === marked ? 2 * line : line);
-    drawLabel(context, boxInWords({ ...box, label: shortened(box.label) }), rectangle, unit);
+  const rectangles = order.map((i) => rectangleOf(analysis.boxes[i], analysis.geometry, canvas, window));
+  const fade = (i) => (context.globalAlpha = marked === null || i === marked ? 1 : FADED);
+  order.forEach((i, at) => {
+    fade(i);
+    drawRectangle(context, rectangles[at], i === marked ? 2 * line : line);
+  });
+  const taken = [];
+  for (let at = order.length - 1; at >= 0; at -= 1) {
+    const box = analysis.boxes[order[at]];
+    fade(order[at]);
+    drawLabel(context, boxInWords({ ...box, label: shortened(box.label) }), rectangles[at], unit, taken);
   }
   context.restore();
 }
@@ -59,15 +65,29 @@ function drawRectangle(context, [left, top, width, height], line) {
   }
 }
 
-/** Writes above the rectangle, or inside where there is no room. */
-function drawLabel(context, text, [left, top, width, height], unit) {
+/** Writes where no label is yet: above the rectangle, inside, or below; adds the place to `taken`. */
+function drawLabel(context, text, rectangle, unit, taken) {
   const { canvas } = context;
+  const [left, top, width, height] = rectangle;
   if (left > canvas.width || top > canvas.height || left + width < 0 || top + height < 0) return;
-  const [across, down] = [context.measureText(text).width + unit, Math.round(1.4 * unit)];
-  const x = Math.max(0, Math.min(left, canvas.width - across));
-  const y = Math.max(0, Math.min(top >= down ? top - down : top, canvas.height - down));
+  const size = [Math.min(canvas.width, context.measureText(text).width + unit), Math.round(1.4 * unit)];
+  const place = placesOf(rectangle, size, canvas).find((one) => !taken.some((other) => overlap(one, other, size[1])));
+  if (!place) return;
+  taken.push(place);
+  const [x, y, across, down] = place;
   context.fillStyle = PAPER;
   context.fillRect(x, y, across, down);
   context.fillStyle = INK;
   context.fillText(text, x + unit / 2, y + down / 2);
 }
+
+/** Where a label may stand inside the canvas: left, top, width, height; the best place first. */
+function placesOf([left, top, width, height], [across, down], canvas) {
+  const [right, bottom] = [left + width - across, top + height];
+  const corners = [[left, top >= down ? top - down : top], [left, top], [right, top - down], [right, top], [left, bottom - down], [left, bottom], [right, bottom]];
+  const inside = (value, limit) => Math.max(0, Math.min(value, limit));
+  return corners.map(([x, y]) => [inside(x, canvas.width - across), inside(y, canvas.height - down), across, down]);
+}
+
+/** Whether two labels of one height cover each other. */
+const overlap = ([x, y, width], [otherX, otherY, otherWidth], down) => x < otherX + otherWidth && otherX < x + width && Math.abs(y - otherY) < down;

@@ -2,7 +2,7 @@
 
 import { make } from "../dom.js";
 import { groupName, number, percent, pointsOf } from "../format.js";
-import { boxesOf, hasClasses, NO_CLASSES } from "../state/boxes.js";
+import { boxesOf, hasClasses, nothingInWords } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
 import { partsByKind, scores, title } from "../state/parts.js";
 import { store } from "../state/store.js";
@@ -86,7 +86,7 @@ function drawCaption(from, context, top, unit, rows) {
   };
   drawShown(from, context, unit, row, write);
   const classes = classesOf(from);
-  if (classes.length === 0) write(NO_CLASSES, middle + 1.2 * unit, row(0), { colour: SECONDARY });
+  if (classes.length === 0) write(nothingInWords(from.image.analysis), middle + 1.2 * unit, row(0), { colour: SECONDARY });
   classes.forEach((each, i) => drawClass(context, each, i, unit, row(i), middle, write));
   if (isAnythingOff(from)) {
     const { head, list } = describeOff(from);

@@ -2,20 +2,31 @@
 
 import { make } from "../dom.js";
 import { percent } from "../format.js";
-import { boxesOf, positionInWords } from "../state/boxes.js";
+import { boxesOf, MAX_BOXES, positionInWords } from "../state/boxes.js";
 
 const MAX_LISTED = 8;
 // The narrowest bar, in percent of the track.
 const MIN_BAR = 0.5;
 
-/** The list, and below it how many boxes are not listed; empty without boxes. */
+/** The list of the best, the other boxes that are drawn to be opened, and how many are not drawn; empty without boxes. */
 export function boxList(store) {
   const boxes = boxesOf(store.image.analysis);
   if (boxes.length === 0) return [];
-  const rows = boxes.slice(0, MAX_LISTED).map((box, i) => make("li", {}, row(store, box, i)));
-  const rest = boxes.length - rows.length;
+  const rows = boxes.slice(0, MAX_BOXES).map((box, i) => make("li", {}, row(store, box, i)));
+  const others = rows.splice(MAX_LISTED);
   const list = make("ol", { class: "boxes", "data-testid": "boxes", "aria-label": "Boxes, best first" }, ...rows);
-  return rest > 0 ? [list, make("p", { class: "quiet" }, `and ${rest} more`)] : [list];
+  if (others.length === 0) return [list];
+  const undrawn = boxes.length - MAX_BOXES;
+  return [
+    list,
+    make(
+      "details",
+      { class: "more-boxes", "data-testid": "more-boxes" },
+      make("summary", {}, `${boxes.length - MAX_LISTED} more boxes`),
+      make("ol", { class: "boxes", start: MAX_LISTED + 1, "aria-label": "More boxes" }, ...others),
+      undrawn > 0 ? make("p", { class: "quiet" }, `${undrawn} more are in the JSON and are not drawn.`) : null,
+    ),
+  ];
 }
 
 function row(store, box, i) {

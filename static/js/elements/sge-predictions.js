@@ -1,7 +1,7 @@
 // The five best classes with what is switched off, the classes that are chosen, and a description of the model.
 
 import { make } from "../dom.js";
-import { boxesOf, hasClasses, NO_CLASSES } from "../state/boxes.js";
+import { boxesOf, hasClasses, nothingInWords } from "../state/boxes.js";
 import { hasGroups } from "../state/effect.js";
 import { chooseTarget, labelOf } from "../state/effect-order.js";
 import { boxList } from "./box-list.js";
@@ -24,7 +24,7 @@ class Predictions extends StoreElement {
   build() {
     this.rows = new Map();
     this.heading = make("h2", { class: "visually-hidden" }, "Predicted classes");
-    this.noClasses = make("p", { class: "no-classes", "data-testid": "no-classes", hidden: true }, NO_CLASSES);
+    this.noClasses = make("p", { class: "no-classes", "data-testid": "no-classes", hidden: true });
     this.boxes = make("div");
     this.none = make("p", { class: "no-fit", "data-testid": "no-fit", hidden: true });
     this.list = make("ol", { class: "predictions", "data-testid": "predictions" });
@@ -58,9 +58,11 @@ class Predictions extends StoreElement {
   /** The boxes in place of the classes, and a sentence where there are neither. */
   drawBoxes({ analysis, version }) {
     const [withClasses, count] = [hasClasses(analysis), boxesOf(analysis).length];
-    this.heading.textContent = withClasses || count === 0 ? "Predicted classes" : "Boxes";
+    const showsBoxes = !withClasses && (count > 0 || analysis.is_detector);
+    this.heading.textContent = showsBoxes ? "Boxes" : "Predicted classes";
     this.list.hidden = !withClasses;
     this.noClasses.hidden = withClasses || count > 0;
+    this.noClasses.textContent = nothingInWords(analysis);
     if (this.version === version) return;
     this.store.set({ markedBox: null });
     this.boxes.replaceChildren(...boxList(this.store));

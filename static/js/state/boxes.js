@@ -4,7 +4,8 @@ import { percent } from "../format.js";
 
 // The best boxes; more would hide the image and each other.
 export const MAX_BOXES = 30;
-export const NO_CLASSES = "No classes: the model gives none for an image.";
+const NO_CLASSES = "No classes: the model gives none for an image.";
+const NO_BOXES = "No boxes: the detector found nothing in this image.";
 
 /** The boxes of an analysis, best first. Records from before there were boxes have none. */
 export const boxesOf = ({ boxes }) => boxes ?? [];
@@ -17,9 +18,12 @@ export function foundInWords(analysis) {
   const [best] = analysis.predictions;
   if (best) return `${best.label}, ${percent(best.score)}`;
   const boxes = boxesOf(analysis);
-  if (boxes.length === 0) return "no classes";
+  if (boxes.length === 0) return analysis.is_detector ? "no boxes" : "no classes";
   return `${boxes.length} ${boxes.length === 1 ? "box" : "boxes"}, best ${boxInWords(boxes[0])}`;
 }
+
+/** What is said in place of classes and boxes where there are neither. */
+export const nothingInWords = ({ is_detector: isDetector }) => (isDetector ? NO_BOXES : NO_CLASSES);
 
 /** `dog 87 %` */
 export const boxInWords = ({ label, score }) => `${label} ${percent(score)}`;

@@ -17,6 +17,14 @@ from tests.conftest import fill
 from tests.nn.networks import gates
 
 
+def vgg() -> nn.Module:
+    """VGG-11 by rule, with a small classifier: its own has 99 million of the numbers, and SGE goes into the features."""
+    with torch.device("meta"):
+        network = models.vgg11_bn()
+    network.classifier = nn.Sequential(nn.Linear(25088, 16), nn.ReLU(inplace=True), nn.Linear(16, 10))
+    return fill(network.to_empty(device="cpu"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "where"),
@@ -26,7 +34,7 @@ from tests.nn.networks import gates
             lambda: models.densenet121(),
             ["features.denseblock2.denselayer3", "features.transition1.conv", "features.norm5"],
         ),
-        (lambda: models.vgg11_bn(), ["features.13", "features.12", "features.11"]),
+        (lambda: vgg(), ["features.13", "features.12", "features.11"]),
         (lambda: models.resnet18(), ["layer2", "layer3.0"]),
         (lambda: timm.create_model("convnext_atto"), ["stages.1", "stages.2.blocks.0.conv_dw", "stem.1"]),
     ],
@@ -58,13 +66,13 @@ def test_any_network_by_naming_modules(build, where):
 @pytest.mark.parametrize(
     ("build", "where", "message"),
     [
-        (lambda: models.vgg11_bn(), ["classifier.0"], "returns"),
+        (lambda: vgg(), ["classifier.0"], "returns"),
         (lambda: models.densenet121(), ["features.denseblock2"], "iterates over its children"),
-        (lambda: models.vgg11_bn(), [""], "No block"),
+        (lambda: vgg(), [""], "No block"),
         (lambda: timm.create_model("convnext_atto", conv_mlp=False), ["stages.0.blocks.0.norm"], "returns"),
         (lambda: models.resnet50(), ["layer1.0.relu"], "runs 3 times"),
         (lambda: nn.Sequential(nn.Conv2d(4, 8, 3)), ["0"], "cannot be run on an image"),
-        (lambda: insert_sge(models.vgg11_bn(), where=["features.4"]), ["features.4"], "has SGE already"),
+        (lambda: insert_sge(vgg(), where=["features.4"]), ["features.4"], "has SGE already"),
         (lambda: insert_sge(models.resnet18()), ["layer1.0"], "has SGE already"),
     ],
 )
