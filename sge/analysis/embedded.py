@@ -32,7 +32,7 @@ def embedded_report(analysis: AnalysisData, height: int = HEIGHT) -> str:
 
 
 def embedded(analysis: AnalysisData) -> str:
-    """What a notebook shows of an analysis: its report, or without its image a table of its predictions or boxes, and its blocks.
+    """What a notebook shows of an analysis: its report, or without its image a table of what was found and of its blocks.
 
     Raises:
         AnalysisFileError: A number is not finite.
@@ -42,13 +42,13 @@ def embedded(analysis: AnalysisData) -> str:
 
 def _table(analysis: AnalysisData) -> str:
     found = [(one.label, f"{one.score:.3f}") for one in [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]]
+    found = found or [(nothing_found(analysis), "")]
     blocks = [
         (one.name, f"{one.groups} groups, {one.height} x {one.width}, stride {one.stride}")
         for one in analysis.blocks
     ]
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>"
-        for name, text in [*(found or [(nothing_found(analysis), "")]), *blocks]
+        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in [*found, *blocks]
     )
     why = (
         "The file that this analysis was opened from holds no image. Give it: Analysis.open(path, image=...)."

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from sge.analysis.box import Box
 from sge.analysis.report import html_report
 from sge.errors import AnalysisFileError
 from tests.analyses import FINE, made
@@ -46,6 +47,17 @@ def test_without_an_image_there_is_a_table() -> None:
     assert "tabby </script>" in text
     assert f"{FINE} 8 groups, 6 x 8, stride 8" in text
     assert "Analysis.open(path, image=...)" in text
+
+
+def test_the_table_has_boxes_or_says_that_there_are_neither_boxes_nor_classes() -> None:
+    bare = dataclasses.replace(made(), image=None, predictions=[])
+    box = Box("dog", 0.875, 1, 0.0, 0.0, 9.0, 9.0)
+    for changes, said in (
+        ({"boxes": [box]}, "dog 0.875"),
+        ({"is_detector": True}, "No boxes: "),
+        ({}, "No classes: "),
+    ):
+        assert said in " ".join(Elements(dataclasses.replace(bare, **changes)._repr_html_()).text)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
