@@ -12,6 +12,7 @@ from sge.errors import CheckpointError, ChoiceError, SGEError
 from sge.models.architectures import State
 from sge.models.card import Card
 from sge.models.checkpoint import Weights, check_shapes, load_state, read_weights
+from sge.models.described_detectors import ANCHORS, is_detector, own_names, title_of, with_background
 from sge.models.description import MAX_INTEGER, Description, NamedNetwork
 from sge.models.file_facts import check_channels, check_opening, precision_notes, source_of, stated_card
 from sge.models.given import Given
@@ -21,7 +22,7 @@ from sge.models.model import Model
 from sge.models.sge_keys import beside_sge, place_sge
 from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
-from sge.nn import SpatialGroupEnhance, spatial_blocks
+from sge.nn import SpatialGroupEnhance, object_classes, spatial_blocks
 
 ENTRY = "sge.description"
 """Metadata entry of a weights file with the record of its network's description."""
@@ -49,7 +50,9 @@ def load_named(named: NamedNetwork, name: str | None, given: Given, weights_key:
     known = usual(description) if named.file else cached(description)
     path = named.file or known.path
     assert path is not None
-    weights = read_weights(path, weights_key, anchors(plain.state_dict()))
+    looked_for = ANCHORS if is_detector(description) else anchors(plain.state_dict())
+    weights = read_weights(path, weights_key, looked_for)
+    weights = replace(weights, state=own_names(description, weights.state))
     if (stated := weights.metadata.get(ENTRY)) is not None and _read(stated, path).arch != description.arch:
         raise CheckpointError(
             f"{shown(path.name)} holds {_read(stated, path).arch}, not {description.arch}. Choose its file."
@@ -83,7 +86,8 @@ def _read(record: object, path: Path) -> Description:
 def _model(weights: Weights, description: Description, name: str, given: Given, known: Known | None) -> Model:
     where = shown(weights.path.name)
     description = with_classes(description, weights.state)
-    plain = outline(description).state_dict()
+    outlined = outline(description)
+    plain = outlined.state_dict()
     placed = place_sge(weights.state, description, plain)
     state, description = (placed.state, placed.description) if placed else (weights.state, description)
     network = _network(state, description, plain, placed is not None)
@@ -93,10 +97,14 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
         )
     metadata, stated = weights.metadata, usual(description)
     count = classes_of(network, description)
+    if is_detector(description):
+        chosen, beside = with_background(count, given.labels, weights.labels)
+        given, weights = replace(given, labels=chosen), replace(weights, labels=beside)
     labels, notes = _labels(count, given, weights, known or stated, where, is_cached=known is not None)
+    is_known = known is not None or is_detector(description)  # These prepare their images themselves.
     preprocess, more = preprocess_of(
         given.preprocess,
-        metadata.get("sge.preprocess") or (asdict(known.preprocess) if known else None),
+        metadata.get("sge.preprocess") or (asdict((known or stated).preprocess) if is_known else None),
         stated.preprocess,
         description.arch,
         where,
@@ -106,7 +114,7 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
     check_opening(card, network, where)
     if placed is not None:
         notes = [*notes, *placed.notes]
-    elif ENTRY not in metadata:
+    elif ENTRY not in metadata and not (description.sites is None and spatial_blocks(outlined)):
         notes = [*notes, _inserted(network)]
     notes = [*card.notes, *weights.notes, *precision_notes(weights), *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys(notes)))
@@ -169,7 +177,8 @@ def with_classes(description: Description, state: State) -> Description:
 
 def classes_of(network: nn.Module, description: Description) -> int:
     """Number of classes of a network; 0 if it has none, such as a feature extractor."""
-    stated = description.kwargs.get("num_classes", getattr(network, "num_classes", None))
+    own = object_classes(network) or getattr(network, "num_classes", None)
+    stated = description.kwargs.get("num_classes", own)
     if stated is None and description.library == "torchvision":
         labels = usual(description).labels
         stated = len(labels) if labels else 1000
@@ -194,13 +203,19 @@ def _card(weights: Weights, description: Description, network: nn.Module, count:
     acts = any(bool(one.weight.detach().any()) for one in gates)
     classes = f", for {count} class{'' if count == 1 else 'es'}" if count else ""
     return Card(
-        title=f"{description.name} of {description.library} with SGE"
-        if description.library != "sge"
-        else description.name,
+        title=_title(description),
         sentence=f"Your own weights for {description.arch}{classes}. Nothing was measured here.",
         gates=("trained" if acts else "inactive") if gates else "none",
         source=source_of(weights),
     )
+
+
+def _title(description: Description) -> str:
+    if is_detector(description):
+        return title_of(description)
+    if description.library == "sge":
+        return description.name
+    return f"{description.name} of {description.library} with SGE"
 
 
 def _inserted(network: nn.Module) -> str:

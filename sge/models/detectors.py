@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sge.models.checkpoint import load_state, read_weights
+from sge.models.described_detectors import ANCHORS
 from sge.nn import build_detector, from_mmdetection, is_mmdetection
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-ANCHORS = ("backbone.conv1.weight", "backbone.body.conv1.weight")
-"""One key of every detector, with mmdetection's names or those of this network."""
 
 
 def sge_detector(

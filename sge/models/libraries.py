@@ -15,10 +15,11 @@ from torch import nn
 
 from sge.errors import ChoiceError, SGEError
 from sge.models.architectures import ARCHITECTURES
+from sge.models.described_detectors import ARGUMENTS, make_detector
 from sge.models.description import Description
 from sge.models.size_budget import MAX_NUMBERS, TooLargeError, check_computed, without_memory
 from sge.models.wording import quoted, shown
-from sge.nn import insert_sge, spatial_blocks, without_gain
+from sge.nn import DETECTORS, insert_sge, spatial_blocks, without_gain
 
 _LOADS = ("pretrained", "weights", "checkpoint", "cache", "progress", "url", "path", "file", "hub")
 """Beginnings and ends of the names of arguments by which libraries fetch or open files."""
@@ -98,14 +99,18 @@ def _torchvision_make(name: str, **kwargs: Any) -> nn.Module:
     return network
 
 
+def _sge_names() -> list[str]:
+    return [*ARCHITECTURES, *DETECTORS]
+
+
 def _sge_make(name: str, **kwargs: Any) -> nn.Module:
-    return ARCHITECTURES[name].build(**kwargs)
+    return make_detector(name, **kwargs) if name in DETECTORS else ARCHITECTURES[name].build(**kwargs)
 
 
 _LIBRARIES = {
     "timm": Library(_timm_has, _timm_names, _timm_make),
     "torchvision": Library(lambda name: name in _torchvision_names(), _torchvision_names, _torchvision_make),
-    "sge": Library(ARCHITECTURES.__contains__, lambda: list(ARCHITECTURES), _sge_make),
+    "sge": Library(lambda name: name in _sge_names(), _sge_names, _sge_make),
 }
 
 
@@ -198,7 +203,7 @@ def _check_arguments(description: Description) -> None:
 def _arguments(library: str, name: str) -> tuple[str, ...]:
     """Names of the keyword arguments of a network's class."""
     if library == "sge":
-        return ("num_classes",)
+        return ARGUMENTS if name in DETECTORS else ("num_classes",)
     kind = type(_made(Description(library, name), without_memory))
     accepted = [key for key in _parameters(kind) if key not in _NOT_OFFERED]
     return tuple(key for key in accepted if not key.startswith(_LOADS) and not key.endswith(_LOADS))

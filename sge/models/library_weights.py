@@ -16,6 +16,7 @@ import torch
 from sge.errors import CheckpointError
 from sge.images import MAX_SIZE, Preprocess
 from sge.models.architectures import ARCHITECTURES
+from sge.models.described_detectors import is_detector, usual_preprocess
 from sge.models.description import Description
 
 _INTERPOLATIONS = ("bilinear", "bicubic")
@@ -41,6 +42,8 @@ def usual(description: Description) -> Known:
     Args:
         description: Its name is one that the library lists.
     """
+    if is_detector(description):
+        return Known(usual_preprocess(description))
     if description.library == "sge":
         return Known(ARCHITECTURES[description.name].preprocess)
     known = _of_timm(description) if description.library == "timm" else _of_torchvision(description)

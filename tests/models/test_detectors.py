@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import sge
-from sge.errors import CheckpointError, ChoiceError, UnsupportedNetworkError
+from sge.errors import CheckpointError, ChoiceError, SGEError, UnsupportedNetworkError
+from sge.models import load_model
+from sge.models.described_detectors import with_background
 from sge.nn import DETECTORS, build_detector, from_mmdetection
 from tests.drawn_images import noise
 
@@ -160,3 +163,77 @@ def test_what_is_refused(network: Callable[[str], nn.Module]) -> None:
             sge.Lens(sge.Model("mine", network(kind), ["a", "b", "c"]), "cpu")
     with pytest.raises(ChoiceError, match=r"normalizes its images itself.*Preprocess\.unnormalized\(224\)"):
         sge.Lens(sge.Model("mine", network("faster_rcnn"), preprocess=sge.Preprocess()), "cpu")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, network: Callable[[str], nn.Module]) -> Path:
+    """A checkpoint of mmdetection, in its newer way, whose scores are not far from each other."""
+    detector = network("faster_rcnn")
+    nn.init.constant_(detector.roi_heads.box_predictor.cls_score.bias, 0)
+    state = as_mmdetection("faster_rcnn", detector.state_dict(), new=True)
+    path = tmp_path_factory.mktemp("weights") / "epoch_12.pth"
+    torch.save({"meta": {"CLASSES": ("a", "b", "c")}, "state_dict": state}, path)
+    return path
+
+
+NAMED = "sge:faster_rcnn?depth=18&size=64"
+
+
+def test_by_a_name(checkpoint: Path, network: Callable[[str], nn.Module]) -> None:
+    model = load_model(f"{NAMED}@{checkpoint}")
+    assert model.labels == ["background", "a", "b", "c"]
+    assert (model.name, model.arch, model.card.gates) == ("epoch_12", "sge:faster_rcnn", "inactive")
+    assert model.card.title == "Faster R-CNN on SGE-ResNet-18"
+    assert model.preprocess == sge.Preprocess.unnormalized(64)
+    assert not any("inserted" in note or "assumed" in note for note in model.card.notes)
+    expected, loaded = network("faster_rcnn").state_dict(), model.network.state_dict()
+    key = "roi_heads.box_predictor.cls_score.weight"
+    assert torch.equal(loaded[key], expected[key])
+    assert loaded.keys() == expected.keys()
+
+
+def test_labels_with_the_background_or_without() -> None:
+    beside = {"meta.CLASSES": ["a", "b"], "names": ["none", "a", "b"]}
+    for given, expected in (
+        (["a", "b"], ["background", "a", "b"]),
+        (["none", "a", "b"], ["none", "a", "b"]),
+        (["a"], ["a"]),
+        (None, None),
+    ):
+        labels, found = with_background(3, given, beside)
+        assert labels == expected
+        assert found == {"meta.CLASSES": ["background", "a", "b"], "names": ["none", "a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sge:faster_rcnn", "random weights show nothing"),
+        ("sge:faster_rcn@{}", "Did you mean faster_rcnn"),
+        ("sge:faster_rcnn?depth=51@{}", "No ResNet-51"),
+        ("sge:faster_rcnn?size=0@{}", "size is 0"),
+        ("sge:faster_rcnn?depth=18&num_classes=1@{}", "2 or more"),
+        ("sge:faster_rcnn?depth=18&min_size=4@{}", "no argument min_size. It takes depth, num_classes, size|Did you mean"),
+        ("sge:faster_rcnn?depth=18&num_classes=81@{}", "do not fit sge:faster_rcnn"),
+        ("sge:faster_rcnn?depth=50@{}", "do not fit sge:faster_rcnn"),
+        ("sge:mask_rcnn?depth=18@{}", "missing"),
+        ("sge:cascade_rcnn?depth=18@{}", "no weights of mmdetection's cascade_rcnn"),
+        ("sge:faster_rcnn?depth=18&num_classes=1000000@{}", "numbers up to"),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be(checkpoint: Path, name: str, words: str) -> None:
+    with pytest.raises(SGEError, match=words) as error:
+        load_model(name.format(checkpoint))
+    assert len(str(error.value)) < 800
+
+
+def test_on_the_command_line(checkpoint: Path, tmp_path: Path, sge_command) -> None:
+    photo = tmp_path / "photo.png"
+    noise(70, 50).save(photo)
+    result = sge_command("predict", photo, "--model", f"{NAMED}@{checkpoint}")
+    assert result.exit_code == 0, result.stderr
+    path, *lines = result.stdout.splitlines()
+    assert path == str(photo)
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r" {2,4}\d{1,3}\.\d %  [abc]  at \d+, \d+, \d+ x \d+ px", line), line

@@ -30,7 +30,12 @@ RATIOS = (0.5, 1.0, 2.0)
 
 
 def build_detector(
-    kind: str, depth: int = 50, num_classes: int = 81, size: int = 800, max_size: int = 1333
+    kind: str,
+    depth: int = 50,
+    num_classes: int = 81,
+    size: int = 800,
+    max_size: int = 1333,
+    groups: int = 64,
 ) -> nn.Module:
     """A detector with random weights.
 
@@ -42,15 +47,19 @@ def build_detector(
         num_classes: Number of classes with the background, which is class 0.
         size: Shorter side of the images inside of the network, in pixels.
         max_size: Largest longer side, in pixels.
+        groups: Of each SGE module.
 
     Raises:
-        ChoiceError: an unknown kind, or fewer than two classes.
+        ChoiceError: an unknown kind, fewer than two classes, or a size below 1.
         UnsupportedNetworkError: an unknown depth.
+        GroupsError: ``groups`` does not divide the channels of a block.
     """
     check_choice("kind", kind, DETECTORS)
     if check_whole("num_classes", num_classes) < 2:
         raise ChoiceError(f"num_classes is {num_classes}; give 2 or more: the background and one class.")
-    backbone = _resnet_fpn_extractor(build_resnet(depth), 5)
+    if check_whole("size", size) < 1:
+        raise ChoiceError(f"size is {size}; give the shorter side of the images in pixels, such as 800.")
+    backbone = _resnet_fpn_extractor(build_resnet(depth, groups=groups), 5)
     made: Any = (MaskRCNN if kind == "mask_rcnn" else FasterRCNN)(
         backbone,
         num_classes,
