@@ -6,7 +6,7 @@ from html import escape
 
 from sge.analysis.data import AnalysisData
 from sge.analysis.report import html_report
-from sge.analysis.summary import MAX_BOXES, nothing_found
+from sge.analysis.summary import listed, nothing_found
 
 HEIGHT = 760
 """Height of the frame in pixels of CSS."""
@@ -41,7 +41,7 @@ def embedded(analysis: AnalysisData) -> str:
 
 
 def _table(analysis: AnalysisData) -> str:
-    found = [(one.label, f"{one.score:.3f}") for one in [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]]
+    found = [(one.label, f"{one.score:.3f}") for one in listed(analysis)]
     found = found or [(nothing_found(analysis), "")]
     blocks = [
         (one.name, f"{one.groups} groups, {one.height} x {one.width}, stride {one.stride}")

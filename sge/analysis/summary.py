@@ -54,10 +54,13 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
 
 def _findings(analysis: AnalysisData) -> list[str]:
     """The classes and the best boxes with their scores, or that there are none."""
-    found: list[Prediction | Box] = [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
-    return [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in found] or [
-        nothing_found(analysis)
-    ]
+    lines = [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in listed(analysis)]
+    return lines or [nothing_found(analysis)]
+
+
+def listed(analysis: AnalysisData) -> list[Prediction | Box]:
+    """The predicted classes, and the best boxes."""
+    return [*analysis.predictions, *analysis.boxes[:MAX_BOXES]]
 
 
 def nothing_found(analysis: AnalysisData) -> str:
