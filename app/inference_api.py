@@ -178,6 +178,7 @@ async def version_metadata(name: Name, version: Version, engine: EngineDep) -> M
         TensorOut(name=f"{kind}/{block.name}", datatype="FP32", shape=[1, block.groups, -1, -1])
         for kind in MAP_OUTPUTS
         for block in slot.blocks
+        if kind in block.signals
     ]
     return ModelMetadataOut(
         name=slot.name,
@@ -208,7 +209,7 @@ async def infer_version(name: Name, version: Version, request: Request, engine: 
     slot = _slot(engine, name, version)
     lens = slot.require_lens()
     asked = await _read(request, engine)
-    check_outputs(asked, [block.name for block in slot.blocks])
+    check_outputs(asked, {block.name: block.signals for block in slot.blocks})
     wanted = asked.wanted
 
     async def upload(_request: Request, _max_bytes: int) -> Upload:

@@ -208,15 +208,19 @@ def _framing(value: object) -> str:
     return str(value)
 
 
-def check_outputs(request: InferenceRequest, blocks: Sequence[str]) -> None:
+def check_outputs(request: InferenceRequest, blocks: Mapping[str, Sequence[str]]) -> None:
     """Refuses outputs that a model does not have.
+
+    Args:
+        request: Names outputs.
+        blocks: Name of each block to the signals that the model gives of it.
 
     Raises:
         ChoiceError: The message lists those that it has.
     """
     for output in request.outputs:
         kind, _, block = output.name.partition("/")
-        if output.name not in CLASS_OUTPUTS and not (kind in MAP_OUTPUTS and block in blocks):
+        if output.name not in CLASS_OUTPUTS and not (kind in MAP_OUTPUTS and kind in blocks.get(block, ())):
             known = ", ".join([*CLASS_OUTPUTS, "mask/BLOCK", "similarity/BLOCK"])
             raise ChoiceError(
                 f"No output {shown(output.name)!r}; there are: {known}, where BLOCK is one of {', '.join(blocks)}."

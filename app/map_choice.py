@@ -82,7 +82,13 @@ def choose_maps(slot: Slot, blocks: str | None, groups: str | None, signal: str 
             check_group(name, span[-1], _block(slot, name).groups)
     # Only after this check is a span known to be no longer than a block, and may be written out.
     numbers = None if spans is None else list(dict.fromkeys(number for span in spans for number in span))
-    return MapChoice(signal or slot.signal, names, numbers)
+    signal = signal or slot.signal
+    for name in names:
+        if signal not in (block := _block(slot, name)).signals:
+            raise ChoiceError(
+                f"{slot.name} gives no {signal} of {name}: its file has none. Ask for signal={block.signals[0]}."
+            )
+    return MapChoice(signal, names, numbers)
 
 
 def choose_one_block(slot: Slot, block: str | None, groups: str | None, signal: str | None) -> MapChoice:

@@ -190,7 +190,8 @@ class AnalysisOut(BaseModel):
     can: CanOut
     included: IncludedOut | None = Field(
         default=None,
-        description="only if blocks= names some of the blocks; masks, similarity, focus and energy are of those",
+        description="only if blocks= names some of the blocks, or the model does not give all of them; masks, similarity, "
+        "focus and energy are of those",
     )
     attribution: AttributionOut | None = Field(default=None, description="only if target= asks for it")
     ablation: AblationRecordOut | None = Field(default=None, description="only if ablate= asks for it")

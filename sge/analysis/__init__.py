@@ -5,7 +5,15 @@ from sge.analysis.atlas import MapsRecord, atlas_record, cells_record
 from sge.analysis.box import Box
 from sge.analysis.colors import GROUP_COLORS
 from sge.analysis.contact_sheet import draw_contact_sheet
-from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo, opening_block, opening_signal
+from sge.analysis.data import (
+    SIGNALS,
+    AnalysisData,
+    BlockInfo,
+    ImageInfo,
+    ModelInfo,
+    opening_block,
+    opening_signal,
+)
 from sge.analysis.deflate import GZIP, deflated, deflating, has_isal
 from sge.analysis.effect import METHODS, MODES, Ablation, Attribution, GradCam, Groups, GroupSteps
 from sge.analysis.effect_record import attribution_record, steps_record
@@ -31,6 +39,7 @@ __all__ = [
     "GZIP",
     "METHODS",
     "MODES",
+    "SIGNALS",
     "SOFTWARE",
     "Ablation",
     "Analysis",

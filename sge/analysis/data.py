@@ -23,7 +23,7 @@ SIGNALS = ("mask", "similarity")
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """One block with SGE."""
+    """One block with spatial maps."""
 
     name: str
     groups: int
@@ -34,8 +34,11 @@ class BlockInfo:
     stride: int
     """Input pixels a cell, along the width."""
     channels: int
+    """0 where it is not known, as in a file that somebody else made."""
     inactive: int
     """Number of its groups whose weight is 0: all of them in a network into which SGE was only inserted."""
+    signals: tuple[str, ...] = SIGNALS
+    """The maps that the model gives of it: ``mask`` and ``similarity``, or ``mask`` alone."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ class AnalysisData:
         arrays = self.masks if signal == "mask" else self.similarity
         if block in arrays:
             return arrays[block]
+        if any(info.name == block and signal not in info.signals for info in self.blocks):
+            raise UnknownBlockError(f"{self.model.name} gives no {signal} of {block}. Ask for its mask.")
         if any(info.name == block for info in self.blocks):
             raise UnknownBlockError(
                 f"This analysis holds no {signal} of {block}, because only other maps were asked for. Analyze the image "
@@ -152,7 +157,8 @@ class AnalysisData:
     def focus(self, block: str) -> Array:
         """How concentrated each group's response is: near 1 for a single cell, 0 without a pattern.
 
-        One minus the participation ratio of the positive similarity, that is (sum s)^2 / (n * sum s^2).
+        One minus the participation ratio of the positive similarity, that is (sum s)^2 / (n * sum s^2). Where a model gives
+        no similarity, the same of what a mask has above its mean.
 
         Returns:
             (G,), float32.
@@ -160,7 +166,11 @@ class AnalysisData:
         Raises:
             UnknownBlockError: no such block.
         """
-        maps = self.maps(block, "similarity")
+        if any(info.name == block and "similarity" not in info.signals for info in self.blocks):
+            masks = self.maps(block, "mask")
+            maps = masks - masks.mean((1, 2), keepdims=True)
+        else:
+            maps = self.maps(block, "similarity")
         positive = np.maximum(maps, 0).reshape(len(maps), -1)
         squares = np.einsum("gc,gc->g", positive, positive)
         total = positive.sum(1)
@@ -183,6 +193,15 @@ class AnalysisData:
 def opening_signal(blocks: Sequence[BlockInfo]) -> str:
     """The signal that a viewer shows first: ``mask`` if any gate is active, else ``similarity``."""
     return "similarity" if all(block.inactive == block.groups for block in blocks) else "mask"
+
+
+def can_focus(analysis: AnalysisData) -> list[str]:
+    """Names of the blocks whose ``focus`` follows from the maps that are there."""
+    return [
+        block.name
+        for block in analysis.blocks
+        if block.name in (analysis.similarity if "similarity" in block.signals else analysis.masks)
+    ]
 
 
 def opening_block(opens_with: Mapping[str, Any] | None, strides: Mapping[str, int]) -> str:

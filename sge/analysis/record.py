@@ -14,7 +14,7 @@ import numpy as np
 
 from sge.analysis.atlas import MapsRecord, atlas_record, maps_of_record
 from sge.analysis.box_record import boxes_of, boxes_record
-from sge.analysis.data import AnalysisData, BlockInfo, ImageInfo, ModelInfo
+from sge.analysis.data import SIGNALS, AnalysisData, BlockInfo, ImageInfo, ModelInfo, can_focus
 from sge.analysis.effect import Attribution
 from sge.analysis.effect_record import (
     ablation_header,
@@ -53,7 +53,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         "boxes": boxes_record(analysis.boxes),
         "is_detector": analysis.is_detector,
         "fit": _fields(analysis.fit) if analysis.fit else None,
-        "blocks": [_fields(block) for block in analysis.blocks],
+        "blocks": [_block_record(block) for block in analysis.blocks],
         "parts": [_fields(part) | {"box": list(part.box)} for part in analysis.parts],
         "geometry": {
             "image": list(geometry.image),
@@ -61,7 +61,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
             "window": list(geometry.window),
             "framing": geometry.framing,
         },
-        "focus": {name: _rounded(analysis.focus(name)) for name in analysis.similarity},
+        "focus": {name: _rounded(analysis.focus(name)) for name in can_focus(analysis)},
         "energy": {name: _rounded(values) for name, values in analysis.energy.items()},
         "part_maps": {
             part: {"threshold": part_map.threshold, "terms": [_fields(term) for term in part_map.terms]}
@@ -181,7 +181,7 @@ def _current(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisData:
-    blocks = [BlockInfo(**block) for block in record["blocks"]]
+    blocks = [_block_of(block) for block in record["blocks"]]
     held = _held(record, arrays, blocks)
     opening = record["model"].get("opens_with")
     if opening and not ({"block", "group", "reason"} <= set(opening) and isinstance(opening["group"], int)):
@@ -237,6 +237,21 @@ def _attribution(record: dict[str, Any], arrays: Mapping[str, Array], blocks: li
         if len(effects) != groups.get(name):
             raise ValueError(f"{len(effects)} effects of {name}, which has {groups.get(name)} groups")
     return attribution
+
+
+def _block_record(block: BlockInfo) -> dict[str, Any]:
+    """``signals`` is there only where one is missing, so that programs without this field read the record."""
+    record = _fields(block) | {"signals": list(block.signals)}
+    if block.signals == SIGNALS:
+        del record["signals"]
+    return record
+
+
+def _block_of(record: dict[str, Any]) -> BlockInfo:
+    signals = record.get("signals", list(SIGNALS))
+    if signals not in (list(SIGNALS), ["mask"]):
+        raise ValueError(f"a block with the signals {signals!r:.60}")
+    return BlockInfo(**record | {"signals": tuple(signals)})
 
 
 def _with_notes(facts: dict[str, Any]) -> dict[str, Any]:

@@ -195,6 +195,13 @@ def import_(
     where: Annotated[
         list[str] | None, typer.Option(help="With --network: a module that gets SGE; may be repeated.")
     ] = None,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=OUTPUT",
+            help="Of an ONNX file of others: a block's name and the output with its mask; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Check a weights file completely and add it to the models under a name; an earlier import is replaced."""
     path = import_weights(
@@ -206,6 +213,7 @@ def import_(
         network=network,
         groups=groups,
         where=where or None,
+        maps=maps or None,
     )
     for note in imported_notes(path):
         say(f"Note: {note}")

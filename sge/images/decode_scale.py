@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sge.images.framing import input_size, whole_size
+import math
+
+from sge.images.framing import fixed_scale, input_size, whole_size
 from sge.images.preprocess import Preprocess
 from sge.images.structure import Structure
 
@@ -31,7 +33,9 @@ def jpeg_scale(found: Structure, preprocess: Preprocess, framing: str, longest: 
         return 1
     sides = found.width, found.height
     side = input_size(preprocess, framing)
-    if framing == "whole":
+    if preprocess.fixed is not None:
+        shorter = math.ceil(min(sides) * fixed_scale(sides, preprocess, framing))
+    elif framing == "whole":
         shorter = min(whole_size(sides, side))
     else:
         shorter = max(side, round(side * preprocess.resize / preprocess.size))

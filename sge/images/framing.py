@@ -25,6 +25,8 @@ SAME_ORDER_ASPECT = 1.51
 """Height divided by width up to which Pillow resizes an image and its crop in the same order of rows and columns."""
 MIN_SIZE = 32
 """Smallest size that a caller can ask for, in pixels. A network's own size may be smaller."""
+PADDING = 114
+"""Gray beside an image, where the network takes pixels that are not normalized."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of R, G and B in gray (ITU-R BT.601)."""
 
@@ -53,7 +55,8 @@ def frame(
     Args:
         image: An upright image.
         preprocess: The network's size and normalization.
-        framing: ``whole``: the entire image, aspect kept, sides rounded to a multiple of 32.
+        framing: ``whole``: the entire image, aspect kept, sides rounded to a multiple of 32; where the network takes one
+            size only, padded to it.
             ``center``: shorter side to ``resize``, then the central square (the usual evaluation protocol).
         size: Another input size than the network's own, in pixels; ``resize`` is scaled with it.
 
@@ -76,7 +79,9 @@ def frame_pixels(
         ChoiceError: as ``frame``.
     """
     side = input_size(preprocess, framing, size)
-    if framing == "whole":
+    if preprocess.fixed is not None:
+        resized, window = _of_fixed_size(image, preprocess, preprocess.fixed, framing)
+    elif framing == "whole":
         resized = resize(image.rgb, whole_size((image.width, image.height), side), preprocess.interpolation)
         window = Box(0.0, 0.0, float(image.width), float(image.height))
     else:
@@ -90,16 +95,62 @@ def input_size(preprocess: Preprocess, framing: str, size: int | None = None) ->
     """Shorter side of the network's input in pixels: ``size``, or the network's own for the framing.
 
     Raises:
-        ChoiceError: an unknown framing, or a size outside 32 to 1024.
+        ChoiceError: an unknown framing, a size outside 32 to 1024, or another one than the only one that the network takes.
     """
     check_choice("framing", framing, FRAMINGS)
     own = preprocess.whole if framing == "whole" and preprocess.whole else preprocess.size
+    if preprocess.fixed is not None:
+        own = min(preprocess.fixed)
+        if size is not None and check_whole("size", size) != own:
+            height, width = preprocess.fixed
+            raise ChoiceError(
+                f"size is {size!r}, and this model takes inputs of {width} x {height} pixels alone, to which every image is "
+                "framed. Leave size out."
+            )
+        return own
     if size is None:
         return own
     side = check_whole("size", size)
     if not MIN_SIZE <= side <= MAX_SIZE:
         raise ChoiceError(f"size is {size!r}; choose {MIN_SIZE} to {MAX_SIZE} pixels.")
     return side
+
+
+def fixed_scale(image: tuple[int, int], preprocess: Preprocess, framing: str) -> float:
+    """Pixels of the input for each pixel of the image, where the input has a fixed size.
+
+    Args:
+        image: Width and height of the image.
+        preprocess: States ``fixed``.
+        framing: ``whole`` or ``center``.
+    """
+    assert preprocess.fixed is not None
+    height, width = preprocess.fixed
+    sides = width / image[0], height / image[1]
+    return min(sides) if framing == "whole" else max(sides) * max(1.0, preprocess.resize / preprocess.size)
+
+
+def _of_fixed_size(
+    image: DecodedImage, preprocess: Preprocess, fixed: tuple[int, int], framing: str
+) -> tuple[Image.Image, Box]:
+    """The input of a fixed height and width, and its window in pixels of the image."""
+    height, width = fixed
+    across, down = image.width, image.height
+    if framing == "center" and height == width:
+        return _center_of_decoded(image, preprocess, height)
+    scale = fixed_scale((across, down), preprocess, framing)
+    if framing == "center":
+        left, top = (across - width / scale) / 2, (down - height / scale) / 2
+        window = Box(left, top, left + width / scale, top + height / scale)
+        shrunk = image.rgb.width / across, image.rgb.height / down
+        part = Box(*(side * shrunk[at % 2] for at, side in enumerate(window)))
+        return resize(image.rgb, (width, height), preprocess.interpolation, part), window
+    shown = max(1, round(across * scale)), max(1, round(down * scale))
+    # Where an image ends, a network that is given normalized numbers sees the mean, and YOLO was trained on this gray.
+    color = [round(255 * mean) for mean in preprocess.mean] if any(preprocess.mean) else [PADDING]
+    padded = Image.new("RGB", (width, height), tuple((color * 3)[:3]))
+    padded.paste(resize(image.rgb, shown, preprocess.interpolation), (0, 0))
+    return padded, Box(0.0, 0.0, width * across / shown[0], height * down / shown[1])
 
 
 def whole_size(image: tuple[int, int], size: int) -> tuple[int, int]:

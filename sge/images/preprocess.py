@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import index
 from typing import Any
 
@@ -48,6 +48,10 @@ class Preprocess:
     On an input larger than those of its training, a network ranks classes as before, but its logits shrink.
     """
 
+    fixed: tuple[int, int] | None = None
+    """Height and width of the only input that the network takes; None where it takes others. A whole image is made as large
+    as fits and padded at its right and lower edges; the center is cropped to these sides."""
+
     def __post_init__(self) -> None:
         values: dict[str, Any] = {
             "mean": _statistics("mean", self.mean, -MAX_MAGNITUDE),
@@ -60,6 +64,8 @@ class Preprocess:
         values["resize"] = _side("resize", self.resize, MAX_RESIZE * values["size"])
         if self.whole is not None:
             values["whole"] = _side("whole", self.whole, MAX_SIZE)
+        if self.fixed is not None:
+            values["fixed"] = _sides(self.fixed)
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if len(self.mean) != len(self.std):
@@ -80,6 +86,13 @@ class Preprocess:
             interpolation: As the field.
         """
         return cls((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), resize=size, size=size, interpolation=interpolation)
+
+    def to_record(self) -> dict[str, Any]:
+        """The fields as plain data; ``fixed`` only if it is stated, so that programs without it read the record."""
+        record = asdict(self)
+        if self.fixed is None:
+            del record["fixed"]
+        return record
 
     @property
     def channels(self) -> int:
@@ -104,6 +117,13 @@ def _number(name: str, value: Any, least: float, most: float) -> float:
     if not least <= number <= most:
         raise ChoiceError(f"{name} has {_shown(value)}; give a number from {least:g} to {most:g}.")
     return number
+
+
+def _sides(value: Any) -> tuple[int, int]:
+    listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else []
+    if len(listed) != 2:
+        raise ChoiceError(f"fixed is {_shown(value)}; give height and width in pixels.")
+    return _side("fixed", listed[0], MAX_SIZE), _side("fixed", listed[1], MAX_SIZE)
 
 
 def _side(name: str, value: Any, most: int) -> int:

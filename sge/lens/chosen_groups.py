@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sge.analysis import Groups
-from sge.errors import ChoiceError, UnknownBlockError, UnknownGroupError, check_whole
+from sge.errors import CaptureError, ChoiceError, UnknownBlockError, UnknownGroupError, check_whole
 
 ChosenGroups = Mapping[str, Iterable[int] | Literal["all"] | None] | Literal["all"]
 """Block name to numbers of groups, where None and ``all`` stand for every group; ``all``: every group of every block."""
@@ -85,3 +85,21 @@ def _numbers(name: str, count: int, chosen: Iterable[int] | str | None) -> list[
             f"{name} has no group {', '.join(map(str, wrong))}; its groups are 0 to {count - 1}."
         )
     return sorted(numbers)
+
+
+def no_groups(name: str, is_foreign: bool) -> CaptureError:
+    """The error for effects of groups, of a network that has none.
+
+    Args:
+        name: Of the network.
+        is_foreign: Whether it is in a file that somebody else made.
+    """
+    if is_foreign:
+        return CaptureError(
+            f"{name} is a file that somebody else made: it gives maps, and no way to remove groups, so that their effect "
+            "cannot be measured. Give the PyTorch network that it was made from."
+        )
+    return CaptureError(
+        f"{name} has no SGE block, so it has no groups whose effect could be measured; CBAM and BAM have one map for all "
+        "channels. Give it SGE with sge.insert_sge."
+    )

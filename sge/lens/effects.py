@@ -10,11 +10,11 @@ import numpy as np
 
 from sge.analysis import METHODS, MODES, Ablation, Attribution, GradCam, GroupSteps, Prediction
 from sge.arrays import Array
-from sge.errors import CaptureError, UnknownGroupError, check_choice, check_whole
+from sge.errors import UnknownGroupError, check_choice, check_whole
 from sge.images import DecodedImage, Frame, Source
 from sge.lens.ablation import ablated_logits
 from sge.lens.backends.base import Backend, Gradients, Maps
-from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups
+from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, draw_groups, no_groups
 from sge.lens.given_up import end_if_given_up
 from sge.lens.labels import find_target, labels_or_numbers
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
@@ -274,10 +274,7 @@ class Effects(ABC):
 
     def _required_groups(self) -> dict[str, int]:
         if not (blocks := self._backend.groups):
-            raise CaptureError(
-                f"{self._backend.network_name} has no SGE block, so it has no groups whose effect could be measured; "
-                "CBAM and BAM have one map for all channels. Give it SGE with sge.insert_sge."
-            )
+            raise no_groups(self._backend.network_name, getattr(self.model, "is_foreign", False))
         return blocks
 
     def _measured(self, image: Array, found: Gradients, method: str, named: bool) -> dict[str, Array]:

@@ -243,7 +243,9 @@ class Lens(Effects):
             predictions=found.predictions,
             blocks=list(forward.blocks),
             masks={name: maps[row] for name, maps in forward.masks.items()},
-            similarity={name: similarity[name] for name in names} if wanted.similarity else {},
+            similarity={name: similarity[name] for name in names if name in similarity}
+            if wanted.similarity
+            else {},
             energy={name: shares[row] for name, shares in forward.energy.items()},
             geometry=geometry,
             parts=parts,

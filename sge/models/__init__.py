@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import existing_export, export_onnx, exported_file
-    from sge.models.exported_model import ExportedBlock, ExportedModel, square_side
+    from sge.models.exported_model import RANGE, ExportedBlock, ExportedModel, square_side
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels, required_labels
     from sge.models.libraries import build
@@ -81,6 +81,7 @@ _MODULES = {
     ),
     "sge.models.onnx_files": ("is_exported",),
     "sge.models.exported_model": (
+        "RANGE",
         "ExportedBlock",
         "ExportedModel",
         "square_side",
@@ -149,6 +150,7 @@ __all__ = [
     "NOTICE",
     "ORIGINAL_MODEL",
     "PRETRAINED_ARCH",
+    "RANGE",
     "TUNED_MODEL",
     "Card",
     "Delta",

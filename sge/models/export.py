@@ -45,7 +45,7 @@ def export_onnx(
         model: From ``load_model``, or ``Model`` with a network of your own that has SGE, CBAM or BAM in it.
         path: The file; folders are made as needed. It is replaced as a whole or not at all.
         size: Side, or height and width, of the only images that the file takes, in pixels: for networks that take no other,
-            and for programs that want fixed sizes. None for any size.
+            and for programs that want fixed sizes. None for the one that the preprocessing states, or any size.
 
     Returns:
         The exported model, as ``load_model(path)`` gives it.
@@ -70,7 +70,7 @@ def export_onnx(
             "with PyTorch."
         )
     with _LOCK:
-        content = exported_content(model, _checked_size(size))
+        content = exported_content(model, _checked_size(size) or model.preprocess.fixed)
     try:
         write_atomically(Path(path), content)
     except OSError as error:

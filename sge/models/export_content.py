@@ -6,7 +6,7 @@ import contextlib
 import copy
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,9 +39,8 @@ def exported_content(model: Model, size: Size | None) -> bytes:
     classes = None if model.labels is None else len(model.labels)
     traced = Traced(network, classes)
     image = smooth_image((EXAMPLE[0], channels, *(size or EXAMPLE[1:])), seed=0)
-    side = square_side(model.preprocess)
-    is_square = size in (None, (side, side))
-    cells = _cells(traced, smooth_image((1, channels, side, side), seed=0)) if is_square else {}
+    sides = size or (square_side(model.preprocess),) * 2
+    cells = _cells(traced, smooth_image((1, channels, *sides), seed=0))
     sizes = _sizes(model, traced, image)  # The last pass, whose names the exporter asks for.
     results = list(traced.results)
     _forget(traced, channels)
@@ -149,7 +148,7 @@ def model_facts(model: Model, blocks: list[ExportedBlock], classes: int) -> dict
         "sge.name": model.name,
         "sge.arch": model.arch,
         "sge.labels": None if model.labels is None else list(model.labels),
-        "sge.preprocess": asdict(model.preprocess),
+        "sge.preprocess": replace(model.preprocess, fixed=None).to_record(),
         "sge.card": model.card.to_record(),
         "sge.finder": None if model.finder is None else model.finder.to_record(),
         "sge.permutations": model.permutations,

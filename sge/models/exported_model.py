@@ -10,8 +10,13 @@ from sge.images import Preprocess, input_size, whole_size
 from sge.models.card import Card
 from sge.parts import Finder
 
-KINDS = ("sge", "cbam", "bam")
-"""Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited."""
+KINDS = ("sge", "cbam", "bam", "map")
+"""Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited. ``map``: maps in a file that somebody else
+made, of which nothing more is known."""
+KINDS_OF_OUTPUTS = ("similarity", "mask", "energy")
+"""What a file may give of a block, in the order of its outputs; the mask always."""
+RANGE = 1e-3
+"""Largest distance of a mask from 0 to 1 that is taken for rounding, in files that somebody else made."""
 LOGITS = "logits"
 """Name of the output with the logits."""
 RESULT = "output"
@@ -30,6 +35,7 @@ class ExportedBlock:
     name: str
     groups: int
     channels: int
+    """0 where it is not known."""
     stride: int
     """Input pixels a cell, along the width."""
     inactive: int
@@ -38,6 +44,8 @@ class ExportedBlock:
     """One of ``KINDS``."""
     cells: tuple[int, int] | None = None
     """Height and width of its maps for a square image (``square_side``); None in a file that does not state them."""
+    outputs: tuple[str, ...] = KINDS_OF_OUTPUTS
+    """What the file gives of it: some of ``KINDS_OF_OUTPUTS``, in their order."""
 
     def to_record(self) -> dict[str, Any]:
         """Returns the fields as plain data."""
@@ -46,7 +54,7 @@ class ExportedBlock:
 
 @dataclass
 class ExportedModel:
-    """What ``load_model`` gives for an ONNX file that ``export_onnx`` wrote; a ``Lens`` runs it with ONNX Runtime."""
+    """What ``load_model`` gives for an ONNX file of ``export_onnx`` or ``import_weights``; a ``Lens`` runs it."""
 
     name: str
     labels: list[str] | None
@@ -76,6 +84,13 @@ class ExportedModel:
     """Height and width of its inputs, where the file takes no other; None where it takes any."""
     adapter: str | None = "auto"
     """Name of the adapter of the model that was exported, as ``Model.adapter``; None for a function, which no file holds."""
+    rows: int | None = None
+    """Number of images of a pass, where the file takes no other; None where it takes any."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else made the file, so that nothing of its blocks is known but what it gives."""
+        return any(block.kind == "map" for block in self.blocks)
 
     @property
     def groups(self) -> dict[str, int]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sge.errors import CheckpointError, ChoiceError
 from sge.files import write_atomically
@@ -16,12 +16,15 @@ from sge.models.description import Description, NamedNetwork, with_choices
 from sge.models.given import Given
 from sge.models.model import Model
 from sge.models.network_names import named_network
-from sge.models.onnx_files import read_exported
+from sge.models.onnx_files import is_stated, read_exported
 from sge.models.registry import EXPORTED_SUFFIX, WEIGHTS_SUFFIX, begins_onnx, check_name, is_architecture
 from sge.models.registry_entries import load_network, load_weights
 from sge.models.stated import GivenPreprocess, Labels
 from sge.models.wording import shown
 from sge.paths import model_dir
+
+if TYPE_CHECKING:
+    from sge.models.foreign_maps import GivenMaps
 
 
 def import_weights(
@@ -36,10 +39,12 @@ def import_weights(
     network: str | Description | None = None,
     groups: int | None = None,
     where: str | Sequence[str] | None = None,
+    maps: GivenMaps | None = None,
 ) -> Path:
     """Checks a weights file completely and writes it as ``.safetensors`` into the user's model folder.
 
-    A file that ``export_onnx`` wrote is checked, run once, and copied as ``.onnx``.
+    A file that ``export_onnx`` wrote is checked, run once, and copied as ``.onnx``. Of another ONNX file, such a file is
+    made, with the maps that are named.
 
     Args:
         path: A checkpoint of the authors, or any weights file or exported file that ``load_model`` takes.
@@ -55,6 +60,8 @@ def import_weights(
             ``named_network`` takes them, or a ``Description``. SGE is inserted if the weights have none.
         groups: With ``network``, as for ``insert_sge``.
         where: With ``network``, as for ``insert_sge``.
+        maps: Of an ONNX file that somebody else made: block name to the name of the output, or of a tensor in it, that is
+            the block's mask; see ``chosen_maps``. By default the outputs that are named ``mask/BLOCK``.
 
     Returns:
         The file written. It is written atomically.
@@ -71,12 +78,20 @@ def import_weights(
     target = folder or model_dir()
     described = _described(network, groups, where)
     if begins_onnx(Path(path)):
-        if any(choice is not None for choice in (card, labels, preprocess, weights_key, described)):
+        if described is not None or weights_key is not None:
             raise ChoiceError(
-                f"{path} is an exported file with labels, preprocessing and a card of its own. Give them when it is "
+                f"{path} is an ONNX file, which holds its network. Leave network and weights_key out."
+            )
+        if not is_stated(Path(path)):
+            return _import_foreign(Path(path), name, target, Given(labels, preprocess, card), maps)
+        if any(choice is not None for choice in (card, labels, preprocess, maps)):
+            raise ChoiceError(
+                f"{path} is an exported file with labels, preprocessing, maps and a card of its own. Give them when it is "
                 "exported, and leave them out here."
             )
         return _import_exported(Path(path), name, target)
+    if maps is not None:
+        raise ChoiceError(f"{path} is no ONNX file, and maps name outputs of one. Leave maps out.")
     given = Given(labels, preprocess, card)
     if described is not None:
         named = NamedNetwork(described, Path(path))
@@ -105,6 +120,17 @@ def _described(
     return with_choices(named.description, groups, where)
 
 
+def _import_foreign(path: Path, name: str | None, folder: Path, given: Given, maps: GivenMaps | None) -> Path:
+    """Makes an exported file of an ONNX file that somebody else made, and imports that."""
+    from sge.models.foreign_onnx import adopted  # It imports onnx.
+
+    content = adopted(path, name, given, maps)
+    with tempfile.TemporaryDirectory(prefix="sge-") as made:
+        file = Path(made) / path.name
+        file.write_bytes(content)
+        return _import_exported(file, name, folder)
+
+
 def _import_exported(path: Path, name: str | None, folder: Path) -> Path:
     from sge.models.onnx_trial import run_once
 
@@ -131,7 +157,7 @@ def _written(model: Model, folder: Path) -> Path:
     metadata: dict[str, Any] = {
         "sge.arch": model.arch,
         "sge.labels": model.labels,
-        "sge.preprocess": asdict(model.preprocess),
+        "sge.preprocess": model.preprocess.to_record(),
         "sge.card": model.card.to_record(),
     }
     if model.description is not None:

@@ -9,11 +9,14 @@ import onnx
 from onnx import AttributeProto, TensorProto, numpy_helper
 
 from sge.errors import CheckpointError
-from sge.models.exported_model import LOGITS, ExportedBlock, ExportedModel
+from sge.models.exported_model import KINDS_OF_OUTPUTS, LOGITS, ExportedBlock, ExportedModel
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.wording import shown
 
 MIN_OPSET = 17
+"""Of the files that ``export_onnx`` writes."""
+OLDEST_OPSET = 7
+"""Of files that somebody else made; ONNX Runtime promises no older one."""
 ANY = None
 _AGAIN = "Export the model again."
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
@@ -21,8 +24,11 @@ _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 def output_names(blocks: Iterable[ExportedBlock], results: Iterable[str] = (LOGITS,)) -> list[str]:
     """The outputs of an exported file: the network's own, then similarity, masks and energies in the order of the blocks."""
-    names = [block.name for block in blocks]
-    return [*results, *(f"{kind}/{name}" for kind in ("similarity", "mask", "energy") for name in names)]
+    blocks = tuple(blocks)
+    return [
+        *results,
+        *(f"{kind}/{one.name}" for kind in KINDS_OF_OUTPUTS for one in blocks if kind in one.outputs),
+    ]
 
 
 def check_graph(proto: onnx.ModelProto, model: ExportedModel, where: str) -> None:
@@ -37,18 +43,25 @@ def check_graph(proto: onnx.ModelProto, model: ExportedModel, where: str) -> Non
         CheckpointError: It needs other files or operators of other domains, has loops, numbers that are not finite, or
             other inputs and outputs than stated.
     """
-    for problem in _problems(proto, model):
+    oldest = OLDEST_OPSET if model.is_foreign else MIN_OPSET
+    for problem in (*graph_problems(proto, oldest), *_interface_problems(proto.graph, model)):
         raise CheckpointError(f"{where} {problem} {_AGAIN}")
 
 
-def _problems(proto: onnx.ModelProto, model: ExportedModel) -> Iterator[str]:
+def graph_problems(proto: onnx.ModelProto, oldest: int) -> Iterator[str]:
+    """Why a graph is not run, each the end of a sentence that begins with the file's name.
+
+    Args:
+        proto: The parsed file.
+        oldest: The smallest number of ONNX's operators that is taken.
+    """
     graph = proto.graph
     if proto.functions or graph.sparse_initializer or proto.training_info:
         yield "holds functions, sparse weights or training steps, which exported files do not have."
     opsets = {entry.domain: entry.version for entry in proto.opset_import}
     newest = onnx.defs.onnx_opset_version()
-    if set(opsets) != {""} or not MIN_OPSET <= opsets[""] <= newest:
-        yield f"needs operators beyond versions {MIN_OPSET} to {newest} of ONNX's own."
+    if set(opsets) != {""} or not oldest <= opsets[""] <= newest:
+        yield f"needs operators beyond versions {oldest} to {newest} of ONNX's own."
     for node in graph.node:
         if node.domain:
             yield f"needs the operator {_word(node.op_type)} of {_word(node.domain)}."
@@ -56,7 +69,6 @@ def _problems(proto: onnx.ModelProto, model: ExportedModel) -> Iterator[str]:
             yield f"has a loop or a choice ({_word(node.op_type)}), which exported files do not have."
     for tensor in _tensors(graph):
         yield from _tensor_problems(tensor)
-    yield from _interface_problems(graph, model)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -91,7 +103,7 @@ def _word(name: str | bytes) -> str:
 def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterator[str]:
     defaults = {one.name: one for one in graph.initializer}
     wanted: dict[str, list[int | None]] = {
-        "image": [ANY, model.preprocess.channels, *(model.size or (ANY, ANY))]
+        "image": [model.rows, model.preprocess.channels, *(model.size or (ANY, ANY))]
     }
     for block in model.blocks:
         if block.kind == "sge":

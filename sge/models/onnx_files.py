@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sge.errors import CheckpointError, ChoiceError, FinderError, MissingPackageError
 from sge.models.cards import read_card
-from sge.models.exported_model import KINDS, LOGITS, RESULT, ExportedBlock, ExportedModel
+from sge.models.exported_facts import (
+    blocks_of,
+    checked,
+    number_of,
+    optional_text,
+    record_of,
+    results_of,
+    sides,
+    text_of,
+)
+from sge.models.exported_model import LOGITS, ExportedModel
 from sge.models.on_disk import check_is_file
 from sge.models.safetensors_files import parse_json
 from sge.models.stated import checked_labels, made_preprocess
-from sge.models.wording import AGAIN, GIVE_PYTORCH, quoted, shown
+from sge.models.wording import AGAIN, shown
 from sge.parts import Finder
-from sge.text import printable
 
 if TYPE_CHECKING:
     import onnx
@@ -45,12 +54,8 @@ _ENTRIES = (
     ),
     *("source_sha256", "multiple", "check"),
 )
-_DEFAULTS = {"results": [LOGITS], "size": None, "adapter": "auto"}
+_DEFAULTS = {"results": [LOGITS], "size": None, "adapter": "auto", "rows": None}
 """Entries that older files do not have."""
-_MAX_TEXT = 200
-_MAX_SIDE = 1024  # the largest of an input
-_MAX_NUMBER = 2**40
-Value = TypeVar("Value")
 
 
 def tail(digest: str) -> bytes:
@@ -98,6 +103,15 @@ def is_exported(path: Path) -> bool:
     return end == tail(end[-64:].decode("latin-1"))
 
 
+def is_stated(path: Path) -> bool:
+    """Whether an ONNX file states, in its metadata, that it is an exported file.
+
+    Raises:
+        CheckpointError, MissingPackageError: As ``read_exported``.
+    """
+    return any(entry.key == "sge.version" for entry in parsed_onnx(path).metadata_props)
+
+
 def read_exported(path: Path, name: str | None = None) -> ExportedModel:
     """Reads the facts of an exported file and checks its graph.
 
@@ -109,33 +123,34 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
         CheckpointError: The file does not exist, is damaged, was not made by ``export_onnx``, or states what cannot be.
         MissingPackageError: The package ``onnx`` is not installed.
     """
-    proto = _parsed(path)
+    proto = parsed_onnx(path)
     where = shown(path.name)
     facts = _facts(proto, where)
     try:
-        card = read_card(facts["card"], sha256=_optional_text(facts["source_sha256"], "source_sha256"))
+        card = read_card(facts["card"], sha256=optional_text(facts["source_sha256"], "source_sha256"))
         finder = (
             None if facts["finder"] is None else Finder.from_record(facts["finder"], f"The finder of {where}")
         )
-        classes = _number(facts["classes"], "classes")
-        results = _results(facts["results"], classes)
+        classes = number_of(facts["classes"], "classes")
+        results, size = results_of(facts["results"], classes), sides(facts["size"], "size")
         model = ExportedModel(
-            name or _text(facts["name"], "name"),
+            name or text_of(facts["name"], "name"),
             _labels(facts["labels"], classes, where),
             card,
-            made_preprocess(facts["preprocess"], where),
-            _text(facts["arch"], "arch"),
-            _text(facts["permutations"], "permutations"),
+            replace(made_preprocess(facts["preprocess"], where), fixed=size),
+            text_of(facts["arch"], "arch"),
+            text_of(facts["permutations"], "permutations"),
             finder,
             path,
-            _blocks(facts["blocks"]),
+            blocks_of(facts["blocks"]),
             classes,
-            _number(facts["parameters"], "parameters"),
-            _checked(facts["multiple"], lambda v: v in (1, 32), "multiple"),
-            _record(facts["check"], "check"),
+            number_of(facts["parameters"], "parameters"),
+            checked(facts["multiple"], lambda v: v in (1, 32), "multiple"),
+            record_of(facts["check"], "check"),
             results,
-            _sides(facts["size"], "size"),
-            _optional_text(facts["adapter"], "adapter"),
+            size,
+            optional_text(facts["adapter"], "adapter"),
+            checked(facts["rows"], lambda v: v in (None, 1) and v is not True, "rows"),
         )
         if finder is not None:
             finder.check_permutation(model.permutations)
@@ -148,7 +163,13 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
     return model
 
 
-def _parsed(path: Path) -> onnx.ModelProto:
+def parsed_onnx(path: Path) -> onnx.ModelProto:
+    """Reads a file as a protocol buffer, whose content is not checked.
+
+    Raises:
+        CheckpointError: There is no file, or it is damaged or larger than ``MAX_BYTES``.
+        MissingPackageError: The package ``onnx`` is not installed.
+    """
     check_is_file(path)
     try:
         import onnx
@@ -179,8 +200,8 @@ def _facts(proto: onnx.ModelProto, where: str) -> dict[str, Any]:
         raise CheckpointError(f"{where} is damaged: an entry is no text. {AGAIN}")
     if "sge.version" not in texts:
         raise CheckpointError(
-            f"{where} is an ONNX model that SGE Lens did not export, so its blocks are not known. {GIVE_PYTORCH} Then "
-            "export it: sge models export."
+            f"{where} is an ONNX file that SGE Lens did not export, so its maps are not known. Import it and name them: sge "
+            f"models import {where} --maps NAME=OUTPUT. Without OUTPUT, the outputs that could be maps are listed."
         )
     if (version := parse_json(texts["sge.version"], f"{where}, sge.version")) != VERSION:
         raise CheckpointError(
@@ -198,79 +219,3 @@ def _labels(value: object, classes: int, where: str) -> list[str] | None:
     if value is None:
         return None
     return checked_labels(value, len(value) if isinstance(value, list) and not classes else classes, where)
-
-
-def _results(value: object, classes: int) -> tuple[str, ...]:
-    names: list[str] = _checked(
-        value, lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "results"
-    )
-    others = [name for name in names if name != LOGITS]
-    is_right = len(set(names)) == len(names) and (LOGITS in names) == bool(classes)
-    if not is_right or any(name.partition("/")[0] != RESULT for name in others):
-        raise ValueError("sge.results names other outputs than logits and output. Export the model again.")
-    return tuple(_text(name, "results") for name in names)
-
-
-def _blocks(records: object) -> tuple[ExportedBlock, ...]:
-    if not isinstance(records, list) or not records:
-        raise ValueError("sge.blocks is no list of blocks. Export the model again.")
-    blocks = tuple(_block(_record(record, "blocks")) for record in records)
-    if len({block.name for block in blocks}) < len(blocks):
-        raise ValueError("sge.blocks names a block twice. Export the model again.")
-    return blocks
-
-
-def _block(record: dict[str, Any]) -> ExportedBlock:
-    numbers = {key: _number(record.get(key), key) for key in ("groups", "channels", "stride", "inactive")}
-    block = ExportedBlock(
-        _text(record.get("name"), "name"),
-        kind=_text(record.get("kind"), "kind"),
-        cells=_sides(record.get("cells"), "cells"),
-        **numbers,
-    )
-    divides = block.groups > 0 and block.channels % block.groups == 0
-    if block.kind not in KINDS or not divides or block.inactive > block.groups or not block.stride:
-        raise ValueError(f"the block {quoted(block.name)} cannot be. Export the model again.")
-    return block
-
-
-def _sides(value: object, what: str) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    sides: list[int] = _checked(
-        value,
-        lambda v: (
-            isinstance(v, list) and len(v) == 2 and all(type(n) is int and 0 < n <= _MAX_SIDE for n in v)
-        ),
-        what,
-    )
-    return sides[0], sides[1]
-
-
-def _checked(value: object, is_right: Callable[[Any], bool], what: str) -> Any:
-    if not is_right(value):
-        raise ValueError(
-            f"sge.{what} has a value that cannot be: {quoted(str(value)[:80])}. Export the model again."
-        )
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    text: str = _checked(
-        value, lambda v: isinstance(v, str) and 0 < len(v) <= _MAX_TEXT and printable(v) == v, what
-    )
-    return text
-
-
-def _optional_text(value: object, what: str) -> str | None:
-    return None if value is None else _text(value, what)
-
-
-def _number(value: object, what: str) -> int:
-    number: int = _checked(value, lambda v: type(v) is int and 0 <= v <= _MAX_NUMBER, what)
-    return number
-
-
-def _record(value: object, what: str) -> dict[str, Any]:
-    record: dict[str, Any] = _checked(value, lambda v: isinstance(v, dict), what)
-    return record

@@ -9,7 +9,7 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, MissingPackageError
-from sge.models.exported_model import LOGITS, ExportedModel
+from sge.models.exported_model import LOGITS, RANGE, ExportedModel
 from sge.models.onnx_checks import output_names
 from sge.models.wording import shown
 
@@ -49,7 +49,7 @@ class Session:
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # The errors of ONNX Runtime have no class of their own.
-            raise CheckpointError(f"{name} cannot be run: {_first_line(error)} {_AGAIN}") from error
+            raise CheckpointError(f"{name} cannot be run: {first_line(error)} {_AGAIN}") from error
 
     def run(self, image: Array, edits: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """All outputs by name.
@@ -65,10 +65,11 @@ class Session:
         try:
             return dict(zip(names, self._session.run(names, {"image": image, **(edits or {})}), strict=True))
         except Exception as error:
-            raise CheckpointError(f"{self._name} fails on an image: {_first_line(error)} {_AGAIN}") from error
+            raise CheckpointError(f"{self._name} fails on an image: {first_line(error)} {_AGAIN}") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """What ONNX Runtime says, for a sentence."""
     return shown(str(error).splitlines()[0] if str(error) else type(error).__name__) + "."
 
 
@@ -86,10 +87,11 @@ def run_once(model: ExportedModel) -> None:
     wanted = {name: (1, block.groups) for block in model.blocks for name in output_names([block], ())}
     if model.classes:
         wanted[LOGITS] = (1, model.classes)
+    rounding = RANGE if model.is_foreign else 0
     for output, shape in wanted.items():
         values = found[output]
-        rank = 4 if output.startswith(("mask", "similarity")) else 2
+        rank = 4 if output.startswith(("mask/", "similarity/")) else 2
         if values.ndim != rank or values.shape[:2] != shape or not np.isfinite(values).all():
             raise CheckpointError(f"{name} returns {shown(output)} of another shape, or not finite. {_AGAIN}")
-        if output.startswith("mask") and not (values.min() >= 0 and values.max() <= 1):
+        if output.startswith("mask/") and not (values.min() >= -rounding and values.max() <= 1 + rounding):
             raise CheckpointError(f"{name} returns {shown(output)} beyond 0 to 1. {_AGAIN}")

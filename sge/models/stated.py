@@ -46,6 +46,19 @@ def given_labels(labels: Labels, count: int) -> list[str]:
     return checked_labels(as_labels(labels) or labels, count, "The list of labels")
 
 
+def all_labels(labels: Labels) -> list[str]:
+    """``given_labels`` where the number of classes is not known.
+
+    Raises:
+        CheckpointError: As ``given_labels``.
+    """
+    if isinstance(labels, str | os.PathLike):
+        found = _labels_of(Path(labels))
+        return checked_labels(found, len(found) if isinstance(found, list) else 0, shown(Path(labels).name))
+    found = as_labels(labels) or labels
+    return checked_labels(found, len(found), "The list of labels")
+
+
 def _labels_of(path: Path) -> object:
     text = _text_of(path)
     if text.lstrip().startswith(("[", "{")):
@@ -184,7 +197,7 @@ def preprocess_of(
         assumed = made_preprocess(base | stated_here, "The preprocessing")
         if "size" in stated_here and "resize" not in stated_here:
             assumed = replace(assumed, resize=round(assumed.size / DEFAULT_CROP))
-        missing = [f.name for f in fields(Preprocess) if f.name not in stated_here]
+        missing = [f.name for f in fields(Preprocess) if f.name not in (*stated_here, "fixed")]
         if not {"mean", "std", "size", "resize", "interpolation"} & set(missing):
             return assumed, []
         what = f"Of the preprocessing, {first_few(missing, 9)} were not given, and usual values are assumed"

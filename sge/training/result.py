@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def write_result(
     metadata: dict[str, Any] = {
         "sge.arch": initial.arch,
         "sge.labels": _labels(supervision.train.classes),
-        "sge.preprocess": asdict(initial.preprocess),
+        "sge.preprocess": initial.preprocess.to_record(),
         "sge.card": _card(request, initial, trainer, supervision),
     }
     write_weights(target, trainer.best_state, metadata)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,7 @@ def maps_key(
         "blocks": list(blocks),
         "classes": list(classes),
         "model": teacher.name,
-        "preprocess": asdict(teacher.preprocess),
+        "preprocess": teacher.preprocess.to_record(),
         "state": digest(teacher.network.state_dict(), {}),
     }
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()

@@ -50,3 +50,9 @@ export function groupName({ block, group }) {
 export function shortGroupName({ block, group }) {
   return `${shortBlockName(block)}\u00b7g${group}`;
 }
+
+/** A group's two measures in words; a file that somebody else made has no energy. */
+export function focusAndEnergy({ focus, energy }, { block, group }) {
+  const share = energy[block] ? `, energy ${percent(energy[block][group])}` : "";
+  return `focus ${number(focus[block][group])}${share}`;
+}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.errors import ProblemError
 from app.inference_messages import CLASS_OUTPUTS, InferenceRequest, Output, build, check_outputs, parse
-from sge.analysis import Prediction
+from sge.analysis import SIGNALS, Prediction
 from sge.errors import ChoiceError
 
 IMAGE = b"\xff\xd8\xff not a whole image"
@@ -187,8 +187,11 @@ def test_a_request_is_read() -> None:
 def test_unknown_outputs_are_named_with_those_that_there_are() -> None:
     for name in ("masks", "mask/", "mask/c", "a", "energy/a", "", "label/a"):
         with pytest.raises(ChoiceError, match="mask/BLOCK"):
-            check_outputs(InferenceRequest(IMAGE, (Output(name, False),)), ["a", "b"])
-    check_outputs(InferenceRequest(IMAGE, (Output("similarity/b", False), Output("index", True))), ["a", "b"])
+            check_outputs(InferenceRequest(IMAGE, (Output(name, False),)), {"a": SIGNALS, "b": SIGNALS})
+    blocks = {"a": SIGNALS, "b": ("mask",)}
+    check_outputs(InferenceRequest(IMAGE, (Output("similarity/a", False), Output("index", True))), blocks)
+    with pytest.raises(ChoiceError, match="No output 'similarity/b'"):
+        check_outputs(InferenceRequest(IMAGE, (Output("similarity/b", False),)), blocks)
 
 
 PREDICTIONS = [Prediction("Sch\u00e4fer", 0.5, 7, 0.4), Prediction("cat", 0.25, 1, 0.2)]

@@ -41,6 +41,19 @@ WRONG: dict[str, list[Any]] = {
     "whole": [0, -5, 1025, 10**12, 1.5, "whole", True, math.nan],
     "whole_temperature": [*NO_NUMBERS, 0, -1.0, 1e-30, 1e30],
     "interpolation": ["nearest", "", None, 2, "BILINEAR", ["bicubic"]],
+    "fixed": [
+        224,
+        (224,),
+        (1, 2, 3),
+        (0, 5),
+        (224, 1025),
+        (224.0, 224),
+        "ab",
+        ("224", 1),
+        (None, 2),
+        (True, 2),
+        {},
+    ],
 }
 
 

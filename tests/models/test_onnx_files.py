@@ -314,11 +314,13 @@ def test_import_runs_once_and_the_registry_lists(content, path, tmp_path, monkey
     assert load_model("mine").name == "mine"
     assert load_model("mine", finder=False).finder is None
     assert verify_model("mine").against.startswith("the checksum")
-    for choice in ({"labels": ["a", "b", "c"]}, {"preprocess": {"size": 32}}, {"weights_key": "ema"}):
+    for choice in ({"labels": ["a", "b", "c"]}, {"preprocess": {"size": 32}}, {"maps": {"a": "b"}}):
         with pytest.raises(ChoiceError, match="of its own"):
             import_weights(path, "mine", **choice)
-        with pytest.raises(ChoiceError, match="of its own"):
-            load_model(path, **choice)
+    with pytest.raises(ChoiceError, match="holds its network"):
+        import_weights(path, "mine", weights_key="ema")
+    with pytest.raises(ChoiceError, match="of its own"):
+        load_model(path, weights_key="ema")
     with pytest.raises(ChoiceError, match="comes with SGE Lens"):
         import_weights(path, "sge_efficientnet_lite0")
     (tmp_path / "models" / "other.safetensors").write_bytes(b"")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sge.analysis import BlockInfo, GradCam, GroupSteps, opening_block
+from sge.analysis import SIGNALS, BlockInfo, GradCam, GroupSteps, opening_block
 from sge.arrays import Array
 from sge.errors import (
     CaptureError,
@@ -67,12 +67,12 @@ class OnnxBackend:
         self._has_logits = LOGITS in exported.results
         self._objects = None if self._has_logits else objects_of(exported)
         self._read = [LOGITS] if self._has_logits else [self._objects] if self._objects else []
-        self._sessions = Sessions(runtime, exported.path, exported.name, self.blocks, opening, self._read)
+        self._sessions = Sessions(runtime, exported, opening, self._read)
 
         from sge.models import square_side
 
         side = square_side(exported.preprocess)
-        self._stated = ("sizes", side, side)
+        self._stated = ("sizes", *(exported.size or (side, side)))
         cells = {block.name: block.cells for block in exported.blocks}
         if None not in cells.values():
             self.found[self._stated] = cells
@@ -128,7 +128,10 @@ class OnnxBackend:
         """See ``Backend``."""
         if (other := self._backend_of(batch)) is not None:
             return other.forward(batch, maps)
-        wanted = {MASK: maps.masks, SIMILARITY: maps.similarity, ENERGY: maps.energy}
+        wanted = {
+            kind: [name for name in names if kind[:-1] in self._blocks[name].outputs]
+            for kind, names in ((MASK, maps.masks), (SIMILARITY, maps.similarity), (ENERGY, maps.energy))
+        }
         fetched = [kind + name for kind, names in wanted.items() for name in names]
         key = ("sizes", *batch.shape[2:])
         # Only a pass tells the sizes of the maps for an input of a new size.
@@ -143,6 +146,8 @@ class OnnxBackend:
         # The maps come first, because the earliest block is where the numbers went wrong.
         for recorded in (similarity, masks, energy):
             self.check_finite({f"block {name}": values for name, values in recorded.items()})
+        if self.exported.is_foreign:
+            masks = {name: self._in_range(name, values) for name, values in masks.items()}
         sizes: Mapping[str, tuple[int, int]] = self.found[key]  # type: ignore[assignment]
         infos = self._infos(batch.shape[3], sizes)
         if not self._has_logits:
@@ -204,8 +209,12 @@ class OnnxBackend:
     ) -> tuple[list[Array] | None, tuple[str, ...]]:
         """Boxes of a pass and notes, as ``Outputs`` has them."""
         boxes = None if self._objects is None else read_objects(self.exported, found[self._objects], shape)
+        if boxes is None and not self.exported.results:
+            return None, (
+                "The file gives nothing that is read as classes or boxes, so that there are maps only.",
+            )
         if boxes is None:
-            given = ", ".join(self.exported.results[:3]) or "nothing"
+            given = ", ".join(self.exported.results[:3])
             return None, (
                 f"What the exported file gives beside its maps ({given}) is not read as classes or boxes.",
             )
@@ -215,11 +224,26 @@ class OnnxBackend:
             self.check_finite({"the boxes": one})
         return [best_first(one) for one in boxes], ()
 
+    def _in_range(self, name: str, masks: Array) -> Array:
+        """Masks of somebody else's file, which are checked in each pass, between 0 and 1."""
+        from sge.models import RANGE
+
+        low, high = float(masks.min()), float(masks.max())
+        if not -RANGE <= low <= high <= 1 + RANGE:
+            raise UnsupportedNetworkError(
+                f"{self.exported.name} gives a mask of {name} with values from {low:.3g} to {high:.3g} for this image, and "
+                f"a mask has 0 to 1. Import the file again, with a sigmoid: --maps '{name}=sigmoid(OUTPUT)'."
+            )
+        return masks.clip(0, 1)
+
     def _in_torch(self, what: str) -> Backend:
         if self._reference is None:
+            advice = (
+                "Measure the effect of groups with ablate or attribute, or load" if self.groups else "Load"
+            )
             raise UnsupportedBackendError(
-                f"{self.exported.name} is an exported file, which does not give {what}. Measure the effect of groups with "
-                "ablate or attribute, or load the model that it was exported from, with torch."
+                f"{self.exported.name} is an exported file, which does not give {what}. {advice} the model that it was "
+                "exported from, with torch."
             )
         self._check_network()
         return self._reference
@@ -241,10 +265,9 @@ class OnnxBackend:
         if self._reference is not None:
             return self._reference
         if size is not None:
-            square = f" Choose framing='center' and size={size[0]}." if size[0] == size[1] else ""
             raise ChoiceError(
-                f"{self.exported.name} was exported for inputs of {size[1]} x {size[0]} pixels alone, and this one has "
-                f"{width} x {height}.{square} Or load the model that it was exported from."
+                f"{self.exported.name} takes inputs of {size[1]} x {size[0]} pixels alone, and this one has {width} x "
+                f"{height}. Frame the image with this lens, lens.frame(image)."
             )
         raise ChoiceError(
             f"{self.exported.name} was exported for inputs whose sides are multiples of {multiple}, and this one has "
@@ -271,6 +294,7 @@ class OnnxBackend:
                 stride=round(width / sizes[name][1]),
                 channels=block.channels,
                 inactive=block.inactive,
+                signals=tuple(one for one in SIGNALS if one in block.outputs),
             )
             for name, block in self._blocks.items()
         ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +12,9 @@ from sge.arrays import Array
 from sge.errors import CheckpointError, ChoiceError, NonFiniteError, UnsupportedNetworkError
 from sge.lens.backends.kept_file import KeptFile
 from sge.lens.backends.runtimes import Program, Runtime, is_out_of_memory, quoted
+
+if TYPE_CHECKING:
+    from sge.models import ExportedModel
 
 PASS_PIXELS = 75_000
 """Input pixels of one pass; a larger batch is divided. A single image, or the ablations of one, may have more.
@@ -29,8 +31,8 @@ LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
 """Names of the file's outputs; the last three begin the names of one output for each block."""
 
 Kind = Literal["logits", "maps", "energy", "edited"]
-"""What a program is for: logits; masks and similarity, and the energy of the opening block; the energies of all blocks;
-logits with edited masks.
+"""What a program is for: logits, or what is read in their place; masks and similarity, and the energy of the opening block;
+the energies of all blocks; logits with edited masks.
 
 They are apart because a runtime fuses less around an output, whether it is computed or not. With all maps in the graph, the
 logits of EfficientNet-Lite0 in ONNX Runtime take up to 1.05 times as long, with one energy 1.05 times, and with all of them
@@ -44,9 +46,7 @@ class Sessions:
 
     Args:
         runtime: What runs them.
-        path: The exported file.
-        name: Of the model, for messages.
-        blocks: Names of all blocks.
+        exported: The file.
         opening: Name of the block whose energy is asked for most.
         results: The outputs of the network itself that are read: the logits, or what tells boxes. Without any there are no
             programs for them and for edited masks.
@@ -60,25 +60,27 @@ class Sessions:
     def __init__(
         self,
         runtime: Runtime,
-        path: Path,
-        name: str,
-        blocks: Sequence[str],
+        exported: ExportedModel,
         opening: str,
-        results: Sequence[str] = (LOGITS,),
+        results: Sequence[str],
     ) -> None:
         runtime.check()
         self._runtime = runtime
-        self._name = name
-        logits = list(results)
-        maps = [*logits, *(kind + block for kind in (MASK, SIMILARITY) for block in blocks)]
+        self._name = exported.name
+        self._rows = exported.rows
+        given = {f"{kind}/{block.name}" for block in exported.blocks for kind in block.outputs}
+        blocks = [block.name for block in exported.blocks]
+        results = list(results)
+        maps = [kind + block for kind in (MASK, SIMILARITY) for block in blocks]
+        energies = [ENERGY + block for block in blocks]
         self._outputs: dict[Kind, list[str]] = {
-            "logits": logits,
-            "maps": [*maps, ENERGY + opening],
-            "energy": [*maps, *(ENERGY + block for block in blocks)],
-            "edited": logits,
+            "logits": results,
+            "maps": [*results, *(name for name in (*maps, ENERGY + opening) if name in given)],
+            "energy": [*results, *(name for name in (*maps, *energies) if name in given)],
+            "edited": results,
         }
         self._edited: Kind = "edited" if runtime.edits_cost else "logits"
-        self._file = KeptFile(path)
+        self._file = KeptFile(exported.path)
         self._made: dict[Kind, Program] = {}
         self._lock = threading.Lock()
 
@@ -107,6 +109,7 @@ class Sessions:
         edits = edits or {}
         is_shared = bool(edits) and rows > len(images)
         most = len(images) if is_shared else min(len(images), max(1, PASS_PIXELS // max(1, size)))
+        most = most if self._rows is None else min(most, self._rows)
         is_large = (rows if is_shared else most) * size > MAX_PIXELS
         parts = []
         for start in range(0, len(images), most):

@@ -107,7 +107,7 @@ const sizeOf = ({ height, width, stride }) => `${height}x${width}/${stride}`;
 
 function blockButton(block, choose) {
   const { name, groups, channels, height, width, stride } = block;
-  const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride} px, ${channels} channels`;
+  const facts = `${groups} groups, ${height}\u00d7${width} cells, stride ${stride} px${channels > 0 ? `, ${channels} channels` : ""}`;
   const button = make(
     "button",
     { type: "button", "data-block": name, title: `${name}: ${facts}`, "aria-label": `${shortBlockName(name)}: block ${name}, ${facts}`, "aria-description": strideText(stride), onclick: () => choose(name) },

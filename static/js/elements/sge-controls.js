@@ -4,6 +4,7 @@ import { make } from "../dom.js";
 import { COLOUR_MAPS, colourTable } from "../drawing/colours.js";
 import { boxesOf } from "../state/boxes.js";
 import { hasFinder, nothingFound } from "../state/parts.js";
+import { hasSimilarity } from "../state/positions.js";
 import { store } from "../state/store.js";
 import { segments } from "./segments.js";
 import { StoreElement } from "./store-element.js";
@@ -74,6 +75,7 @@ class Controls extends StoreElement {
     const findsParts = store.image !== null && hasFinder(store.image.analysis);
     this.inputs.signal.offer("parts", findsParts, findsParts && !store.hasParts ? `Parts: ${nothingFound(store.image.analysis)}` : null);
     this.inputs.boxes.root.hidden = store.image === null || boxesOf(store.image.analysis).length === 0;
+    this.inputs.signal.offer("similarity", store.image === null || hasSimilarity(store.image.analysis));
     this.inputs.signal.offer("gradcam", Boolean(store.image?.gradCam));
     for (const [name, input] of Object.entries(this.inputs)) {
       if (values[name] != null) input.value = values[name];

@@ -1,7 +1,7 @@
 // The grid of groups: every group of the current block, or the groups of all blocks that find the parts.
 
 import { make } from "../dom.js";
-import { number, percent, shortBlockName, shortGroupName } from "../format.js";
+import { focusAndEnergy, number, percent, shortBlockName, shortGroupName } from "../format.js";
 import { canMeasure, hasGroups } from "../state/effect.js";
 import { hasFinder, kindName } from "../state/parts.js";
 import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
@@ -48,6 +48,7 @@ class GroupGrid extends StoreElement {
       this.drawn = drawn;
       this.sorts.offer("effect", hasGroups(image), image.attribution || canMeasure(this.store) ? null : "Effects are not known yet");
       this.sorts.offer("parts", hasFinder(image.analysis));
+      this.sorts.offer("energy", image.analysis.energy[block] !== undefined);
       // The chosen order stays marked while its effects are measured.
       this.sorts.value = this.store.state.sort === "effect" && canMeasure(this.store) ? "effect" : sort;
       this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
@@ -99,14 +100,14 @@ class GroupGrid extends StoreElement {
     const { analysis } = this.store.image;
     const { groups, channels, height, width, stride } = analysis.blocks.find(({ name }) => name === block);
     this.heading.textContent = `${groups} groups of block ${shortBlockName(block)}`;
-    this.facts.textContent = `${channels / groups} channels each, on ${height}\u00d7${width} cells of ${stride} px. Hover to preview; click to pin, up to six.`;
+    this.facts.textContent = `${channels > 0 ? `${channels / groups} channels each, on` : "On"} ${height}\u00d7${width} cells of ${stride} px. Hover to preview; click to pin, up to six.`;
     const [focus, energy] = [analysis.focus[block], analysis.energy[block]];
     const measure = sort === "energy" ? energy : focus;
     const order = [...focus.keys()];
     if (sort !== "number") order.sort((a, b) => measure[b] - measure[a]);
     return order.map((group) => {
       const note = sort === "energy" ? percent(energy[group]) : number(focus[group]);
-      return makeTile(this.store, { block, group }, { note, description: describe(analysis, { block, group }) });
+      return makeTile(this.store, { block, group }, { note, description: focusAndEnergy(analysis, { block, group }) });
     });
   }
 
@@ -123,7 +124,7 @@ class GroupGrid extends StoreElement {
       return [
         make("div", { class: "readout-row" }, make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)), this.withoutPart(kind)),
         ...shown.map(({ weight, ...group }) =>
-          makeTile(this.store, group, { note: percent(weight), description: describe(analysis, group), label: shortGroupName(group) }),
+          makeTile(this.store, group, { note: percent(weight), description: focusAndEnergy(analysis, group), label: shortGroupName(group) }),
         ),
       ];
     });
@@ -139,9 +140,4 @@ function hasPartMaps(store) {
 function effectKey({ attribution, expectedAttribution }, block) {
   return [attribution, expectedAttribution].flatMap((each) => (each ? [each.target.index, each.method[block]] : ["none"]));
 }
-
-function describe(analysis, { block, group }) {
-  return `focus ${number(analysis.focus[block][group])}, energy ${percent(analysis.energy[block][group])}`;
-}
-
 customElements.define("sge-group-grid", GroupGrid);

@@ -4,7 +4,7 @@ import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
 import { blendTableFor, DIVERGING, gradCamLimits } from "../drawing/painter.js";
-import { groupName, number, percent, shortGroupName } from "../format.js";
+import { focusAndEnergy, groupName, number, shortGroupName } from "../format.js";
 import { differenceOf } from "../state/difference.js";
 import { hasGroups } from "../state/effect.js";
 import { hasFinder, nothingFound, partsByKind, scores, title } from "../state/parts.js";
@@ -78,7 +78,7 @@ class Legend extends StoreElement {
 
   groupHead(group) {
     const { analysis } = this.store.image;
-    const facts = `focus ${number(analysis.focus[group.block][group.group])}, energy ${percent(analysis.energy[group.block][group.group])}`;
+    const facts = focusAndEnergy(analysis, group);
     const hasNothing = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
     const text = group.reason && !hasNothing ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
     const head = hasNothing ? [make("span", { class: "no-parts" }, nothingFound(analysis)), " "] : [];
@@ -87,7 +87,7 @@ class Legend extends StoreElement {
     const atlas = this.store.atlas(group.block);
     if (atlas.isFlat(group.group)) {
       const value = number(atlas.range(group.group)[0]);
-      return [caption, make("p", { class: "flat-note" }, `Flat: ${value} everywhere. This gate is inactive: the mask does not depend on the image.`)];
+      return [caption, make("p", { class: "flat-note" }, `Flat: ${value} everywhere.${this.store.info(group.block).inactive > 0 ? " This gate is inactive: the mask does not depend on the image." : ""}`)];
     }
     const [low, high] = atlas.limits(group.group, this.store.state.scale, this.store.signal);
     const words = `${this.store.signal}, ${this.store.state.scale} scale, from ${number(low)} to ${number(high)}`;

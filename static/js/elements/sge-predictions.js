@@ -4,6 +4,7 @@ import { make } from "../dom.js";
 import { boxesOf, hasClasses, nothingInWords } from "../state/boxes.js";
 import { hasGroups } from "../state/effect.js";
 import { chooseTarget, labelOf } from "../state/effect-order.js";
+import { hasSimilarity } from "../state/positions.js";
 import { boxList } from "./box-list.js";
 import { PredictionRow } from "./prediction-row.js";
 import "./sge-ablation.js";
@@ -15,6 +16,7 @@ const WITH_SIMILARITY =
   "Its SGE gates are inactive: they were inserted into a finished network and do not change its output. The maps show similarity: where the features of a group agree with the group\u2019s mean.";
 const WITH_MASKS = "Its SGE gates are active: the maps show the masks, the factors by which the network multiplies each group.";
 const WITHOUT_SGE = "It has another attention module than SGE: the maps show its spatial map, the factors by which the network multiplies its features.";
+const ONLY_MASKS = "Somebody else made its file: the maps show the masks that it gives, from 0 to 1.";
 // Classes that come into view because of what is switched off; their room is kept free.
 const MAX_RISEN = 2;
 
@@ -115,11 +117,12 @@ class Predictions extends StoreElement {
       .map(({ index, label, before }) => ({ index, label, score: before }));
   }
 
-  describeModel({ model, signal }) {
-    const text = [model.title, model.sentence, describeMaps(model, signal)].join();
+  describeModel(analysis) {
+    const { model } = analysis;
+    const text = [model.title, model.sentence, describeMaps(analysis)].join();
     if (text === this.described) return;
     this.described = text;
-    this.about.replaceChildren(make("strong", {}, model.title), " ", make("span", { "data-testid": "gates" }, describeMaps(model, signal)), ` ${model.sentence}`);
+    this.about.replaceChildren(make("strong", {}, model.title), " ", make("span", { "data-testid": "gates" }, describeMaps(analysis)), ` ${model.sentence}`);
   }
 
   toggleAbout() {
@@ -129,7 +132,8 @@ class Predictions extends StoreElement {
   }
 }
 
-function describeMaps({ gates }, signal) {
+function describeMaps({ blocks, model: { gates }, signal }) {
+  if (!hasSimilarity({ blocks })) return ONLY_MASKS;
   if (gates === "none") return WITHOUT_SGE;
   return signal === "similarity" ? WITH_SIMILARITY : WITH_MASKS;
 }

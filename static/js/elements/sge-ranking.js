@@ -3,7 +3,7 @@
 import { make } from "../dom.js";
 import { number, shortGroupName } from "../format.js";
 import { hasAllMaps } from "../state/maps.js";
-import { rankGroups } from "../state/positions.js";
+import { hasSimilarity, rankGroups } from "../state/positions.js";
 import { makeTile, markTiles, tileShape } from "./group-tile.js";
 import { rovingFocus } from "./roving-focus.js";
 import { StoreElement } from "./store-element.js";
@@ -50,17 +50,18 @@ class Ranking extends StoreElement {
   fill(point) {
     const { image } = this.store;
     const isThere = hasAllMaps(this.store) || this.store.state.offline;
+    const unit = hasSimilarity(image.analysis) ? "standard deviations" : "";
     const ranked = isThere ? rankGroups(image, point, COUNT) : [];
     if (!isThere) this.note.textContent = "Loading the maps of all blocks \u2026";
     else this.note.textContent = ranked.length
-      ? "Of all groups of all blocks, by similarity at the mark, in standard deviations of each map."
+      ? `Of all groups of all blocks, by ${unit ? `similarity at the mark, in ${unit} of each map` : "their mask at the mark"}.`
       : "The network did not see this position: centre framing cuts it off.";
     const [left, top, right, bottom] = image.analysis.geometry.window;
     const mark = { x: (point.x - left) / (right - left), y: (point.y - top) / (bottom - top) };
     this.grid.style.setProperty("--tile", `${tileShape(image.analysis).width}px`);
     this.grid.replaceChildren(
       ...ranked.map(({ value, ...group }) =>
-        makeTile(this.store, group, { note: number(value, 1), description: `${number(value, 1)} standard deviations`, label: shortGroupName(group), mark }),
+        makeTile(this.store, group, { note: number(value, unit ? 1 : 2), description: `${number(value, unit ? 1 : 2)} ${unit || "of 1"}`, label: shortGroupName(group), mark }),
       ),
     );
     this.roving.setTabStop();

@@ -211,7 +211,7 @@ class Maps {
 
 /** An opened entry that is not shown yet, with the maps of a block. */
 export async function withBlock(entry, block) {
-  if (entry.atlases.similarity.has(block)) return entry;
+  if (entry.atlases.mask.has(block)) return entry;
   const { record, body } = await ask(entry, { blocks: block });
   return { ...entry, ...(await extension(record, body))(entry) };
 }

@@ -2,6 +2,7 @@
 
 import { groupName } from "../format.js";
 import { hasFinder } from "./parts.js";
+import { hasSimilarity } from "./positions.js";
 import { NO_ZOOM } from "./zoom.js";
 
 export const MAX_PINS = 6;
@@ -118,7 +119,7 @@ export class Store extends EventTarget {
 
   /** Whether the maps of a block are there; see maps.js. */
   hasMaps(block) {
-    return this.image?.atlases.similarity.has(block) ?? false;
+    return this.image?.atlases.mask.has(block) ?? false;
   }
 
   /**
@@ -131,12 +132,13 @@ export class Store extends EventTarget {
     const { block } = this.state;
     const isThere = (name) => this.info(name) !== undefined && this.hasMaps(name);
     if (!this.info(block)) this.blockBefore = null;
-    this.blockBefore = [block, this.blockBefore, this.image.analysis.default_block].find(isThere) ?? this.image.atlases.similarity.keys().next().value;
+    this.blockBefore = [block, this.blockBefore, this.image.analysis.default_block].find(isThere) ?? this.image.atlases.mask.keys().next().value;
     return this.blockBefore;
   }
 
-  /** `mask` or `similarity`: the visitor's choice, or the default of the analysis. */
+  /** `mask` or `similarity`: the visitor's choice, or the default of the analysis; the mask where a model gives nothing else. */
   get signal() {
+    if (this.image && !hasSimilarity(this.image.analysis)) return "mask";
     return this.state.signal ?? this.image?.analysis.signal ?? "similarity";
   }
 
@@ -180,7 +182,8 @@ export class Store extends EventTarget {
   get sort() {
     const { sort, offline } = this.state;
     if (sort === null || sort === "effect") return this.hasEffects ? "effect" : this.hasParts && offline ? "parts" : "focus";
-    return sort === "parts" && !hasFinder(this.image.analysis) ? "focus" : sort;
+    const isMissing = (sort === "parts" && !hasFinder(this.image.analysis)) || (sort === "energy" && !this.image.analysis.energy[this.block]);
+    return isMissing ? "focus" : sort;
   }
 
   atlas(block, signal = this.signal) {

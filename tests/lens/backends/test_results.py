@@ -68,9 +68,13 @@ def test_a_file_of_one_size_says_which(tmp_path, photo):
     assert lens.analyze(photo, "center", size=96).predictions[0].score == pytest.approx(
         float(expected.max()), abs=1e-5
     )
-    with pytest.raises(ChoiceError, match=r"96 x 96 pixels alone.*framing='center' and size=96"):
-        lens.analyze(photo)
-    with pytest.raises(ChoiceError, match="64 x 96 pixels alone, and this one has 96 x 96"):
-        sge.Lens(sge.export_onnx(model(), tmp_path / "b.onnx", size=(96, 64))).analyze(
-            photo, "center", size=96
-        )
+    with pytest.raises(ChoiceError, match="size is 64, and this model takes inputs of 96 x 96 pixels alone"):
+        lens.analyze(photo, size=64)
+    with pytest.raises(ChoiceError, match=r"96 x 96 pixels alone, and this one has 64 x 96.*lens.frame"):
+        lens.analyze_frames([sge.Lens(model(), "cpu").frame(photo.resize((60, 90)), size=64)])
+    wide = sge.Lens(sge.export_onnx(model(), tmp_path / "b.onnx", size=(64, 160)))
+    seen = wide.analyze(photo)
+    assert seen.geometry.input == (160, 64)
+    assert [(block.height, block.width) for block in wide.stated_blocks] == [
+        (block.height, block.width) for block in seen.blocks
+    ]
