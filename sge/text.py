@@ -19,3 +19,9 @@ def printable(text: str, keep: str = "") -> str:
 
 def _is_plain(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def shortened(text: str, letters: int) -> str:
+    """The text as ``printable``, cut to a number of letters, of which the last is then an ellipsis."""
+    whole = printable(text[: letters + 1])
+    return whole if len(whole) <= letters else whole[: letters - 1] + "\u2026"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from sge.analysis.box import Box
-from sge.text import printable
+from sge.text import shortened
 
 MAX_DRAWN = 30
 """Number of boxes that are drawn, the best ones; more hide the image and each other."""
@@ -41,15 +41,12 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
         draw.rectangle(edges, outline=_LINE, width=width)
     taken: list[Edges] = []
     for box, edges in drawn:
-        _draw_label(draw, label_of(box), edges, font, image.size, taken)
+        _draw_label(draw, caption_of(box), edges, font, image.size, taken)
 
 
-def label_of(box: Box) -> str:
+def caption_of(box: Box) -> str:
     """Label and score, such as ``dog  87 %``, on one line."""
-    label = printable(box.label)
-    if len(label) > MAX_LETTERS:
-        label = label[: MAX_LETTERS - 1] + "\u2026"
-    return _WITH_SCORE.format(label=label, percent=f"{100 * box.score:.0f} %")
+    return _WITH_SCORE.format(label=shortened(box.label, MAX_LETTERS), percent=f"{100 * box.score:.0f} %")
 
 
 def _edges(box: Box, size: tuple[int, int]) -> Edges | None:

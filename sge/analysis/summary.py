@@ -12,12 +12,14 @@ from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.prediction import Prediction
-from sge.text import printable
+from sge.text import shortened
 
 MAX_IMAGE = (1280, 640)
 """Maximum width and height of the image on a summary, in pixels."""
 MAX_BOXES = 8
 """Number of boxes that are listed."""
+MAX_LETTERS = 80
+"""Length of a label that is listed; a longer one ends with an ellipsis."""
 NO_CLASSES = "No classes: the model gives none for an image."
 NO_BOXES = "No boxes: the detector found nothing in this image."
 _LINE_HEIGHT = 26
@@ -54,7 +56,7 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
 
 def _findings(analysis: AnalysisData) -> list[str]:
     """The classes and the best boxes with their scores, or that there are none."""
-    lines = [f"{100 * each.score:5.1f} %   {printable(each.label)}" for each in listed(analysis)]
+    lines = [f"{100 * each.score:5.1f} %   {shortened(each.label, MAX_LETTERS)}" for each in listed(analysis)]
     return lines or [nothing_found(analysis)]
 
 

@@ -95,15 +95,29 @@ class LensWidget(anywidget.AnyWidget):
                 case {"kind": "image", "name": str(name)} if len(buffers) == 1:
                     self.show(decode(bytes(buffers[0]), name=name))
                 case {"kind": "framing", "framing": str(framing)} if framing in FRAMINGS:
-                    self.framing = framing
-                    if self._image is not None:
-                        self.show(self._image)
+                    self._reframe(framing)
                 case {"kind": "ablate", "groups": str(groups)} if self.analysis is not None:
                     self.ablate(choose_groups(groups, self._gates()))
             self.message = ""
         except SGEError as error:
             self.message = str(error)
-        self.send({"kind": "answered"})  # also where nothing changed, so that the element says so
+        except Exception as error:
+            self.message = (
+                f"{type(error).__name__}: the log of the kernel says what went wrong. Try another image."
+            )
+            raise
+        finally:
+            self.send({"kind": "answered"})  # also where nothing changed, so that the element says so
+
+    def _reframe(self, framing: str) -> None:
+        """Shows the image in another framing; the old one stays where the network cannot be run on it."""
+        before, self.framing = self.framing, framing
+        try:
+            if self._image is not None:
+                self.show(self._image)
+        except Exception:
+            self.framing = before
+            raise
 
     def _gates(self) -> dict[str, int]:
         """SGE block to its number of groups."""

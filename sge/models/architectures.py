@@ -33,6 +33,9 @@ _ATTENTION_KEYS = {
 _LITE0_KEYS = ("conv_stem.weight", "blocks.1.0.se.weight")
 """Keys that every SGE-EfficientNet-Lite0 has."""
 _GROUPS = 64
+_NAME_IT = (
+    "Say which network of timm or torchvision it is: timm:resnet50@FILE, on import --network timm:resnet50."
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def recognize(state: State, plain: bool = False) -> Signature:
         traits = _traits(state)
         if traits.attention == "none" and not plain:
             raise CheckpointError(
-                "This is a ResNet without SGE. Load it with torchvision and insert SGE with sge.insert_sge(network)."
+                f"This is a ResNet without SGE. {_NAME_IT} In Python, sge.insert_sge(network) inserts SGE too."
             )
         head = "fc.weight" if traits.family == "resnet" else "classifier.weight"
         return Signature(_named(traits), state[head].shape[0], _groups(state))
@@ -135,7 +138,7 @@ def _traits(state: State) -> Traits:
             return Traits("efficientnet_lite")
         raise CheckpointError(
             f"The weights belong to no known architecture (first keys: {first_few(list(state))}). "
-            f"Known: ResNets with SGE, SE, CBAM, BAM, SK or GC, and {LITE0}."
+            f"Known: ResNets with SGE, SE, CBAM, BAM, SK or GC, and {LITE0}. {_NAME_IT}"
         )
     attention = next((kind for kind, key in _ATTENTION_KEYS.items() if key in state), "none")
     blocks = tuple(
@@ -153,7 +156,7 @@ def _named(traits: Traits) -> str:
     raise CheckpointError(
         f"A ResNet of unknown depth or width: {traits.blocks} blocks a stage, "
         f"{'bottleneck' if traits.bottleneck else 'basic'}, {traits.conv2[0]} channels in layer1. "
-        f"Known: {', '.join(SGE_RESNETS)}."
+        f"Known: {', '.join(SGE_RESNETS)}. {_NAME_IT}"
     )
 
 

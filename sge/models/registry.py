@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sge.errors import ChoiceError, UnknownModelError
 from sge.models.cards import read_card
+from sge.models.description import LIBRARIES
 from sge.models.exported_model import ExportedModel
 from sge.models.given import Given
 from sge.models.model import Model
@@ -125,6 +126,8 @@ def _unknown(name: str, known: Iterable[str]) -> UnknownModelError:
             f" {name} is an architecture: give its weights file too, or fetch or import them "
             "(sge models download, sge models import)."
         )
+    elif name.startswith(tuple(f"{library}:" for library in LIBRARIES)):
+        hint = " Give the network's weights a name first: sge models import FILE --network timm:NAME."
     elif ":" in name:
         hint = " A network of a library is named timm:NAME@FILE or torchvision:NAME@FILE."
     return UnknownModelError(f"No model {quoted(name)}; there are: {', '.join(known)}.{hint}")

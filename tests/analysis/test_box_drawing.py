@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sge.analysis import Box
-from sge.analysis.box_drawing import MAX_DRAWN, MAX_LETTERS, draw_boxes, label_of
+from sge.analysis.box_drawing import MAX_DRAWN, MAX_LETTERS, caption_of, draw_boxes
 from sge.analysis.overlay import draw_overlay
 from sge.analysis.summary import NO_BOXES, NO_CLASSES, _findings, draw_summary
 from tests.analyses import FINE, made
@@ -95,8 +95,8 @@ def test_labels_do_not_cover_each_other_and_the_best_ones_are_there(monkeypatch:
 
 
 def test_labels_are_one_short_line() -> None:
-    assert label_of(Box("dog", 0.874, 1, 0, 0, 1, 1)) == "dog  87 %"
-    odd = label_of(Box("a\nb\x1b[31m\u202e" + "x" * 300, 1.0, 1, 0, 0, 1, 1))
+    assert caption_of(Box("dog", 0.874, 1, 0, 0, 1, 1)) == "dog  87 %"
+    odd = caption_of(Box("a\nb\x1b[31m\u202e" + "x" * 300, 1.0, 1, 0, 0, 1, 1))
     assert odd.isprintable()
     assert len(odd) <= MAX_LETTERS + len("  100 %")
 

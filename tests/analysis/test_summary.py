@@ -64,3 +64,10 @@ def test_the_group_of_the_models_card_is_named() -> None:
         dataclasses.replace(analysis, model=dataclasses.replace(analysis.model, opens_with=outside))
     )
     assert ignored.tobytes() == plain.tobytes()
+
+
+def test_a_label_of_any_length_is_cut() -> None:
+    analysis = made((40, 30))
+    long = dataclasses.replace(analysis.predictions[0], label="w" * 2_000_000)
+    sheet = draw_summary(dataclasses.replace(analysis, predictions=[long]))
+    assert sheet.width < 3000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 
@@ -101,6 +102,23 @@ def test_what_goes_wrong_is_a_sentence_and_the_image_stays(shown, content, buffe
     assert sentence in shown.message
     assert bool(sentence) == bool(shown.message)
     assert shown.analysis is kept
+
+
+def test_a_framing_that_cannot_be_run_leaves_the_old_one(shown, monkeypatch):
+    kept = shown.show(png())
+    for error in (ChoiceError("Another framing, please."), KeyError("unknown")):
+
+        def fail(image, framing, error=error):
+            raise error
+
+        monkeypatch.setattr(shown._lens, "analyze", fail)
+        with contextlib.suppress(KeyError):
+            shown.receive({"kind": "framing", "framing": "center"})
+        assert (shown.framing, shown.analysis) == ("whole", kept)
+        assert shown.message in (
+            "Another framing, please.",
+            "KeyError: the log of the kernel says what went wrong. Try another image.",
+        )
 
 
 def test_arguments_have_sentences(lens, monkeypatch):

@@ -69,3 +69,25 @@ def test_networks_without_logits(name: str) -> None:
     with pytest.raises(UnsupportedNetworkError, match="gives no logits"):
         lens.ablate(IMAGE, {seen.blocks[0].name: [0]}, size=64)
     assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+
+
+class Changed(nn.Module):
+    """A network whose output is changed after it."""
+
+    def __init__(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.network, self.change = sge.insert_sge(timm.create_model("test_resnet", num_classes=3), 8), change
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            return self.change(self.network(images))
+
+
+def test_outputs_with_gradients_and_sparse_ones() -> None:
+    def analyze(change: Callable[[torch.Tensor], torch.Tensor]) -> sge.Analysis:
+        return sge.Lens(sge.Model("x", Changed(change).eval(), list("abc"))).analyze(IMAGE)
+
+    assert len(analyze(lambda logits: logits.clone().requires_grad_()).predictions) == 3
+    sparse = analyze(lambda logits: logits.to_sparse())
+    assert sparse.predictions == []
+    assert "a sparse tensor of shape (1, 3)" in sparse.model.notes[-1]

@@ -15,8 +15,10 @@ MAX_LISTED = 4
 
 
 def is_logits(value: object) -> bool:
-    """Whether a value is a floating tensor (N, classes) with one class or more."""
-    return isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] > 0 and value.is_floating_point()
+    """Whether a value is a floating tensor (N, classes) with one class or more, and not a sparse one."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return value.dim() == 2 and value.shape[1] > 0 and value.is_floating_point()
 
 
 def named_logits(output: Any) -> Tensor | None:
@@ -57,7 +59,8 @@ def described(output: Any) -> str:
     """An output in words: a tensor's shape and type, or the kind of an object and what it holds."""
     if isinstance(output, Tensor):
         dtype = "" if output.is_floating_point() else f" of {str(output.dtype).removeprefix('torch.')}"
-        return f"a tensor of shape {tuple(output.shape)}{dtype}"
+        sparse = "sparse " if output.layout != torch.strided else ""
+        return f"a {sparse}tensor of shape {tuple(output.shape)}{dtype}"
     name = type(output).__name__
     article = "an" if name[:1].lower() in "aeiou" else "a"
     if isinstance(output, Mapping):

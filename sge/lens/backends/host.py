@@ -31,13 +31,13 @@ def to_host(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     From another device than the CPU they come in one copy, because each copy waits for the device.
     """
     if all(tensor.device.type == "cpu" for tensor in tensors.values()):
-        return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+        return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
     return joined_to_host(tensors)
 
 
 def joined_to_host(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     """``to_host`` in one copy, whatever the device is; each array is contiguous."""
-    joined = torch.cat([tensor.float().flatten() for tensor in tensors.values()]).cpu().numpy()
+    joined = torch.cat([tensor.detach().float().flatten() for tensor in tensors.values()]).cpu().numpy()
     ends = np.cumsum([tensor.numel() for tensor in tensors.values()])
     parts = np.split(joined, ends[:-1])
     return {

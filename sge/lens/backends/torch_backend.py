@@ -226,7 +226,7 @@ class TorchBackend:
 
 
 def _array(tensor: Tensor) -> Array:
-    array: Array = tensor.float().cpu().numpy()
+    array: Array = tensor.detach().float().cpu().numpy()
     return array
 
 
