@@ -82,7 +82,7 @@ class Models extends StoreElement {
   entry(model, used) {
     const { name, ready } = model;
     const current = name === used;
-    const title = model.card?.title ?? name;
+    const title = this.titleOf(model);
     const use = make(
       "button",
       { type: "button", class: "model", "data-model": name, "data-pressed": `use ${name}`, "aria-pressed": String(current), disabled: !ready, onclick: () => this.use(name) },
@@ -93,6 +93,13 @@ class Models extends StoreElement {
       ...this.relations(model).map((text) => make("span", { class: "facts" }, text)),
     );
     return make("li", { class: ready ? null : "not-ready" }, use, ready && !current ? this.compareButton(name, title) : null);
+  }
+
+  /** The title of a model, with its name where another model has the same title. */
+  titleOf({ name, card }) {
+    const title = card?.title ?? name;
+    const isShared = this.models.some((other) => other.name !== name && other.card?.title === title);
+    return isShared ? `${title} (${name})` : title;
   }
 
   badges(model, current) {
