@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sge.errors import GroupsError, UnsupportedNetworkError
+from sge.nn.insertion.feature_maps import proposed_modules
 from sge.nn.insertion.fusing import check_merging
 from sge.nn.insertion.named_modules import named_sites
 from sge.nn.insertion.sites import FAMILIES, GainedSGE, Site, site_in
@@ -97,16 +98,21 @@ def _sites(network: nn.Module, where: Sequence[str] | None) -> dict[str, Site]:
     if where is None and not known:
         raise UnsupportedNetworkError(
             f"{type(network).__name__} has no block that SGE can be put into. Supported are {FAMILIES}, if they have no "
-            "SGE yet; for any other network name the modules: where=[...]."
+            f"SGE yet; of any other network name modules that return feature maps: {_where(network)}."
         )
     names = list(known) if where is None else list(dict.fromkeys(where))
     if unknown := [name for name in names if not name or name not in modules]:
         first = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
-        raise UnsupportedNetworkError(
-            f"No block {first} that can carry SGE; there are: {', '.join(known) or 'none'}."
-        )
+        there = f"there are: {', '.join(known)}" if known else f"name modules of the network: {_where(network)}"
+        raise UnsupportedNetworkError(f"No block {first} that can carry SGE; {there}.")
     others = named_sites(network, [name for name in names if name not in known])
     return {name: others[name] if name in others else known[name]() for name in names}
+
+
+def _where(network: nn.Module) -> str:
+    """The argument that names modules, with those that the network has."""
+    listed = ", ".join(f'"{path}"' for path in proposed_modules(network)) or "..."
+    return f"where=[{listed}]"
 
 
 def _groups_for(name: str, channels: int, asked: int, exact: bool) -> int:

@@ -15,6 +15,7 @@ from sge.errors import UnsupportedNetworkError
 from sge.nn.blocks import sge_blocks
 from sge.nn.capture import Capture
 from sge.nn.insertion.example import example_shape
+from sge.nn.insertion.feature_maps import not_a_map
 from sge.nn.insertion.sites import Site, divide
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGroupEnhance
@@ -46,7 +47,8 @@ def named_sites(network: nn.Module, names: Sequence[str]) -> dict[str, Site]:
             raise UnsupportedNetworkError(
                 f"{name} runs {calls} times in a pass; SGE needs a module that runs once. Name another."
             )
-    return {name: _site(name, network.get_submodule(name), seen.outputs[name]) for name in names}
+    image = example_shape(network)
+    return {name: _site(name, network.get_submodule(name), seen.outputs[name], image) for name in names}
 
 
 def _run(network: nn.Module, names: Sequence[str]) -> Capture:
@@ -63,12 +65,14 @@ def _run(network: nn.Module, names: Sequence[str]) -> Capture:
     return seen
 
 
-def _site(name: str, module: nn.Module, output: Any) -> Site:
-    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+def _site(name: str, module: nn.Module, output: Any, image: tuple[int, int, int]) -> Site:
     channels_last = isinstance(module, nn.Linear | nn.LayerNorm) and not isinstance(module, LayerNorm2d)
-    if isinstance(shape, str) or len(shape) != 4 or channels_last:
+    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+    reason = not_a_map(shape, image)
+    if reason is not None or channels_last:
+        returned = shape or type(output).__name__
         raise UnsupportedNetworkError(
-            f"{name} returns {shape}; SGE needs a feature map (N, C, H, W). Name another module."
+            f"{name} returns {returned}; {reason or 'the channels come last'}. Name another module."
         )
     iterates = isinstance(module, nn.ModuleDict | nn.ModuleList | nn.Sequential)
     if iterates and type(module).forward is not nn.Sequential.forward:

@@ -25,6 +25,37 @@ def vgg() -> nn.Module:
     return fill(network.to_empty(device="cpu"))
 
 
+class Tokens(nn.Module):
+    """Returns features in another layout than (N, C, H, W), as transformers do."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.layout, self.scale = layout, nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x.permute(0, 2, 3, 1) if self.layout == "last" else x.reshape(n * 4, c, h // 2, w // 2)
+
+
+class Odd(nn.Sequential):
+    """A container with a forward of its own, which would call SGE as one of its children."""
+
+    def forward(self, x):
+        for child in self:
+            x = child(x)
+        return x
+
+
+def stages():
+    """Maps of four sizes: the last has one cell, and the container before it iterates over its children itself."""
+    stem = nn.Sequential(nn.Conv2d(3, 4, 3, 4), nn.BatchNorm2d(4))
+    body = nn.Sequential(nn.Conv2d(4, 8, 2, 2), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 2, 2))
+    odd = Odd(nn.Conv2d(8, 8, 1), nn.ReLU())
+    return nn.Sequential(
+        stem, body, odd, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Flatten()
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "where"),
@@ -67,6 +98,12 @@ def test_any_network_by_naming_modules(build, where):
     ("build", "where", "message"),
     [
         (lambda: vgg(), ["classifier.0"], "returns"),
+        (
+            lambda: nn.Sequential(nn.Conv2d(3, 8, 8, 8), Tokens("last")),
+            ["1"],
+            r"28, 28, 8\); the channels come",
+        ),
+        (lambda: nn.Sequential(nn.Conv2d(3, 8, 8, 8), Tokens("windows")), ["1"], "4 rows for one image"),
         (lambda: models.densenet121(), ["features.denseblock2"], "iterates over its children"),
         (lambda: vgg(), [""], "No block"),
         (lambda: timm.create_model("convnext_atto", conv_mlp=False), ["stages.0.blocks.0.norm"], "returns"),
@@ -82,3 +119,18 @@ def test_a_module_that_cannot_have_sge_after_it_is_refused(build, where, message
     with pytest.raises(UnsupportedNetworkError, match=message):
         insert_sge(network, where=where)
     assert network.state_dict().keys() == keys
+
+
+def test_modules_with_feature_maps_are_proposed_and_can_be_named():
+    with pytest.raises(UnsupportedNetworkError, match=r'where=\["0", "1", "1.1"\]'):
+        insert_sge(stages())
+    with pytest.raises(UnsupportedNetworkError, match=r'No block 9 .*where=\["0", "1", "1.1"\]'):
+        insert_sge(stages(), where="9")
+    network = insert_sge(stages(), 4, where=["0", "1", "1.1"])
+    assert [module.groups for module in gates(network).values()] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("network", [nn.Conv2d(4, 8, 3), nn.Linear(3, 3), nn.Flatten()])
+def test_nothing_is_proposed_for_a_network_that_takes_no_image_or_has_no_maps(network):
+    with pytest.raises(UnsupportedNetworkError, match=r"where=\[\.\.\.\]"):
+        insert_sge(nn.Sequential(network))
