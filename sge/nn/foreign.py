@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 import torch.fx
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from sge.nn.compiled import clean_path
 from sge.nn.foreign_probe import Found, Names, NoFormula, identify
@@ -27,6 +28,8 @@ MAX_DEPTH = 3
 """Number of containers inside each other that are compared item by item."""
 _PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device, torch.Size)
 _OF_EVERY_MODULE = frozenset((*vars(nn.Module()), "__getstate__", "_compiled_call_impl"))
+_NORMS = (nn.LayerNorm, nn.GroupNorm, _NormBase)
+"""Norms have the parameters of SGE with one group for each channel; those of other libraries are subclasses."""
 _USUAL = ("weight", "gamma", "scale", "w", "alpha")
 """Names of a scale, which is tried first under them."""
 
@@ -142,7 +145,7 @@ def foreign_report(network: nn.Module) -> dict[str, str]:
 
     Returns:
         Path to a sentence, for modules of other people's classes with two parameters of one number for each group, in
-        the order of the network. Modules of this package and of torch are not listed.
+        the order of the network. Modules of this package and of torch, and norms, are not listed.
     """
     report = {}
     for path, module in network.named_modules():
@@ -205,7 +208,7 @@ def _candidate(module: nn.Module) -> torch.Size | None:
         module, SpatialGroupEnhance | torch.jit.ScriptModule | torch.fx.GraphModule
     ):
         return None
-    if type(module).__module__.partition(".")[0] == "torch":
+    if type(module).__module__.partition(".")[0] == "torch" or isinstance(module, _NORMS):
         return None
     if any(isinstance(one, nn.parameter.UninitializedParameter) for one in own):
         return None

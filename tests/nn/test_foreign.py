@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d, GroupNormAct, LayerNorm2d
 from torch import nn
 
 from sge.errors import CaptureError, UnsupportedNetworkError
@@ -92,8 +93,9 @@ def test_what_only_looks_like_sge_is_no_block_and_the_report_says_why(kind: type
 
 
 def test_norms_are_not_even_candidates() -> None:
+    norms = (LayerNorm2d(8), GroupNormAct(8, 2), BatchNormAct2d(8))
     network = nn.Sequential(
-        nn.BatchNorm2d(8), nn.GroupNorm(2, 8), nn.LayerNorm(8), nn.Conv2d(8, 8, 1, groups=8)
+        nn.BatchNorm2d(8), nn.GroupNorm(2, 8), nn.LayerNorm(8), nn.Conv2d(8, 8, 1, groups=8), *norms
     )
     assert foreign_report(network) == {}
 
