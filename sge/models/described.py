@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError, ChoiceError, SGEError
+from sge.images import MAX_SIZE, Preprocess
 from sge.models.architectures import State
 from sge.models.card import Card
 from sge.models.checkpoint import Weights, check_shapes, load_state, read_weights
@@ -22,7 +23,7 @@ from sge.models.model import Model
 from sge.models.sge_keys import beside_sge, place_sge
 from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
-from sge.nn import SpatialGroupEnhance, object_classes, spatial_blocks
+from sge.nn import SpatialGroupEnhance, object_classes, own_input, spatial_blocks
 
 ENTRY = "sge.description"
 """Metadata entry of a weights file with the record of its network's description."""
@@ -95,7 +96,9 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
         raise CheckpointError(
             f"{description.arch} has no block with maps. Name modules that get SGE: where=layer4."
         )
-    metadata, stated = weights.metadata, usual(description)
+    metadata, stated = weights.metadata, with_own_input(usual(description), network)
+    if known is not None:
+        known = with_own_input(known, network)
     count = classes_of(network, description)
     if is_detector(description):
         chosen, beside = with_background(count, given.labels, weights.labels)
@@ -119,6 +122,14 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
     notes = [*card.notes, *weights.notes, *precision_notes(weights), *notes, *more]
     card = replace(card, sha256=weights.sha256, notes=tuple(dict.fromkeys(notes)))
     return Model(name, network, labels, card, preprocess, description.arch, description=description)
+
+
+def with_own_input(known: Known, network: nn.Module) -> Known:
+    """With the input that the network states itself, as torchvision's detectors do, where it states one."""
+    own = own_input(network)
+    return (
+        known if own is None else replace(known, preprocess=Preprocess.unnormalized(min(own.size, MAX_SIZE)))
+    )
 
 
 def _network(state: State, description: Description, plain: State, has_sge: bool) -> nn.Module:

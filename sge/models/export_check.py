@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ SIZE_ADVICE = (
 )
 SHAPES = ((1, 4, 5), (3, 3, 2), (2, 7, 7))
 """Rows, and height and width in multiples of ``MULTIPLE``."""
+SMALLEST = (2 * MULTIPLE, 3 * MULTIPLE)
 ODD = (1, 75, 106)
 """Rows, height and width of the image that tells whether sides must be multiples."""
 
@@ -107,8 +108,19 @@ class Comparison:
             self._on(self._image(rows, height, width, seed))
 
     def _image(self, rows: int, height: int, width: int, seed: int) -> Tensor:
-        size = self._size or (height * MULTIPLE, width * MULTIPLE)
-        return smooth_image((rows, self._channels, *size), seed)
+        unit = MULTIPLE * self._scale
+        return smooth_image((rows, self._channels, *(self._size or (height * unit, width * unit))), seed)
+
+    @cached_property
+    def _scale(self) -> int:
+        """By which the images are enlarged: 2 for a network that fails on the smallest of them."""
+        if self._size is None:
+            try:
+                with torch.no_grad():
+                    self._network(smooth_image((1, self._channels, *SMALLEST), 0))
+            except Exception:  # A network may raise anything where it does not take a size.
+                return 2
+        return 1
 
     def multiple(self) -> int:
         """1 if the file agrees on an image with sides of any size; otherwise the number that must divide them."""

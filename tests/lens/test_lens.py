@@ -240,7 +240,7 @@ def test_also_after_a_failure() -> None:
     flags = mixed(net)
     lens = Lens(model(net), "cpu")
     with pytest.raises(
-        UnsupportedNetworkError, match=r"cannot be run on an input of shape \(1, 3, 224, 320\).*no"
+        UnsupportedNetworkError, match=r"shape \(1, 3, 224, 320\).*no\). Choose another framing \(center"
     ):
         lens.analyze(scene())
     assert [module.training for module in net.modules()] == flags

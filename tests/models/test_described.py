@@ -13,8 +13,10 @@ from torch import nn
 import sge
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.models import import_weights, imported_notes, load_model, verify_model
+from sge.models.described import with_own_input
 from sge.models.description import Description
-from sge.models.libraries import built
+from sge.models.libraries import built, outline
+from sge.models.library_weights import usual
 from sge.nn import insert_sge, sge_blocks
 from tests.drawn_images import scene
 from tests.weights import save
@@ -69,6 +71,14 @@ def test_plain_weights_receive_inactive_sge_and_compute_the_same(tmp_path, libra
     notes = " ".join(model.card.notes)
     for words in ("have no SGE", "inactive gates", "names no labels", "states no preprocessing"):
         assert words in notes
+
+
+def test_a_detector_takes_the_size_that_it_states():
+    described = Description("torchvision", "ssdlite320_mobilenet_v3_large")
+    known = with_own_input(usual(described), outline(described))
+    assert known.preprocess == sge.Preprocess.unnormalized(320)
+    classifier = Description("timm", "test_resnet")
+    assert with_own_input(usual(classifier), outline(classifier)) == usual(classifier)
 
 
 @pytest.mark.parametrize(

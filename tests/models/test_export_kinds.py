@@ -167,6 +167,24 @@ class Tall(Network):
         return super().forward(x + torch.zeros(128 if x.shape[2] != 64 else 64, 1))
 
 
+class Large(Network):
+    """Fails on images whose maps vanish, as a network of many layers without padding does."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.avg_pool2d(x, 75, 1) if min(x.shape[2:]) < 75 else x)
+
+
+def test_a_network_that_takes_no_small_image_is_exported_for_any_size(tmp_path):
+    file = export_onnx(model(Large), tmp_path / "a.onnx")
+    assert (file.size, file.multiple) == (None, 1)
+    image = smooth_image((2, 3, 96, 131), 7)
+    with torch.no_grad():
+        expected = network(Large)(image)
+    torch.testing.assert_close(
+        torch.from_numpy(run(file, image.numpy())["logits"]), expected, atol=1e-2, rtol=1e-4
+    )
+
+
 @pytest.mark.parametrize("kind", [OneSize, ByItsSize, Tall])
 def test_a_network_of_one_size_is_exported_for_it(tmp_path, kind):
     with pytest.raises(UnsupportedNetworkError, match=r"size=\.\.\."):
