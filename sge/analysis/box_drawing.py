@@ -14,6 +14,8 @@ MAX_DRAWN = 30
 """Number of boxes that are drawn, the best ones; more hide the image and each other."""
 MAX_LETTERS = 40
 """Length of a label that is drawn; a longer one ends with an ellipsis."""
+LEAST_SHARE = 0.25
+"""Smallest score of a box that is drawn, as a share of the best one; detectors also give unlikely boxes."""
 _LINE, _CASING, _PAPER = "white", (0, 0, 0, 150), (22, 24, 29, 216)
 Edges = tuple[int, int, int, int]
 """First column and row, last column and row, in pixels."""
@@ -23,7 +25,7 @@ _WITH_SCORE = "{label}  {percent}"
 def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
     """Draws the best boxes into an image, the best one last, then their labels.
 
-    A label that would cover one of a better box is left out.
+    Boxes whose score is far below the best are left out. A label that would cover one of a better box is left out.
 
     Args:
         image: Mode RGB, the upright image at its own size.
@@ -33,7 +35,11 @@ def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> None:
     unit = max(10, min(image.size) // 45)
     font = ImageFont.load_default(unit)
     width = max(1, round(min(image.size) / 300))
-    found = [(box, _edges(box, image.size)) for box in boxes[:MAX_DRAWN]]
+    found = [
+        (box, _edges(box, image.size))
+        for box in boxes[:MAX_DRAWN]
+        if box.score >= LEAST_SHARE * boxes[0].score
+    ]
     drawn = [(box, edges) for box, edges in found if edges is not None]
     for _, edges in reversed(drawn):
         casing = tuple(edge + width * side for edge, side in zip(edges, (-1, -1, 1, 1), strict=True))

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, SGEError, UnsupportedNetworkError
@@ -28,6 +27,7 @@ from sge.models.onnx_double import DoubleGraph
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.onnx_trial import MULTIPLE, Session
 from sge.models.results import named_results
+from sge.models.smooth_images import scale_for, smooth_image
 from sge.nn import MaskCapture, edit_masks, sge_blocks
 
 ROUNDING = 10
@@ -39,20 +39,8 @@ SIZE_ADVICE = (
 )
 SHAPES = ((1, 4, 5), (3, 3, 2), (2, 7, 7))
 """Rows, and height and width in multiples of ``MULTIPLE``."""
-SMALLEST = (2 * MULTIPLE, 3 * MULTIPLE)
 ODD = (1, 75, 106)
 """Rows, height and width of the image that tells whether sides must be multiples."""
-
-
-def smooth_image(shape: tuple[int, int, int, int], seed: int) -> Tensor:
-    """A normalized image in which coarse patterns are stronger than fine ones, with mean 0 and standard deviation 1."""
-    random = torch.Generator().manual_seed(seed)
-    image = torch.zeros(shape)
-    for octave in (1, 2, 4, 8, 16):
-        sides = [max(2, side * octave // 64) for side in shape[2:]]
-        layer = torch.randn((*shape[:2], *sides), generator=random)
-        image += interpolate(layer, shape[2:], mode="bilinear") / octave
-    return (image - image.mean()) / image.std()
 
 
 @dataclass(frozen=True)
@@ -113,14 +101,7 @@ class Comparison:
 
     @cached_property
     def _scale(self) -> int:
-        """By which the images are enlarged: 2 for a network that fails on the smallest of them."""
-        if self._size is None:
-            try:
-                with torch.no_grad():
-                    self._network(smooth_image((1, self._channels, *SMALLEST), 0))
-            except Exception:  # A network may raise anything where it does not take a size.
-                return 2
-        return 1
+        return 1 if self._size else scale_for(self._network, self._channels)
 
     def multiple(self) -> int:
         """1 if the file agrees on an image with sides of any size; otherwise the number that must divide them."""

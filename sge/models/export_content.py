@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from sge.errors import ChoiceError, SGEError, UnsupportedNetworkError
-from sge.models.export_check import SIZE_ADVICE, Comparison, smooth_image
+from sge.models.export_check import SIZE_ADVICE, Comparison
 from sge.models.exported_model import LOGITS, RESULT, ExportedBlock, square_side
 from sge.models.model import Model
 from sge.models.onnx_files import VERSION, tail
 from sge.models.onnx_trial import MULTIPLE
+from sge.models.smooth_images import smooth_image
 from sge.models.traced import Traced, trace
 from sge.models.wording import shown
 from sge.nn import ConvolutionalBlockAttention, SGEBlock, eval_view, inactive_groups

@@ -36,9 +36,9 @@ export function percent(share) {
   return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 }
 
-/** `blocks.5.3` as `5.3`, `layer3.5` as `3.5`. */
+/** `blocks.5.3` as `5.3`, `layer3.5` as `3.5`, a detector's `backbone.body.layer3.5` too. */
 export function shortBlockName(block) {
-  return block.replace(/^(blocks\.|layer|features\.)/, "");
+  return block.replace(/^(backbone\.(body\.)?)?(blocks\.|layer|features\.)?/, "");
 }
 
 /** `Block 5.0 · group 55` */

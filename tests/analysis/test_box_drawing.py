@@ -64,7 +64,7 @@ def test_the_line_lies_on_the_edges(x: float, y: float, width: float, height: fl
 def test_the_best_boxes_are_drawn_and_the_first_lies_above() -> None:
     best = Box("dog", 0.9, 1, 100.0, 100.0, 60.0, 60.0)
     others = [Box("cat", 0.5, 2, 10.0, 10.0, 30.0, 30.0)] * (MAX_DRAWN - 1)
-    beyond = Box("rug", 0.1, 3, 200.0, 200.0, 80.0, 80.0)
+    beyond = Box("rug", 0.4, 3, 200.0, 200.0, 80.0, 80.0)
     assert (drawn(best, *others, beyond) == drawn(best, *others)).all()
     over = replace(others[0], x=100.0, y=100.0, width=60.0, height=60.0)
     edge = 159, slice(101, 159)
@@ -92,6 +92,13 @@ def test_labels_do_not_cover_each_other_and_the_best_ones_are_there(monkeypatch:
             assert left >= other[2] or other[0] >= right or top >= other[3] or other[1] >= bottom
     drawn(*boxes[:1] * 2)
     assert len({box[:2] for box in written[-2:]}) == 2
+
+
+def test_boxes_that_are_far_less_likely_than_the_best_are_not_drawn() -> None:
+    best, rug = Box("dog", 0.9, 1, 100.0, 100.0, 60.0, 60.0), Box("rug", 0.2, 3, 200.0, 200.0, 80.0, 80.0)
+    assert (drawn(best, rug) == drawn(best)).all()
+    weak = replace(best, score=0.01)
+    assert not (drawn(weak, replace(rug, score=0.009)) == drawn(weak)).all()
 
 
 def test_labels_are_one_short_line() -> None:

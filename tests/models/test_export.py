@@ -17,9 +17,9 @@ from sge.errors import CaptureError, CheckpointError, ChoiceError, UnsupportedNe
 from sge.models import load_model
 from sge.models.differences import LOGITS
 from sge.models.export import content_hash, existing_export, export_onnx, exported_file
-from sge.models.export_check import smooth_image
 from sge.models.onnx_checks import output_names
 from sge.models.onnx_graph import reduced
+from sge.models.smooth_images import smooth_image
 from sge.nn import MaskCapture, SpatialGroupEnhance, edit_masks, insert_sge
 from tests.models.exported import LABELS, Network, exported, model, network
 

@@ -19,8 +19,8 @@ import sge
 from sge.errors import ChoiceError, UnsupportedNetworkError
 from sge.models import load_model, reduced
 from sge.models.export import export_onnx
-from sge.models.export_check import smooth_image
 from sge.models.results import MAX_RESULTS, named_results
+from sge.models.smooth_images import smooth_image
 from tests.conftest import ROOT
 from tests.models.exported import LABELS, Network, exported, model, network
 from tests.nn.foreign_modules import Averaged, Biased, ByEinsum, ByViews, Interleaved, Volumetric

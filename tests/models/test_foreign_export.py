@@ -10,7 +10,7 @@ from torch import nn
 
 import sge
 from sge.models.export import export_onnx
-from sge.models.export_check import smooth_image
+from sge.models.smooth_images import smooth_image
 from sge.nn import MaskCapture
 from tests.models.test_export import run
 from tests.nn.foreign_modules import KINDS, Residual, network_with

@@ -103,7 +103,9 @@ def _sites(network: nn.Module, where: Sequence[str] | None) -> dict[str, Site]:
     names = list(known) if where is None else list(dict.fromkeys(where))
     if unknown := [name for name in names if not name or name not in modules]:
         first = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
-        there = f"there are: {', '.join(known)}" if known else f"name modules of the network: {_where(network)}"
+        there = (
+            f"there are: {', '.join(known)}" if known else f"name modules of the network: {_where(network)}"
+        )
         raise UnsupportedNetworkError(f"No block {first} that can carry SGE; {there}.")
     others = named_sites(network, [name for name in names if name not in known])
     return {name: others[name] if name in others else known[name]() for name in names}

@@ -1,6 +1,6 @@
 // Draws the boxes of a detector over the photo: a rectangle each, and its label with its score.
 
-import { boxesOf, boxInWords, MAX_BOXES } from "../state/boxes.js";
+import { boxesOf, boxInWords, isLikely, MAX_BOXES } from "../state/boxes.js";
 
 const MAX_LETTERS = 40;
 // As fractions of the canvas's shorter side.
@@ -25,7 +25,10 @@ export function paintBoxes(canvas, analysis, window, marked) {
   context.save();
   context.font = `${unit}px ${getComputedStyle(document.body).fontFamily}`;
   context.textBaseline = "middle";
-  const order = [...boxesOf(analysis).slice(0, MAX_BOXES).keys()].reverse().sort((a, b) => (a === marked) - (b === marked));
+  const order = [...boxesOf(analysis).slice(0, MAX_BOXES).keys()]
+    .filter((i) => i === marked || isLikely(analysis, i))
+    .reverse()
+    .sort((a, b) => (a === marked) - (b === marked));
   const rectangles = order.map((i) => rectangleOf(analysis.boxes[i], analysis.geometry, canvas, window));
   const fade = (i) => (context.globalAlpha = marked === null || i === marked ? 1 : FADED);
   order.forEach((i, at) => {

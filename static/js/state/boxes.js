@@ -4,11 +4,16 @@ import { percent } from "../format.js";
 
 // The best boxes; more would hide the image and each other.
 export const MAX_BOXES = 30;
+// Of the best box's score; detectors also give boxes that they hardly believe in.
+const LEAST_SHARE = 0.25;
 const NO_CLASSES = "No classes: the model gives none for an image.";
 const NO_BOXES = "No boxes: the detector found nothing in this image.";
 
 /** The boxes of an analysis, best first. Records from before there were boxes have none. */
 export const boxesOf = ({ boxes }) => boxes ?? [];
+
+/** Whether the score of the box at a position is not far below the best: others are drawn only while they are emphasized. */
+export const isLikely = ({ boxes }, i) => boxes[i].score >= LEAST_SHARE * boxes[0].score;
 
 /** Whether the model gives scores of classes, which groups can change. */
 export const hasClasses = ({ predictions }) => predictions.length > 0;
