@@ -69,7 +69,7 @@ def without_gain(network: nn.Module) -> nn.Module:
     """Takes the constant gain from inserted modules, for weights that were trained with SGE alone; returns the network."""
     for module in network.modules():
         if isinstance(module, GainedSGE):
-            module.__class__ = SpatialGroupEnhance
+            module.__class__ = SpatialGroupEnhance  # type: ignore[assignment]
     return network
 
 
