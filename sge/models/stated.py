@@ -194,6 +194,10 @@ def preprocess_of(
         stated_here = _without_timm_names(record)
         # What framing "whole" uses was measured for the usual size and weights, so it is not carried to another size.
         base = asdict(usual) | ({"whole": None, "whole_temperature": 1.0} if "size" in stated_here else {})
+        if "size" in stated_here:
+            base["resize"] = stated_here[
+                "size"
+            ]  # The usual one may be too large for it, and is replaced below.
         assumed = made_preprocess(base | stated_here, "The preprocessing")
         if "size" in stated_here and "resize" not in stated_here:
             assumed = replace(assumed, resize=round(assumed.size / DEFAULT_CROP))
