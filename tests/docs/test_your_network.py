@@ -22,6 +22,7 @@ from sge.models import Model, export_onnx
 from sge.nn import SGE_RESNETS
 from tests.conftest import ROOT, fill
 from tests.lens.networks import Plain
+from tests.models.foreign_files import foreign, saved
 
 PAGE = (ROOT / "docs" / "your_network.md").read_text("utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in re.split(r"^## ", PAGE, flags=re.M)[1:]}
@@ -96,6 +97,12 @@ def exported(folder: Path) -> None:
     labels = ["beagle", "crane", "tabby", "tench", "tub"]
     preprocess = Preprocess(resize=64, size=64)
     export_onnx(Model("mine", network, labels, preprocess=preprocess), folder / "mine.onnx")
+    theirs = foreign()
+    for names in [*(node.output for node in theirs.graph.node), *(node.input for node in theirs.graph.node)]:
+        names[:] = ["gate" if name == "att/\u00e4" else name for name in names]
+    theirs.graph.output[1].name = "gate"
+    saved(theirs, folder, "theirs.onnx")
+    (folder / "labels.txt").write_text("cat\ndog\nother\n")
 
 
 GIVEN: dict[str, Callable[[Path], None]] = {

@@ -140,4 +140,5 @@ function hasPartMaps(store) {
 function effectKey({ attribution, expectedAttribution }, block) {
   return [attribution, expectedAttribution].flatMap((each) => (each ? [each.target.index, each.method[block]] : ["none"]));
 }
+
 customElements.define("sge-group-grid", GroupGrid);
