@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,13 @@ def test_an_image_from_the_element_is_analyzed_as_by_the_lens(lens, shown):
     assert shown.report.startswith("<iframe ")
     assert shown.message == ""
     assert list(shown.blocks) == ["first", "second"]
+
+
+def test_a_model_without_classes_offers_no_groups_to_switch_off():
+    bare = sge.Lens(replace(model(), labels=None))
+    made = sge.widget(bare, png())
+    assert (made.blocks, made.analysis.predictions) == ([], [])
+    assert made.report
 
 
 def test_the_framing_is_kept_for_the_next_image(lens, shown):
