@@ -13,8 +13,8 @@ from PIL import Image
 
 import sge
 from tests.conftest import ROOT
+from tests.models.foreign_files import foreign, saved
 
-pytestmark = pytest.mark.slow
 PAGE = (ROOT / "docs" / "export.md").read_text("utf-8")
 WITHOUT = (
     "import sys\nfor name in ('sge', 'torch', 'torchvision', 'timm', 'onnx'):\n    sys.modules[name] = None\n"
@@ -33,6 +33,7 @@ def examples():
     return re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
+@pytest.mark.slow
 def test_the_program_in_plain_onnx_runtime(folder):
     code = WITHOUT + examples()[0]
     done = subprocess.run(
@@ -56,6 +57,7 @@ def test_the_program_in_plain_onnx_runtime(folder):
     assert np.corrcoef(mask.ravel(), analysis.masks["blocks.5.0"][20].ravel())[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_the_reduced_file(folder, monkeypatch):
     import onnxruntime
 
@@ -64,3 +66,15 @@ def test_the_reduced_file(folder, monkeypatch):
     session = onnxruntime.InferenceSession("small.onnx", providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["image"]
     assert [one.name for one in session.get_outputs()] == ["logits", "mask/blocks.5.0"]
+
+
+def test_a_file_that_somebody_else_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path / "models"))
+    shutil.copy(ROOT / "static" / "samples" / "kitten.jpg", "photo.jpg")
+    saved(foreign(image=("n", 3, 64, 96), gate="attention"), tmp_path, "theirs.onnx")
+    exec(compile(examples()[2], "docs/export.md", "exec"), {})
+    first, *notes = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\(4, 8, 12\) (cat|dog|other)", first)
+    assert any("no similarity" in note for note in notes)
+    assert (tmp_path / "photo.html").is_file()

@@ -10,6 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 GROUPS, CLASSES = 4, 3
+GATE = "att/\u00e4"
+"""Name of the maps, as other libraries may have it."""
 FLOAT = TensorProto.FLOAT
 
 
@@ -19,14 +21,16 @@ def foreign(
     element: int = FLOAT,
     opset: int = 17,
     end: str = "Identity",
+    gate: str = GATE,
 ) -> onnx.ModelProto:
-    """Features, a gate of four maps ``att/\u00e4`` made by a sigmoid, scores before it, and ``scores`` of three classes.
+    """Features, a gate of four maps made by a sigmoid, scores before it, and ``scores`` of three classes.
 
     Args:
         image: Shape of the input ``pixels``.
         element: Its type.
         opset: Version of the operators.
         end: Operator that makes ``scores`` of numbers for the classes.
+        gate: Name of the maps.
     """
     random = np.random.default_rng(0)
 
@@ -38,7 +42,7 @@ def foreign(
     nodes = [
         helper.make_node("Conv", ["pixels", "w1"], ["features"], strides=[8, 8], name="edit/features"),
         helper.make_node("Conv", ["features", "w2"], ["before"]),
-        helper.make_node("Sigmoid", ["before"], ["att/\u00e4"]),
+        helper.make_node("Sigmoid", ["before"], [gate]),
         helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w3"], ["numbers"]),
@@ -46,7 +50,7 @@ def foreign(
     ]
     outputs = [
         helper.make_tensor_value_info("scores", element, None),
-        helper.make_tensor_value_info("att/\u00e4", element, ["n", GROUPS, "y", "x"]),
+        helper.make_tensor_value_info(gate, element, ["n", GROUPS, "y", "x"]),
         helper.make_tensor_value_info("before", element, ["n", GROUPS, "y", "x"]),
     ]
     inputs = [helper.make_tensor_value_info("pixels", element, image)]
