@@ -32,8 +32,8 @@ def test_another_size_is_refused() -> None:
 def test_a_whole_image_is_padded_to_the_right_and_below(
     width: int, height: int, fixed: tuple[int, int]
 ) -> None:
-    picture = noise(width, height)
-    framed = frame(decode(picture), Preprocess(*PLAIN, size=8, resize=8, fixed=fixed))
+    photo = noise(width, height)
+    framed = frame(decode(photo), Preprocess(*PLAIN, size=8, resize=8, fixed=fixed))
     assert framed.array.shape == (3, *fixed)
     left, top, right, bottom = framed.geometry.window
     assert (left, top) == (0, 0)
@@ -41,7 +41,7 @@ def test_a_whole_image_is_padded_to_the_right_and_below(
     across, down = round(width * fixed[1] / right), round(height * fixed[0] / bottom)
     assert across == fixed[1] or down == fixed[0]
     expected = np.asarray(
-        picture.convert("RGB").resize((across, down), Image.Resampling.BILINEAR), np.float32
+        photo.convert("RGB").resize((across, down), Image.Resampling.BILINEAR), np.float32
     )
     np.testing.assert_allclose(framed.array[:, :down, :across], expected.transpose(2, 0, 1) / 255, atol=1e-6)
     for beside in (framed.array[:, down:], framed.array[:, :, across:]):
