@@ -171,7 +171,7 @@ def test_the_promise_and_the_links(open_page, width):
 
 def test_every_control_has_a_visible_heading(open_page):
     page = open_page(before=without_finder).page
-    names = page.locator("sge-controls .field > .heading").all_inner_texts()
+    names = page.locator("sge-controls .field:visible > .heading").all_inner_texts()
     assert names == ["Show", "Scale", "Colour map", "Overlay strength", "Framing"]
     for group in page.get_by_role("radiogroup").all():
         heading = page.locator(f"#{group.get_attribute('aria-labelledby')}")
