@@ -121,10 +121,10 @@ def failure(network: nn.Module, batch: Tensor, error: Exception) -> SGEError:
             f"{name} cannot compute with parameters of several types: {listed}. Convert it to one, such as network.float()."
         )
     quoted = f"{type(error).__name__}: {error}".split("\n")[0][:MAX_QUOTED]
-    square = " (center gives the square that networks of one size take)" if shape[-1] != shape[-2] else ""
     return UnsupportedNetworkError(
         f"{name} cannot be run on an input of shape {shape} in {_name_of(batch.dtype)} on {batch.device.type} ({quoted}). "
-        f"Choose another framing{square} or size, convert the network with network.float(), or mend its forward."
+        "Choose another size or framing, state the only size that it takes (Preprocess(fixed=(height, width))), convert the "
+        "network with network.float(), or mend its forward."
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from sge.errors import CheckpointError, ChoiceError, SGEError
-from sge.images import MAX_SIZE, Preprocess
 from sge.models.architectures import State
 from sge.models.card import Card
 from sge.models.checkpoint import Weights, check_shapes, load_state, read_weights
@@ -19,11 +18,11 @@ from sge.models.file_facts import check_channels, check_opening, precision_notes
 from sge.models.given import Given
 from sge.models.libraries import built, outline, with_sge
 from sge.models.library_weights import Known, cached, usual
-from sge.models.model import Model
+from sge.models.model import Model, with_own_input
 from sge.models.sge_keys import beside_sge, place_sge
 from sge.models.stated import labels_of, preprocess_of
 from sge.models.wording import shown
-from sge.nn import SpatialGroupEnhance, object_classes, own_input, spatial_blocks
+from sge.nn import SpatialGroupEnhance, object_classes, spatial_blocks
 
 ENTRY = "sge.description"
 """Metadata entry of a weights file with the record of its network's description."""
@@ -96,9 +95,9 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
         raise CheckpointError(
             f"{description.arch} has no block with maps. Name modules that get SGE: where=layer4."
         )
-    metadata, stated = weights.metadata, with_own_input(usual(description), network)
+    metadata, stated = weights.metadata, _with_own_input(usual(description), network)
     if known is not None:
-        known = with_own_input(known, network)
+        known = _with_own_input(known, network)
     count = classes_of(network, description)
     if is_detector(description):
         chosen, beside = with_background(count, given.labels, weights.labels)
@@ -124,12 +123,8 @@ def _model(weights: Weights, description: Description, name: str, given: Given, 
     return Model(name, network, labels, card, preprocess, description.arch, description=description)
 
 
-def with_own_input(known: Known, network: nn.Module) -> Known:
-    """With the input that the network states itself, as torchvision's detectors do, where it states one."""
-    own = own_input(network)
-    return (
-        known if own is None else replace(known, preprocess=Preprocess.unnormalized(min(own.size, MAX_SIZE)))
-    )
+def _with_own_input(known: Known, network: nn.Module) -> Known:
+    return replace(known, preprocess=with_own_input(known.preprocess, network))
 
 
 def _network(state: State, description: Description, plain: State, has_sge: bool) -> nn.Module:

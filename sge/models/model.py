@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sge.images import MAX_SIZE, Preprocess
@@ -77,17 +77,33 @@ class Model:
 
     def _take_conventions(self) -> None:
         """Takes what the network states of its own labels and input, where nothing else is given."""
-        from sge.nn import own_input, own_labels  # They import torch, as below.
+        from sge.nn import own_labels  # It imports torch, as below.
 
         if self.labels is None:
             self.labels = own_labels(self.network)
         if self.preprocess is _NO_PREPROCESS:
-            own = own_input(self.network)
-            self.preprocess = (
-                Preprocess() if own is None else Preprocess.unnormalized(min(own.size, MAX_SIZE))
-            )
+            self.preprocess = with_own_input(_NO_PREPROCESS, self.network)
 
     def _gates(self) -> dict[str, SGEBlock]:
         from sge.nn import sge_blocks  # It imports torch, which this module's importers may not need.
 
         return sge_blocks(self.network)
+
+
+def with_own_input(usual: Preprocess, network: nn.Module) -> Preprocess:
+    """A preprocessing with the input that the network states itself, where it states one.
+
+    Args:
+        usual: What is assumed of the network.
+        network: One of torchvision's detectors or of ultralytics, which take pixels of 0 to 1, or one that takes inputs of
+            one size only; of any other nothing is known.
+    """
+    from sge.nn import only_input, own_input  # They import torch, which this module's importers may not need.
+
+    if (own := own_input(network)) is not None:
+        return Preprocess.unnormalized(min(own.size, MAX_SIZE))
+    only = only_input(network)
+    if only is None or max(only) > MAX_SIZE:
+        return usual
+    size = min(only)
+    return replace(usual, size=size, resize=max(size, round(usual.resize * size / usual.size)), fixed=only)

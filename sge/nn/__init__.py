@@ -13,7 +13,7 @@ from sge.nn.blocks import (
     spatial_blocks,
 )
 from sge.nn.capture import Capture, MaskCapture
-from sge.nn.conventions import OwnInput, object_classes, own_input, own_labels, resizing_path
+from sge.nn.conventions import OwnInput, object_classes, only_input, own_input, own_labels, resizing_path
 from sge.nn.convert import convert_sge
 from sge.nn.detectors import DETECTORS, build_detector, from_mmdetection, is_mmdetection
 from sge.nn.folding import FoldedViews
@@ -71,6 +71,7 @@ __all__ = [
     "insert_sge",
     "is_mmdetection",
     "object_classes",
+    "only_input",
     "own_input",
     "own_labels",
     "own_sge_blocks",

@@ -34,6 +34,25 @@ def own_input(network: nn.Module) -> OwnInput | None:
     return None
 
 
+def only_input(network: nn.Module) -> tuple[int, int] | None:
+    """Height and width of the only input that a network takes; None where it takes others or states nothing.
+
+    Vision transformers of timm and torchvision have one position embedding for each patch, and refuse other sizes.
+    """
+    patches: Any = getattr(network, "patch_embed", None)
+    size: Any = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", False) else None
+    if size is None and all(hasattr(network, name) for name in ("image_size", "patch_size", "encoder")):
+        size = network.image_size
+    sides = (size, size) if isinstance(size, int) else size
+    if (
+        not isinstance(sides, tuple | list)
+        or len(sides) != 2
+        or not all(isinstance(one, int) for one in sides)
+    ):
+        return None
+    return sides[0], sides[1]
+
+
 def resizing_path(network: nn.Module) -> str | None:
     """Path of the child that resizes, normalizes and pads the images, as in torchvision's detectors; None without one."""
     wanted = ("image_mean", "image_std", "min_size", "max_size", "batch_images")

@@ -13,10 +13,10 @@ from torch import nn
 import sge
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
 from sge.models import import_weights, imported_notes, load_model, verify_model
-from sge.models.described import with_own_input
 from sge.models.description import Description
 from sge.models.libraries import built, outline
 from sge.models.library_weights import usual
+from sge.models.model import with_own_input
 from sge.nn import insert_sge, sge_blocks
 from tests.drawn_images import scene
 from tests.weights import save
@@ -75,10 +75,11 @@ def test_plain_weights_receive_inactive_sge_and_compute_the_same(tmp_path, libra
 
 def test_a_detector_takes_the_size_that_it_states():
     described = Description("torchvision", "ssdlite320_mobilenet_v3_large")
-    known = with_own_input(usual(described), outline(described))
-    assert known.preprocess == sge.Preprocess.unnormalized(320)
+    usual_input = usual(described).preprocess
+    assert with_own_input(usual_input, outline(described)) == sge.Preprocess.unnormalized(320)
     classifier = Description("timm", "test_resnet")
-    assert with_own_input(usual(classifier), outline(classifier)) == usual(classifier)
+    usual_input = usual(classifier).preprocess
+    assert with_own_input(usual_input, outline(classifier)) == usual_input
 
 
 @pytest.mark.parametrize(

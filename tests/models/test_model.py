@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
+import timm
+import torchvision
 from torch import nn
 
-from sge.errors import ChoiceError
+import sge
+from sge.errors import ChoiceError, UnsupportedNetworkError
 from sge.images.framing import Preprocess
-from sge.models.model import Card, Model
+from sge.models.model import Card, Model, with_own_input
+from sge.nn import insert_sge, only_input
 from tests.conftest import fill
+from tests.drawn_images import scene
 from tests.inactive_networks import inactive_network
 
 
@@ -52,3 +57,24 @@ def test_a_record_states_its_version_and_no_hash():
     assert record["version"] == 2
     assert "sha256" not in record
     json.dumps(record)
+
+
+def test_a_network_of_one_size_states_it(tmp_path):
+    network = insert_sge(
+        timm.create_model("test_vit", num_classes=3, dynamic_img_size=False), 4, "patch_embed.proj"
+    ).eval()
+    model = Model("vit", network, ["a", "b", "c"])
+    assert model.preprocess.fixed == (160, 160)
+    seen = sge.Lens(model, "cpu").analyze(scene())
+    assert seen.geometry.framing == "whole"
+    file = sge.export_onnx(model, tmp_path / "vit.onnx")
+    assert file.size == (160, 160)
+    exported = sge.Lens(file).analyze(scene())
+    assert [one.label for one in exported.predictions] == [one.label for one in seen.predictions]
+    with pytest.raises(UnsupportedNetworkError, match=r"Preprocess\(fixed="):
+        sge.Lens(Model("vit", network, ["a", "b", "c"], preprocess=Preprocess()), "cpu").analyze(scene())
+    other = torchvision.models.VisionTransformer(32, 8, 1, 2, 16, 16)
+    assert only_input(other) == (32, 32)
+    assert with_own_input(Preprocess(), other) == Preprocess(resize=37, size=32, fixed=(32, 32))
+    assert only_input(timm.create_model("test_vit")) is None
+    assert only_input(timm.create_model("test_resnet")) is None
