@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from sge.analysis import ATLAS_MEDIA_TYPE, Prediction
+from sge.analysis import ATLAS_MEDIA_TYPE, Box, Prediction
+from sge.images import Frame
+from sge.lens import Lens
 
 from . import drawn, responses
 from .deps import BlockNames, EngineDep, Framing, ModelName, TopK, refuse_unknown_names
@@ -29,15 +32,26 @@ Signal = Annotated[
 ]
 
 
-@router.post("/predict", response_model=list[Prediction], responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY)
+@router.post(
+    "/predict", response_model=list[Prediction | Box], responses=IMAGE_PROBLEMS, openapi_extra=IMAGE_BODY
+)
 async def predict(
     request: Request, engine: EngineDep, model: ModelName = None, framing: Framing = "whole", top_k: TopK = 5
 ) -> Response:
-    """The classes that the network predicts, best first."""
-    lens = engine.slot(model).require_lens()
+    """The classes that the network predicts, best first; of a detector, all objects that it finds, with their rectangles."""
+    slot = engine.slot(model)
+    lens = slot.require_lens()
+    found: Sequence[Prediction | Box]
     async with admitted(request, engine, "predict") as admission:
-        predictions = await engine.predict(admission, lens, framing, top_k)
-    return responses.predictions_json(predictions)
+        if slot.has_classes:
+            found = await engine.predict(admission, lens, framing, top_k)
+        else:
+            found = await engine.compute(admission, lens, _boxes, framing)
+    return responses.predictions_json(found)
+
+
+def _boxes(lens: Lens, frame: Frame) -> list[Box]:
+    return lens.classify_frames([frame])[0].boxes
 
 
 _MASK_TYPES = {

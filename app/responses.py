@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from sge.analysis import (
     Ablation,
     Analysis,
     Attribution,
+    Box,
     GroupSteps,
     Prediction,
     ablation_report,
@@ -153,9 +154,9 @@ def _url(file: Encoded) -> str:
     return f"data:{file.media_type};base64,{base64.b64encode(file.data).decode('ascii')}"
 
 
-def predictions_json(predictions: list[Prediction]) -> Response:
-    """The classes, best first."""
-    return _json([vars(prediction) for prediction in predictions])
+def predictions_json(found: Sequence[Prediction | Box]) -> Response:
+    """The classes or boxes, best first."""
+    return _json([vars(one) for one in found])
 
 
 def ablation_json(ablation: Ablation, targets: list[int], top_k: int) -> Response:

@@ -187,6 +187,7 @@ def test_behind_the_page(trained: Trained, service: Service) -> None:
     assert [box["score"] for box in record["boxes"]] == pytest.approx(
         [box.score for box in expected.boxes], abs=1e-3
     )
+    trained.check([sge.Box(**one) for one in ask("predict").json()], at)
     drawn = [ask("overlay", block="model.4", boxes=boxes).content for boxes in ("true", "false")]
     assert drawn[0] != drawn[1]
     check_problem(ask("ablate", groups="model.4:0"), 422)
