@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, pad
 from sge.errors import UnsupportedNetworkError
 from sge.models.results import named_results
 from sge.nn import (
+    ForeignMap,
     ForeignSGE,
     Formula,
     SGEBlock,
@@ -24,6 +25,7 @@ from sge.nn import (
     block_formula,
     block_module,
     eval_view,
+    routed,
     spatial_blocks,
     standardize_maps,
 )
@@ -194,6 +196,8 @@ class Traced(nn.Module):
             elif isinstance(block, SpatialGroupEnhance):
                 block.enhanced = partial(self._enhanced, name, block)  # type: ignore[method-assign]
             else:
+                if isinstance(block, ForeignMap):
+                    block.module.forward = partial(self._routed, block, block.module.forward)
                 block.gate.register_forward_hook(partial(self._read_map, name))
             block_module(block).register_forward_hook(partial(self._read_energy, name, block.groups))
 
@@ -214,6 +218,12 @@ class Traced(nn.Module):
         x = (*inputs, *named.values())[0]
         out = self._enhanced(name, block, x)
         return x.copy_(out) if block.in_place else out
+
+    @staticmethod
+    def _routed(block: ForeignMap, forward: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
+        """In place of a forward of somebody else, whose map goes through the block's gate."""
+        with routed(block, (*inputs, *named.values())):
+            return forward(*inputs, **named)
 
     def _read_map(self, name: str, _module: nn.Module, inputs: tuple[Tensor], mask: Tensor) -> None:
         logits = inputs[0]

@@ -17,7 +17,8 @@ from sge.nn.conventions import OwnInput, object_classes, only_input, own_input, 
 from sge.nn.convert import convert_sge
 from sge.nn.detectors import DETECTORS, build_detector, from_mmdetection, is_mmdetection
 from sge.nn.folding import FoldedViews
-from sge.nn.foreign import ForeignSGE, foreign_report, foreign_sge
+from sge.nn.foreign import ForeignSGE, foreign_sge
+from sge.nn.foreign_maps import ForeignMap, foreign_map, foreign_report, routed
 from sge.nn.formula import Formula
 from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge, without_gain
@@ -42,6 +43,7 @@ __all__ = [
     "Capture",
     "ConvolutionalBlockAttention",
     "FoldedViews",
+    "ForeignMap",
     "ForeignSGE",
     "Formula",
     "MaskCapture",
@@ -62,6 +64,7 @@ __all__ = [
     "eval_mode",
     "eval_view",
     "fast_format",
+    "foreign_map",
     "foreign_report",
     "foreign_sge",
     "from_mmdetection",
@@ -80,6 +83,7 @@ __all__ = [
     "regroup",
     "require_spatial_blocks",
     "resizing_path",
+    "routed",
     "sge_blocks",
     "spatial_blocks",
     "standardize_maps",

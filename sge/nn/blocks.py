@@ -13,12 +13,13 @@ from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention
 from sge.nn.compiled import clean_path
 from sge.nn.convert import FormulaGroupEnhance
 from sge.nn.foreign import ForeignSGE, foreign_sge, similar_modules
+from sge.nn.foreign_maps import ForeignMap, foreign_map
 from sge.nn.formula import Formula
 from sge.nn.module import SpatialGroupEnhance
 
 SGEBlock = SpatialGroupEnhance | ForeignSGE
 """An SGE module: of this package, or somebody else's with the same ``groups``, ``weight``, ``bias`` and ``gate``."""
-SpatialModule = SGEBlock | BottleneckAttention | ConvolutionalBlockAttention
+SpatialModule = SGEBlock | BottleneckAttention | ConvolutionalBlockAttention | ForeignMap
 """A module with a ``gate`` that outputs spatial maps, and a number of ``groups``."""
 _WRAPPERS = ("sge", "se", "cbam", "drop_path")
 """Names of the modules inside a block that hold its attention."""
@@ -54,7 +55,7 @@ def own_sge_blocks(network: nn.Module) -> dict[str, SpatialGroupEnhance]:
 
 
 def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
-    """Block name to each module with spatial maps: SGE, and CBAM and BAM with one map each. Names as ``sge_blocks``."""
+    """Block name to each module with spatial maps: SGE, CBAM and BAM, and what works like them. Names as ``sge_blocks``."""
     found = {path: _as_spatial(module) for path, module in network.named_modules()}
     paths = {path: block for path, block in found.items() if block is not None}
     return {name: paths[path] for name, path in _shortened(network, list(paths)).items()}
@@ -62,7 +63,7 @@ def spatial_blocks(network: nn.Module) -> dict[str, SpatialModule]:
 
 def block_module(block: SpatialModule) -> nn.Module:
     """The module of the network that a block is."""
-    return block.module if isinstance(block, ForeignSGE) else block
+    return block.module if isinstance(block, ForeignSGE | ForeignMap) else block
 
 
 def block_formula(block: SGEBlock) -> Formula:
@@ -84,7 +85,7 @@ def _as_sge(module: nn.Module) -> SGEBlock | None:
 def _as_spatial(module: nn.Module) -> SpatialModule | None:
     if isinstance(module, BottleneckAttention | ConvolutionalBlockAttention):
         return module
-    return _as_sge(module)
+    return _as_sge(module) or foreign_map(module)
 
 
 def named_blocks(network: nn.Module, names: Sequence[str] | None) -> dict[str, SpatialModule]:

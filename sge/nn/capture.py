@@ -26,6 +26,7 @@ from sge.nn.blocks import (
 )
 from sge.nn.driven import drive
 from sge.nn.foreign import ForeignSGE
+from sge.nn.foreign_maps import ForeignMap, route
 from sge.nn.hooks import Attached, Read, after_forward, before_forward
 from sge.nn.recorded import Records, group_energy, only_reads_maps, standardized
 from sge.nn.scopes import Scope, current_task
@@ -99,6 +100,8 @@ class Capture(Scope):
             is_map = isinstance(block.gate, MapGate)
             if isinstance(block, ForeignSGE):
                 self._attached += drive(block, self, self._grad)
+            elif isinstance(block, ForeignMap):
+                self._attached += route(block, self)
             self._attach(after_forward, block.gate, partial(self._read_gate, name, block, is_map))
             self._attach(after_forward, block_module(block), partial(self._read_block, name, block.groups))
         for path, module in self._outputs.items():

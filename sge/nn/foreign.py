@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -17,7 +19,6 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from sge.nn.compiled import clean_path
 from sge.nn.foreign_probe import Found, Names, NoFormula, identify
 from sge.nn.formula import Formula
 from sge.nn.module import SpatialGate, SpatialGroupEnhance
@@ -36,25 +37,27 @@ _USUAL = ("weight", "gamma", "scale", "w", "alpha")
 Value = TypeVar("Value")
 
 
-class _PerObject(Generic[Value]):
+class PerObject(Generic[Value]):
     """Values of objects that they do not keep alive; objects are told apart by identity."""
 
     def __init__(self) -> None:
         self._values: dict[int, Value] = {}
 
     def get(self, owner: Any) -> Value | None:
+        """The value of an object, if it has one."""
         return self._values.get(id(owner))
 
     def set(self, owner: Any, value: Value) -> Value:
+        """Gives an object a value unless it has one; returns the one that it has then."""
         kept = self._values.setdefault(id(owner), value)
         if kept is value:
             weakref.finalize(owner, self._values.pop, id(owner), None).atexit = False
         return kept
 
 
-_KNOWN: _PerObject[dict[Any, Found | str]] = _PerObject()
+_KNOWN: PerObject[dict[Any, Found | str]] = PerObject()
 """Class to what its modules compute, by configuration; in place of that a clause if they compute no formula."""
-_GATES: _PerObject[SpatialGate] = _PerObject()
+_GATES: PerObject[SpatialGate] = PerObject()
 _LOCK = threading.RLock()
 
 
@@ -123,7 +126,7 @@ def foreign_sge(module: nn.Module) -> ForeignSGE | None:
     The first module of a class and configuration is tried on drawn features, which takes some milliseconds. Nothing about
     it changes.
     """
-    found = _found(module)
+    found = found_sge(module)
     return ForeignSGE(module, found) if isinstance(found, Found) else None
 
 
@@ -132,44 +135,22 @@ def looks_foreign(module: nn.Module) -> bool:
     return _candidate(module) is not None
 
 
+@contextmanager
+def trying() -> Iterator[None]:
+    """Context manager in which a module is tried: its hooks are left out."""
+    outer, _TRYING.now = _TRYING.now, True
+    try:
+        yield
+    finally:
+        _TRYING.now = outer
+
+
 def is_trying() -> bool:
     """Whether the running code is that of a module that is tried."""
     return _TRYING.now
 
 
-def foreign_report(network: nn.Module) -> dict[str, str]:
-    """Says of each module that looks like SGE what it is, or why it is not used as SGE.
-
-    Args:
-        network: Any network; it is not changed.
-
-    Returns:
-        Path to a sentence, for modules of other people's classes with two parameters of one number for each group, in
-        the order of the network. Modules of this package and of torch, and norms, are not listed.
-    """
-    report = {}
-    for path, module in network.named_modules():
-        found = _found(module)
-        name = clean_path(network, path)
-        kind = type(module).__name__
-        if isinstance(found, Found):
-            report[name] = f"{kind} is SGE: {found.formula}."
-        elif found is not None:
-            report[name] = f"{kind} is not used as SGE: it {found}."
-    return report
-
-
-def similar_modules(network: nn.Module) -> dict[str, str]:
-    """Path to clause for the modules that have SGE's parameters, (1, G, 1, 1), and compute something else."""
-    found = {path: (module, _found(module)) for path, module in network.named_modules()}
-    return {
-        path: why
-        for path, (module, why) in found.items()
-        if isinstance(why, str) and all(one is None or one.dim() > 1 for one in module._parameters.values())
-    }
-
-
-def _found(module: nn.Module) -> Found | str | None:
+def found_sge(module: nn.Module) -> Found | str | None:
     """What a module computes, a clause if that is no SGE, or None for a module that does not look like it."""
     shape = _candidate(module)
     if shape is None:
@@ -179,7 +160,7 @@ def _found(module: nn.Module) -> Found | str | None:
         known = _KNOWN.get(kind)
         if known is None:
             known = _KNOWN.set(kind, {})
-        key = _configuration(module)
+        key = configuration(module)
         if key not in known:
             if len(known) >= MAX_KNOWN:
                 known.clear()
@@ -187,18 +168,26 @@ def _found(module: nn.Module) -> Found | str | None:
         return known[key]
 
 
+def similar_modules(network: nn.Module) -> dict[str, str]:
+    """Path to clause for the modules that have SGE's parameters, (1, G, 1, 1), and compute something else."""
+    found = {path: (module, found_sge(module)) for path, module in network.named_modules()}
+    return {
+        path: why
+        for path, (module, why) in found.items()
+        if isinstance(why, str) and all(one is None or one.dim() > 1 for one in module._parameters.values())
+    }
+
+
 def _tried(module: nn.Module, groups: int) -> Found | str:
     if _saved_buffers(module):
         return "has buffers that are saved, as a norm with running statistics has"
     first, second = (name for name, value in module._parameters.items() if value is not None)
     names = (second, first) if second in _USUAL and first not in _USUAL else (first, second)
-    _TRYING.now = True
-    try:
-        return identify(module, names, groups)
-    except NoFormula as why:
-        return str(why)
-    finally:
-        _TRYING.now = False
+    with trying():
+        try:
+            return identify(module, names, groups)
+        except NoFormula as why:
+            return str(why)
 
 
 def _candidate(module: nn.Module) -> torch.Size | None:
@@ -226,7 +215,7 @@ def _saved_buffers(module: nn.Module) -> bool:
     return any(one._buffers.keys() - one._non_persistent_buffers_set for one in module.modules())
 
 
-def _configuration(module: nn.Module) -> Any:
+def configuration(module: nn.Module) -> Any:
     """What may decide about the computation of a module of a known class, as a key that keeps nothing alive."""
     own = tuple(
         (name, _key(value, 0)) for name, value in vars(module).items() if name not in _OF_EVERY_MODULE
@@ -234,7 +223,7 @@ def _configuration(module: nn.Module) -> Any:
     parameters = tuple((name, None if one is None else one.shape) for name, one in module._parameters.items())
     buffers = tuple((name, _key(one, 0)) for name, one in module._buffers.items())
     children = tuple(
-        (name, None if child is None else (type(child).__qualname__, _configuration(child)))
+        (name, None if child is None else (type(child).__qualname__, configuration(child)))
         for name, child in module._modules.items()
     )
     return own, parameters, buffers, children

@@ -154,12 +154,17 @@ def replace_output(module: nn.Module, edit: Edit, scope: Scope) -> Attached:
         return Attached(module, module.register_forward_hook(EditHook(module, edit, scope)))
 
 
-def attached_hook(module: nn.Module, hook: TemporaryHook[Any], before: bool = False) -> Attached:
-    """Calls a hook after every forward pass of ``module``, or before it with named inputs, until it is removed."""
+def attached_hook(
+    module: nn.Module, hook: TemporaryHook[Any], before: bool = False, always: bool = False
+) -> Attached:
+    """Calls a hook after every forward pass of ``module``, or before it with named inputs, until it is removed.
+
+    With ``always``, also after a pass that failed.
+    """
     with _LOCK:
         if before:
             return Attached(module, module.register_forward_pre_hook(hook, with_kwargs=True))  # type: ignore[arg-type]
-        return Attached(module, module.register_forward_hook(hook))  # type: ignore[arg-type]
+        return Attached(module, module.register_forward_hook(hook, always_call=always))  # type: ignore[arg-type]
 
 
 def carry_hooks(source: nn.Module, target: nn.Module) -> None:

@@ -18,6 +18,7 @@ from sge.errors import CaptureError, ShapeError
 from sge.nn.blocks import named_blocks, submodule
 from sge.nn.driven import drive
 from sge.nn.foreign import ForeignSGE
+from sge.nn.foreign_maps import ForeignMap, route
 from sge.nn.hooks import Attached, replace_output
 from sge.nn.scopes import Scope
 
@@ -83,7 +84,7 @@ def edit_masks(network: nn.Module, edits: Mapping[str, MaskEdit]) -> Iterator[Co
     """
     blocks = named_blocks(network, list(edits))
     checked = {name: partial(_edited_mask, name, edit) for name, edit in edits.items()}
-    foreign = [block for block in blocks.values() if isinstance(block, ForeignSGE)]
+    foreign = [block for block in blocks.values() if isinstance(block, ForeignSGE | ForeignMap)]
     with _edited(network, {name: blocks[name].gate for name in edits}, checked, foreign) as calls:
         yield calls
 
@@ -106,13 +107,13 @@ def _edited(
     network: nn.Module,
     modules: Mapping[str, nn.Module],
     edits: Mapping[str, OutputEdit],
-    driven: Sequence[ForeignSGE] = (),
+    driven: Sequence[ForeignSGE | ForeignMap] = (),
 ) -> Iterator[Counter[str]]:
     opened = _Edits(network)
     hooks: list[Attached] = []
     try:
         for block in driven:
-            hooks += drive(block, opened)
+            hooks += drive(block, opened) if isinstance(block, ForeignSGE) else route(block, opened)
         for name, module in modules.items():
             hooks.append(replace_output(module, partial(opened.apply, name, edits[name]), opened))
         opened.open()
