@@ -1,8 +1,8 @@
 // Writes numbers and the names of blocks and groups as the page shows them.
 
-/** A number with two decimals (or `digits`) and a real minus sign. */
+/** A number with two decimals (or `digits`) and a real minus sign, which a rounded 0 has not. */
 export function number(value, digits = 2) {
-  return value.toFixed(digits).replace("-", "\u2212");
+  return value.toFixed(digits).replace(/^-(0(\.0+)?)$/, "$1").replace("-", "\u2212");
 }
 
 /** A number with three significant digits, or 0 where it is next to nothing. */
@@ -14,7 +14,7 @@ export function significant(value) {
 
 /** A number with its sign, also in front of positive ones. */
 export function signed(value, digits = 2) {
-  return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${number(value, digits)}` : number(value, digits).replace(/^\u2212(0(\.0+)?)$/, "$1");
+  return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${number(value, digits)}` : number(value, digits);
 }
 
 /** The difference of two shares in percentage points, with its sign: `\u221290 %`. */
