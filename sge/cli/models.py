@@ -112,7 +112,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
         table.add_row("note", note)
     blocks = Table("Block", "Channels", "Groups", "Inactive")
     for block in facts["blocks"]:
-        blocks.add_row(*(str(value) for value in block.values()))
+        blocks.add_row(*("" if value is None else str(value) for value in block.values()))
     emit(table)
     emit(blocks)
 
@@ -138,7 +138,7 @@ def _facts(model: Model | ExportedModel) -> dict[str, Any]:
 def _blocks(model: Model | ExportedModel) -> list[dict[str, Any]]:
     if isinstance(model, ExportedModel):
         found: list[tuple[str, int | None, int, int]] = [
-            (one.name, one.channels, one.groups, one.inactive) for one in model.blocks
+            (one.name, one.channels or None, one.groups, one.inactive) for one in model.blocks
         ]
     else:
         from sge.nn import inactive_groups, spatial_blocks  # It imports torch.

@@ -77,6 +77,10 @@ def analyze_examples(lens: Lens, examples: Iterable[Example], track: Track = ite
         FinderError, ImageError: as ``fit_parts``.
     """
     listed = list(examples)
+    if any("similarity" not in block.signals for block in lens.stated_blocks or ()):
+        raise FinderError(
+            f"{lens.model.name} gives no similarity, in which parts are found. Give the network that the file was made from."
+        )
     if not any(points for example in listed for points in example.points.values()):
         raise FinderError(
             "There is no example that shows a part. Give images with points: five labelled ones are a start."

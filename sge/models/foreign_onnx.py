@@ -140,8 +140,11 @@ def _preprocess(
 def _absent(blocks: list[ExportedBlock]) -> str:
     given = {kind for block in blocks for kind in block.outputs}
     missing = [kind for kind in ("similarity", "energy") if kind not in given]
-    listed = " and ".join(["no " + kind for kind in missing] + ["no way to remove groups"])
-    return f"Somebody else made this file: it has {listed}, so that effects of groups cannot be measured."
+    listed = f"{', '.join(missing)} and " if missing else ""
+    return (
+        f"Somebody else made this file: it lacks {listed}inputs that remove groups, so that effects of groups cannot be "
+        "measured."
+    )
 
 
 def _content(proto: onnx.ModelProto, facts: dict[str, Any]) -> bytes:

@@ -45,7 +45,7 @@ def test_the_masks_are_answered(served: tuple[Service, sge.Lens]) -> None:
     assert len(found["focus"]["layer1"]) == GROUPS
     assert found["geometry"]["input"] == [96, 64]
     assert found["predictions"][0]["label"] == expected.predictions[0].label
-    assert any("no similarity" in note for note in found["model"]["notes"])
+    assert any("lacks similarity" in note for note in found["model"]["notes"])
     shown = post(service.client, "masks", jpeg(), format="npz", blocks="layer1")
     with np.load(BytesIO(shown.content)) as arrays:
         np.testing.assert_allclose(arrays["layer1"], expected.masks["layer1"], atol=1e-3)

@@ -76,5 +76,5 @@ def test_a_file_that_somebody_else_made(tmp_path, monkeypatch, capsys):
     exec(compile(examples()[2], "docs/export.md", "exec"), {})
     first, *notes = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\(4, 8, 12\) (cat|dog|other)", first)
-    assert any("no similarity" in note for note in notes)
+    assert any("lacks similarity" in note for note in notes)
     assert (tmp_path / "photo.html").is_file()

@@ -40,9 +40,7 @@ def test_a_whole_image_is_padded_to_the_right_and_below(
     # The image's lower right corner in pixels of the input.
     across, down = round(width * fixed[1] / right), round(height * fixed[0] / bottom)
     assert across == fixed[1] or down == fixed[0]
-    expected = np.asarray(
-        photo.convert("RGB").resize((across, down), Image.Resampling.BILINEAR), np.float32
-    )
+    expected = np.asarray(photo.convert("RGB").resize((across, down), Image.Resampling.BILINEAR), np.float32)
     np.testing.assert_allclose(framed.array[:, :down, :across], expected.transpose(2, 0, 1) / 255, atol=1e-6)
     for beside in (framed.array[:, down:], framed.array[:, :, across:]):
         np.testing.assert_allclose(beside, PADDING / 255, atol=1e-6)

@@ -173,7 +173,8 @@ def test_outputs_that_could_be_maps_are_proposed(tmp_path: Path) -> None:
     proto = foreign(image=(1, 3, 32, 48))
     path = saved(proto, tmp_path)
     with pytest.raises(
-        CheckpointError, match=r"could be maps: 'att/\u00e4' \(1, 4, 4, 6\), 'before'.*--maps"
+        CheckpointError,
+        match=r"could be maps: 'att/\u00e4' \(1, 4, 4, 6\), 'before' .* beyond 0 to 1.*'layer4=att/\u00e4'",
     ):
         imported(path, tmp_path, maps=None)
     with pytest.raises(CheckpointError, match=r"--maps NAME=OUTPUT"):
@@ -181,6 +182,11 @@ def test_outputs_that_could_be_maps_are_proposed(tmp_path: Path) -> None:
     del proto.graph.output[1:]
     with pytest.raises(CheckpointError, match=r"a sigmoid makes: 'att/\u00e4' \(1, 4, 4, 6\)"):
         imported(saved(proto, tmp_path), tmp_path, maps=None)
+    swish = onnx.ModelProto()
+    swish.CopyFrom(proto)
+    swish.graph.node.append(helper.make_node("Mul", ["att/\u00e4", "before"], ["scaled"]))
+    with pytest.raises(CheckpointError, match="no maps that could be shown"):
+        imported(saved(swish, tmp_path), tmp_path, maps=None)
     proto.graph.node[2].op_type = "Relu"
     with pytest.raises(CheckpointError, match="no maps that could be shown"):
         imported(saved(proto, tmp_path), tmp_path, maps=None)

@@ -46,7 +46,7 @@ def test_masks_and_classes(backend: str, image: tuple[Any, ...], tmp_path: Path)
         assert (block.signals, block.stride, block.channels) == (("mask",), 8, 0)
         assert (seen.similarity, seen.energy, seen.signal) == ({}, {}, "mask")
     assert lens.groups == {}
-    assert any("no similarity and no energy" in note for note in seen.model.notes)
+    assert any("lacks similarity, energy and inputs" in note for note in seen.model.notes)
 
 
 def test_what_is_absent_is_refused_in_words(tmp_path: Path) -> None:
