@@ -186,7 +186,7 @@ def _every_torchvision_name() -> list[str]:
 def _check_arguments(description: Description) -> None:
     if not description.kwargs:
         return
-    accepted = _arguments(description.library, description.name)
+    accepted = arguments(description.library, description.name)
     for name in description.kwargs:
         if name.startswith(_LOADS) or name.endswith(_LOADS):
             raise ChoiceError(
@@ -200,7 +200,7 @@ def _check_arguments(description: Description) -> None:
 
 
 @cache
-def _arguments(library: str, name: str) -> tuple[str, ...]:
+def arguments(library: str, name: str) -> tuple[str, ...]:
     """Names of the keyword arguments of a network's class."""
     if library == "sge":
         return ARGUMENTS if name in DETECTORS else ("num_classes",)

@@ -6,7 +6,7 @@ Nothing is downloaded. Files in the caches are read as every other weights file,
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -18,9 +18,12 @@ from sge.images import MAX_SIZE, Preprocess
 from sge.models.architectures import ARCHITECTURES
 from sge.models.described_detectors import is_detector, usual_preprocess
 from sge.models.description import Description
+from sge.models.libraries import arguments
 
 _INTERPOLATIONS = ("bilinear", "bicubic")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_OTHER_SIZE = ("dynamic_img_size", "dynamic_img_pad", "img_size", "image_size", "input_size")
+"""Arguments with which a network takes another size than usual, or every one."""
 _INSIDE_SIZE = 512
 """Shorter side, in pixels, of images for detectors, which scale and normalize them inside."""
 
@@ -77,7 +80,17 @@ def _of_timm(description: Description) -> list[Known]:
     cfg: Any = get_pretrained_cfg(description.name)
     if cfg is None:
         return [Known(Preprocess())]
-    return [Known(_timm_preprocess(cfg), None, None if cfg.custom_load else _timm_file(cfg))]
+    preprocess = _timm_preprocess(cfg)
+    if cfg.fixed_input_size:
+        preprocess = _of_one_size(preprocess, description)
+    return [Known(preprocess, None, None if cfg.custom_load else _timm_file(cfg))]
+
+
+def _of_one_size(preprocess: Preprocess, description: Description) -> Preprocess:
+    """States that the network takes its usual size alone, unless its arguments change that."""
+    if any(name in description.kwargs for name in _OTHER_SIZE):
+        return preprocess
+    return replace(preprocess, fixed=(preprocess.size, preprocess.size))
 
 
 def _timm_preprocess(cfg: Any) -> Preprocess:
@@ -121,6 +134,8 @@ def _of_torchvision(description: Description) -> list[Known]:
         )
         for one in ordered
     ]
+    if {"image_size", "input_size"} & set(arguments("torchvision", description.name)):
+        known = [replace(one, preprocess=_of_one_size(one.preprocess, description)) for one in known]
     return known or [Known(Preprocess())]
 
 

@@ -198,6 +198,8 @@ def preprocess_of(
             base["resize"] = stated_here[
                 "size"
             ]  # The usual one may be too large for it, and is replaced below.
+        if stated_here.get("size", usual.size) != usual.size:
+            base["fixed"] = None
         assumed = made_preprocess(base | stated_here, "The preprocessing")
         if "size" in stated_here and "resize" not in stated_here:
             assumed = replace(assumed, resize=round(assumed.size / DEFAULT_CROP))

@@ -18,7 +18,7 @@ from sge.models.libraries import built, outline
 from sge.models.library_weights import usual
 from sge.models.model import with_own_input
 from sge.nn import insert_sge, sge_blocks
-from tests.drawn_images import scene
+from tests.drawn_images import noise, scene
 from tests.weights import save
 
 SMALL = "timm:test_resnet"
@@ -225,6 +225,19 @@ def test_images_of_one_channel_need_their_preprocessing(tmp_path):
     with pytest.raises(CheckpointError, match="for 3 channels, the network takes 1"):
         load_model(name)
     assert load_model(name, preprocess={"mean": [0.5], "std": [0.5]}).preprocess.channels == 1
+
+
+def test_images_are_framed_to_the_only_size_that_a_network_takes(tmp_path):
+    name = "timm:vit_tiny_patch16_224?depth=1&where=patch_embed.proj"
+    plain = built(Description("timm", "vit_tiny_patch16_224", {"depth": 1, "num_classes": 3}))
+    path = save(tmp_path / "w.pth", plain.state_dict())
+    model = load_model(name, path)
+    assert model.preprocess.fixed == (224, 224)
+    assert len(sge.Lens(model).analyze(noise(60, 90)).predictions) == 3
+    assert load_model(name, path, preprocess={"size": 160}).preprocess.fixed is None
+    assert load_model(f"{name}&dynamic_img_size=true", path).preprocess.fixed is None
+    for other, fixed in (("vit_b_16", (224, 224)), ("maxvit_t", (224, 224)), ("resnet18", None)):
+        assert usual(Description("torchvision", other)).preprocess.fixed == fixed
 
 
 def test_images_of_four_channels_are_none(tmp_path):
