@@ -21,12 +21,12 @@ from sge.nn.compiled import clean_path
 from sge.nn.foreign import MAX_KNOWN, PerObject, configuration, foreign_sge, found_sge, is_trying, trying
 from sge.nn.foreign_probe import Found
 from sge.nn.hooks import Attached, TemporaryHook, attached_hook, carry_hooks
-from sge.nn.map_probe import FoundMap, SigmoidCalls, identify_map, modules_with_sigmoid, with_maps
+from sge.nn.map_probe import FoundMap, SigmoidCalls, has_sigmoid, identify_map, with_maps
 from sge.nn.module import SpatialGroupEnhance
 from sge.nn.scopes import Scope
 
-MAX_MODULES = 40
-"""Modules inside each other; larger ones are not tried."""
+MAX_MODULES, MAX_NUMBERS = 40, 2**23
+"""Modules inside each other, and numbers of their parameters; larger ones are not tried."""
 _OTHERS = ("torch", "torchvision", "sge", "timm", "ultralytics.nn.tasks")
 """Packages whose modules are not tried, because they have no such maps or are of this package."""
 _TRIED = "timm.layers.cbam"
@@ -141,15 +141,19 @@ def _may_have_map(module: nn.Module) -> bool:
         return False
     if len(list(islice(module.modules(), MAX_MODULES + 1))) > MAX_MODULES or foreign_sge(module) is not None:
         return False
-    if next(module.parameters(), None) is None:
+    if not 0 < sum(one.numel() for one in module.parameters() if not _is_lazy(one)) <= MAX_NUMBERS:
         return False
-    if any(isinstance(one, nn.parameter.UninitializedParameter) for one in module.parameters()):
+    if any(map(_is_lazy, module.parameters())):
         return False
     with _LOCK:
         mentions = _MENTIONS.get(kind)
         if mentions is None:
             mentions = _MENTIONS.set(kind, _mentions_sigmoid(kind))
-    return mentions or next(modules_with_sigmoid(module), None) is not None
+    return mentions or has_sigmoid(module)
+
+
+def _is_lazy(parameter: nn.Parameter) -> bool:
+    return isinstance(parameter, nn.parameter.UninitializedParameter)
 
 
 def _mentions_sigmoid(kind: type[nn.Module]) -> bool:

@@ -6,9 +6,11 @@ values must scale the output, position by position, in proportion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import torch
@@ -102,8 +104,8 @@ def identify_map(module: nn.Module) -> FoundMap | str | None:
     return found
 
 
-def _channels(module: nn.Module) -> list[int]:
-    """Numbers of channels to try: those that layers take or attributes state."""
+def _channels(module: nn.Module) -> Sequence[tuple[int, ...]]:
+    """Numbers of channels of the inputs to try: those that layers take or attributes state."""
     found: list[int] = []
     for one in module.modules():
         for name in ("in_channels", "in_features", "num_features", "num_channels"):
@@ -111,16 +113,28 @@ def _channels(module: nn.Module) -> list[int]:
             found += [value] if type(value) is int else []
     found += [value for value in vars(module).values() if type(value) is int]
     fitting = [value for value in dict.fromkeys(found) if 2 < value <= 8192]
-    return [*fitting[: _MAX_TRIED - 1], 16]
+    fitting = [*fitting[: _MAX_TRIED - 1], 16]
+    needed = [
+        one
+        for one in inspect.signature(type(module).forward).parameters.values()
+        if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD
+    ]
+    if len(needed) < 3:  # Itself and the features.
+        return [(one,) for one in fitting]
+    return list(permutations(fitting[:3], 2)) + [
+        (one, one) for one in fitting[:2]
+    ]  # A gate beside the features.
 
 
 class _Trial:
     """Runs a view of a module with drawn parameters."""
 
-    def __init__(self, module: nn.Module, channels: int, dtype: torch.dtype, tolerance: float) -> None:
+    def __init__(
+        self, module: nn.Module, channels: tuple[int, ...], dtype: torch.dtype, tolerance: float
+    ) -> None:
         self._random = torch.Generator().manual_seed(0)
         self._tolerance = tolerance
-        self._x = self._drawn((2, channels, *SIZE)).to(dtype)
+        self._x, *self._others = (self._drawn((2, count, *SIZE)).to(dtype) for count in channels)
         self._view = eval_view(module)
         for one in self._view.modules():
             for kind in _HOOKS:
@@ -199,7 +213,7 @@ class _Trial:
 
     def _run(self, x: Tensor, answer: Answer) -> Tensor:
         with SigmoidCalls(answer):
-            out: Any = self._view.forward(x.clone())
+            out: Any = self._view.forward(x.clone(), *(one.clone() for one in self._others))
         if not isinstance(out, Tensor) or not bool(torch.isfinite(out).all()):
             raise ValueError("no finite tensor")
         return out
@@ -259,6 +273,6 @@ def _replaced(call: int, value: Tensor, number: int, _logits: Tensor, out: Tenso
     return value if number == call else out
 
 
-def modules_with_sigmoid(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of torch in a module that are sigmoids."""
-    return (one for one in module.modules() if isinstance(one, nn.Sigmoid | nn.Hardsigmoid))
+def has_sigmoid(module: nn.Module) -> bool:
+    """Whether a module in it is named a sigmoid, as those of torch and timm are."""
+    return any("sigmoid" in type(one).__name__.lower() for one in module.modules())

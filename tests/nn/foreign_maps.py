@@ -78,6 +78,18 @@ class HardInPlace(SpatialGate):
         return x * mask
 
 
+class Guided(nn.Module):
+    """A gate of a U-Net, which another map decides about; it comes first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.guide, self.own = nn.Conv2d(8, 4, 1), nn.Conv2d(channels, 4, 1)
+        self.psi = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 1, 1), nn.Sigmoid())
+
+    def forward(self, guide: Tensor, x: Tensor) -> Tensor:
+        return x * self.psi(self.guide(guide) + self.own(x))  # type: ignore[no-any-return]
+
+
 class Bam(nn.Module):
     """One map for each channel, with a residual."""
 

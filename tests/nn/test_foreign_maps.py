@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
 
@@ -24,7 +25,7 @@ from sge.nn import (
 )
 from tests.drawn_images import scene
 from tests.models.test_export import run
-from tests.nn.foreign_maps import MAPS, NO_MAPS, Cbam, Head, InBlock, SpatialGate
+from tests.nn.foreign_maps import MAPS, NO_MAPS, Cbam, Guided, Head, InBlock, SpatialGate
 from tests.nn.foreign_modules import network_with
 from tests.nn.networks import hooks
 
@@ -91,6 +92,21 @@ def test_gradients_reach_the_map(kind: type[nn.Module]) -> None:
         logits = network(torch.randn(2, 3, 18, 14))
     (slope,) = torch.autograd.grad(logits.sum(), seen.masks["2"])
     assert bool(slope.any())
+
+
+def test_a_gate_with_a_guide() -> None:
+    gate = Guided(16)
+    guide, x = torch.randn(2, 8, 9, 7), torch.randn(2, 16, 9, 7)
+    with torch.no_grad():
+        expected = gate.psi(gate.guide(guide) + gate.own(x))
+        with MaskCapture(gate) as seen:
+            torch.testing.assert_close(gate(guide, x), x * expected)
+    torch.testing.assert_close(*seen.masks.values(), expected)
+
+
+def test_the_cbam_of_timm() -> None:
+    module = CbamModule(16)
+    assert [one.groups for one in spatial_blocks(module).values()] == [1]
 
 
 def test_a_failed_pass_leaves_nothing() -> None:
