@@ -33,6 +33,7 @@ from sge.models import (
     difference,
     entries,
     is_own_file,
+    named_network,
     pretrained_model,
     write_delta,
 )
@@ -69,6 +70,12 @@ def tune_gates_of_model(
 ) -> None:
     """Train inactive gates to act, without labels, while the predictions stay close to the original's."""
     check_name(name)
+    if named_network(model) is not None:
+        raise ChoiceError(
+            f"{model} is a network of a library; by name are tuned models that are built on {ORIGINAL_MODEL}. "
+            "In Python, sge.tune_gates(model.network, images, preprocess=model.preprocess) tunes what sge.load_model gives, "
+            "and sge models import takes its saved state dict."
+        )
     if (known := entries().get(name)) is not None and known.origin == "imported":
         raise ChoiceError(f"{name} is the name of a model that you have imported. Choose another one: -o.")
     check_free(model_dir() / f"{name}{DELTA_SUFFIX}", is_own_file, overwrite)

@@ -70,6 +70,11 @@ def test_models_that_cannot_be_tuned(tune_gates, tmp_path):
     assert "that you have imported" in refused(tune_gates("-o", "dogs"), ChoiceError)
 
 
+def test_a_network_of_a_library_is_tuned_in_python(tune_gates):
+    told = refused(tune_gates("--model", "timm:resnet50"), ChoiceError)
+    assert "timm:resnet50 is a network of a library" in told
+
+
 def test_refused_settings_and_images(tune_gates, sge_command, tmp_path):
     assert "steps is 0" in refused(tune_gates("--steps", 0), ChoiceError)
     assert "sizes are (8,)" in refused(
