@@ -106,7 +106,10 @@ def show(name: Name, as_json: AsJson = False) -> None:
         table.add_row("accuracy", ", ".join(f"{key} {value}" for key, value in figure.items()))
     table.add_row("parameters", f"{model.parameters:,}")
     if model.labels is not None:
-        table.add_row("classes", f"{len(model.labels)}: {', '.join(model.labels[:3])}, ...")
+        table.add_row(
+            "classes",
+            f"{len(model.labels)}: {', '.join(model.labels[:3])}{', ...' if len(model.labels) > 3 else ''}",
+        )
     table.add_row("input", _input(model))
     for note in model.card.notes:
         table.add_row("note", note)

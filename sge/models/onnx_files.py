@@ -92,6 +92,8 @@ def stated_checksum(path: Path) -> str | None:
 
 def is_exported(path: Path) -> bool:
     """Whether a file ends as ``export_onnx`` writes it."""
+    if not os.path.isfile(path):  # Opening a pipe would wait for its other end.
+        return False
     size = len(tail("0" * 64))
     try:
         with path.open("rb") as file:

@@ -213,6 +213,8 @@ def _entry_of_path(name: str | os.PathLike[str]) -> Entry | None:
 
 def begins_onnx(path: Path) -> bool:
     """Whether a file is an ONNX model, by its content."""
+    if not os.path.isfile(path):  # Opening a pipe would wait for its other end.
+        return False
     try:
         with path.open("rb") as file:
             return is_onnx(file.read(HEAD))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import timm
@@ -12,7 +13,7 @@ from torch import nn
 
 import sge
 from sge.errors import CheckpointError, ChoiceError, SGEError, UnknownModelError
-from sge.models import import_weights, imported_notes, load_model, verify_model
+from sge.models import import_weights, imported_notes, is_exported, load_model, verify_model
 from sge.models.description import Description
 from sge.models.libraries import built, outline
 from sge.models.library_weights import usual
@@ -287,3 +288,17 @@ def test_a_feature_extractor_has_no_classes_to_name(tmp_path):
     model = load_model(f"{SMALL}?num_classes=0@{path}")
     assert model.labels is None
     assert sge.Lens(model).analyze(scene()).predictions == []
+
+
+def test_a_pipe_is_no_weights_file_and_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.onnx"
+    os.mkfifo(pipe)
+    assert not is_exported(pipe)
+    for use in (
+        lambda: load_model(pipe),
+        lambda: load_model(f"{SMALL}@{pipe}"),
+        lambda: import_weights(pipe, "x"),
+        lambda: import_weights(pipe, "x", network=SMALL),
+    ):
+        with pytest.raises(CheckpointError, match="it is a device, a pipe or a socket"):
+            use()
