@@ -28,7 +28,8 @@ class Model:
 
     ``Model(name, network, labels)`` is enough for a network of your own. Its card then states the kind of its gates
     and that nothing was measured, and ``arch`` is the name of the network's class. Without labels, those that the network
-    keeps as ``names`` are taken, as ultralytics' networks do; without any, there are no predictions.
+    keeps as ``names`` are taken, as ultralytics' networks do; without any, there are no predictions. Of an
+    ``ultralytics.YOLO`` or its like, the network inside is taken.
     """
 
     name: str
@@ -51,6 +52,9 @@ class Model:
     """How a library builds the network by name; None for the known architectures and for networks of your own."""
 
     def __post_init__(self) -> None:
+        from sge.nn import wrapped_network  # It imports torch, as below.
+
+        self.network = wrapped_network(self.network) or self.network
         self.arch = self.arch or type(self.network).__name__
         self._take_conventions()
         if self.card is _NO_CARD:

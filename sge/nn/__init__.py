@@ -13,7 +13,15 @@ from sge.nn.blocks import (
     spatial_blocks,
 )
 from sge.nn.capture import Capture, MaskCapture
-from sge.nn.conventions import OwnInput, object_classes, only_input, own_input, own_labels, resizing_path
+from sge.nn.conventions import (
+    OwnInput,
+    object_classes,
+    only_input,
+    own_input,
+    own_labels,
+    resizing_path,
+    wrapped_network,
+)
 from sge.nn.convert import convert_sge
 from sge.nn.detectors import DETECTORS, build_detector, from_mmdetection, is_mmdetection
 from sge.nn.folding import FoldedViews
@@ -88,4 +96,5 @@ __all__ = [
     "spatial_blocks",
     "standardize_maps",
     "without_gain",
+    "wrapped_network",
 ]

@@ -21,6 +21,18 @@ class OwnInput:
     """Whether the network subtracts a mean and divides by a standard deviation itself."""
 
 
+def wrapped_network(network: object) -> nn.Module | None:
+    """The network inside of an object whose call does more than one pass, such as ``ultralytics.YOLO``; None otherwise."""
+    inner = getattr(network, "model", None)
+    if (
+        not isinstance(network, nn.Module)
+        or not isinstance(inner, nn.Module)
+        or hasattr(network, "_orig_mod")
+    ):
+        return None
+    return inner if type(network).__call__ is not nn.Module.__call__ else None
+
+
 def own_input(network: nn.Module) -> OwnInput | None:
     """The input that a network states; None for one that states nothing.
 

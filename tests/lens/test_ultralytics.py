@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import sge
+from sge.errors import ChoiceError, UnsupportedNetworkError
 from sge.lens.adapters.anchors import MAX_OVERLAP, MIN_SCORE
 from tests.drawn_images import noise
 
@@ -77,3 +78,33 @@ def test_files_and_overlays(yolo: nn.Module, tmp_path: Path) -> None:
         seen.save(tmp_path / f"found.{ending}")
     opened = sge.Analysis.open(tmp_path / "found.json")
     assert [(box.label, box.index) for box in opened.boxes] == [(box.label, box.index) for box in seen.boxes]
+
+
+def test_the_object_around_the_network(yolo: nn.Module) -> None:
+    """``ultralytics.YOLO`` predicts, trains and exports; a Model takes the network in it, and insertion names it."""
+    from ultralytics import YOLO
+
+    around = YOLO("yolo11n.yaml", task="detect", verbose=False)
+    with pytest.raises(UnsupportedNetworkError, match=r"YOLO is not the network itself.*attribute model"):
+        sge.insert_sge(around, where=["model.4"])
+    with pytest.raises(ChoiceError, match=r"this is YOLO.*sge\.Model"):
+        sge.Lens(around)  # type: ignore[arg-type]
+    around.model = yolo
+    model = sge.Model("mine", around)
+    assert model.network is yolo
+    assert (model.labels, model.groups) == (["dot", "line", "disc"], {"model.4": 8, "model.6": 8})
+
+
+@pytest.mark.parametrize("kind", ["yolo11n-seg.yaml", "yolo11n-obb.yaml"])
+def test_boxes_of_other_tasks(kind: str) -> None:
+    """Upright boxes beside masks are read; rotated ones are not, and a note says so."""
+    torch.manual_seed(0)
+    task = tasks.SegmentationModel if "seg" in kind else tasks.OBBModel
+    network = task(kind, nc=3, verbose=False).eval()
+    network.names = {0: "dot", 1: "line", 2: "disc"}
+    for level in network.model[-1].cv3:
+        nn.init.constant_(level[-1].bias, 0)
+    sge.insert_sge(network, 8, where=["model.4"])
+    seen = sge.Lens(sge.Model("mine", network), "cpu").analyze(IMAGE, size=64)
+    assert bool(seen.boxes) == ("seg" in kind)
+    assert [("rotated" in note) for note in seen.model.notes] == [True] * ("obb" in kind)

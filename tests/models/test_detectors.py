@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,15 +224,3 @@ def test_names_that_cannot_be(checkpoint: Path, name: str, words: str) -> None:
     with pytest.raises(SGEError, match=words) as error:
         load_model(name.format(checkpoint))
     assert len(str(error.value)) < 800
-
-
-def test_on_the_command_line(checkpoint: Path, tmp_path: Path, sge_command) -> None:
-    photo = tmp_path / "photo.png"
-    noise(70, 50).save(photo)
-    result = sge_command("predict", photo, "--model", f"{NAMED}@{checkpoint}")
-    assert result.exit_code == 0, result.stderr
-    path, *lines = result.stdout.splitlines()
-    assert path == str(photo)
-    assert lines
-    for line in lines:
-        assert re.fullmatch(r" {2,4}\d{1,3}\.\d %  [abc]  at \d+, \d+, \d+ x \d+ px", line), line

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sge.errors import GroupsError, UnsupportedNetworkError
+from sge.nn.conventions import wrapped_network
 from sge.nn.insertion.feature_maps import proposed_modules
 from sge.nn.insertion.fusing import check_merging
 from sge.nn.insertion.named_modules import named_sites
@@ -84,8 +85,7 @@ def _require_network(network: Any) -> None:
         raise UnsupportedNetworkError(
             f"SGE is inserted into a torch.nn.Module, and this is {type(network).__name__}. Of a Model, give model.network."
         )
-    wraps = isinstance(getattr(network, "model", None), nn.Module)
-    if wraps and type(network).__call__ is not nn.Module.__call__ and not hasattr(network, "_orig_mod"):
+    if wrapped_network(network) is not None:
         raise UnsupportedNetworkError(
             f"{type(network).__name__} is not the network itself: calling it does more than one pass. Give the network in "
             "it, which is its attribute model."
