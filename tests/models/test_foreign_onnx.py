@@ -240,6 +240,18 @@ def test_a_file_that_takes_one_image_although_it_says_otherwise(tmp_path: Path) 
     assert imported(saved(proto, tmp_path), tmp_path).rows == 1
 
 
+def test_a_file_that_takes_one_size_although_it_says_otherwise(tmp_path: Path) -> None:
+    proto = foreign()
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([-1, GROUPS, 28, 28], np.int64), "sides"))
+    proto.graph.node.append(helper.make_node("Reshape", ["att/\u00e4", "sides"], ["fixed"]))
+    path = saved(proto, tmp_path)
+    model = imported(path, tmp_path, maps={"layer1": "fixed"})
+    assert (model.size, model.preprocess.fixed) == ((224, 224), (224, 224))
+    assert any("224 x 224 pixels alone" in note for note in model.card.notes)
+    with pytest.raises(CheckpointError, match=r"fails on an image of 64 x 64 pixels.*--preprocess"):
+        imported(path, tmp_path, maps={"layer1": "fixed"}, preprocess={"size": 64})
+
+
 def test_old_files_list_their_weights_as_inputs(tmp_path: Path) -> None:
     proto = foreign(image=(1, 3, 32, 32), opset=9)
     proto.ir_version = 3
