@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,3 +164,64 @@ def test_models_without_labels() -> None:
         stated.attribute(IMAGE, 5)
     with pytest.raises(ChoiceError, match="has no labels"):
         stated.find_target(1)
+
+
+class Many(Plain):
+    """Finds as many objects as it is told to, with falling scores."""
+
+    count, score = 0, 1.0
+
+    def forward(self, x: Tensor) -> Any:
+        super().forward(x)
+        height, width = x.shape[2:]
+        boxes = torch.tensor([[0.25 * width, 0.25 * height, 0.75 * width, 0.5 * height]]).repeat(
+            self.count, 1
+        )
+        scores = torch.linspace(self.score, 0.1, self.count)
+        return [{"boxes": boxes, "scores": scores, "labels": torch.ones(self.count).long()}] * len(x)
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_any_number_of_boxes(count: int, tmp_path: Path) -> None:
+    network = fill(Many())
+    network.count = count
+    seen = lens(network).analyze(IMAGE)
+    assert (len(seen.boxes), seen.is_detector, seen.predictions) == (count, True, [])
+    assert [box.score for box in seen.boxes] == sorted([box.score for box in seen.boxes], reverse=True)
+    for ending in ("json", "safetensors", "html", "png"):
+        seen.save(tmp_path / f"seen.{ending}")
+    for ending in ("json", "safetensors"):
+        assert len(sge.Analysis.open(tmp_path / f"seen.{ending}").boxes) == count
+    assert seen.overlay("first", 0).size == IMAGE.size
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_numbers_that_are_not_finite_are_refused(wrong: float) -> None:
+    network = fill(Many())
+    network.count, network.score = 3, wrong
+    with pytest.raises(NonFiniteError, match="the boxes"):
+        lens(network).analyze(IMAGE)
+
+
+def test_of_a_batch_of_images_of_different_sizes() -> None:
+    """Crops of one shape: each box is in the pixels of its own image."""
+    found = lens()
+    sizes = [(120, 60), (60, 120), (80, 80)]
+    frames = [found.frame(noise(*size), "center") for size in sizes]
+    for one, (width, height) in zip(found.analyze_frames(frames), sizes, strict=True):
+        side = min(width, height)
+        expected = [(width - side) / 2, (height - side) / 2, side / 2, side]
+        assert sides(one.boxes[0]) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_of_every_way_in_which_a_photo_may_be_turned(turn: int) -> None:
+    assert sides(lens().analyze(turned(noise(60, 120), turn)).boxes[0]) == pytest.approx([0, 0, 30, 120])
+
+
+def test_of_an_image_that_is_padded_to_the_only_size_of_the_network() -> None:
+    """The image fills the upper half of the input: what is found below it is left out."""
+    found = lens(preprocess=sge.Preprocess(size=64, resize=64, fixed=(64, 64)))
+    (box,) = found.analyze(IMAGE).boxes
+    assert sides(box) == pytest.approx([0, 0, 60, 60])
+    assert sides(found.analyze(IMAGE, "center").boxes[0]) == pytest.approx([30, 0, 30, 60])

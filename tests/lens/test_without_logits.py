@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import timm
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import detection, segmentation
 
 import sge
 from sge.errors import ChoiceError, UnsupportedNetworkError
 from tests.drawn_images import noise
+from tests.nn.foreign_modules import ByEinsum, ByViews
 
 IMAGE = noise(70, 50)
 MAPS = "The network returns maps"
@@ -34,6 +36,27 @@ def retina() -> nn.Module:
     )
 
 
+class UNet(nn.Module):
+    """Two levels down and up again; SGE, of other people's code, gates what is handed over to the decoder and its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = self.level(3, 16), self.level(16, 32)
+        self.attention, self.last = ByEinsum(4), ByViews(8)
+        self.up = nn.ConvTranspose2d(32, 16, 2, 2)
+        self.decoder, self.head = self.level(32, 16), nn.Conv2d(16, 3, 1)
+
+    @staticmethod
+    def level(before: int, after: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(before, after, 3, 1, 1), nn.BatchNorm2d(after), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.first(x)
+        coarse = self.second(nn.functional.max_pool2d(fine, 2))
+        joined = torch.cat([self.attention(fine), self.up(coarse)], 1)
+        return self.head(self.last(self.decoder(joined)))
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "timm, features_only": (lambda: timm.create_model("resnet18", features_only=True), MAPS),
     "timm, num_classes=0": (
@@ -42,13 +65,15 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "timm, no pooling": (lambda: timm.create_model("resnet18", num_classes=0, global_pool=""), MAPS),
     "torchvision, LRASPP": (lambda: segmentation.lraspp_mobilenet_v3_large(**NO_WEIGHTS), MAPS),
+    "torchvision, DeepLabV3": (lambda: segmentation.deeplabv3_mobilenet_v3_large(**NO_WEIGHTS), MAPS),
+    "a U-Net with copies of SGE": (UNet, MAPS),
     "torchvision, FCN": (lambda: segmentation.fcn_resnet50(**NO_WEIGHTS), MAPS),
     "torchvision, RetinaNet": (retina, ""),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_without_logits(name: str) -> None:
+def test_networks_without_logits(name: str, tmp_path: Path) -> None:
     build, note = NETWORKS[name]
     torch.manual_seed(0)
     network = build()
@@ -65,6 +90,9 @@ def test_networks_without_logits(name: str) -> None:
     assert bool(seen.boxes) == (name == "torchvision, RetinaNet")
     assert [said.startswith(note) or note in said for said in seen.model.notes] == [True] * bool(note)
     assert seen.overlay(seen.blocks[-1].name, 0).size == (70, 50)
+    seen.save(tmp_path / "seen.html")
+    seen.save(tmp_path / "seen.json")
+    assert sge.Analysis.open(tmp_path / "seen.json").masks.keys() == seen.masks.keys()
     assert lens.steps(IMAGE, seen.blocks[0].name, 1, size=64).group == 1
     with pytest.raises(UnsupportedNetworkError, match="gives no logits"):
         lens.ablate(IMAGE, {seen.blocks[0].name: [0]}, size=64)
