@@ -113,8 +113,11 @@ def _sites(network: nn.Module, where: Sequence[str] | None) -> dict[str, Site]:
 
 def _where(network: nn.Module) -> str:
     """The argument that names modules, with those that the network has."""
-    listed = ", ".join(f'"{path}"' for path in proposed_modules(network)) or "..."
-    return f"where=[{listed}]"
+    proposed = proposed_modules(network)
+    if not proposed:
+        return "where=[...]"
+    listed = ", ".join(f'"{path}"' for path in proposed)
+    return f"where=[{listed}], in a network's name ?where={proposed[-1]}"
 
 
 def _groups_for(name: str, channels: int, asked: int, exact: bool) -> int:
