@@ -13,7 +13,7 @@ from sge.lens.backends.base import Forward, Outputs
 from sge.lens.boxes import boxes_on_image
 from sge.lens.fit import find_fit
 from sge.lens.labels import check_labels
-from sge.lens.probabilities import softmax
+from sge.lens.probabilities import class_probabilities
 
 if TYPE_CHECKING:
     from sge.models import ExportedModel, Model
@@ -47,7 +47,7 @@ def classification(
 
 
 def _predictions(labels: list[str], logits: Array, temperature: float, top_k: int) -> list[Prediction]:
-    scores, raw_scores = softmax(logits / np.float32(temperature)), softmax(logits)
+    scores, raw_scores = class_probabilities(logits / np.float32(temperature)), class_probabilities(logits)
     best = np.argsort(-scores, kind="stable")[:top_k]
     return [
         Prediction(labels[index], float(scores[index]), int(index), float(raw_scores[index]))

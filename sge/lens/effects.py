@@ -18,7 +18,7 @@ from sge.lens.chosen_groups import ChosenGroups, check_blocks, check_groups, dra
 from sge.lens.given_up import end_if_given_up
 from sge.lens.labels import find_target, labels_or_numbers
 from sge.lens.measured_effects import measured_effects, measured_unless_first_order_holds
-from sge.lens.probabilities import softmax
+from sge.lens.probabilities import class_probabilities
 from sge.lens.rows import removed_groups
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Effects(ABC):
         rows = removed_groups(blocks, [chosen, *draws], mode)
         logits = ablated_logits(self._backend, frame.array[None], rows)
         labels = labels_or_numbers(self.model.labels, logits.shape[1])
-        scores = softmax(logits / np.float32(frame.temperature))
+        scores = class_probabilities(logits / np.float32(frame.temperature))
         return Ablation(
             before=scores[0],
             after=scores[1],
@@ -291,7 +291,7 @@ class Effects(ABC):
     def _prediction(self, logits: Array, frame: Frame, index: int) -> Prediction:
         labels = labels_or_numbers(self.model.labels, len(logits))
         score, raw = (
-            float(softmax(logits / np.float32(temperature))[index])
+            float(class_probabilities(logits / np.float32(temperature))[index])
             for temperature in (frame.temperature, 1.0)
         )
         return Prediction(labels[index], score, index, raw)

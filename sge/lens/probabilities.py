@@ -21,6 +21,23 @@ def softmax(logits: Array) -> Array:
     return probabilities
 
 
+def class_probabilities(logits: Array) -> Array:
+    """Probability of each class: softmax, or for a network with a single logit its sigmoid.
+
+    A network with one logit separates its one class from the rest; a softmax would be 1 for every image.
+
+    Args:
+        logits: (..., classes), float32, finite.
+
+    Returns:
+        The same shape, float32.
+    """
+    if logits.shape[-1] != 1:
+        return softmax(logits)
+    with_rest = np.concatenate([logits, np.zeros_like(logits)], -1)
+    return softmax(with_rest)[..., :1]
+
+
 def logsumexp(logits: Array) -> Array:
     """The logarithm of the sum of exp(logits) over the last axis.
 

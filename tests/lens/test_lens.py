@@ -118,6 +118,20 @@ def test_predictions_are_the_networks_best_first(lens: Lens) -> None:
     assert seen.predictions[0].score > seen.predictions[-1].score
 
 
+def test_a_single_logit_is_compared_with_none_of_it() -> None:
+    """A softmax over one class would be 1 for every image."""
+    made = model(network(1), 1)
+    image = torch.from_numpy(frame(decode(scene()), Preprocess()).array)[None]
+    with torch.no_grad():
+        expected = made.network(image).sigmoid().item()
+    assert 0.001 < expected < 0.999
+    lens = Lens(made, "cpu")
+    assert lens.predict(scene())[0].score == pytest.approx(expected, abs=1e-6)
+    removed = lens.ablate(scene(), {"1": [0]}, mode="zero", controls=1)
+    assert removed.before[0] == pytest.approx(expected, abs=1e-6)
+    assert removed.after[0] != removed.before[0]
+
+
 def test_how_many_predictions(lens: Lens) -> None:
     assert len(lens.analyze(scene()).predictions) == 5
     assert len(lens.analyze(scene(), top_k=1).predictions) == 1
