@@ -189,7 +189,7 @@ def import_(
     network: Annotated[
         str | None,
         typer.Option(
-            help="Whose weights they are: timm:NAME or torchvision:NAME, with options as ?in_chans=1."
+            help="Whose weights they are: timm:NAME, torchvision:NAME or sge:NAME, with options as ?in_chans=1."
         ),
     ] = None,
     groups: Annotated[
