@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 import sge
@@ -21,6 +20,7 @@ from sge.errors import (
     ShapeError,
     UnsupportedNetworkError,
 )
+from sge.images import reading
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.lens import lens as lens_module
@@ -90,7 +90,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> list[
 @pytest.mark.parametrize("framing", ["whole", "center"])
 def test_one_decode_and_one_forward(lens: Lens, framing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(scene(), "JPEG")
-    opened = counted(monkeypatch, Image, "open")
+    opened = counted(monkeypatch, reading, "open_formats")
     loaded = counted(monkeypatch, lens_module, "decode")
     forwards: list[torch.Size] = []
     for module in lens.network.modules():
