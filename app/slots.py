@@ -102,7 +102,7 @@ class Slot:
     def can_be_exported(self) -> bool:
         """Whether ONNX Runtime could run the model in place of torch."""
         lens = self.lens
-        if lens is None or lens.backend != "torch":
+        if lens is None or lens.backend != "torch" or not self.has_classes:  # Its export would be refused.
             return False
         return str(lens.device) == "cpu" and lens.precision == "float32"
 
