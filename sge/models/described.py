@@ -52,7 +52,8 @@ def load_named(named: NamedNetwork, name: str | None, given: Given, weights_key:
     assert path is not None
     looked_for = ANCHORS if is_detector(description) else anchors(plain.state_dict())
     weights = read_weights(path, weights_key, looked_for)
-    weights = replace(weights, state=own_names(description, weights.state))
+    state = _without_classifier(own_names(description, weights.state), description, plain.state_dict())
+    weights = replace(weights, state=state)
     if (stated := weights.metadata.get(ENTRY)) is not None and _read(stated, path).arch != description.arch:
         raise CheckpointError(
             f"{shown(path.name)} holds {_read(stated, path).arch}, not {description.arch}. Choose its file."
@@ -158,6 +159,15 @@ def anchors(state: Mapping[str, Tensor]) -> tuple[str, ...]:
     unique = [key for key in deep if not any(other.endswith(f".{key}") for other in names)]
     last = [key for key in names[-2:] if key in unique and key.endswith(".weight")]
     return (*unique[:1], *last) or tuple(names[:1])
+
+
+def _without_classifier(state: State, description: Description, plain: State) -> State:
+    """The weights without those of the classifier where the description asks for features alone: num_classes=0."""
+    if description.kwargs.get("num_classes") != 0:
+        return state
+    kwargs = {name: value for name, value in description.kwargs.items() if name != "num_classes"}
+    classifier = outline(replace(description, kwargs=kwargs)).state_dict().keys() - plain.keys()
+    return {key: value for key, value in state.items() if key not in classifier}
 
 
 def with_classes(description: Description, state: State) -> Description:

@@ -283,11 +283,19 @@ def test_choices_that_need_a_network(small_file, tmp_path):
         load_model("keras:vgg16")
 
 
-def test_a_feature_extractor_has_no_classes_to_name(tmp_path):
-    path = save(tmp_path / "w.pth", timm.create_model("test_resnet", num_classes=0).state_dict())
+@pytest.mark.parametrize("classes_of_the_file", [0, 3])
+def test_a_feature_extractor_has_no_classes_to_name(classes_of_the_file, tmp_path):
+    plain = timm.create_model("test_resnet", num_classes=classes_of_the_file)
+    path = save(tmp_path / "w.pth", plain.state_dict())
     model = load_model(f"{SMALL}?num_classes=0@{path}")
     assert model.labels is None
     assert sge.Lens(model).analyze(scene()).predictions == []
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = plain.eval().forward_head(plain.forward_features(image), pre_logits=True)
+        torch.testing.assert_close(model.network(image), features, atol=1e-5, rtol=0)
+    stored = import_weights(path, "x", network=f"{SMALL}?num_classes=0", folder=tmp_path)
+    assert load_model(stored).labels is None
 
 
 def test_a_pipe_is_no_weights_file_and_is_not_waited_for(tmp_path):
