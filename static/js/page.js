@@ -20,7 +20,7 @@ import "./elements/sge-tour.js";
 import "./elements/sge-upload.js";
 import { listenForKeys } from "./keyboard.js";
 import { followEffects } from "./state/effect.js";
-import { listSamples, show } from "./state/images.js";
+import { listSamples, retry, show } from "./state/images.js";
 import { followMaps } from "./state/maps.js";
 import { store } from "./state/store.js";
 import { forget } from "./state/switched-off.js";
@@ -31,8 +31,16 @@ followEffects(store);
 followMaps(store);
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
-  if (store.image && (detail.has("framing") || detail.has("model"))) show(store.state.requested ?? store.state.current);
+  if (!detail.has("framing") && !detail.has("model")) return;
+  if (store.image) show(store.state.requested ?? store.state.current);
+  else retryFailed();
 });
+
+/** Where no image could be shown, another model or framing may show those that failed. */
+function retryFailed() {
+  const failed = store.state.images.filter(({ status }) => status === "failed").map(({ key }) => key);
+  if (failed.length) retry(failed);
+}
 
 let modelOfPins = null;
 

@@ -116,11 +116,14 @@ class Watched:
 def open_page(browser, service):
     """Opens the page at a size. At the end of the test, any error or CSP report on it fails the test.
 
-    ``before`` is called with the page before it opens, to route requests; ``maps``: until the maps of all blocks are there.
+    ``before`` is called with the page before it opens, to route requests; ``maps``: until the maps of all blocks are there;
+    ``shown=False``: without waiting for any group.
     """
     opened = []
 
-    def open_at(width=1440, height=900, scheme="light", before=lambda page: None, *, maps=True, **options):
+    def open_at(
+        width=1440, height=900, scheme="light", before=lambda page: None, *, maps=True, shown=True, **options
+    ):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **options
         )
@@ -128,8 +131,9 @@ def open_page(browser, service):
         opened.append((context, watched))
         before(watched.page)
         watched.page.goto(service)
-        watched.page.wait_for_selector("sge-group-grid .tile")
-        if maps:
+        if shown:
+            watched.page.wait_for_selector("sge-group-grid .tile")
+        if maps and shown:
             watched.page.wait_for_selector(MAPS_ARE_THERE)
         return watched
 

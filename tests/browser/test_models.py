@@ -74,6 +74,30 @@ def test_an_unreachable_service_is_reported(open_page):
     expect(watched.page.get_by_role("alert")).to_be_empty()
 
 
+def test_where_the_first_model_cannot_be_loaded_another_one_is_chosen(open_page):
+    """The page opens without any analysis: its menu is the only way out."""
+
+    def fail_without_a_model(page):
+        def answer(route):
+            if "model=twin" in route.request.url:
+                return route.continue_()
+            problem = {"detail": "mine could not be loaded: its file is damaged.", "reason": "failed"}
+            return route.fulfill(status=503, headers={"Retry-After": "60"}, json=problem)
+
+        page.route(ANALYSES, answer)
+
+    watched = open_page(before=fail_without_a_model, shown=False)
+    watched.expected = ["Failed to load resource"]
+    page = watched.page
+    expect(page.get_by_role("alert")).to_contain_text("mine could not be loaded")
+    expect(page.locator("sge-models > button")).to_have_text("Choose a model")
+    open_menu(page).locator("[data-model=twin]").click()
+    expect(page.locator("sge-group-grid .tile").first).to_be_visible()
+    expect(page.locator("sge-models > button")).not_to_have_text("Choose a model")
+    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.locator("sge-credit")).to_contain_text("shepherd", ignore_case=True)
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1440, 900)])
 def test_each_model_is_described(open_page, width, height):
     page = open_page(width, height).page

@@ -33,9 +33,10 @@ class Models extends StoreElement {
 
   draw() {
     const model = store.image?.analysis.model;
-    this.hidden = !model;
-    if (!model) return;
-    this.name.textContent = model.title;
+    // Where the first model cannot be used, another one can be chosen before any image is shown.
+    this.hidden = !model && !store.state.images.some(({ status }) => status === "failed");
+    if (this.hidden) return;
+    this.name.textContent = model?.title ?? "Choose a model";
     if (this.menu.matches(":popover-open")) this.fill();
   }
 
