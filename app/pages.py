@@ -80,6 +80,7 @@ async def sample_analysis(
         names = ", ".join(entry["id"] for entry in samples())
         raise HTTPException(404, f"No sample {sample[:80]!r}; there are: {names}.")
     slot = engine.slot(model)
+    slot.require_lens()  # Its blocks are known once it is loaded.
     form = responses.AnalysisForm(format, choose_blocks(slot, blocks))
     packed = await request.app.state.samples.analysis(listed["file"], slot, form)
     headers = {"Vary": "Accept-Encoding"}

@@ -300,6 +300,8 @@ def test_until_the_model_is_there_posts_are_503_and_the_rest_answers(monkeypatch
             answer = post(started.client, route, jpeg())
             assert "still loading" in check_problem(answer, 503)["detail"]
             assert answer.headers["retry-after"] == "2"
+        answer = started.client.get("/samples/shepherd/analysis?format=atlas&blocks=default")
+        assert "still loading" in check_problem(answer, 503)["detail"]
         listed = started.client.get(f"{API}/models").json()
         assert [(each["name"], each["ready"], each["error"]) for each in listed] == [
             ("sge_efficientnet_lite0", False, None)
