@@ -12,45 +12,34 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sge.errors import ShapeError
-from sge.nn.foreign import ForeignSGE, foreign_sge, is_trying
-from sge.nn.hooks import Attached, TemporaryHook, attached_hook, carry_hooks, is_only_read
+from sge.nn.foreign import ForeignSGE, foreign_sge
+from sge.nn.hooks import Attached, TemporaryHook, attached_hook, is_only_read
 from sge.nn.module import check_features
+from sge.nn.pass_hook import PassHook
 from sge.nn.scopes import Scope
 
-Drive = Callable[[nn.Module, tuple[Any, ...]], None]
 Finish = Callable[[nn.Module, Any], Any]
 
 
-class _PreHook(TemporaryHook[Drive]):
-    """Begins a pass of the module."""
+class _PreHook(PassHook):
+    """Begins a pass of an SGE module."""
 
     @property
     def wants_graph(self) -> bool:
         """Whether its scope asks for gradients of masks."""
         return isinstance(self._function, partial) and bool(self._function.args[1])
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
-        """``rest`` is (named inputs,)."""
-        if (begin := self._serving(module)) is not None:
-            named = rest[0] if rest else {}
-            begin(module, (*inputs, *named.values()))
-
-    def for_view(self, view: nn.Module) -> Self | None:
-        """Also gives the view's gate the hooks of the module's gate."""
-        if is_trying():
-            return None
-        moved = super().for_view(view)
-        source = None if self._module is None else foreign_sge(self._module)
-        target = foreign_sge(view)
-        if moved is not None and source is not None and target is not None:
-            carry_hooks(source.gate, target.gate)
-        return moved
+    @staticmethod
+    def gate_of(module: nn.Module) -> nn.Module | None:
+        """As for every ``PassHook``."""
+        block = foreign_sge(module)
+        return None if block is None else block.gate
 
 
 class _Hook(TemporaryHook[Finish]):

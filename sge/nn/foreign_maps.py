@@ -11,18 +11,19 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sge.nn.attention import BottleneckAttention, ConvolutionalBlockAttention, MapGate
 from sge.nn.compiled import clean_path
-from sge.nn.foreign import MAX_KNOWN, PerObject, configuration, foreign_sge, found_sge, is_trying, trying
+from sge.nn.foreign import MAX_KNOWN, PerObject, configuration, foreign_sge, found_sge, trying
 from sge.nn.foreign_probe import Found
-from sge.nn.hooks import Attached, TemporaryHook, attached_hook, carry_hooks
+from sge.nn.hooks import Attached, TemporaryHook, attached_hook
 from sge.nn.map_probe import FoundMap, SigmoidCalls, has_sigmoid, identify_map, with_maps
 from sge.nn.module import SpatialGroupEnhance
+from sge.nn.pass_hook import PassHook
 from sge.nn.scopes import Scope
 
 MAX_MODULES, MAX_NUMBERS = 40, 2**23
@@ -174,27 +175,16 @@ class _Routes(threading.local):
 
 
 _ROUTES = _Routes()
-Begin = Callable[[nn.Module, tuple[Any, ...]], None]
 
 
-class _Enter(TemporaryHook[Begin]):
-    """Begins a pass of the module."""
+class _Enter(PassHook):
+    """Begins a pass of a module with a spatial map."""
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
-        """``rest`` is (named inputs,)."""
-        if (begin := self._serving(module)) is not None:
-            begin(module, (*inputs, *(rest[0].values() if rest else ())))
-
-    def for_view(self, view: nn.Module) -> Self | None:
-        """Also gives the view's gate the hooks of the module's gate."""
-        if is_trying():
-            return None
-        moved = super().for_view(view)
-        source = None if self._module is None else foreign_map(self._module)
-        target = foreign_map(view)
-        if moved is not None and source is not None and target is not None:
-            carry_hooks(source.gate, target.gate)
-        return moved
+    @staticmethod
+    def gate_of(module: nn.Module) -> nn.Module | None:
+        """As for every ``PassHook``."""
+        block = foreign_map(module)
+        return None if block is None else block.gate
 
 
 class _Leave(TemporaryHook[Callable[[nn.Module], None]]):
