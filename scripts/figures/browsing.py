@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scripts.common import ROOT
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -31,9 +31,7 @@ def running_service(environment: dict[str, str] | None = None) -> Iterator[str]:
     Raises:
         RuntimeError: the service has ended, or is not ready within three minutes.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "sge", "serve", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from scripts.ports import free_port
 from tests.app.conftest import WAIT_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,7 @@ http {{
 def nginx(service: int, folder: Path) -> Iterator[int]:
     """The port of an nginx that keeps the prefix ``/lens``."""
     assert NGINX is not None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     text = (ROOT / "deploy/nginx/sge-lens.conf").read_text("utf-8")
     for written, here in (
         ("server 127.0.0.1:8000;", f"server 127.0.0.1:{service};"),

@@ -69,7 +69,7 @@ for tool in gcc cc pip; do
 done
 if inside sh -c 'echo x > /opt/venv/x' 2>/dev/null; then echo "the service can change its own files"; exit 1; fi
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(python3 -c 'from scripts.ports import free_port; print(free_port())')
 buildah run --env SGE_PORT="$port" "$container" -- sge serve >"$work/serve.log" 2>&1 &
 server=$!
 python3 - "$port" <<'PY'

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from scripts.ports import free_port
 from sge.lens import Lens
 from sge.models import export_onnx, load_model
 from tests.conftest import ROOT
@@ -72,8 +72,7 @@ def served(cluster, file):
     """Address and handle of two replicas."""
     from ray import serve
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     module = program("ray_serve")
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(module.build(str(file), replicas=2, cpus=0.5), name="sge-lens", route_prefix="/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import socket
 import threading
 import time
 import urllib.parse
@@ -18,6 +17,7 @@ import requests
 import torch
 
 import tests.drive
+from scripts.ports import free_port
 from sge.errors import DownloadError, UnknownModelError
 from sge.models.checkpoint import read_weights
 from sge.models.download import DOWNLOADS, DRIVE, NOTICE, Remote, download_model
@@ -281,9 +281,7 @@ def test_a_server_that_refuses(server, folder, mode, sentence):
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     said = refused(f"http://127.0.0.1:{port}")
     assert f"127.0.0.1:{port} could not be reached" in said
     assert "HTTPS_PROXY" in said
@@ -296,9 +294,7 @@ def test_a_server_that_is_not_there(folder):
 def test_the_partial_file_is_kept_if_the_server_goes_away(server, folder, retries):
     server.mode, server.stop_at = "breaking", 5_000_000
     refused(server)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+    gone = f"http://127.0.0.1:{free_port()}"
     kept = files_in(folder)
     assert f"{sum(kept.values()) / 1e6:.1f} MB are here" in refused(gone, retries=retries)
     assert files_in(folder) == kept
