@@ -69,6 +69,8 @@ class ModelInfo:
     """The part finder's sentence for an image in which it finds nothing; None without a finder."""
     notes: tuple[str, ...] = ()
     """What was taken out of a checkpoint and what was assumed, as full sentences."""
+    part_finders: tuple[str, ...] = ()
+    """The values of ``Wanted.parts_by`` for which the model has a detector: ``mix``, ``groups``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ class AnalysisData:
     """Block name to (G,): each group's share of the block's squared output, summing to 1."""
     geometry: Geometry
     parts: list[Part] = field(default_factory=list)
-    """Best nose first, each followed by its eyes; empty where none was found, or the model has no finder."""
+    """By face, the best one first, a nose before its eyes; empty where none was found, or the model has no finder."""
     part_maps: dict[str, PartMap] = field(default_factory=dict)
     """``nose`` and ``eye``; empty where the model has no finder."""
     image: Image.Image | None = None

@@ -27,11 +27,12 @@ from sge.analysis.effect_record import (
     effect_arrays,
 )
 from sge.analysis.fit import Fit
+from sge.analysis.part_record import part_map_header, part_map_of, part_of, part_record
 from sge.analysis.prediction import Prediction
 from sge.analysis.record_version1 import translate_arrays, translate_record
 from sge.arrays import Array
 from sge.images import Box, Geometry
-from sge.parts import GroupWeight, Part, PartMap
+from sge.parts import BY
 
 VERSION = 2
 _PER_BLOCK = ("masks", "similarity", "energy")
@@ -46,7 +47,8 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
     header = {
         "version": VERSION,
         "image": _fields(analysis.image_info) | {"notes": list(analysis.image_info.notes)},
-        "model": _fields(analysis.model) | {"notes": list(analysis.model.notes)},
+        "model": _fields(analysis.model)
+        | {"notes": list(analysis.model.notes), "part_finders": list(analysis.model.part_finders)},
         "signal": analysis.signal,
         "default_block": analysis.default_block,
         "predictions": [_fields(prediction) for prediction in analysis.predictions],
@@ -54,7 +56,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         "is_detector": analysis.is_detector,
         "fit": _fields(analysis.fit) if analysis.fit else None,
         "blocks": [_block_record(block) for block in analysis.blocks],
-        "parts": [_fields(part) | {"box": list(part.box)} for part in analysis.parts],
+        "parts": [part_record(part) for part in analysis.parts],
         "geometry": {
             "image": list(geometry.image),
             "input": list(geometry.input),
@@ -63,10 +65,7 @@ def to_header(analysis: AnalysisData) -> dict[str, Any]:
         },
         "focus": {name: _rounded(analysis.focus(name)) for name in can_focus(analysis)},
         "energy": {name: _rounded(values) for name, values in analysis.energy.items()},
-        "part_maps": {
-            part: {"threshold": part_map.threshold, "terms": [_fields(term) for term in part_map.terms]}
-            for part, part_map in analysis.part_maps.items()
-        },
+        "part_maps": {part: part_map_header(one) for part, one in analysis.part_maps.items()},
     }
     included = {signal: list(getattr(analysis, signal)) for signal in _PER_BLOCK}
     if any(set(names) != {block.name for block in analysis.blocks} for names in included.values()):
@@ -190,7 +189,7 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
     attribution, ablation = record.get("attribution"), record.get("ablation")
     return AnalysisData(
         image_info=ImageInfo(**_with_notes(record["image"])),
-        model=ModelInfo(**_with_notes(record["model"])),
+        model=_model_of(record["model"]),
         predictions=[Prediction(**prediction) for prediction in record["predictions"]],
         boxes=boxes_of(record.get("boxes", [])),
         is_detector=record.get("is_detector", False) is True,
@@ -206,10 +205,10 @@ def _analysis(record: dict[str, Any], arrays: Mapping[str, Array]) -> AnalysisDa
             framing=geometry["framing"],
             grids={block.name: (block.height, block.width) for block in blocks},
         ),
-        parts=[Part(**part | {"box": Box(*part["box"])}) for part in record["parts"]],
+        parts=[part_of(part) for part in record["parts"]],
         part_maps={
-            part: _part_map(part, part_record, arrays[f"part/{part}"])
-            for part, part_record in record.get("part_maps", {}).items()
+            part: part_map_of(part, header, arrays[f"part/{part}"])
+            for part, header in record.get("part_maps", {}).items()
         },
         attribution=None if attribution is None else _attribution(attribution, arrays, blocks),
         ablation=None if ablation is None else ablation_of(ablation, arrays),
@@ -261,10 +260,11 @@ def _with_notes(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {"notes": tuple(notes)}
 
 
-def _part_map(part: str, record: dict[str, Any], values: Array) -> PartMap:
-    if values.ndim != 2 or values.dtype != np.float32:
-        raise ValueError(f"a map of {part} of {values.dtype} {values.shape} instead of float32 (h, w)")
-    return PartMap(values, float(record["threshold"]), [GroupWeight(**term) for term in record["terms"]])
+def _model_of(record: dict[str, Any]) -> ModelInfo:
+    finders = record.get("part_finders", [])
+    if not (isinstance(finders, list) and set(finders) <= set(BY)):
+        raise ValueError(f"a model with the part finders {finders!r:.60}")
+    return ModelInfo(**_with_notes(record) | {"part_finders": tuple(finders)})
 
 
 def _check_shape(array: Array, shape: tuple[int, ...]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sge.errors import UnknownBlockError
+from sge.errors import UnknownBlockError, check_choice
+from sge.parts import BY
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,12 @@ class Wanted:
     energy: bool = True
     parts: bool = True
     """Parts, and the maps they are found in, of a model with a finder; the blocks that it reads need not be named."""
+    parts_by: str = "mix"
+    """What parts are read from: ``mix`` (groups and single channels) or ``groups`` alone. Where the model's finder lacks it,
+    the other one stands in, and then the finder's readouts."""
 
     def __post_init__(self) -> None:
+        check_choice("parts_by", self.parts_by, BY)
         if self.blocks is not None:
             given: object = self.blocks
             names = (given,) if isinstance(given, str) else tuple(self.blocks)

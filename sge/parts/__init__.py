@@ -4,6 +4,7 @@ A part finder is a keypoint detector: a sparse linear readout of group similarit
 package needs NumPy arrays only; it knows neither networks nor files of weights.
 """
 
+from sge.parts.detector import BY, SOURCES, BlockReadout, Calibration, Detector, Pair
 from sge.parts.evaluate import (
     WITHIN,
     PartEvaluation,
@@ -20,14 +21,20 @@ from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
 from sge.parts.resample import resampled
 
 __all__ = [
+    "BY",
     "FOLDS",
     "KEYS",
     "PARTS",
+    "SOURCES",
     "WITHIN",
+    "BlockReadout",
+    "Calibration",
+    "Detector",
     "Finder",
     "GroupWeight",
     "LabelledImage",
     "LabelledMaps",
+    "Pair",
     "Part",
     "PartEvaluation",
     "PartMap",

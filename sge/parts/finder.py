@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from sge.arrays import Array
 from sge.errors import FinderError
 from sge.files import read_json, reason_of, write_atomically
 from sge.images import Box
+from sge.parts.detector import BY, Detector, detector_of, number
 from sge.parts.finder_version1 import translate_finder
 
-VERSION = 2
+VERSION = 3
 PARTS = ("nose", "eye")
 """The parts that a finder can be fitted to. A face may have several eyes."""
 _PLURALS = {"nose": "nose", "eye": "eyes"}
@@ -32,8 +33,12 @@ class Part:
     """Pixels of the upright original."""
     y: float
     score: float
-    """0 to 1."""
+    """0 to 1; of a detector the calibrated confidence."""
     box: Box
+    face: int = 0
+    """Number of the face that the part belongs to; 0 is the one with the highest score."""
+    sure: bool = True
+    """Whether the score reaches the detector's ``sure``; parts that do not are drawn as unsure."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class PartMap:
     threshold: float
     """A peak of the map that reaches this value is a part."""
     terms: list[GroupWeight]
-    """The groups that the map is read out from, largest weight first."""
+    """The groups that the map is read out from, largest weight first; of a detector those that add most."""
+    source: str = "groups"
+    """What the map is made of: ``groups``, or ``groups and channels``."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,10 @@ class Readout:
 
 @dataclass(frozen=True)
 class Finder:
-    """The readouts of all parts, and the channel permutation for which their group numbers are valid."""
+    """The readouts and detectors of all parts, and the channel permutation for which their numbers are valid."""
 
     readouts: dict[str, Readout]
-    """By part: ``nose``, ``eye``."""
+    """By part: ``nose``, ``eye``. They stand in where there is no detector."""
     permutations: str
     """Digest of the channel permutations of the network that the finder was fitted on."""
     fitted_on: str = "not stated"
@@ -85,13 +92,23 @@ class Finder:
     measured: list[dict[str, Any]] = field(default_factory=list)
     """Measured figures, each with its data set and protocol."""
     limits: str = ""
-    """What it was fitted on and what it misses, as the end of a sentence: ``was fitted on dogs and ...``."""
+    """What it was fitted on and what it misses, as the end of a sentence: ``learned on 90 images of dogs and ...``."""
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    """By what they read: ``mix`` (groups and single channels), ``groups`` (groups alone)."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that it finds, of ``PARTS``."""
+        known = {part for detector in self.detectors.values() for part in detector.parts} | set(self.readouts)
+        return tuple(part for part in PARTS if part in known)
 
     @property
     def nothing_found(self) -> str:
         """The sentence for an image in which no part is found; it says why a face may have been missed."""
-        names = " or ".join(_PLURALS[part] for part in PARTS if part in self.readouts)
-        return f"No {names} found: the part finder {self.limits}." if self.limits else f"No {names} found."
+        names = " or ".join(_PLURALS[part] for part in self.parts)
+        return (
+            f"No animal's {names} found; the finder {self.limits}." if self.limits else f"No {names} found."
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the finder as JSON; the file is replaced as a whole or not at all.
@@ -100,7 +117,7 @@ class Finder:
             FinderError: the file cannot be written.
         """
         try:
-            write_atomically(Path(path), (json.dumps(self.to_record(), indent=1) + "\n").encode())
+            write_atomically(Path(path), self._text().encode())
         except OSError as error:
             raise FinderError(
                 f"{path} cannot be written: {error.strerror}. Free some space, or name another folder."
@@ -108,11 +125,20 @@ class Finder:
 
     def to_record(self) -> dict[str, Any]:
         """Returns the versioned record that is stored in a file."""
-        return {"version": VERSION} | asdict(self)
+        record = {"version": VERSION} | asdict(replace(self, detectors={}))
+        return record | {"detectors": {by: one.to_record() for by, one in self.detectors.items()}}
+
+    def _text(self) -> str:
+        """The record as JSON, with one line for each detector, whose weights would fill a line each."""
+        record = self.to_record()
+        detectors = record.pop("detectors")
+        lines = [f"  {json.dumps(by)}: {json.dumps(one)}" for by, one in detectors.items()]
+        listed = "{\n" + ",\n".join(lines) + "\n }" if lines else "{}"
+        return json.dumps(record, indent=1).removesuffix("\n}") + f',\n "detectors": {listed}\n}}\n'
 
     @classmethod
     def from_record(cls, record: Any, where: str) -> Finder:
-        """Reads what ``to_record`` returned, also that of version 1.
+        """Reads what ``to_record`` returned, also that of versions 1 and 2.
 
         Args:
             record: Parsed JSON.
@@ -123,14 +149,14 @@ class Finder:
         """
         try:
             return _from_record(record)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise FinderError(
                 f"{where} is not a part finder ({reason_of(error)}). Fit it again: sge parts fit."
             ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Finder:
-        """Reads a file that ``save`` wrote, of version 1 or 2.
+        """Reads a file that ``save`` wrote, of version 1, 2 or 3.
 
         Raises:
             FinderError: no such file, or not a finder.
@@ -146,7 +172,7 @@ class Finder:
         return cls.from_record(record, Path(path).name)
 
     def check(self, groups: Mapping[str, int]) -> None:
-        """Checks that a network has the groups that the readouts name.
+        """Checks that a network has the groups that readouts and detectors name.
 
         Args:
             groups: Block name to its number of groups.
@@ -154,6 +180,8 @@ class Finder:
         Raises:
             FinderError: a block or group does not exist.
         """
+        for detector in self.detectors.values():
+            detector.check(groups)
         for part, readout in self.readouts.items():
             for term in readout.terms:
                 if term.group >= groups.get(term.block, 0):
@@ -181,23 +209,26 @@ class Finder:
 def _from_record(record: dict[str, Any]) -> Finder:
     if record["version"] == 1:
         record = translate_finder(record)
-    elif record["version"] != VERSION:
-        raise ValueError(f"version {record['version']}; this program reads versions 1 and {VERSION}")
+    elif record["version"] not in (2, VERSION):
+        raise ValueError(f"version {str(record['version'])[:80]}; this program reads versions 1 to {VERSION}")
     readouts = {part: _readout(readout) for part, readout in record["readouts"].items()}
-    if not readouts or not set(readouts) <= set(PARTS):
+    detectors = {by: detector_of(one, PARTS) for by, one in record.get("detectors", {}).items()}
+    if not (readouts or detectors) or not set(readouts) <= set(PARTS):
         raise ValueError(f"parts {', '.join(map(str, readouts))}; there can be {', '.join(PARTS)}")
+    if not set(detectors) <= set(BY):
+        raise ValueError(f"detectors {', '.join(map(str, detectors))}; there can be {', '.join(BY)}")
     permutations, fitted_on, size = record["permutations"], record["fitted_on"], record["size"]
     limits = record.get("limits", "")
     if not all(isinstance(text, str) for text in (permutations, fitted_on, limits)):
         raise ValueError("permutations, fitted_on and limits must be texts")
     if size is not None and type(size) is not int:
         raise ValueError(f"size {size}")
-    return Finder(readouts, permutations, fitted_on, size, list(record["measured"]), limits)
+    return Finder(readouts, permutations, fitted_on, size, list(record["measured"]), limits, detectors)
 
 
 def _readout(record: dict[str, Any]) -> Readout:
     terms = tuple(
-        GroupWeight(str(term["block"]), term["group"], _number(term["weight"])) for term in record["terms"]
+        GroupWeight(str(term["block"]), term["group"], number(term["weight"])) for term in record["terms"]
     )
     if any(type(term.group) is not int or term.group < 0 for term in terms):
         raise ValueError("a group that is not a number")
@@ -206,13 +237,7 @@ def _readout(record: dict[str, Any]) -> Readout:
         raise ValueError("weights that are not above 0 or do not sum to 1")
     if len({(term.block, term.group) for term in terms}) < len(terms):
         raise ValueError("a group named twice")
-    threshold = _number(record["threshold"])
+    threshold = number(record["threshold"])
     if not 0 < threshold < 1:
         raise ValueError(f"threshold {threshold}")
-    return Readout(terms, _number(record["scale"]), _number(record["bias"]), threshold)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a number")
-    return float(value)
+    return Readout(terms, number(record["scale"]), number(record["bias"]), threshold)

@@ -149,7 +149,7 @@ def test_part_maps_come_back_and_records_without_them_open(record: dict[str, Any
     assert (again.threshold, again.terms) == (original.threshold, original.terms)
     assert set(record["part_maps"]["nose"]) == {
         *("groups", "height", "width", "lo", "hi", "png"),
-        *("threshold", "terms"),
+        *("threshold", "terms", "source"),
     }
     record.pop("part_maps")
     assert from_record(record).part_maps == {}
@@ -192,3 +192,42 @@ def test_maps_that_were_not_asked_for_may_be_missing() -> None:
 def test_maps_that_are_listed_must_be_there(included: object) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         from_record(to_record(partial()) | {"included": included})
+
+
+def test_faces_doubts_and_sources_come_back_and_older_records_have_none(record: dict[str, Any]) -> None:
+    record["parts"][0] |= {"face": 2, "sure": False}
+    record["part_maps"]["nose"]["source"] = "groups and channels"
+    record["model"]["part_finders"] = ["mix", "groups"]
+    back = from_record(record)
+    assert (back.parts[0].face, back.parts[0].sure) == (2, False)
+    assert back.part_maps["nose"].source == "groups and channels"
+    assert back.model.part_finders == ("mix", "groups")
+    assert to_record(back)["model"]["part_finders"] == ["mix", "groups"]
+    del record["parts"][0]["face"], record["parts"][0]["sure"]
+    del record["part_maps"]["nose"]["source"], record["model"]["part_finders"]
+    back = from_record(record)
+    assert (back.parts[0].face, back.parts[0].sure) == (0, True)
+    assert (back.part_maps["nose"].source, back.model.part_finders) == ("groups", ())
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value"),
+    [
+        ("part", "face", -1),
+        ("part", "face", True),
+        ("part", "face", "0"),
+        ("part", "sure", 1),
+        ("map", "source", "<b>"),
+        ("map", "source", ["groups"]),
+        ("model", "part_finders", "mix"),
+        ("model", "part_finders", ["best"]),
+        ("model", "part_finders", [["mix"]]),
+    ],
+)
+def test_hostile_faces_doubts_and_sources_are_refused(
+    record: dict[str, Any], where: str, key: str, value: Any
+) -> None:
+    held = {"part": record["parts"][0], "map": record["part_maps"]["nose"], "model": record["model"]}
+    held[where][key] = value
+    with pytest.raises((TypeError, ValueError)):
+        from_record(record)

@@ -29,7 +29,7 @@ def test_what_is_saved_comes_back(tmp_path):
         (
             ("nose", "eye"),
             "was fitted on dogs",
-            "No nose or eyes found: the part finder was fitted on dogs.",
+            "No animal's nose or eyes found; the finder was fitted on dogs.",
         ),
     ],
 )
@@ -51,7 +51,7 @@ def _term(**change):
 
 
 WRONG = {
-    "another version": lambda r: r.update(version=3),
+    "another version": lambda r: r.update(version=4),
     "no readouts": lambda r: r.pop("readouts"),
     "empty readouts": lambda r: r.update(readouts={}),
     "a list of readouts": lambda r: r.update(readouts=[1]),
