@@ -10,7 +10,7 @@ import pytest
 
 from scripts.measure import label_agreement
 from sge.errors import FinderError
-from sge.parts.faces import FacesImage, for_fitting, read_faces, refuse_held
+from sge.parts.labelled_faces import FacesImage, for_fitting, read_faces, refuse_held
 from tests.conftest import ROOT
 
 FILES = ("faces.json", "main_dogs.json", "no_face.json")
