@@ -3,7 +3,8 @@
     python -m scripts.render_tables [--check]
 
 A table stands between ``<!-- table: MODEL TABLE -->`` and ``<!-- end of table -->``; everything between the two is
-replaced. The figures are in ``weights/MODEL.figures.json``.
+replaced. The figures are in ``weights/MODEL.figures.json``, and those of no single model in ``docs/``: ``MODEL`` is then the
+name of the measurement.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) -->\n).*?(<!-- end of table -->)"
 
 
 def read_figures(model: str) -> dict[str, Table]:
-    """Returns the tables of a shipped model by name.
+    """Returns the tables of a shipped model, or of a measurement, by name.
 
     Raises:
         ValueError: The file has another version, or is another model's.
     """
-    record = json.loads((shipped("weights") / f"{model}{SUFFIX}").read_text("utf-8"))
+    measurement = ROOT / "docs" / f"{model}{SUFFIX}"
+    path = measurement if measurement.exists() else shipped("weights") / measurement.name
+    record = json.loads(path.read_text("utf-8"))
     if record["version"] != VERSION or record["model"] != model:
         raise ValueError(f"{model}{SUFFIX} has version {record['version']} and is of {record['model']}.")
     tables: dict[str, Table] = record["tables"]

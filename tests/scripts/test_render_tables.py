@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.render_tables import DOCUMENTS, SUFFIX, cell, placed_tables, read_figures, render, rendered
+from scripts.render_tables import DOCUMENTS, ROOT, SUFFIX, cell, placed_tables, read_figures, render, rendered
 from sge.paths import shipped
 
-MODELS = sorted(path.name.removesuffix(SUFFIX) for path in shipped("weights").glob(f"*{SUFFIX}"))
+MODELS = sorted(
+    path.name.removesuffix(SUFFIX)
+    for folder in (shipped("weights"), ROOT / "docs")
+    for path in folder.glob(f"*{SUFFIX}")
+)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
