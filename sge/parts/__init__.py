@@ -4,6 +4,7 @@ A part finder is a keypoint detector: a sparse linear readout of group similarit
 package needs NumPy arrays only; it knows neither networks nor files of weights.
 """
 
+from sge.parts.detect import detect
 from sge.parts.detector import BY, SOURCES, BlockReadout, Calibration, Detector, Pair
 from sge.parts.evaluate import (
     WITHIN,
@@ -18,7 +19,9 @@ from sge.parts.find import maps_and_parts, peaks
 from sge.parts.finder import PARTS, Finder, GroupWeight, Part, PartMap
 from sge.parts.fit import FOLDS, LabelledMaps, Points, fit_finder, fit_readout, labelled_maps
 from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
+from sge.parts.pairs import confidences, offsets, pair_features
 from sge.parts.resample import resampled
+from sge.parts.scales import Candidate, PartLogits, block_logits, candidates, combined, standardized
 
 __all__ = [
     "BY",
@@ -29,6 +32,7 @@ __all__ = [
     "WITHIN",
     "BlockReadout",
     "Calibration",
+    "Candidate",
     "Detector",
     "Finder",
     "GroupWeight",
@@ -37,19 +41,28 @@ __all__ = [
     "Pair",
     "Part",
     "PartEvaluation",
+    "PartLogits",
     "PartMap",
     "Points",
     "Rate",
     "best_group",
+    "block_logits",
+    "candidates",
+    "combined",
+    "confidences",
+    "detect",
     "evaluate_parts",
     "few_shot_hit_rate",
     "fit_finder",
     "fit_readout",
     "labelled_maps",
     "maps_and_parts",
+    "offsets",
+    "pair_features",
     "peaks",
     "rate",
     "read_labels",
     "resampled",
+    "standardized",
     "without_parts",
 ]

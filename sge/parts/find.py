@@ -140,7 +140,13 @@ def maps_and_parts(
     }
     half = MIN_PEAK_DISTANCE * min(geometry.image)
     parts = [
-        Part(name, peak.x, peak.y, float(np.float32(expit(peak.logit))), _box(peak, half, geometry))
+        Part(
+            name,
+            peak.x,
+            peak.y,
+            float(np.float32(expit(peak.logit))),
+            part_box(peak.x, peak.y, half, geometry),
+        )
         for name, peak in _named(found.get("nose", []), found.get("eye", []), geometry)
     ]
     return maps, parts
@@ -172,9 +178,9 @@ def peaks(logits: Array, geometry: Geometry) -> list[Peak]:
     width, height = geometry.image
     return [
         Peak(
-            min(max(window.left + (col + 0.5 + _vertex(logits[row], col)) * cell_width, 0.0), float(width)),
+            min(max(window.left + (col + 0.5 + vertex(logits[row], col)) * cell_width, 0.0), float(width)),
             min(
-                max(window.top + (row + 0.5 + _vertex(logits[:, col], row)) * cell_height, 0.0), float(height)
+                max(window.top + (row + 0.5 + vertex(logits[:, col], row)) * cell_height, 0.0), float(height)
             ),
             float(logits[row, col]),
         )
@@ -187,7 +193,7 @@ def passes(peak: Peak, readout: Readout) -> bool:
     return bool(peak.logit >= logit(readout.threshold))
 
 
-def _vertex(line: Array, at: int) -> float:
+def vertex(line: Array, at: int) -> float:
     """Offset from cell ``at`` of the vertex of the parabola through it and its neighbors, -0.5 to 0.5."""
     if not 0 < at < len(line) - 1:
         return 0.0
@@ -222,11 +228,12 @@ def _named_eyes(eyes: list[Peak], middle: float) -> list[tuple[str, Peak]]:
     return [("left_eye" if eye.x < middle else "right_eye", eye) for eye in eyes]
 
 
-def _box(peak: Peak, half: float, geometry: Geometry) -> Box:
+def part_box(x: float, y: float, half: float, geometry: Geometry) -> Box:
+    """A square of the side ``2 * half`` around a part, cut at the edges of the image."""
     width, height = geometry.image
     return Box(
-        max(0.0, peak.x - half),
-        max(0.0, peak.y - half),
-        min(float(width), peak.x + half),
-        min(float(height), peak.y + half),
+        max(0.0, x - half),
+        max(0.0, y - half),
+        min(float(width), x + half),
+        min(float(height), y + half),
     )

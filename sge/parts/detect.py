@@ -1,0 +1,87 @@
+"""Finds the parts of all faces with a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import expit
+
+from sge.arrays import Array
+from sge.images import Geometry
+from sge.parts.detector import Detector
+from sge.parts.faces import Found, join_faces, named
+from sge.parts.find import MIN_PEAK_DISTANCE, UPSAMPLING, part_box
+from sge.parts.finder import GroupWeight, Part, PartMap
+from sge.parts.pairs import confidences
+from sge.parts.resample import resampled
+from sge.parts.scales import PartLogits, candidates
+
+MAX_TERMS = 12
+"""Groups that a part's map names."""
+
+
+def detect(detector: Detector, sizes: Sequence[PartLogits]) -> tuple[dict[str, PartMap], list[Part]]:
+    """Maps of all parts, and the parts of every face in the image.
+
+    Args:
+        detector: Of the logits.
+        sizes: Of one image, at least one; their order does not matter.
+
+    Returns:
+        The map of each part (``nose``, ``eye``), and the parts with a confidence of at least ``Detector.shown``, by face.
+        Positions and boxes are in pixels of the upright original.
+    """
+    geometry = sizes[0].geometry
+    found = candidates(detector, sizes)
+    confident = confidences(detector, found)
+    shown = [
+        Found(part, at, float(confidence))
+        for part, peaks in found.items()
+        for at, confidence in zip(peaks, confident[part], strict=True)
+        if confidence >= detector.shown
+    ]
+    parts = [
+        _part(name, one, face, detector.sure, geometry)
+        for face, joined in enumerate(join_faces(detector, shown))
+        for name, one in named(joined, geometry.image[0] / 2)
+    ]
+    return part_maps(detector, sizes), parts
+
+
+def part_maps(detector: Detector, sizes: Sequence[PartLogits]) -> dict[str, PartMap]:
+    """The confidence by the logit alone, the maximum over the sizes, on the grid on which the largest one is searched.
+
+    Args:
+        detector: Of the logits.
+        sizes: Of one image, at least one, in windows that are the same.
+    """
+    rows, cols = max((one.logits.shape[1:] for one in sizes), key=lambda shape: shape[0] * shape[1])
+    shape = UPSAMPLING * rows, UPSAMPLING * cols
+    highest: Array = np.maximum.reduce([resampled(one.logits, shape) for one in sizes])
+    maps = {}
+    for row, part in enumerate(detector.parts):
+        slope, intercept = detector.calibration[part].alone
+        confidence = np.asarray(expit(slope * highest[row] + intercept), np.float32)
+        maps[part] = PartMap(confidence, detector.shown, _terms(detector, row), detector.source)
+    return maps
+
+
+def _terms(detector: Detector, row: int) -> list[GroupWeight]:
+    """The groups with the largest positive weights, each with its share of all positive ones."""
+    weights = [
+        GroupWeight(one.block, group, float(weight))
+        for one in detector.blocks
+        if one.groups is not None
+        for group, weight in enumerate(one.groups[row])
+        if weight > 0
+    ]
+    total = sum(term.weight for term in weights)
+    weights.sort(key=lambda term: (-term.weight, term.block, term.group))
+    return [GroupWeight(term.block, term.group, term.weight / total) for term in weights[:MAX_TERMS]]
+
+
+def _part(name: str, found: Found, face: int, sure: float, geometry: Geometry) -> Part:
+    at, half = found.at, MIN_PEAK_DISTANCE * min(geometry.image)
+    box = part_box(at.x, at.y, half, geometry)
+    return Part(name, at.x, at.y, found.confidence, box, face, found.confidence >= sure)
