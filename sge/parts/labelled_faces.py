@@ -1,136 +1,156 @@
-"""Joins noses and eyes into faces, by the offsets that a detector learned."""
+"""Reads JSON files of images in which every face is labelled, and of images that are held back for measuring."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from scipy.special import logit
+from sge.errors import FinderError
+from sge.files import read_json, reason_of
 
-from sge.parts.detector import Detector
-from sge.parts.pairs import offsets, squared_distances
-from sge.parts.scales import Candidate
+POINTS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
+"""Part to the keys of a face that give its points."""
+NAMES = ("nose", "left_eye", "right_eye", "beak")
+"""Keys of a face that hold a point."""
+KINDS = {
+    "dog": "dogs",
+    "cat": "animals",
+    "animal": "animals",
+    "bird": "birds",
+    "person": "people",
+    "figure": "people",
+}
+"""Kind of a face in a labels file to the kind under which it is measured; any other counts as an animal."""
+OTHER_KIND = "animals"
+NO_FACE = "none"
+"""Kind of an image that shows no face."""
 
-GATE = 13.8
-"""Parts of one face lie within this squared Mahalanobis distance of the learned offset, as 99.9 % of a Gaussian do."""
-LEAST_CONFIDENCE = 1e-3
-"""Confidences are kept this far from 0 and 1 where their logits are added."""
-EYES = 2
-"""Eyes of a face, at most."""
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A candidate that is shown."""
+class Face:
+    """One labelled face."""
 
-    part: str
-    """``nose`` or ``eye``."""
-    at: Candidate
-    confidence: float
+    points: dict[str, Point]
+    """Keys of ``NAMES`` to (x, y) in pixels of the upright image; what is not visible is left out."""
+    size: float
+    """Greatest distance between two of its parts, in pixels of the upright image."""
+    kind: str = "dog"
+    """As in the file, such as ``dog``, ``cat``, ``animal``, ``bird``, ``person``, ``figure``."""
+    unsure: bool = False
+    """Blurred, hidden or tiny: neither fitted nor scored."""
+
+    @property
+    def measured_as(self) -> str:
+        """One of ``dogs``, ``animals``, ``birds``, ``people``."""
+        return KINDS.get(self.kind, OTHER_KIND)
+
+    def of(self, part: str) -> list[Point]:
+        """The visible points of ``nose`` or ``eye``."""
+        return [self.points[name] for name in POINTS[part] if name in self.points]
 
 
-Face = tuple[Found, ...]
-"""At most one nose, which comes first, and at most two eyes."""
+@dataclass(frozen=True)
+class FacesImage:
+    """One image of a labels file with its faces."""
+
+    file: str
+    """Relative to the folder of the images; ``ARCHIVE.tar/MEMBER`` lies in an archive."""
+    faces: tuple[Face, ...] = ()
+    held: bool = False
+    """Held back for measuring: never used for fitting or for choosing."""
+    unlabelled: bool = False
+    """Whether it shows further faces that nobody labelled: positions in it are no negatives."""
+
+    @property
+    def main(self) -> Face | None:
+        """The largest sure face."""
+        return max((face for face in self.faces if not face.unsure), key=lambda face: face.size, default=None)
 
 
-def join_faces(detector: Detector, found: Sequence[Found]) -> list[Face]:
-    """Every part in one face, the faces with the largest sum of confidences first.
+def read_faces(path: str | os.PathLike[str]) -> list[FacesImage]:
+    """Reads ``{"images": [{"file", "faces": [{"nose", "left_eye", "right_eye", "size", "kind", "unsure"}], "held"}]}``.
 
-    Of all faces that can be made of the parts, the one of the highest value is taken first, then the best one of the parts
-    that are left, and so on. The value is the sum of the logits of the confidences, plus half of what is left to ``GATE``
-    for each pair, so that parts are joined wherever the learned offsets allow it. A part that is not sure and fits a face
-    that has its parts already is left out: it is taken for a second peak on one of them.
+    A point is ``[x, y]`` in pixels of the upright image, or null where the part is not visible. Without ``size`` it is
+    the greatest distance between two points of the face. An image without faces has an empty list.
 
-    Args:
-        detector: Gives the pairs and ``sure``.
-        found: Parts that are shown; their order does not matter.
+    Raises:
+        FinderError: no such file, or another form.
     """
-    ordered = sorted(found, key=lambda one: (-one.confidence, one.part, one.at.y, one.at.x))
-    fits = _fits(detector, ordered)
-    possible = sorted(_possible(ordered, fits), key=lambda face: (-_value(face, ordered, fits), face))
-    taken: list[tuple[int, ...]] = []
-    used: set[int] = set()
-    for face in possible:
-        if used.isdisjoint(face):
-            taken.append(face)
-            used.update(face)
-    kept = [face for face in taken if not _is_double(face, taken, ordered, fits, detector.sure)]
-    faces = [tuple(sorted((ordered[at] for at in face), key=_order)) for face in kept]
-    return sorted(faces, key=lambda face: (-sum(one.confidence for one in face), face[0].at.y, face[0].at.x))
+    path = Path(path)
+    try:
+        return [_image(entry) for entry in read_json(path)["images"]]
+    except OSError as error:
+        raise FinderError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FinderError(
+            f"{path.name} is not a file of labelled faces ({reason_of(error)}). It needs "
+            '{"images": [{"file": "a.jpg", "faces": [{"nose": [x, y], "left_eye": [x, y], "right_eye": null}]}]}.'
+        ) from error
 
 
-def named(face: Face, middle: float) -> list[tuple[str, Found]]:
-    """The parts of a face with their names: the nose, the left eye, the right eye, as seen in the image.
+def for_fitting(images: Iterable[FacesImage]) -> list[FacesImage]:
+    """The images without those that are held back for measuring."""
+    return [image for image in images if not image.held]
 
-    Args:
-        face: From ``join_faces``.
-        middle: x of the image's center, which names a single eye of a face without a nose.
+
+def refuse_held(images: Iterable[FacesImage]) -> None:
+    """Checks that no image is held back for measuring.
+
+    Raises:
+        FinderError: one is.
     """
-    noses = [one for one in face if one.part == "nose"]
-    eyes = sorted((one for one in face if one.part == "eye"), key=lambda one: one.at.x)
-    if len(eyes) == EYES:
-        names = ["left_eye", "right_eye"]
-    else:
-        middle = noses[0].at.x if noses else middle
-        names = ["left_eye" if eye.at.x < middle else "right_eye" for eye in eyes]
-    return [*(("nose", nose) for nose in noses), *zip(names, eyes, strict=True)]
-
-
-Fits = Mapping[tuple[int, int], float]
-"""Numbers of two parts, the lower one first, to what is left to ``GATE``; only of parts that fit into one face."""
-
-
-def _fits(detector: Detector, found: Sequence[Found]) -> dict[tuple[int, int], float]:
-    fits = {}
-    for one, other in combinations(range(len(found)), 2):
-        distances = [
-            float(squared_distances(detector.pairs[key], offsets(first.at, [second.at], key))[0])
-            for first, second in ((found[one], found[other]), (found[other], found[one]))
-            if (key := f"{first.part}-{second.part}") in detector.pairs
-        ]
-        # The sizes at which two peaks were found may differ, and with them the cells of the two offsets.
-        if distances and (left := GATE - float(np.mean(distances))) > 0:
-            fits[one, other] = left
-    return fits
-
-
-def _possible(found: Sequence[Found], fits: Fits) -> Iterator[tuple[int, ...]]:
-    """All faces: single parts, and two or three that fit pairwise."""
-    yield from ((at,) for at in range(len(found)))
-    yield from fits
-    partners: dict[int, list[int]] = {}
-    for one, other in fits:
-        partners.setdefault(one, []).append(other)
-    for first, others in partners.items():
-        for second, third in combinations(others, 2):
-            parts = sorted(found[at].part for at in (first, second, third))
-            if (second, third) in fits and parts == ["eye"] * EYES + ["nose"]:
-                yield first, second, third
-
-
-def _value(face: tuple[int, ...], found: Sequence[Found], fits: Fits) -> float:
-    confidences = np.clip([found[at].confidence for at in face], LEAST_CONFIDENCE, 1 - LEAST_CONFIDENCE)
-    return float(logit(confidences).sum()) + sum(fits[pair] for pair in combinations(face, 2)) / 2
-
-
-def _is_double(
-    face: tuple[int, ...], faces: Sequence[tuple[int, ...]], found: Sequence[Found], fits: Fits, sure: float
-) -> bool:
-    """Whether a face is a single part below ``sure`` that fits a more confident part of another face."""
-    (first, *rest) = face
-    return (
-        not rest
-        and found[first].confidence < sure
-        and any(
-            tuple(sorted((first, at))) in fits and found[at].confidence > found[first].confidence
-            for other in faces
-            if len(other) > 1
-            for at in other
+    if held := [image.file for image in images if image.held]:
+        raise FinderError(
+            f"{len(held)} images are held back for measuring and must not be fitted on, {held[0]} first. Leave them out, or "
+            "state that you want a finder that can no longer be measured on them."
         )
+
+
+def _image(entry: dict[str, Any]) -> FacesImage:
+    return FacesImage(
+        file=_text(entry["file"], "file"),
+        faces=tuple(face for record in entry["faces"] if (face := _face(record)).points),
+        held=_flag(entry, "held"),
+        unlabelled=bool(_number(entry.get("unlabelled", 0))),
     )
 
 
-def _order(one: Found) -> tuple[bool, float, float]:
-    return one.part != "nose", one.at.x, one.at.y
+def _face(record: dict[str, Any]) -> Face:
+    points = {name: _point(record[name]) for name in NAMES if record.get(name) is not None}
+    stated = record.get("size")
+    apart = [math.dist(a, b) for a in points.values() for b in points.values()]
+    size = max(apart, default=0.0) if stated is None else _number(stated)
+    if points and size <= 0:
+        raise ValueError("a face of one point needs a size above 0")
+    return Face(points, size, _text(record.get("kind", "dog"), "kind"), _flag(record, "unsure"))
+
+
+def _point(value: Any) -> Point:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"a point is {str(value)[:80]} in place of [x, y]")
+    return _number(value[0]), _number(value[1])
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:80]} is not a number")
+    return float(value)
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} is {str(value)[:80]} in place of a text")
+    return value
+
+
+def _flag(record: dict[str, Any], key: str) -> bool:
+    value = record.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is {str(value)[:80]} in place of true or false")
+    return value
