@@ -1,12 +1,18 @@
-"""Prints the accuracy of a network trained on ``dogs_train.tar`` and what its gates do; docs/models.md has the figures.
+"""Prints the accuracy of a network trained here and what its gates do; docs/models.md has the figures.
 
     python -m scripts.measure.trained [MODEL_OR_FILE] [SIZE]
 
-Reads ../shared/data (or SGE_SHARED): accuracy on ``dogs_dev.tar``, parts in ``parts_dev``; neither was trained on.
+Reads ../shared/data (or SGE_SHARED): accuracy on the dev images of the sets that the network was trained on, over all of
+its classes; parts in ``parts_dev``; the network was trained on none of these.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,62 +29,151 @@ from scripts.common import (
     peak_distances,
     sure_labels,
 )
+from scripts.models import pets_data
 from sge.arrays import Array
 from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std, median_mask_std
 from sge.images import frame
-from sge.models import DOGS_MODEL, load_torch_model
+from sge.models import DOGS_MODEL, load_torch_model, required_labels
 from sge.nn import sge_blocks
 
 MIN_STRIDE = 4
 STEP = 16
 """Masks are measured on every 16th dev image."""
 
-
-def print_accuracy(model: sge.Model, size: int | None) -> None:
-    """Accuracy with the masks as they are, and with flat masks."""
-    for only in (None, UNSEEN):
-        options: dict[str, Any] = {"framing": "center", "size": size, "only": only, "batch": 32}
-        acting = evaluate(model, DEV, **options)
-        with flat_masks(model.network):
-            flat = evaluate(model, DEV, **options)
-        print(
-            f"top-1 {acting.top1:.3f} (flat masks {flat.top1:.3f}), {acting.images} images {only or ''}".rstrip()
-        )
+Row = dict[str, Any]
 
 
-def print_parts(model: sge.Model, size: int | None, std: dict[str, Array]) -> None:
-    """By block and part: hits of the best single group, chosen on all other images, and of a random group."""
+@dataclass(frozen=True)
+class MeasuredSet:
+    """A labelled set on which a network's accuracy is measured."""
+
+    name: str
+    source: Path
+    only: str | None = None
+    """Text that the names of its images contain."""
+
+
+@contextmanager
+def measured_sets(labels: list[str]) -> Iterator[list[MeasuredSet]]:
+    """The sets of a network with these labels; those of 45 breeds are made in a folder that is then removed."""
+    if not set(pets_data.LABELS) <= set(labels):
+        yield [MeasuredSet("dogs", DEV), MeasuredSet("unseen", DEV, UNSEEN)]
+        return
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        pets_data.build(folder, training=False)
+        dev = folder / pets_data.DEV
+        yield [
+            MeasuredSet("dogs", dev, pets_data.WOOF),
+            MeasuredSet("rest", folder / pets_data.REST),
+            MeasuredSet("unseen", dev, UNSEEN),
+            MeasuredSet("pets", dev, pets_data.PETS),
+        ]
+
+
+def accuracy_rows(model: sge.Model, size: int | None = None, framing: str = "center") -> list[Row]:
+    """By set: ``id``, ``images``, ``top1``, ``top5``, and ``flat``, the top-1 if every mask is its mean over space.
+
+    Args:
+        model: A network trained here.
+        size: Shorter side of the input, in pixels; None takes the model's own.
+        framing: ``center`` or ``whole``.
+    """
+    rows = []
+    with measured_sets(required_labels(model)) as sets:
+        for one in sets:
+            options: dict[str, Any] = {"framing": framing, "size": size, "only": one.only, "batch": 32}
+            acting = evaluate(model, one.source, **options)
+            with flat_masks(model.network):
+                flat = evaluate(model, one.source, **options)
+            rows.append(
+                {
+                    "id": one.name,
+                    "images": acting.images,
+                    "top1": round(acting.top1, 3),
+                    "top5": round(acting.top5, 3),
+                    "flat": round(flat.top1, 3),
+                }
+            )
+    return rows
+
+
+def block_stds(model: sge.Model, size: int | None = None) -> dict[str, float]:
+    """By block: the median over groups of the standard deviation of masks over space."""
+    frames = (frame(image, model.preprocess, "center", size) for image in dev_images(STEP))
+    return {name: median_mask_std(std) for name, std in mask_std(model.network, frames).items()}
+
+
+def block_rows(model: sge.Model, signal: str, size: int | None = None) -> list[Row]:
+    """By block: how often the best single group, chosen on all other images, lies on a nose and on an eye.
+
+    Args:
+        model: A network with SGE.
+        signal: ``mask`` or ``similarity``.
+        size: Shorter side of the input, in pixels; None takes the model's own.
+
+    Returns:
+        ``id``, and for each part ``PART`` (hits within ``REACH`` and half of it), ``PART_group`` (the group chosen most
+        often), ``PART_random`` (all groups together) and ``PART_images``. The last row is the image's center.
+    """
     lens, labels = sge.Lens(model), sure_labels()
-    centers = [
-        part_distances(np.array([[label["width"] / 2, label["height"] / 2]]), label) for label in labels
-    ]
-    for part in ("nose", "eye"):
-        distances = np.concatenate([center[part] for center in centers])
-        distances = distances[np.isfinite(distances)]
-        print(f"the image's center: {part} {hit_rates(distances)} of {len(distances)}")
     groups = {name: module.groups for name, module in sge_blocks(model.network).items()}
+    found = peak_distances(lens, signal, labels, size, MIN_STRIDE)
+    # Finer blocks come first in the network and are not in ``found``.
+    end, rows = found["nose"].shape[1] - sum(groups.values()), []
+    for name, count in groups.items():
+        start, end = end, end + count
+        if start >= 0:
+            parts = ((part, distances[:, start:end]) for part, distances in found.items())
+            rows.append(
+                {"id": name} | {k: v for part, each in parts for k, v in _part_row(part, each).items()}
+            )
+    return [*rows, _center_row(labels)]
+
+
+def _part_row(part: str, all_distances: npt.NDArray[np.floating[Any]]) -> Row:
+    distances = all_distances[np.isfinite(all_distances).all(1)]
+    best = best_single_group(distances, REACH)
+    return {
+        part: hit_rates(best.distances),
+        f"{part}_group": int(np.bincount(best.groups).argmax()),
+        f"{part}_random": hit_rates(distances),
+        f"{part}_images": len(distances),
+    }
+
+
+def _center_row(labels: list[dict[str, Any]]) -> Row:
+    row: Row = {"id": "center"}
+    for part in ("nose", "eye"):
+        middles = (np.array([[label["width"] / 2, label["height"] / 2]]) for label in labels)
+        each = [part_distances(middle, label)[part] for middle, label in zip(middles, labels, strict=True)]
+        distances: Array = np.concatenate(each)
+        row |= {part: hit_rates(distances[np.isfinite(distances)])}
+    return row
+
+
+def hit_rates(distances: npt.NDArray[np.floating[Any]]) -> list[float]:
+    """Share of distances within the reach, and within half of it, rounded to hundredths."""
+    return [round(float((distances < reach).mean()), 2) for reach in (REACH, REACH / 2)]
+
+
+def _texts(rates: list[float]) -> str:
+    return " / ".join(f"{rate:.2f}" for rate in rates)
+
+
+def _print_blocks(model: sge.Model, size: int | None) -> None:
+    std = block_stds(model, size)
     for signal in ("mask", "similarity"):
-        found = peak_distances(lens, signal, labels, size, MIN_STRIDE)
-        # Finer blocks come first in the network and are not in ``found``.
-        end = found["nose"].shape[1] - sum(groups.values())
-        for name, count in groups.items():
-            start, end = end, end + count
-            if start < 0:
+        for row in block_rows(model, signal, size):
+            if row["id"] == "center":
+                print(f"the image's center: nose {_texts(row['nose'])}; eye {_texts(row['eye'])}")
                 continue
-            columns = [f"{signal} of {name} (std {median_mask_std(std[name]):.2f})"]
-            for part, all_distances in found.items():
-                distances = all_distances[np.isfinite(all_distances).all(1), start:end]
-                best = best_single_group(distances, REACH)
-                columns.append(
-                    f"{part} g{np.bincount(best.groups).argmax()} {hit_rates(best.distances)}, at random "
-                    f"{hit_rates(distances)}, of {len(distances)}"
-                )
-            print("; ".join(columns))
-
-
-def hit_rates(distances: npt.NDArray[np.floating[Any]]) -> str:
-    """Share of distances within the reach, and within half of it."""
-    return f"{(distances < REACH).mean():.2f} / {(distances < REACH / 2).mean():.2f}"
+            columns = [
+                f"{part} g{row[f'{part}_group']} {_texts(row[part])}, at random {_texts(row[f'{part}_random'])}, of "
+                f"{row[f'{part}_images']}"
+                for part in ("nose", "eye")
+            ]
+            print("; ".join([f"{signal} of {row['id']} (std {std[row['id']]:.2f})", *columns]))
 
 
 def main(
@@ -87,9 +182,12 @@ def main(
 ) -> None:
     """Prints all figures."""
     model = load_torch_model(name)
-    print_accuracy(model, size)
-    frames = (frame(image, model.preprocess, "center", size) for image in dev_images(STEP))
-    print_parts(model, size, mask_std(model.network, frames))
+    for row in accuracy_rows(model, size):
+        print(
+            f"{row['id']}: top-1 {row['top1']:.3f} (flat masks {row['flat']:.3f}), top-5 {row['top5']:.3f}, "
+            f"{row['images']} images"
+        )
+    _print_blocks(model, size)
 
 
 if __name__ == "__main__":

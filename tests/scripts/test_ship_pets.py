@@ -1,0 +1,188 @@
+"""Shipping the network of 45 breeds, prepared before its training ends: kinds of images, thresholds, tables and the card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from scripts.measure import none_of_these, trained
+from scripts.measure.none_of_these import (
+    ANIMALS,
+    BREEDS,
+    CHOICE,
+    CHOOSING_OTHERS,
+    NO_FACE,
+    OTHERS,
+    OWN,
+    THINGS,
+    Outputs,
+    best_score,
+    kind_rows,
+    make_none_fits,
+    score_rows,
+)
+from scripts.models import pets_figures, ship_pets
+from scripts.models.pets_data import LABELS
+from scripts.models.pets_figures import Measurements, make_figures
+from scripts.models.pets_training import read_log
+from scripts.render_tables import render
+from sge.images.preprocess import Preprocess
+from sge.models.cards import read_card
+
+PREPROCESS = Preprocess(resize=183, size=160, whole=192, whole_temperature=0.7)
+CONFIG = {"sizes": [96, 128], "eval_size": 160}
+
+
+def drawn_outputs(seed=0):
+    """Logits of 45 classes: those of its own classes have one large value, those of others a smaller one."""
+    generator = np.random.default_rng(seed)
+    kinds = np.array([CHOICE, CHOOSING_OTHERS, *OWN, *OTHERS] * 40)
+    logits = generator.standard_normal((len(kinds), 45)).astype(np.float32)
+    height = np.where(np.isin(kinds, (CHOICE, *OWN)), 6.0, 3.0) + generator.standard_normal(len(kinds))
+    logits[np.arange(len(kinds)), generator.integers(45, size=len(kinds))] += height
+    return Outputs(kinds, logits)
+
+
+@pytest.fixture
+def found():
+    outputs = drawn_outputs()
+    accuracy = [
+        {"id": name, "images": images, "top1": 0.8, "top5": 0.9, "flat": 0.5}
+        for name, images in (("dogs", 2016), ("rest", 1512), ("unseen", 84), ("pets", 472))
+    ]
+    part = {"nose": [0.5, 0.4], "nose_group": 1, "nose_random": [0.1, 0.0]}
+    part |= {key.replace("nose", "eye"): value for key, value in part.items()}
+    blocks = [{"id": "layer1.0"} | part, {"id": "center", "nose": [0.1, 0.0], "eye": [0.2, 0.1]}]
+    log = [
+        {
+            "best": "0.5",
+            "seconds": "1800",
+            "weight a": "0.25",
+            "mask_std a": "0.11",
+            "weight b": "0.5",
+            "mask_std b": "0.2",
+        }
+    ]
+    return Measurements(
+        accuracy=accuracy,
+        whole=accuracy,
+        sizes={160: 0.7, 192: 0.75},
+        stds={"layer1.0": 0.123},
+        blocks=blocks,
+        hits={"face": (50, 66), "nose": (20, 66), "eye": (30, 62)},
+        opening="layer3.0/g7",
+        none_fits=make_none_fits({"whole": outputs, "center": outputs}, ship_pets.SENTENCE),
+        score_rows=score_rows(outputs),
+        kind_rows=kind_rows(outputs, best_score(outputs)),
+        log=log,
+    )
+
+
+def test_the_threshold_keeps_what_it_says_and_the_area_is_that_of_scikit_learn():
+    outputs = drawn_outputs()
+    assert outputs.below("energy", CHOICE) == pytest.approx(0.1, abs=0.026)
+    scores, own = outputs.scores("energy"), np.isin(outputs.kinds, OWN)
+    test = own | np.isin(outputs.kinds, OTHERS)
+    assert outputs.auroc("energy", OWN, OTHERS) == roc_auc_score(own[test], scores[test])
+    # Probability that a random image of its own has the larger score.
+    pairs = scores[own][:, None] > scores[test & ~own][None]
+    assert pairs.mean() == pytest.approx(outputs.auroc("energy", OWN, OTHERS))
+
+
+def test_images_that_choose_have_no_part_in_the_figures():
+    outputs = drawn_outputs()
+    other = outputs.logits.copy()
+    other[outputs.rows(CHOOSING_OTHERS)] = 0
+    assert kind_rows(Outputs(outputs.kinds, other), "energy") == kind_rows(outputs, "energy")
+    rows = {row["id"]: row for row in kind_rows(outputs, "energy")}
+    assert sum(rows[kind]["images"] for kind in OTHERS) == rows["all others"]["images"] == 160
+    assert sum(rows[kind]["images"] for kind in OWN) == rows["all own"]["images"] == 80
+
+
+def test_the_score_is_chosen_on_the_images_that_choose():
+    outputs = drawn_outputs()
+    rows = score_rows(outputs)
+    assert best_score(outputs) == max(rows, key=lambda row: row["choosing"])["id"]
+    # Swapping the roles of the sets changes the choice only through the images that choose.
+    kinds = np.where(outputs.rows(CHOOSING_OTHERS), NO_FACE, outputs.kinds)
+    kinds[outputs.rows(NO_FACE)] = CHOOSING_OTHERS
+    assert {row["choosing"] for row in score_rows(Outputs(kinds, outputs.logits))} != {
+        row["choosing"] for row in rows
+    }
+
+
+def test_kinds_of_imagenets_images(shared):
+    assert shared
+    files = list(none_of_these.files_by_kind())
+    counts = {kind: sum(one == kind for one, _ in files) for kind in (CHOICE, CHOOSING_OTHERS, *OWN, *OTHERS)}
+    assert counts[CHOICE] == 1008 + 236
+    assert [counts[kind] for kind in OWN] == [1008, 236]
+    assert counts[NO_FACE] == 135
+    assert counts[CHOOSING_OTHERS] == counts[BREEDS] + counts[ANIMALS] + counts[THINGS] == 450
+    assert len(files) == 2016 + 472 + 932 - 32 + 135
+    assert len({(file.source, file.name) for _, file in files}) == len(files)
+
+
+def test_the_figures_are_rendered_and_their_rows_complete(found):
+    figures = make_figures(found, PREPROCESS, CONFIG)
+    json.dumps(figures)
+    for name, table in figures["tables"].items():
+        keys = {column["key"] for column in table["columns"]}
+        assert all(keys <= row.keys() for row in table["rows"]), name
+        assert len({row["id"] for row in table["rows"]}) == len(table["rows"]), name
+        assert "set" in table or "set" in keys
+        assert render(table).count("\n| ") == len(table["rows"]) + 1
+    accuracy = {row["id"]: row for row in figures["tables"]["accuracy"]["rows"]}
+    assert accuracy["error_unseen"]["value"] == pytest.approx(0.044, abs=0.0005)
+    assert figures["tables"]["gates"]["rows"][1]["weight"] == "0.25 to 0.50"
+    assert figures["tables"]["training"]["rows"][0]["hours"] == 0.5
+    labels = ", ".join(row["labels"] for row in figures["tables"]["classes"]["rows"]).split(", ")
+    assert sorted(labels) == LABELS
+
+
+def test_the_card_is_one(found, tmp_path):
+    (tmp_path / "file").write_bytes(b"weights")
+    record = ship_pets.make_card(tmp_path / "file", found, PREPROCESS, {"config": CONFIG})
+    card = read_card(json.loads(json.dumps(record)))
+    assert card.gates == "trained"
+    assert asdict(card.none_fits) == asdict(found.none_fits)
+    assert set(card.none_fits.threshold) == {"whole", "center"}
+    assert card.sentence.startswith("Recognizes 33 kinds of dogs and 12 breeds of cats")
+    assert card.opens_with == {
+        "block": "layer3.0",
+        "group": 7,
+        "reason": "on 50 of 66 labelled dog images the peak of its mask is on the face",
+    }
+    assert [row["command"] for row in card.accuracy][0] == (
+        "python -m scripts.models.pets_data OUT && sge eval OUT/dev.tar --only woof-- --model sge_resnet18_pets"
+    )
+    assert set(pets_figures.SETS) == set(pets_figures.COMMANDS) == {row["id"] for row in found.accuracy}
+
+
+def test_logs_of_version_1_and_of_today(tmp_path):
+    for name in ("spread", "mask_std"):
+        (tmp_path / "log.csv").write_text(f"epoch,seconds,weight a,{name} a\n0,1,0.5,0.25\n")
+        assert read_log(tmp_path / "log.csv") == [
+            {"epoch": "0", "seconds": "1", "weight a": "0.5", "mask_std a": "0.25"}
+        ]
+
+
+def test_sets_by_labels(monkeypatch):
+    built = []
+    monkeypatch.setattr(trained.pets_data, "build", lambda folder, training: built.append(folder))
+    with trained.measured_sets(["beagle", "dingo"]) as sets:
+        assert [one.name for one in sets] == ["dogs", "unseen"]
+    assert not built
+    with trained.measured_sets(LABELS) as sets:
+        assert [(one.name, one.source.name, one.only) for one in sets] == [
+            ("dogs", "dev.tar", "woof--"),
+            ("rest", "dev_rest.tar", None),
+            ("unseen", "dev.tar", "ILSVRC2012_val"),
+            ("pets", "dev.tar", "pets--"),
+        ]
+        assert built == [sets[0].source.parent]
+    assert not built[0].exists()
