@@ -157,7 +157,7 @@ def test_the_card_is_one(found, tmp_path):
         "group": 7,
         "reason": "on 50 of 66 labelled dog images the peak of its mask is on the face",
     }
-    assert [row["command"] for row in card.accuracy][0] == (
+    assert card.accuracy[0]["command"] == (
         "python -m scripts.models.pets_data OUT && sge eval OUT/dev.tar --only woof-- --model sge_resnet18_pets"
     )
     assert set(pets_figures.SETS) == set(pets_figures.COMMANDS) == {row["id"] for row in found.accuracy}
