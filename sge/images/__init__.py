@@ -21,7 +21,7 @@ from sge.images.framing import (
 from sge.images.geometry import Box, Geometry
 from sge.images.opening import open_formats
 from sge.images.preprocess import MAX_SIZE, Preprocess
-from sge.images.scaling import scaled_frame, scaled_size, scaled_sizes
+from sge.images.scaling import scaled, scaled_frame, scaled_size, scaled_sizes
 from sge.images.structure import Structure, inspect
 from sge.images.tally import StructureLimits
 
@@ -55,6 +55,7 @@ __all__ = [
     "open_formats",
     "pixel_statistics",
     "resize",
+    "scaled",
     "scaled_frame",
     "scaled_size",
     "scaled_sizes",

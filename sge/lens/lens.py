@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from sge.lens.backends.base import Forward, Maps
 from sge.lens.backends.choice import make_backend
 from sge.lens.classification import classification
 from sge.lens.effects import Effects
+from sge.lens.part_search import Found, PartSearch, part_finders
 from sge.lens.wanted import EVERYTHING, Wanted
-from sge.parts import maps_and_parts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -175,8 +176,14 @@ class Lens(Effects):
         _check_top_k(top_k)
         names = wanted.names(self._backend.blocks)
         frames = list(frames)
-        forward = self._backend.forward(_batch(frames), self._maps(names, wanted))
-        return [self._analysis(forward, row, image, top_k, names, wanted) for row, image in enumerate(frames)]
+        batch, search = _batch(frames), PartSearch(self.model, self._backend, wanted)
+        forward = self._backend.forward(batch, self._maps(names, wanted, search, frames))
+        found = search.found(frames, forward)
+        forward = replace(forward, notes=(*forward.notes, *search.notes))
+        return [
+            self._analysis(forward, row, image, top_k, names, wanted, found[row])
+            for row, image in enumerate(frames)
+        ]
 
     def predict_frames(self, frames: Sequence[Frame], top_k: int = 5) -> list[list[Prediction]]:
         """``predict`` for several frames of one shape, in one forward pass.
@@ -197,15 +204,16 @@ class Lens(Effects):
         outputs = self._backend.outputs(_batch(frames))
         return [classification(self.model, outputs, row, image, top_k) for row, image in enumerate(frames)]
 
-    def _maps(self, names: tuple[str, ...], wanted: Wanted) -> Maps:
+    def _maps(
+        self, names: tuple[str, ...], wanted: Wanted, search: PartSearch, frames: Sequence[Frame]
+    ) -> Maps:
         """What the backend computes: the wanted maps, and those that parts are found in."""
-        readouts = self.model.finder.readouts.values() if self.model.finder and wanted.parts else ()
-        read = {term.block for readout in readouts for term in readout.terms}
-        similarity = set(names) if wanted.similarity else set()
+        similarity = search.similarity | (set(names) if wanted.similarity else set())
         return Maps(
             masks=names if wanted.masks else (),
-            similarity=tuple(name for name in self._backend.blocks if name in similarity | read),
+            similarity=tuple(name for name in self._backend.blocks if name in similarity),
             energy=names if wanted.energy else (),
+            detector=search.detector_of_pass(frames),
         )
 
     def _analysis(
@@ -216,15 +224,13 @@ class Lens(Effects):
         top_k: int,
         names: tuple[str, ...],
         wanted: Wanted,
+        parts: Found,
     ) -> Analysis:
         similarity = {name: maps[row] for name, maps in forward.similarity.items()}
         geometry = frame.geometry.extended(forward.extent).with_grids(
             {block.name: (block.height, block.width) for block in forward.blocks}
         )
-        finder = self.model.finder
-        find = None if finder is None or not wanted.parts else finder
-        part_maps, parts = ({}, []) if find is None else maps_and_parts(similarity, geometry, find)
-        image, card = frame.image, self.model.card
+        image, card, finder = frame.image, self.model.card, self.model.finder
         found = classification(self.model, forward, row, frame, top_k)
         return Analysis(
             image_info=ImageInfo(
@@ -239,6 +245,7 @@ class Lens(Effects):
                 card.opens_with,
                 None if finder is None else finder.nothing_found,
                 (*card.notes, *forward.notes),
+                part_finders(finder, self._backend),
             ),
             predictions=found.predictions,
             blocks=list(forward.blocks),
@@ -248,8 +255,8 @@ class Lens(Effects):
             else {},
             energy={name: shares[row] for name, shares in forward.energy.items()},
             geometry=geometry,
-            parts=parts,
-            part_maps=part_maps,
+            parts=parts[1],
+            part_maps=parts[0],
             image=image.rgb if isinstance(image, DecodedImage) else None,
             fit=found.fit,
             boxes=found.boxes,

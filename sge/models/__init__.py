@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sge.models.download import DOWNLOADS, NOTICE, download_model
     from sge.models.efficientnet_lite import LITE0_PREPROCESS, base_weights, load_base
     from sge.models.export import existing_export, export_onnx, exported_file
-    from sge.models.exported_model import RANGE, ExportedBlock, ExportedModel, square_side
+    from sge.models.exported_model import RANGE, ExportedBlock, ExportedModel, part_output, square_side
     from sge.models.importing import import_weights, imported_notes
     from sge.models.labels import imagenet_labels, required_labels
     from sge.models.libraries import build
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sge.models.none_fits import FIT_SCORES, NoneFits
     from sge.models.onnx_files import is_exported
     from sge.models.onnx_graph import reduced
+    from sge.models.part_reader import PartReader
     from sge.models.pretrained import PRETRAINED_ARCH, PretrainedModel
     from sge.models.registry import (
         CARD_SUFFIX,
@@ -84,6 +85,7 @@ _MODULES = {
         "RANGE",
         "ExportedBlock",
         "ExportedModel",
+        "part_output",
         "square_side",
     ),
     "sge.models.importing": (
@@ -111,6 +113,7 @@ _MODULES = {
         "NoneFits",
     ),
     "sge.models.onnx_graph": ("reduced",),
+    "sge.models.part_reader": ("PartReader",),
     "sge.models.pretrained": (
         "PRETRAINED_ARCH",
         "PretrainedModel",
@@ -162,6 +165,7 @@ __all__ = [
     "Labels",
     "Model",
     "NoneFits",
+    "PartReader",
     "PretrainedModel",
     "State",
     "base_weights",
@@ -185,6 +189,7 @@ __all__ = [
     "model_name",
     "model_names",
     "named_network",
+    "part_output",
     "pretrained_model",
     "read_weights",
     "reduced",

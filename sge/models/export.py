@@ -24,7 +24,7 @@ from sge.paths import model_dir
 
 MAX_PARAMETERS = 500_000_000
 """A file of ONNX holds at most 2 GiB."""
-REVISION = 6
+REVISION = 7
 """Number of the graphs that this program writes; another one makes the files of ``exported_file`` again."""
 FOLDER = "exported"
 """Folder for ``exported_file`` in that of the user's models."""

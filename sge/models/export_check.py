@@ -11,7 +11,7 @@ tells a wrong graph whose error is no larger than the rounding, the second a wro
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
@@ -26,9 +26,11 @@ from sge.models.differences import distance, tolerance
 from sge.models.onnx_double import DoubleGraph
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.onnx_trial import MULTIPLE, Session
+from sge.models.part_reader import PartReader
 from sge.models.results import named_results
 from sge.models.smooth_images import scale_for, smooth_image
-from sge.nn import MaskCapture, edit_masks, sge_blocks
+from sge.nn import Capture, edit_masks, sge_blocks
+from sge.parts import Detector
 
 ROUNDING = 10
 REPEATS = 8
@@ -63,6 +65,7 @@ class Comparison:
         channels: Of the input.
         classes: Number of labels; None without labels.
         size: Height and width of the only images that the file takes; None for any.
+        detectors: Of parts, whose maps the file gives.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Comparison:
         channels: int,
         classes: int | None = None,
         size: tuple[int, int] | None = None,
+        detectors: Mapping[str, Detector] | None = None,
     ) -> None:
         self._network = network
         self._content = content
@@ -81,6 +85,7 @@ class Comparison:
         self._channels = channels
         self._classes = classes
         self._size = size
+        self._reader = PartReader(detectors or {})
         self._double: nn.Module | None = None
         self._graph: DoubleGraph | None = None
         self.found: dict[str, float] = {}
@@ -259,15 +264,16 @@ class Comparison:
         return results
 
     def _outputs(self, network: nn.Module, image: Tensor) -> dict[str, Array]:
-        with torch.no_grad(), MaskCapture(network, energy=True) as seen:
+        with torch.no_grad(), Capture(network, energy=True, reads=self._reader.reads) as seen:
             results = self._results(network(image))
+            parts = self._reader.maps(seen.similarity, seen.reads)
         recorded: dict[str, Any] = {"similarity": seen.similarity, "mask": seen.masks, "energy": seen.energy}
         maps = {
             f"{kind}/{name}": values.numpy()
             for kind, by_name in recorded.items()
             for name, values in by_name.items()
         }
-        return results | maps
+        return results | maps | {name: values.numpy() for name, values in parts.items()}
 
     def _results(self, output: Any) -> dict[str, Array]:
         return {name: _array(one) for name, one in named_results(output, self._classes).items()}

@@ -21,7 +21,8 @@ from sge.models.onnx_trial import MULTIPLE
 from sge.models.smooth_images import smooth_image
 from sge.models.traced import Traced, trace
 from sge.models.wording import shown
-from sge.nn import ConvolutionalBlockAttention, SGEBlock, eval_view, inactive_groups
+from sge.nn import ConvolutionalBlockAttention, SGEBlock, eval_view, inactive_groups, spatial_blocks
+from sge.parts import PARTS, Detector, detector_of
 
 if TYPE_CHECKING:
     import onnx
@@ -38,7 +39,8 @@ def exported_content(model: Model, size: Size | None) -> bytes:
 
     network, channels = _in_single_precision(model.network), model.preprocess.channels
     classes = None if model.labels is None else len(model.labels)
-    traced = Traced(network, classes)
+    detectors = _detectors(model, network)
+    traced = Traced(network, classes, detectors)
     image = smooth_image((EXAMPLE[0], channels, *(size or EXAMPLE[1:])), seed=0)
     sides = size or (square_side(model.preprocess),) * 2
     cells = _cells(traced, smooth_image((1, channels, *sides), seed=0))
@@ -47,16 +49,31 @@ def exported_content(model: Model, size: Size | None) -> bytes:
     _forget(traced, channels)
     proto = onnx.ModelProto.FromString(_recorded(model, traced, image, size is not None))
     _add_edits(proto.graph, traced)
-    compared = Comparison(network, proto.SerializeToString(), model.name, channels, classes, size)
+    compared = Comparison(network, proto.SerializeToString(), model.name, channels, classes, size, detectors)
     compared.on_shapes()
     compared.edits()
     blocks = [_block(traced, name, sizes, cells.get(name), image) for name in traced.blocks]
     facts = model_facts(model, blocks, sizes[LOGITS][1] if LOGITS in results else 0)
     facts |= {"sge.multiple": compared.multiple() if size is None else 1, "sge.check": _check(compared.found)}
-    facts |= {"sge.results": results, "sge.size": size}
+    facts |= {"sge.results": results, "sge.size": size, "sge.detectors": list(traced.detectors)}
     onnx.helper.set_model_props(proto, {key: json.dumps(value) for key, value in facts.items()})
     content: bytes = proto.SerializeToString()
     return content + tail(hashlib.sha256(content).hexdigest())
+
+
+def _detectors(model: Model, network: nn.Module) -> dict[str, Detector]:
+    """The detectors of the model's finder, with weights as the file states them.
+
+    Raises:
+        FinderError: The network has other blocks or groups.
+    """
+    if model.finder is None:
+        return {}
+    detectors = {by: detector_of(one.to_record(), PARTS) for by, one in model.finder.detectors.items()}
+    groups = {name: block.groups for name, block in spatial_blocks(network).items()}
+    for detector in detectors.values():
+        detector.check(groups)
+    return detectors
 
 
 def _sizes(model: Model, traced: Traced, image: torch.Tensor) -> dict[str, torch.Size]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sge.models.exported_model import KINDS, KINDS_OF_OUTPUTS, LOGITS, RESULT, ExportedBlock
 from sge.models.wording import quoted
+from sge.parts import Detector, Finder
 from sge.text import printable
 
 _OUTPUTS = (
@@ -65,6 +66,21 @@ def _block(record: dict[str, Any]) -> ExportedBlock:
 def _outputs(value: object) -> tuple[str, ...]:
     is_right = value in [list(found) for found in _OUTPUTS]
     return tuple(checked(value, lambda _: is_right, "blocks"))
+
+
+def detectors_of(value: object, finder: Finder | None) -> dict[str, Detector]:
+    """The detectors of the file's finder for which it states that it has outputs."""
+    known = {} if finder is None else finder.detectors
+    names: list[str] = checked(
+        value,
+        lambda v: (
+            isinstance(v, list)
+            and all(isinstance(by, str) and by in known for by in v)
+            and len(set(v)) == len(v)
+        ),
+        "detectors",
+    )
+    return {by: known[by] for by in names}
 
 
 def sides(value: object, what: str) -> tuple[int, int] | None:

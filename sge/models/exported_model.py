@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sge.images import Preprocess, input_size, whole_size
 from sge.models.card import Card
-from sge.parts import Finder
+from sge.parts import Detector, Finder
 
 KINDS = ("sge", "cbam", "bam", "map")
 """Kinds of blocks with spatial maps; only ``sge`` has groups that can be edited. ``map``: maps in a file that somebody else
@@ -19,8 +19,20 @@ RANGE = 1e-3
 """Largest distance of a mask from 0 to 1 that is taken for rounding, in files that somebody else made."""
 LOGITS = "logits"
 """Name of the output with the logits."""
+PART = "part/"
+"""Beginning of the names of the outputs from which a detector's parts are found: ``part/mix/BLOCK``."""
 RESULT = "output"
 """Name, or beginning of the names, of outputs of networks that are neither logits nor maps."""
+
+
+def part_output(by: str, block: str) -> str:
+    """Name of the output with a block's share of a detector's logits.
+
+    Args:
+        by: Key of ``Finder.detectors``.
+        block: The block's name.
+    """
+    return f"{PART}{by}/{block}"
 
 
 def square_side(preprocess: Preprocess) -> int:
@@ -86,6 +98,8 @@ class ExportedModel:
     """Name of the adapter of the model that was exported, as ``Model.adapter``; None for a function, which no file holds."""
     rows: int | None = None
     """Number of images of a pass, where the file takes no other; None where it takes any."""
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    """The detectors whose outputs the file has; those of a finder that is given later may be others."""
 
     @property
     def is_foreign(self) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, numpy_helper
 
 from sge.errors import CheckpointError
-from sge.models.exported_model import KINDS_OF_OUTPUTS, LOGITS, ExportedBlock, ExportedModel
+from sge.models.exported_model import KINDS_OF_OUTPUTS, LOGITS, ExportedBlock, ExportedModel, part_output
 from sge.models.onnx_graph import FLAT, KEEP
 from sge.models.wording import shown
+from sge.parts import Detector
 
 MIN_OPSET = 17
 """Of the files that ``export_onnx`` writes."""
@@ -22,12 +23,21 @@ _AGAIN = "Export the model again."
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
-def output_names(blocks: Iterable[ExportedBlock], results: Iterable[str] = (LOGITS,)) -> list[str]:
-    """The outputs of an exported file: the network's own, then similarity, masks and energies in the order of the blocks."""
+def output_names(
+    blocks: Iterable[ExportedBlock],
+    results: Iterable[str] = (LOGITS,),
+    detectors: Mapping[str, Detector] | None = None,
+) -> list[str]:
+    """The outputs of an exported file: the network's own, then similarity, masks and energies, and maps of detectors."""
     blocks = tuple(blocks)
     return [
         *results,
         *(f"{kind}/{one.name}" for kind in KINDS_OF_OUTPUTS for one in blocks if kind in one.outputs),
+        *(
+            part_output(by, one.block)
+            for by, detector in (detectors or {}).items()
+            for one in detector.blocks
+        ),
     ]
 
 
@@ -118,8 +128,8 @@ def _interface_problems(graph: onnx.GraphProto, model: ExportedModel) -> Iterato
             one.name not in defaults or list(defaults[one.name].dims) != [1, wanted[one.name][1]]
         ):
             yield f"has an input {_word(one.name)} without a default."
-    if [one.name for one in graph.output] != output_names(model.blocks, model.results):
-        yield "has other outputs than it states and similarity, masks and energies of its blocks."
+    if [one.name for one in graph.output] != output_names(model.blocks, model.results, model.detectors):
+        yield "has other outputs than it states and similarity, masks and energies of its blocks and parts."
 
 
 def _has_shape(info: onnx.ValueInfoProto, wanted: list[int | None]) -> bool:

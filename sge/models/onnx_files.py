@@ -17,6 +17,7 @@ from sge.models.cards import read_card
 from sge.models.exported_facts import (
     blocks_of,
     checked,
+    detectors_of,
     number_of,
     optional_text,
     record_of,
@@ -54,7 +55,7 @@ _ENTRIES = (
     ),
     *("source_sha256", "multiple", "check"),
 )
-_DEFAULTS = {"results": [LOGITS], "size": None, "adapter": "auto", "rows": None}
+_DEFAULTS = {"results": [LOGITS], "size": None, "adapter": "auto", "rows": None, "detectors": []}
 """Entries that older files do not have."""
 
 
@@ -153,10 +154,14 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
             size,
             optional_text(facts["adapter"], "adapter"),
             checked(facts["rows"], lambda v: v in (None, 1) and v is not True, "rows"),
+            detectors_of(facts["detectors"], finder),
         )
         if finder is not None:
             finder.check_permutation(model.permutations)
-            finder.check({block.name: block.groups for block in model.blocks})
+            finder.check(
+                {block.name: block.groups for block in model.blocks},
+                {block.name: block.channels for block in model.blocks},
+            )
     except (ChoiceError, FinderError, ValueError) as error:
         raise CheckpointError(f"{where}: {error}") from error
     from sge.models.onnx_checks import check_graph

@@ -9,7 +9,7 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.errors import CheckpointError, MissingPackageError
-from sge.models.exported_model import LOGITS, RANGE, ExportedModel
+from sge.models.exported_model import LOGITS, PART, RANGE, ExportedModel, part_output
 from sge.models.onnx_checks import output_names
 from sge.models.wording import shown
 
@@ -85,12 +85,14 @@ def run_once(model: ExportedModel) -> None:
     image = np.zeros((1, model.preprocess.channels, *(model.size or (side, side))), np.float32)
     found = Session(model.path, name).run(image)
     wanted = {name: (1, block.groups) for block in model.blocks for name in output_names([block], ())}
+    for by, detector in model.detectors.items():
+        wanted |= {part_output(by, one.block): (1, len(detector.parts)) for one in detector.blocks}
     if model.classes:
         wanted[LOGITS] = (1, model.classes)
     rounding = RANGE if model.is_foreign else 0
     for output, shape in wanted.items():
         values = found[output]
-        rank = 4 if output.startswith(("mask/", "similarity/")) else 2
+        rank = 4 if output.startswith(("mask/", "similarity/", PART)) else 2
         if values.ndim != rank or values.shape[:2] != shape or not np.isfinite(values).all():
             raise CheckpointError(f"{name} returns {shown(output)} of another shape, or not finite. {_AGAIN}")
         if output.startswith("mask/") and not (values.min() >= -rounding and values.max() <= 1 + rounding):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from sge.errors import UnsupportedNetworkError
+from sge.models.part_reader import PartReader
 from sge.models.results import named_results
 from sge.nn import (
     ForeignMap,
@@ -29,6 +30,7 @@ from sge.nn import (
     spatial_blocks,
     standardize_maps,
 )
+from sge.parts import Detector
 
 OPSET = 18
 
@@ -170,11 +172,18 @@ class Traced(nn.Module):
     Args:
         network: Any network with SGE, CBAM or BAM in it; it is not changed.
         classes: Number of labels; None without labels.
+        detectors: Of parts, whose maps are returned as well.
     """
 
-    def __init__(self, network: nn.Module, classes: int | None) -> None:
+    def __init__(
+        self, network: nn.Module, classes: int | None, detectors: Mapping[str, Detector] | None = None
+    ) -> None:
         super().__init__()
         self._classes = classes
+        self.detectors = dict(detectors or {})
+        self._reader = PartReader(self.detectors)
+        self._reads: dict[str, Tensor] = {}
+        self._parts: dict[str, Tensor] = {}
         self.results: list[str] = []
         """Names of the network's own outputs in the last pass."""
         self.network = eval_view(network)
@@ -199,6 +208,8 @@ class Traced(nn.Module):
                 if isinstance(block, ForeignMap):
                     block.module.forward = partial(self._routed, block, block.module.forward)
                 block.gate.register_forward_hook(partial(self._read_map, name))
+            if name in self._reader.reads:
+                block_module(block).register_forward_pre_hook(partial(self._read_channels, name))
             block_module(block).register_forward_hook(partial(self._read_energy, name, block.groups))
 
     @staticmethod
@@ -225,6 +236,9 @@ class Traced(nn.Module):
         with routed(block, (*inputs, *named.values())):
             return forward(*inputs, **named)
 
+    def _read_channels(self, name: str, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._reads[name] = self._reader.reads[name](inputs[0])
+
     def _read_map(self, name: str, _module: nn.Module, inputs: tuple[Tensor], mask: Tensor) -> None:
         logits = inputs[0]
         self.seen["similarity"][name] = standardize_maps(logits - logits[..., :1, :1])
@@ -236,7 +250,7 @@ class Traced(nn.Module):
         self.seen["energy"][name] = _Energy.apply(output, groups)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The network's own results, then similarity, masks and energies, each in the order of ``blocks``."""
+        """The network's own results; similarity, masks and energies in the order of ``blocks``; maps of detectors."""
         self.calls.clear()
         for values in self.seen.values():
             values.clear()
@@ -247,11 +261,14 @@ class Traced(nn.Module):
                 "block once."
             )
         self.results = list(results)
-        return (*results.values(), *(values[name] for values in self.seen.values() for name in self.blocks))
+        maps = (values[name] for values in self.seen.values() for name in self.blocks)
+        self._parts = self._reader.maps(self.seen["similarity"], self._reads)
+        return (*results.values(), *maps, *self._parts.values())
 
     def names(self) -> list[str]:
         """Names of what ``forward`` returned last."""
-        return [*self.results, *(f"{kind}/{name}" for kind in self.seen for name in self.blocks)]
+        maps = (f"{kind}/{name}" for kind in self.seen for name in self.blocks)
+        return [*self.results, *maps, *self._parts]
 
 
 def trace(traced: Traced, image: Tensor, has_size: bool) -> bytes:

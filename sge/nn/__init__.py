@@ -12,7 +12,7 @@ from sge.nn.blocks import (
     sge_blocks,
     spatial_blocks,
 )
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.conventions import (
     OwnInput,
     object_classes,
@@ -31,12 +31,14 @@ from sge.nn.formula import Formula
 from sge.nn.hooks import TemporaryHook
 from sge.nn.insertion.insert import insert_sge, without_gain
 from sge.nn.intervention import edit_masks, edit_outputs
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.memory_format import fast_format
 from sge.nn.modes import eval_mode
 from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, standardize_maps
 from sge.nn.outputs import Adapter, Output
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
 from sge.nn.permutation.regroup import channel_permutations, regroup
+from sge.nn.readout import channel_readout, readout
 from sge.nn.resnet import ATTENTIONS, DEPTHS, NEIGHBOURS, SGE_RESNETS, build_resnet
 from sge.nn.views import eval_view
 
@@ -66,6 +68,7 @@ __all__ = [
     "build_detector",
     "build_resnet",
     "channel_permutations",
+    "channel_readout",
     "convert_sge",
     "edit_masks",
     "edit_outputs",
@@ -88,6 +91,7 @@ __all__ = [
     "own_sge_blocks",
     "permutation_digest",
     "permute_channels",
+    "readout",
     "regroup",
     "require_spatial_blocks",
     "resizing_path",

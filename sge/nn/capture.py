@@ -14,14 +14,12 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sge.errors import CaptureError, UnknownBlockError
+from sge.errors import CaptureError
 from sge.nn.attention import MapGate
 from sge.nn.blocks import (
     SpatialModule,
     block_module,
     named_blocks,
-    require_spatial_blocks,
-    spatial_blocks,
     submodule,
 )
 from sge.nn.driven import drive
@@ -52,6 +50,8 @@ class Capture(Scope):
             empty sequence none.
         energy: Also record each group's fraction of the block's squared output: of all blocks, or of those named.
         only_sizes: Names of the blocks of which sizes and channels are recorded, but no maps.
+        reads: Name of a recorded block to a function of the features (N, C, h, w) at the input of its module, called before
+            the module runs. Only what it returns is kept; it must not share memory with the features.
         inputs: Paths of modules whose first positional input is recorded before the module runs.
         outputs: Paths of modules whose output is recorded.
         grad: Record the tensors themselves, with their graph; only energy is detached. Otherwise all are detached and
@@ -72,6 +72,7 @@ class Capture(Scope):
         *,
         energy: bool | Iterable[str] = False,
         only_sizes: Iterable[str] = (),
+        reads: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         inputs: Iterable[str] = (),
         outputs: Iterable[str] = (),
         grad: bool = False,
@@ -80,6 +81,7 @@ class Capture(Scope):
     ) -> None:
         super().__init__(network)
         self._blocks = named_blocks(network, blocks)
+        self._reads = dict(reads or {})
         self._inputs = {path: submodule(network, path) for path in inputs}
         self._outputs = {path: submodule(network, path) for path in outputs}
         self._mapped = self._blocks.keys() - set(only_sizes)
@@ -98,6 +100,8 @@ class Capture(Scope):
             self._attach(before_forward, module, partial(self._read_input, path))
         for name, block in self._blocks.items():
             is_map = isinstance(block.gate, MapGate)
+            if name in self._reads:
+                self._attach(before_forward, block_module(block), partial(self._read_features, name))
             if isinstance(block, ForeignSGE):
                 self._attached += drive(block, self, self._grad)
             elif isinstance(block, ForeignMap):
@@ -145,6 +149,9 @@ class Capture(Scope):
         self._records.channels[name] = output.shape[1]
         if name in self._energy:
             self._records.energy[name] = group_energy(output.detach(), groups)
+
+    def _read_features(self, name: str, inputs: tuple[Tensor, ...], _output: None) -> None:
+        self._records.reads[name] = self._reads[name](inputs[0] if self._grad else inputs[0].detach())
 
     def _read_input(self, path: str, inputs: tuple[Tensor, ...], _output: None) -> None:
         self._records.calls[path] += 1
@@ -213,6 +220,15 @@ class Capture(Scope):
         return {name: self._records.channels[name] for name in self.sizes}
 
     @property
+    def reads(self) -> dict[str, Tensor]:
+        """Block name to what its function of ``reads`` returned.
+
+        Raises:
+            CaptureError: As for ``masks``.
+        """
+        return self._maps(self._records.reads, self._reads)
+
+    @property
     def inputs(self) -> dict[str, Tensor]:
         """Module path to its first positional input.
 
@@ -266,29 +282,3 @@ class Capture(Scope):
                 "that torch.compile or a tracer made; and name only blocks that it uses."
             )
         return {name: recorded[name] for name in wanted}
-
-
-class MaskCapture(Capture):
-    """Records similarity and mask of each SGE block, or the single map of each CBAM or BAM block, while it is open.
-
-    ``with MaskCapture(network) as seen: network(x)`` and then ``seen.masks["layer3.5"]``. Of several forward passes the
-    last one is kept. Captures nest; hooks are removed on leaving, also after an exception. Each thread that calls the
-    network needs a capture of its own (see ``Capture``).
-
-    Args:
-        network: Any network with SGE, CBAM or BAM modules in it.
-        blocks: Names of the blocks to record; all by default.
-        energy: Also record each group's fraction of the block's squared output.
-
-    Raises:
-        CaptureError: The network has no spatial maps.
-        UnknownBlockError: The network has no block of a given name; the message lists the names.
-    """
-
-    def __init__(
-        self, network: nn.Module, blocks: str | Sequence[str] | None = None, *, energy: bool = False
-    ) -> None:
-        require_spatial_blocks(network)
-        if blocks is not None and not blocks:
-            raise UnknownBlockError(f"No block is named; there are: {', '.join(spatial_blocks(network))}.")
-        super().__init__(network, [blocks] if isinstance(blocks, str) else blocks, energy=energy)

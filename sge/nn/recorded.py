@@ -22,6 +22,7 @@ class Records:
     energy: dict[str, Tensor] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    reads: dict[str, Tensor] = field(default_factory=dict)
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)

@@ -171,17 +171,18 @@ class Finder:
             ) from error
         return cls.from_record(record, Path(path).name)
 
-    def check(self, groups: Mapping[str, int]) -> None:
+    def check(self, groups: Mapping[str, int], channels: Mapping[str, int] | None = None) -> None:
         """Checks that a network has the groups that readouts and detectors name.
 
         Args:
             groups: Block name to its number of groups.
+            channels: Block name to its number of channels; None where it is not known.
 
         Raises:
-            FinderError: a block or group does not exist.
+            FinderError: a block, group or channel does not exist.
         """
         for detector in self.detectors.values():
-            detector.check(groups)
+            detector.check(groups, channels)
         for part, readout in self.readouts.items():
             for term in readout.terms:
                 if term.group >= groups.get(term.block, 0):

@@ -11,7 +11,7 @@ from sge.evaluation.gates import best_single_group, flat_masks, mask_std
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.resnet import SGE_RESNETS
 from tests.conftest import fill
 from tests.drawn_images import noise

@@ -11,8 +11,8 @@ from sge.images.decoding import decode
 from sge.images.framing import Preprocess, frame
 from sge.models.model import Model
 from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
 from sge.nn.insertion.insert import insert_sge
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.resnet import SGE_RESNETS
 from tests.conftest import fill
 from tests.drawn_images import noise

@@ -10,7 +10,7 @@ from sge.lens.lens import Lens
 from sge.models.architectures import ARCHITECTURES
 from sge.models.checkpoint import write_weights
 from sge.models.registry import load_model
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.resnet import build_resnet
 from tests.conftest import fill
 from tests.drawn_images import encoded, noise

@@ -21,7 +21,8 @@ from sge.images import Preprocess, decode
 from sge.lens.lens import Lens
 from sge.models import Model
 from sge.nn import SpatialGroupEnhance, edit_outputs
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
+from sge.nn.mask_capture import MaskCapture
 from tests.conftest import fill
 from tests.drawn_images import noise
 from tests.nn.networks import hooks

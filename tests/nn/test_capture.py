@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError, UnknownBlockError
 from sge.nn import SpatialGroupEnhance, insert_sge
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.module import group_similarity
 from tests.conftest import fill
 from tests.nn.networks import Twice, hooks, randomize_gates, small

@@ -13,7 +13,7 @@ from torch import nn
 
 from sge.nn import SpatialGroupEnhance, insert_sge
 from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from tests.nn.networks import Twice, randomize_gates, small
 
 

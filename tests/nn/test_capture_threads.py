@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from sge.errors import CaptureError
 from sge.nn import SpatialGroupEnhance
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.modes import eval_mode
 from tests.nn.networks import hooks, randomize_gates, small
 

@@ -11,7 +11,8 @@ import torchvision
 from torch import nn
 
 from sge.nn import insert_sge
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.resnet import build_resnet
 from tests.nn.networks import COPIES, hooks, randomize_gates, small
 

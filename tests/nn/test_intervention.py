@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from sge.errors import CaptureError, SGEError, UnknownBlockError
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.intervention import edit_masks, edit_outputs
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.module import SpatialGroupEnhance
 from sge.nn.resnet import build_resnet
 from tests.nn.networks import COPIES, Twice, hooks, randomize_gates, small

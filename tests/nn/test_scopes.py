@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sge.errors import CaptureError
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.intervention import edit_masks
+from sge.nn.mask_capture import MaskCapture
 from tests.nn.networks import hooks, small
 
 NETWORK = small()

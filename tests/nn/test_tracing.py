@@ -14,8 +14,9 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from sge.errors import CaptureError, GroupsError, ShapeError
 from sge.nn import SpatialGroupEnhance, build_resnet, insert_sge, spatial_blocks
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.intervention import edit_masks
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.module import group_similarity
 from tests.conftest import fill
 from tests.nn.networks import randomize_gates, small

@@ -19,8 +19,9 @@ from torch.nn.utils import parametrizations, prune
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn import SpatialGroupEnhance, eval_view, spatial_blocks
-from sge.nn.capture import Capture, MaskCapture
+from sge.nn.capture import Capture
 from sge.nn.intervention import edit_masks
+from sge.nn.mask_capture import MaskCapture
 from tests.nn.networks import hooks, randomize_gates, small
 
 X = torch.linspace(-1, 1, 2 * 3 * 12 * 12).reshape(2, 3, 12, 12)

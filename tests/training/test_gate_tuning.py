@@ -11,7 +11,7 @@ import torch
 from sge.errors import CaptureError, CheckpointError, DataError, UnknownBlockError
 from sge.images.framing import Preprocess
 from sge.nn.blocks import sge_blocks
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from sge.training.crops import crops
 from sge.training.gate_tuning import trainable_parameters, tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig

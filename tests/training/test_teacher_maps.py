@@ -14,7 +14,7 @@ from sge.errors import ChoiceError, DataError
 from sge.images.decoding import decode
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.resnet import SGE_RESNETS
 from sge.training.teacher_maps import QUANTUM, TeacherMaps, maps_key, write_maps
 from tests.conftest import fill

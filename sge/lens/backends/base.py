@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sge.analysis import BlockInfo, GradCam, GroupSteps
 from sge.arrays import Array
 from sge.lens.rows import Rows
+from sge.parts import Detector
 
 EXPORTED = ("onnxruntime", "openvino")
 """Backends that run exported files, the usual one first."""
@@ -22,6 +23,18 @@ class Maps:
     masks: tuple[str, ...] = ()
     similarity: tuple[str, ...] = ()
     energy: tuple[str, ...] = ()
+    detector: Detector | None = None
+    """Of parts, whose maps are computed."""
+
+
+@dataclass(frozen=True)
+class PartMaps:
+    """What a part detector reads of one forward pass of N images."""
+
+    maps: dict[str, Array]
+    """Block name to the block's share of the logits, (N, P, h, w), float32; see ``sge.parts.block_logits``."""
+    extent: tuple[float, float] = (1.0, 1.0)
+    """As in ``Forward``."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,8 @@ class Forward:
     notes: tuple[str, ...] = ()
     extent: tuple[float, float] = (1.0, 1.0)
     """Width and height of what the maps cover, as fractions of the input: above 1 where the network pads it."""
+    part_maps: dict[str, Array] = field(default_factory=dict)
+    """As in ``PartMaps``; empty without a detector in ``Maps``."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,16 @@ class Backend(Protocol):
 
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """Logits and maps of a batch (N, channels, h, w)."""
+
+    def reads(self, detector: Detector) -> bool:
+        """Whether all that a detector reads can be computed. Exported files without its outputs give no channels.
+
+        Raises:
+            FinderError: the detector is of another network.
+        """
+
+    def part_maps(self, batch: Array, detector: Detector) -> PartMaps:
+        """What a detector reads of a batch (N, channels, h, w); logits and other maps are not read."""
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """Logits of one image with each of K ablations, in one pass.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sge.analysis import SIGNALS, BlockInfo, GradCam, GroupSteps, opening_block
+from sge.analysis import BlockInfo, GradCam, GroupSteps, opening_block
 from sge.arrays import Array
 from sge.errors import (
     CaptureError,
@@ -16,11 +17,12 @@ from sge.errors import (
     UnsupportedBackendError,
     UnsupportedNetworkError,
 )
-from sge.lens.backends.base import Backend, Forward, Gradients, Maps, Outputs
-from sge.lens.backends.onnx_objects import objects_of, read_objects
+from sge.lens.backends.base import Backend, Forward, Gradients, Maps, Outputs, PartMaps
+from sge.lens.backends.onnx_objects import objects_of
+from sge.lens.backends.onnx_results import PartOutputs, block_infos, boxes_and_notes, in_range
 from sge.lens.backends.onnx_sessions import ENERGY, LOGITS, MASK, SIMILARITY, Sessions
-from sge.lens.boxes import best_first
 from sge.lens.rows import Rows
+from sge.parts import Detector
 
 if TYPE_CHECKING:
     from sge.lens.backends.runtimes import Runtime
@@ -67,6 +69,7 @@ class OnnxBackend:
         self._has_logits = LOGITS in exported.results
         self._objects = None if self._has_logits else objects_of(exported)
         self._read = [LOGITS] if self._has_logits else [self._objects] if self._objects else []
+        self._parts = PartOutputs(exported)
         self._sessions = Sessions(runtime, exported, opening, self._read)
 
         from sge.models import square_side
@@ -81,7 +84,7 @@ class OnnxBackend:
     def stated_blocks(self) -> list[BlockInfo] | None:
         """See ``Backend``."""
         sizes: Mapping[str, tuple[int, int]] | None = self.found.get(self._stated)  # type: ignore[assignment]
-        return None if sizes is None else self._infos(self._stated[2], sizes)
+        return None if sizes is None else block_infos(self.exported, self._stated[2], sizes)
 
     @property
     def has_gradients(self) -> bool:
@@ -136,7 +139,8 @@ class OnnxBackend:
         key = ("sizes", *batch.shape[2:])
         # Only a pass tells the sizes of the maps for an input of a new size.
         unknown = [] if key in self.found else [MASK + name for name in self._blocks]
-        names = list(dict.fromkeys([*self._read, *fetched, *unknown]))
+        parts = self._parts.names(maps.detector)
+        names = list(dict.fromkeys([*self._read, *fetched, *unknown, *parts]))
         found = self._sessions.run(batch, names) if names else {}
         if unknown:
             self.found[key] = {name: found[MASK + name].shape[2:] for name in self._blocks}
@@ -147,12 +151,34 @@ class OnnxBackend:
         for recorded in (similarity, masks, energy):
             self.check_finite({f"block {name}": values for name, values in recorded.items()})
         if self.exported.is_foreign:
-            masks = {name: self._in_range(name, values) for name, values in masks.items()}
+            masks = {name: in_range(self.exported, name, values) for name, values in masks.items()}
         sizes: Mapping[str, tuple[int, int]] = self.found[key]  # type: ignore[assignment]
-        infos = self._infos(batch.shape[3], sizes)
+        infos = block_infos(self.exported, batch.shape[3], sizes)
         if not self._has_logits:
-            return Forward(None, infos, masks, similarity, energy, *self._boxes(found, batch.shape))
-        return Forward(self._checked_logits(found, len(batch)), infos, masks, similarity, energy)
+            read = Forward(None, infos, masks, similarity, energy, *self._boxes(found, batch.shape))
+        else:
+            read = Forward(self._checked_logits(found, len(batch)), infos, masks, similarity, energy)
+        return replace(read, part_maps=self._part_maps(maps.detector, found))
+
+    def reads(self, detector: Detector) -> bool:
+        """See ``Backend``."""
+        blocks = self._blocks.items()
+        detector.check(
+            {name: block.groups for name, block in blocks}, {name: block.channels for name, block in blocks}
+        )
+        return bool(self._parts.names(detector)) or self._reference is not None
+
+    def part_maps(self, batch: Array, detector: Detector) -> PartMaps:
+        """See ``Backend``."""
+        names = self._parts.names(detector)
+        if (other := self._backend_of(batch) if names else self._reference) is not None:
+            return other.part_maps(batch, detector)
+        return PartMaps(self._part_maps(detector, self._sessions.run(batch, names)))
+
+    def _part_maps(self, detector: Detector | None, found: Mapping[str, Array]) -> dict[str, Array]:
+        maps = self._parts.maps(detector, found)
+        self.check_finite({f"the part maps of {name}": values for name, values in maps.items()})
+        return maps
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``."""
@@ -208,33 +234,11 @@ class OnnxBackend:
         self, found: Mapping[str, Array], shape: tuple[int, ...]
     ) -> tuple[list[Array] | None, tuple[str, ...]]:
         """Boxes of a pass and notes, as ``Outputs`` has them."""
-        boxes = None if self._objects is None else read_objects(self.exported, found[self._objects], shape)
-        if boxes is None and not self.exported.results:
-            return None, (
-                "The file gives nothing that is read as classes or boxes, so that there are maps only.",
-            )
-        if boxes is None:
-            given = ", ".join(self.exported.results[:3])
-            return None, (
-                f"What the exported file gives beside its maps ({given}) is not read as classes or boxes.",
-            )
-        if isinstance(boxes, str):
-            return None, (boxes,)
-        for one in boxes:
+        given = None if self._objects is None else found[self._objects]
+        boxes, notes = boxes_and_notes(self.exported, given, shape)
+        for one in boxes or ():
             self.check_finite({"the boxes": one})
-        return [best_first(one) for one in boxes], ()
-
-    def _in_range(self, name: str, masks: Array) -> Array:
-        """Masks of somebody else's file, which are checked in each pass, between 0 and 1."""
-        from sge.models import RANGE
-
-        low, high = float(masks.min()), float(masks.max())
-        if not -RANGE <= low <= high <= 1 + RANGE:
-            raise UnsupportedNetworkError(
-                f"{self.exported.name} gives a mask of {name} with values from {low:.3g} to {high:.3g} for this image, and "
-                f"a mask has 0 to 1. Import the file again, with a sigmoid: --maps '{name}=sigmoid(OUTPUT)'."
-            )
-        return masks.clip(0, 1)
+        return boxes, notes
 
     def _in_torch(self, what: str) -> Backend:
         if self._reference is None:
@@ -283,18 +287,3 @@ class OnnxBackend:
             )
         self.check_finite({"the logits": logits})
         return logits
-
-    def _infos(self, width: int, sizes: Mapping[str, tuple[int, int]]) -> list[BlockInfo]:
-        return [
-            BlockInfo(
-                name=name,
-                groups=block.groups,
-                height=sizes[name][0],
-                width=sizes[name][1],
-                stride=round(width / sizes[name][1]),
-                channels=block.channels,
-                inactive=block.inactive,
-                signals=tuple(one for one in SIGNALS if one in block.outputs),
-            )
-            for name, block in self._blocks.items()
-        ]

@@ -30,9 +30,10 @@ MAX_PIXELS = 420_000
 LOGITS, MASK, SIMILARITY, ENERGY = "logits", "mask/", "similarity/", "energy/"
 """Names of the file's outputs; the last three begin the names of one output for each block."""
 
-Kind = Literal["logits", "maps", "energy", "edited"]
+Kind = Literal["logits", "maps", "energy", "edited", "parts", "all"]
 """What a program is for: logits, or what is read in their place; masks and similarity, and the energy of the opening block;
-the energies of all blocks; logits with edited masks.
+the energies of all blocks; logits with edited masks; the maps of part detectors; everything, where one pass serves for maps
+and parts.
 
 They are apart because a runtime fuses less around an output, whether it is computed or not. With all maps in the graph, the
 logits of EfficientNet-Lite0 in ONNX Runtime take up to 1.05 times as long, with one energy 1.05 times, and with all of them
@@ -64,6 +65,8 @@ class Sessions:
         opening: str,
         results: Sequence[str],
     ) -> None:
+        from sge.models import part_output
+
         runtime.check()
         self._runtime = runtime
         self._name = exported.name
@@ -73,11 +76,18 @@ class Sessions:
         results = list(results)
         maps = [kind + block for kind in (MASK, SIMILARITY) for block in blocks]
         energies = [ENERGY + block for block in blocks]
+        parts = [
+            part_output(by, one.block)
+            for by, detector in exported.detectors.items()
+            for one in detector.blocks
+        ]
         self._outputs: dict[Kind, list[str]] = {
             "logits": results,
             "maps": [*results, *(name for name in (*maps, ENERGY + opening) if name in given)],
             "energy": [*results, *(name for name in (*maps, *energies) if name in given)],
             "edited": results,
+            "parts": parts,
+            "all": [*results, *(name for name in (*maps, *energies) if name in given), *parts],
         }
         self._edited: Kind = "edited" if runtime.edits_cost else "logits"
         self._file = KeptFile(exported.path)

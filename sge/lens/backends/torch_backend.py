@@ -14,7 +14,7 @@ from sge.devices import find_device, find_precision
 from sge.errors import CaptureError
 from sge.lens.adapters import find_adapter
 from sge.lens.attribution import first_order_effects
-from sge.lens.backends.base import Forward, Gradients, Maps, Outputs
+from sge.lens.backends.base import Forward, Gradients, Maps, Outputs, PartMaps
 from sge.lens.backends.host import to_host
 from sge.lens.backends.inner_size import InnerSize, inner_size
 from sge.lens.boxes import best_first
@@ -23,6 +23,7 @@ from sge.lens.grad_cam import grad_cam
 from sge.lens.passes import Passes
 from sge.lens.rows import Rows
 from sge.lens.steps import group_steps
+from sge.models import PartReader, part_output
 from sge.nn import (
     Adapter,
     Capture,
@@ -36,6 +37,10 @@ from sge.nn import (
     sge_blocks,
     spatial_blocks,
 )
+from sge.parts import Detector
+
+_BY = "detector"
+"""What the one detector of a pass is named by."""
 
 
 class TorchBackend:
@@ -132,21 +137,31 @@ class TorchBackend:
     def forward(self, batch: Array, maps: Maps) -> Forward:
         """See ``Backend``."""
         images = self.passes.batch(batch)
+        reader = _reader(maps.detector)
         with self.passes.inference() as view:
-            others = set(spatial_blocks(view)) - {*maps.masks, *maps.similarity}
+            others = set(spatial_blocks(view)) - {*maps.masks, *maps.similarity, *reader.similarity}
             resizing = resizing_path(view)
             read = [] if resizing is None else [resizing]
-            with Capture(view, energy=maps.energy, only_sizes=others, outputs=read, rows=len(images)) as seen:
+            with Capture(
+                view,
+                energy=maps.energy,
+                only_sizes=others,
+                reads=reader.reads,
+                outputs=read,
+                rows=len(images),
+            ) as seen:
                 output = self.passes.output(view, images, len(images))
             shapes, channels = seen.sizes, seen.channels
             wanted = {f"similarity {name}": seen.similarity[name] for name in maps.similarity}
             wanted |= {f"mask {name}": seen.masks[name] for name in maps.masks}
             wanted |= {f"energy {name}": seen.energy[name] for name in maps.energy}
+            wanted |= reader.maps(seen.similarity, seen.reads)
             inner = inner_size(seen.outputs[resizing], images) if resizing else InnerSize(images.shape[3])
             arrays = to_host(wanted)
         similarity = {name: arrays[f"similarity {name}"] for name in maps.similarity}
         masks = {name: arrays[f"mask {name}"] for name in maps.masks}
         energy = {name: arrays[f"energy {name}"] for name in maps.energy}
+        part_maps = self._part_maps(arrays, maps.detector)
         # The maps come first, because the earliest block is where the numbers went wrong.
         for recorded in (similarity, masks, energy):
             self.check_finite({f"block {name}": values for name, values in recorded.items()})
@@ -165,8 +180,36 @@ class TorchBackend:
         ]
         found = self._outputs(output)
         return Forward(
-            found.logits, blocks, masks, similarity, energy, found.boxes, found.notes, inner.extent
+            found.logits, blocks, masks, similarity, energy, found.boxes, found.notes, inner.extent, part_maps
         )
+
+    def reads(self, detector: Detector) -> bool:
+        """See ``Backend``; the number of channels is checked in the pass."""
+        detector.check({name: block.groups for name, block in spatial_blocks(self.network).items()})
+        return True
+
+    def part_maps(self, batch: Array, detector: Detector) -> PartMaps:
+        """See ``Backend``."""
+        images = self.passes.batch(batch)
+        reader = _reader(detector)
+        with self.passes.inference() as view:
+            others = set(reader.blocks) - set(reader.similarity)
+            resizing = resizing_path(view)
+            read = [] if resizing is None else [resizing]
+            with Capture(
+                view, reader.blocks, only_sizes=others, reads=reader.reads, outputs=read, rows=len(images)
+            ) as seen:
+                self.passes.output(view, images, len(images))
+            arrays = to_host(reader.maps(seen.similarity, seen.reads))
+            inner = inner_size(seen.outputs[resizing], images) if resizing else InnerSize(images.shape[3])
+        return PartMaps(self._part_maps(arrays, detector), inner.extent)
+
+    def _part_maps(self, arrays: Mapping[str, Array], detector: Detector | None) -> dict[str, Array]:
+        if detector is None:
+            return {}
+        maps = {one.block: arrays[part_output(_BY, one.block)] for one in detector.blocks}
+        self.check_finite({f"the part maps of {name}": values for name, values in maps.items()})
+        return maps
 
     def ablated(self, image: Array, rows: Rows, shared: bool) -> Array:
         """See ``Backend``.
@@ -223,6 +266,10 @@ class TorchBackend:
         array = _array(logits)
         self.check_finite({"the logits": array})
         return array
+
+
+def _reader(detector: Detector | None) -> PartReader:
+    return PartReader({} if detector is None else {_BY: detector})
 
 
 def _array(tensor: Tensor) -> Array:

@@ -12,7 +12,7 @@ from torchvision import models
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn import insert_sge
-from sge.nn.capture import MaskCapture
+from sge.nn.mask_capture import MaskCapture
 from tests.conftest import fill
 from tests.nn.networks import gates
 

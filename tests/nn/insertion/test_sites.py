@@ -10,8 +10,8 @@ from torchvision import models
 
 from sge.errors import UnsupportedNetworkError
 from sge.nn import SpatialGroupEnhance, insert_sge
-from sge.nn.capture import MaskCapture
 from sge.nn.insertion.sites import GainedSGE, has_sge, site_in
+from sge.nn.mask_capture import MaskCapture
 from sge.nn.module import INACTIVE_MASK
 from tests.nn.networks import gates
 

@@ -16,8 +16,8 @@ from torchvision.models import convnext, efficientnet
 
 from sge.errors import GroupsError, UnsupportedNetworkError
 from sge.nn import insert_sge, sge_blocks
-from sge.nn.capture import MaskCapture
 from sge.nn.insertion.sites import GainedSGE
+from sge.nn.mask_capture import MaskCapture
 from tests.conftest import filled
 from tests.nn.networks import COPIES, efficientnet_v2, small_convnext
 
