@@ -1,4 +1,4 @@
-"""Colors: perceptually uniform maps, and six that distinguish pinned groups."""
+"""Colors: perceptually uniform maps, six that distinguish pinned groups, and those of the parts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sge.errors import check_choice
 COLOR_MAPS = ("magma", "viridis", "cividis", "inferno", "plasma")
 GROUP_COLORS = ("#ffb000", "#22c7f2", "#f2479b", "#7bd34f", "#a184ff", "#ff7847")
 """Amber, sky, pink, green, violet, orange: they differ in hue and lightness, also under most color blindness."""
+PART_COLORS = {"nose": "#ff7d1a", "eye": "#16d5e0"}
+"""Those of the page, ``static/js/drawing/colours.js``."""
 
 
 @cache

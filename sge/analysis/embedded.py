@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from sge.analysis.data import AnalysisData
+from sge.analysis.part_words import parts_in_words
 from sge.analysis.report import html_report
 from sge.analysis.summary import listed, nothing_found
 
@@ -43,6 +44,7 @@ def embedded(analysis: AnalysisData) -> str:
 def _table(analysis: AnalysisData) -> str:
     found = [(one.label, f"{one.score:.3f}") for one in listed(analysis)]
     found = found or [(nothing_found(analysis), "")]
+    found += [(line, "") for line in parts_in_words(analysis)]
     blocks = [
         (one.name, f"{one.groups} groups, {one.height} x {one.width}, stride {one.stride}")
         for one in analysis.blocks

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sge.analysis.box_drawing import draw_boxes
 from sge.analysis.colors import GROUP_COLORS, color_table, rgb
 from sge.analysis.data import AnalysisData
+from sge.analysis.part_drawing import draw_parts
 from sge.analysis.scaling import is_flat, limits, stretched
 from sge.arrays import Array
 from sge.errors import ChoiceError
@@ -33,6 +34,7 @@ def draw_overlay(
     scale: str = "relative",
     legend: bool = True,
     boxes: bool = True,
+    parts: bool = False,
 ) -> Image.Image:
     """The image with one group's map over it, or with several maps, each in its own color.
 
@@ -46,6 +48,8 @@ def draw_overlay(
         scale: ``relative`` or ``absolute``; see ``sge.analysis.scaling.limits``.
         legend: Whether to draw the color bar, or the legend of several groups, into the lower left corner.
         boxes: Whether to draw the analysis's boxes with labels and scores; see ``sge.analysis.box_drawing``.
+        parts: Whether to draw rings around the analysis's parts, dashed where they are unsure; see
+            ``sge.analysis.part_drawing``.
 
     Returns:
         RGB image of the original's size. What the network did not see (center framing) is unchanged.
@@ -76,6 +80,8 @@ def draw_overlay(
     result.paste(drawn, window[:2])
     if boxes:
         draw_boxes(result, analysis.boxes)
+    if parts:
+        draw_parts(result, analysis.parts)
     if legend:
         rows = zip(groups, chosen, ends, strict=True)
         texts = [_text(f"{block}/g{number}", values, end) for number, values, end in rows]

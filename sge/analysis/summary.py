@@ -1,8 +1,9 @@
-"""Draws the image, its predictions and a block's groups on one sheet."""
+"""Draws the image with its parts, its predictions and a block's groups on one sheet."""
 
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,6 +12,7 @@ from sge.analysis.box import Box
 from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
 from sge.analysis.overlay import draw_overlay
+from sge.analysis.part_words import found_by, parts_in_words
 from sge.analysis.prediction import Prediction
 from sge.text import shortened
 
@@ -18,6 +20,8 @@ MAX_IMAGE = (1280, 640)
 """Maximum width and height of the image on a summary, in pixels."""
 MAX_BOXES = 8
 """Number of boxes that are listed."""
+MAX_FACES = 6
+"""Number of faces whose parts are listed; all are drawn."""
 MAX_LETTERS = 80
 """Length of a label that is listed; a longer one ends with an ellipsis."""
 NO_CLASSES = "No classes: the model gives none for an image."
@@ -26,7 +30,7 @@ _LINE_HEIGHT = 26
 
 
 def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.Image:
-    """The image with the group that the model opens with, the predicted classes, and the block's groups.
+    """The image with the parts and the group that the model opens with, the predicted classes, and the block's groups.
 
     Args:
         analysis: With its image.
@@ -38,11 +42,12 @@ def draw_summary(analysis: AnalysisData, *, signal: str | None = None) -> Image.
     """
     block = analysis.default_block
     group, reason = _opening_group(analysis, block)
-    image = _reduced(draw_overlay(analysis, block, group, signal=signal, legend=False))
+    image = _reduced(draw_overlay(analysis, block, group, signal=signal, legend=False, parts=True))
     groups = draw_contact_sheet(analysis, block, signal=signal)
     small, large = ImageFont.load_default(14), ImageFont.load_default(18)
     lines = [(f"{block}/g{group}: {reason}", FAINT, small)]
     lines += [(text, INK, large) for text in _findings(analysis)]
+    lines += [(text, FAINT, small) for text in _parts(analysis)]
     column = max(image.width, *(math.ceil(font.getlength(text)) for text, _, font in lines))
     height = max(image.height + _LINE_HEIGHT * (len(lines) + 1), groups.height) + 16
     sheet = Image.new("RGB", (column + groups.width + 24, height), PAPER)
@@ -58,6 +63,14 @@ def _findings(analysis: AnalysisData) -> list[str]:
     """The classes and the best boxes with their scores, or that there are none."""
     lines = [f"{100 * each.score:5.1f} %   {shortened(each.label, MAX_LETTERS)}" for each in listed(analysis)]
     return lines or [nothing_found(analysis)]
+
+
+def _parts(analysis: AnalysisData) -> list[str]:
+    """The parts of every face, or that there are none, in lines of limited length."""
+    lines = parts_in_words(analysis)
+    if analysis.parts:
+        lines = [*lines[:MAX_FACES], f"parts by {found_by(analysis)}; dashed: unsure"]
+    return [part for line in lines for part in wrap(line, MAX_LETTERS)]
 
 
 def listed(analysis: AnalysisData) -> list[Prediction | Box]:

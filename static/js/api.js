@@ -132,6 +132,9 @@ async function post(route, query, blob, name, options = {}) {
   return request(`api/v1/${route}?${new URLSearchParams(query)}`, { ...options, method: "POST", body });
 }
 
+/** What the parts are found by, where it is not what the service takes by itself. */
+export const partsQuery = (partsBy) => (partsBy === "groups" ? { parts_by: partsBy } : {});
+
 function queryOf({ framing, model }) {
   return model ? { framing, model } : { framing };
 }
@@ -140,12 +143,12 @@ function queryOf({ framing, model }) {
  * The analysis of a file, with the effects of all groups on the predicted class if the model gives them at once:
  * `{record, body, rest}`, see `recordOf`.
  *
- * @param options `{framing, model, blocks, rest, preview, signal}`: the maps of these blocks, names separated by commas;
+ * @param options `{framing, model, partsBy, blocks, rest, preview, signal}`: the maps of these blocks, names separated by commas;
  *   whether those of all others follow; the decoded image with at most `preview` pixels a side
  */
 export async function analyze(blob, name, options, onBusy) {
-  const { blocks, rest, signal, preview } = options;
-  const more = { ...(rest && blocks ? { rest } : {}), ...(preview ? { preview } : {}) };
+  const { blocks, rest, signal, preview, partsBy } = options;
+  const more = { ...(rest && blocks ? { rest } : {}), ...(preview ? { preview } : {}), ...partsQuery(partsBy) };
   const query = { ...queryOf(options), format: "atlas", blocks, top_k: 5, target: "predicted", method: "gradient", ...more };
   return recordOf(await post("analyze", query, blob, name, { onBusy, signal }), signal);
 }

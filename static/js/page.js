@@ -31,7 +31,7 @@ followEffects(store);
 followMaps(store);
 store.addEventListener("change", ({ detail }) => {
   if (detail.has("model")) changeModel();
-  if (!detail.has("framing") && !detail.has("model")) return;
+  if (!["framing", "model", "partsBy"].some((key) => detail.has(key))) return;
   if (store.image) show(store.state.requested ?? store.state.current);
   else retryFailed();
 });

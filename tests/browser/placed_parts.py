@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
@@ -28,7 +29,8 @@ ANALYSES = re.compile(r"/api/v1/analyze|/samples/\w+/analysis")
 def place(record, parts, *, stray=(), side=0.05, peak=None):
     """Puts parts and their maps into the record of an analysis.
 
-    ``stray`` lists positions with a peak in the maps but no part; ``peak`` replaces the height of all peaks.
+    A part may also state its face, and that it is unsure (``sure`` false): name, x, y, score, face, sure. ``stray``
+    lists positions with a peak in the maps but no part; ``peak`` replaces the height of all peaks.
     """
     width, height = record["geometry"]["image"]
     record["parts"] = [
@@ -39,7 +41,8 @@ def place(record, parts, *, stray=(), side=0.05, peak=None):
             "score": score,
             "box": [(x - side) * width, (y - side) * height, (x + side) * width, (y + side) * height],
         }
-        for name, x, y, score in parts
+        | dict(zip(("face", "sure"), rest, strict=False))
+        for name, x, y, score, *rest in parts
     ]
     record["part_maps"] = {
         kind: atlas_record(part_map([part for part in parts if part[0].endswith(kind)], stray, peak)[None])
@@ -57,7 +60,7 @@ def part_map(parts, stray, peak):
     y, x = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
     values = np.zeros((GRID, GRID), np.float32)
     for px, py, top in [
-        *((px, py, peak or score) for _, px, py, score in parts),
+        *((px, py, peak or score) for _, px, py, score, *_ in parts),
         *((*position, 0.9) for position in stray),
     ]:
         values = np.maximum(values, top * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 0.03**2)))
@@ -88,6 +91,38 @@ def fulfill(route, record):
 def with_parts(parts=FACE, **options):
     """For ``open_page(before=...)``: a model that finds these parts in every image."""
     return lambda page: change(page, lambda record: place(record, parts, **options))
+
+
+LARGEST = [
+    (f"blocks.{block}", group, 0.05 - 0.005 * group) for block in ("4.2", "5.0", "5.3") for group in range(4)
+]
+"""Twelve groups with a part of the positive weights."""
+
+
+def by_detector(record, parts=FACE, *, source="groups and channels", finders=("mix", "groups"), **options):
+    """``place`` for a model that finds parts at several sizes by groups and channels, or by groups alone."""
+    place(record, parts, **options)
+    record["model"]["part_finders"] = list(finders)
+    for part_map in record["part_maps"].values():
+        part_map["source"] = source
+        part_map["terms"] = [dict(zip(("block", "group", "weight"), term, strict=True)) for term in LARGEST]
+    return record
+
+
+def with_choice(parts=FACE, **options):
+    """For ``open_page(before=...)``: a model with both finders, which finds these parts by either."""
+
+    def prepare(page):
+        def answer(route):
+            by_groups = parse_qs(urlsplit(route.request.url).query).get("parts_by") == ["groups"]
+            source = "groups" if by_groups else "groups and channels"
+            # The service need not know the choice.
+            response = route.fetch(url=route.request.url.replace("&parts_by=groups", ""))
+            fulfill(route, by_detector(unpack_atlases(response.body()), parts, source=source, **options))
+
+        page.route(ANALYSES, answer)
+
+    return prepare
 
 
 def without_finder(page):

@@ -45,6 +45,7 @@ async ([module, count]) => {
       view: pick("parts", "groups", "gradcam"),
       sort: pick(null, "effect", "parts", "focus", "energy", "number"),
       framing: pick("whole", "center"),
+      partsBy: pick("mix", "groups"),
       target: pick(null, random(1000)),
       expected: pick(null, random(1000)),
       off: list(80),

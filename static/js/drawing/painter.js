@@ -51,7 +51,7 @@ export class Painter {
     const pixels = difference ? this.withDifference(photo, box, difference) : view === "parts" ? photo.pixels(0) : view === "gradcam" ? this.withGradCam(photo, box) : this.withGroups(photo, box);
     if (geometry.framing === "center") darkenOutside(pixels, width, height, box);
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
-    if (view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window);
+    if (view === "parts") paintParts(canvas, image, box, this.store.state.opacity, window, this.store.state.markedFace);
     if (this.store.state.boxes) paintBoxes(canvas, image.analysis, window, this.store.state.markedBox);
   }
 

@@ -1,7 +1,9 @@
-// Draws the parts over the photo: around each part a coloured highlight from its map, and a thin ring.
+// Draws the parts over the photo: around each part a coloured highlight from its map, and a thin ring, which is dashed where
+// the part is unsure.
 
-import { kindOf, partsByKind } from "../state/parts.js";
+import { byKind, faceOf, isSure, kindOf } from "../state/parts.js";
 import { colourOfKind, rgbOf } from "./colours.js";
+import { linkParts, numberFaces } from "./face-marks.js";
 import { visiblePart } from "./overlay.js";
 import { enlarged } from "./resample.js";
 
@@ -17,18 +19,23 @@ const [CLEAR_PEAK, LOW_START] = [1.25, 0.45];
 const [COVER, BRIGHTEN] = [0.34, 0.8];
 // How much the photo is darkened away from the parts.
 const DARKENING = 0.2;
+// Strength of the highlight of an unsure part, and of the parts of other faces while one is emphasized.
+const [UNSURE, OTHER_FACE] = [0.45, 0.3];
+const FADED_RING = 0.5;
 
 /**
  * Draws the parts over the photo in `canvas`.
  *
  * @param box the window that the network saw, in pixels of the canvas
  * @param window what the canvas shows, in fractions of the image
+ * @param markedFace the number of the face that is emphasized, or null
  */
-export function paintParts(canvas, { analysis, atlases }, box, opacity, window) {
+export function paintParts(canvas, { analysis, atlases }, box, opacity, window, markedFace = null) {
+  const marked = analysis.parts.some((part) => faceOf(part) === markedFace) ? markedFace : null;
   const context = canvas.getContext("2d");
-  const ellipses = ellipsesOf(analysis, canvas, window);
+  const ellipses = ellipsesOf(analysis, canvas, window, marked);
   darkenAround(context, ellipses, DARKENING * opacity);
-  for (const { kind } of partsByKind(analysis)) {
+  for (const { kind } of byKind(analysis.parts, analysis)) {
     const ofKind = ellipses.filter((ellipse) => ellipse.kind === kind);
     const highlight = highlightOf(atlases.parts.get(kind), analysis.part_maps[kind].threshold, ofKind, box, canvas);
     for (const [mode, alpha] of [["source-over", COVER], ["screen", BRIGHTEN]]) {
@@ -39,11 +46,14 @@ export function paintParts(canvas, { analysis, atlases }, box, opacity, window) 
     context.globalCompositeOperation = "source-over";
     context.globalAlpha = 1;
   }
-  ellipses.forEach((ellipse) => drawRing(context, ellipse, LINE_WIDTH * Math.min(canvas.width, canvas.height)));
+  const line = Math.max(1, LINE_WIDTH * Math.min(canvas.width, canvas.height));
+  if (marked !== null) linkParts(context, ellipses.filter(({ face }) => face === marked), line);
+  ellipses.forEach((ellipse) => drawRing(context, ellipse, ellipse.face === marked ? 1.8 * line : line));
+  numberFaces(context, ellipses, marked);
 }
 
 /** Every part as an ellipse in pixels of the canvas: its box, limited so that no ring overlaps its neighbour. */
-function ellipsesOf({ parts, geometry }, { width, height }, window) {
+function ellipsesOf({ parts, geometry }, { width, height }, window, markedFace) {
   const [fullWidth, fullHeight] = [width / window.width, height / window.height];
   const factor = fullWidth / geometry.image[0];
   const short = Math.min(fullWidth, fullHeight);
@@ -53,7 +63,9 @@ function ellipsesOf({ parts, geometry }, { width, height }, window) {
     const [x, y] = centres[i];
     const free = Math.min(...centres.map(([x2, y2], k) => (k === i ? Infinity : NEIGHBOUR_FRACTION * Math.hypot(x2 - x, y2 - y))));
     const limited = (radius) => Math.max(MIN_RADIUS * short, Math.min(MAX_RADIUS * short, free, radius));
-    return { kind: kindOf(part), x, y, rx: limited((right - left) / 2), ry: limited((bottom - top) / 2) };
+    const face = faceOf(part);
+    const isFaded = markedFace !== null && face !== markedFace;
+    return { kind: kindOf(part), face, isFaded, sure: isSure(part), strength: (isSure(part) ? 1 : UNSURE) * (isFaded ? OTHER_FACE : 1), x, y, rx: limited((right - left) / 2), ry: limited((bottom - top) / 2) };
   });
 }
 
@@ -85,7 +97,7 @@ function highlightOf(atlas, threshold, ellipses, box, { width, height }) {
   const pixels = new ImageData(width, height);
   const value = valuesIn(atlas, box, seen);
   const rgb = rgbOf(colourOfKind(ellipses[0].kind));
-  for (const { x, y, rx, ry } of ellipses) {
+  for (const { x, y, rx, ry, strength: most } of ellipses) {
     const centre = [Math.round(x), Math.round(y)];
     const peak = Math.max(valuesIn(atlas, box, [...centre, 1, 1])(...centre), 1e-3);
     const floor = peak > CLEAR_PEAK * threshold ? threshold : LOW_START * peak;
@@ -93,7 +105,7 @@ function highlightOf(atlas, threshold, ellipses, box, { width, height }) {
       for (let col = Math.max(0, Math.floor(x - REACH * rx)); col <= Math.min(width - 1, x + REACH * rx); col += 1) {
         const distance = Math.hypot((col - x) / rx, (row - y) / ry);
         const strength = Math.min(1, Math.max(0, (value(col, row) - floor) / (peak - floor)));
-        const alpha = 255 * falloff(distance) * strength ** 0.75;
+        const alpha = 255 * most * falloff(distance) * strength ** 0.75;
         const p = 4 * (row * width + col);
         if (alpha > pixels.data[p + 3]) [pixels.data[p], pixels.data[p + 1], pixels.data[p + 2], pixels.data[p + 3]] = [...rgb, alpha];
       }
@@ -116,19 +128,26 @@ function falloff(distance) {
   return distance < REACH ? Math.exp(-1.1 * distance * distance) * (1 - (distance / REACH) ** 2) : 0;
 }
 
-/** A thin ring in the kind's colour with a dark one under it, so that it is visible on white and on its own colour. */
-function drawRing(context, { kind, x, y, rx, ry }, line) {
-  const width = Math.max(1, line);
+/** A thin ring in the kind's colour with a dark one under it, so that it is visible on white and on its own colour; dashed if unsure. */
+function drawRing(context, { kind, x, y, rx, ry, sure, isFaded }, width) {
+  context.save();
+  context.globalAlpha = isFaded ? FADED_RING : 1;
+  if (!sure) context.setLineDash(dashes(rx, ry, width));
   context.beginPath();
   context.ellipse(x, y, rx, ry, 0, 0, 2 * Math.PI);
   context.lineWidth = 2.4 * width;
-  context.strokeStyle = "rgb(0 0 0 / 0.22)";
+  context.strokeStyle = sure ? "rgb(0 0 0 / 0.22)" : "rgb(0 0 0 / 0.5)";
   context.stroke();
-  context.save();
-  context.shadowColor = colourOfKind(kind);
-  context.shadowBlur = 5 * width;
+  if (sure) [context.shadowColor, context.shadowBlur] = [colourOfKind(kind), 5 * width];
   context.lineWidth = width;
   context.strokeStyle = colourOfKind(kind);
   context.stroke();
   context.restore();
+}
+
+/** Dashes and gaps of one length, as many as fit around the ring. */
+function dashes(rx, ry, width) {
+  const around = Math.PI * (rx + ry);
+  const count = Math.max(5, Math.round(around / (10 * width)));
+  return [(0.55 * around) / count, (0.45 * around) / count];
 }

@@ -4,12 +4,11 @@ import { make } from "../dom.js";
 import { groupName, number, percent, pointsOf } from "../format.js";
 import { boxesOf, hasClasses, nothingInWords } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
-import { partsByKind, scores, title } from "../state/parts.js";
 import { store } from "../state/store.js";
 import { describeOff, isAnythingOff } from "../state/switched-off.js";
-import { colourOfKind } from "./colours.js";
 import { paintColourBar } from "./overlay.js";
 import { blendTableFor, colourOf, DIVERGING, gradCamLimits, Painter } from "./painter.js";
+import { drawParts, partRows } from "./part-caption.js";
 
 // The longer side of the photo, in pixels.
 const [MIN_SIDE, MAX_SIDE] = [1200, 1800];
@@ -44,7 +43,7 @@ function drawView(from) {
   new Painter(from).paint(photo);
   const outerWidth = Math.max(photo.width, MIN_WIDTH);
   const unit = Math.max(16, Math.round(outerWidth / 52));
-  const shown = viewOf(from) === "groups" ? from.shown.length : 0;
+  const shown = { groups: () => from.shown.length, parts: () => partRows(from.image.analysis) }[viewOf(from)]?.() ?? 0;
   const rows = Math.max(shown, classesOf(from).length) + (isAnythingOff(from) ? 1 : 0);
   const canvas = make("canvas", { width: outerWidth, height: photo.height + Math.round(unit * (LINE_HEIGHT * (rows + 1) + 2.4)) });
   const context = canvas.getContext("2d");
@@ -116,7 +115,7 @@ function drawShown(from, context, unit, row, write) {
   const left = 1.2 * unit;
   const difference = differenceOf(from);
   const view = viewOf(from);
-  if (view === "parts") return partsByKind(from.image.analysis).forEach((found, i) => drawPart(context, found, unit, row(i), write));
+  if (view === "parts") return drawParts(context, from.image.analysis, unit, row, write, SECONDARY);
   if (view === "groups") return from.shown.forEach((group, i) => drawGroup(from, context, group, i, unit, row(i), write));
   const bar = (colour, low, high) => drawBar(context, blendTableFor(from, colour), [low, high], [left + 3 * unit, row(1), 14 * unit], unit, write);
   if (difference) {
@@ -137,18 +136,6 @@ function drawBar(context, table, [low, high], [x, baseline, length], unit, write
   write(number(low), x - 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
   context.textAlign = "left";
   write(number(high), x + length + 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
-}
-
-/** Colour, title and scores of the parts of one kind. */
-function drawPart(context, found, unit, y, write) {
-  const left = 1.2 * unit;
-  context.beginPath();
-  context.arc(left + 0.4 * unit, y - 0.36 * unit, 0.4 * unit, 0, 2 * Math.PI);
-  context.fillStyle = colourOfKind(found.kind);
-  context.fill();
-  write(title(found), left + 1.3 * unit, y, { weight: 600, width: 6 * unit });
-  const titleWidth = context.measureText(title(found)).width;
-  write(scores(found.parts), left + 1.9 * unit + Math.min(titleWidth, 6 * unit), y, { colour: SECONDARY, width: 14 * unit });
 }
 
 /** Name of a group, and its colour bar with the values at both ends. */

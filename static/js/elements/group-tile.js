@@ -6,7 +6,7 @@ import { colourTable, PIN_COLOURS } from "../drawing/colours.js";
 import { blendMap, colourMapTable } from "../drawing/overlay.js";
 import { Photo } from "../drawing/photo.js";
 import { levels } from "../drawing/resample.js";
-import { groupName, percent } from "../format.js";
+import { groupName } from "../format.js";
 import { hasGroups } from "../state/effect.js";
 import { kindName, weightsOf } from "../state/parts.js";
 import { isSameGroup } from "../state/store.js";
@@ -67,7 +67,7 @@ export function makeTile(store, group, { note, description, label = `g${group.gr
   const weights = weightsOf(store.image.analysis, group);
   const canvas = make("canvas", { "aria-hidden": "true" });
   paintTile(canvas, store, group, atlas);
-  const facts = [flat ? "flat, the same for every image" : description, ...weights.map(({ kind, weight }) => `${percent(weight)} of the ${kind} readout`)].join(", ");
+  const facts = [flat ? "flat, the same for every image" : description, ...weights.map(({ share }) => share)].join(", ");
   const canSwitch = !store.state.offline && hasGroups(store.image);
   // The name begins with the visible text, so that speech input finds the tile by what it shows.
   const words = `${[label, flat ? "flat" : note, below].filter((each) => each != null).join(" ")}: ${groupName(group)}, ${facts}`;
@@ -111,7 +111,7 @@ function pointMark({ x, y }) {
   return mark;
 }
 
-/** A dot for each part whose readout contains the group. */
+/** A dot for each part for which the group is listed. */
 function partDots(weights) {
   return make("span", { class: "tile-parts", title: weights.map(({ kind }) => kindName(kind)).join(", ") }, ...weights.map(({ kind }) => partDot(kind)));
 }

@@ -3,8 +3,9 @@
 import { colourOfKind } from "../drawing/colours.js";
 import { make } from "../dom.js";
 
-export function partDot(kind) {
-  const dot = make("i", { class: "part-dot", "aria-hidden": "true" });
-  dot.style.background = colourOfKind(kind);
+/** @param isSure whether the dot is full; else it is a dashed ring, as around an unsure part in the image */
+export function partDot(kind, isSure = true) {
+  const dot = make("i", { class: isSure ? "part-dot" : "part-dot unsure", "aria-hidden": "true" });
+  dot.style.setProperty("--part", colourOfKind(kind));
   return dot;
 }

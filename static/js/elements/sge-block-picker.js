@@ -71,13 +71,13 @@ class BlockPicker extends StoreElement {
     if (store.state.pins.length > 0) store.set({ hover: store.openingGroup });
   }
 
-  /** Shows under each block how many of its groups are in the readout of each part. */
+  /** Shows under each block how many of its groups are listed for each part. */
   markParts() {
     const { analysis } = this.store.image;
     for (const button of this.querySelectorAll("button")) {
       const counts = countsIn(analysis, button.dataset.block);
       button.nextElementSibling.replaceChildren(...counts.map(({ kind, count }) => make("span", {}, ...(count > 0 ? [partDot(kind), count] : []))));
-      const facts = counts.filter(({ count }) => count > 0).map(({ kind, count }) => `${count} in the ${kind} readout`);
+      const facts = counts.filter(({ count }) => count > 0).map(({ words }) => words);
       button.title = [button.title, ...facts].join(", ");
       button.setAttribute("aria-label", [button.getAttribute("aria-label"), ...facts].join(", "));
     }

@@ -8,7 +8,7 @@ import { StoreElement } from "./store-element.js";
 import { tabs } from "./tabs.js";
 
 class Code extends StoreElement {
-  static keys = ["images", "current", "framing", "model", "target", "expected", "off", "offMode", "flattened"];
+  static keys = ["images", "current", "framing", "partsBy", "model", "target", "expected", "off", "offMode", "flattened"];
 
   build() {
     const box = (key, label) => make("pre", { "data-testid": key, tabindex: "0", "aria-label": label });

@@ -10,7 +10,7 @@ import { segments } from "./segments.js";
 import { StoreElement } from "./store-element.js";
 
 const SHOWN = [
-  ["parts", "Parts", "Parts: nose and eyes, where the network\u2019s groups find them"],
+  ["parts", "Parts", "Parts: noses and eyes, as the part finder finds them in the network\u2019s features"],
   ["similarity", "Similarity", "Similarity: where a group\u2019s features agree with the group\u2019s mean"],
   ["mask", "Mask", "Mask: the factors by which the network multiplies the group"],
   ["gradcam", "Grad-CAM", "Grad-CAM: where the last layer\u2019s features raise the chosen class, after Selvaraju et al., 2017"],

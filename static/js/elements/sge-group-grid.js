@@ -3,7 +3,7 @@
 import { make } from "../dom.js";
 import { focusAndEnergy, number, percent, shortBlockName, shortGroupName } from "../format.js";
 import { canMeasure, hasGroups } from "../state/effect.js";
-import { hasFinder, kindName } from "../state/parts.js";
+import { finderInWords, hasFinder, isWhole, kindName, listedInWords } from "../state/parts.js";
 import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
 import { effectNote, effectTiles } from "./effect-tiles.js";
 import { makeTile, markTiles, tileShape } from "./group-tile.js";
@@ -15,12 +15,12 @@ import { StoreElement } from "./store-element.js";
 
 const SORTS = [
   ["effect", "Effect", "The groups with the largest effect on the chosen class first"],
-  ["parts", "Parts", "The groups of all blocks that find the parts, by their weight in each readout"],
+  ["parts", "Parts", "The groups of all blocks that find the parts, by their weight for each part"],
   ["focus", "Focus", "Most focused first: near 1 means a single position, 0 means no pattern"],
   ["energy", "Energy", "Largest share of the block\u2019s squared output first"],
   ["number", "Number", "By number"],
 ];
-// Groups with a smaller weight in a readout are counted but not shown.
+// Groups of a sparse readout with a smaller weight are counted but not shown.
 const MIN_SHOWN_WEIGHT = 0.01;
 
 class GroupGrid extends StoreElement {
@@ -55,7 +55,7 @@ class GroupGrid extends StoreElement {
       this.fill(hasNoMasks ? this.noMasks(block) : this.tiles(block, sort));
     }
     const isEffect = sort === "effect" && !hasNoMasks;
-    if (changed.has("effect") || changed.has("images") || changed.size > 1) this.note.replaceChildren(...effectNote(this.store, block, isEffect));
+    if (["effect", "images", "sort"].some((key) => changed.has(key)) || changed.size > 1) this.note.replaceChildren(...effectNote(this.store, block, isEffect));
     this.facts.hidden = isEffect;
     markTiles(this.grid, this.store);
     for (const button of this.grid.querySelectorAll("[data-without]")) this.nameWithout(button);
@@ -74,7 +74,7 @@ class GroupGrid extends StoreElement {
     return [inactiveMasks(this.store)];
   }
 
-  /** The button that switches off every group of a part's readout, or switches them on again. */
+  /** The button that switches off every group that is listed for a part, or switches them on again. */
   withoutPart(kind) {
     if (this.store.state.offline || !hasGroups(this.store.image)) return null;
     const groups = groupsOfPart(this.store.image.analysis, kind);
@@ -114,13 +114,12 @@ class GroupGrid extends StoreElement {
   tilesOfParts() {
     const { analysis } = this.store.image;
     this.heading.textContent = "Groups that find the parts";
-    this.facts.textContent = "Each part is found by a weighted sum of groups, fitted once on labelled photos; the number is a group\u2019s share of the weights. Hover to preview; click to pin, up to six.";
+    this.facts.textContent = `${finderInWords(analysis)} Hover to preview; click to pin, up to six.`;
     if (!hasPartMaps(this.store)) return [make("p", { class: "quiet" }, "Loading the maps of these groups \u2026")];
     return Object.entries(analysis.part_maps).flatMap(([kind, { terms }]) => {
-      const [shown, small] = [terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT), terms.filter(({ weight }) => weight < MIN_SHOWN_WEIGHT)];
-      const blocks = new Set(terms.map(({ block }) => block)).size;
-      const rest = small.length > 0 ? `; ${small.length} of them below 1 % are not shown` : "";
-      const facts = `${terms.length} groups of ${blocks} ${blocks === 1 ? "block" : "blocks"}${rest}`;
+      const shown = terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT || !isWhole(analysis, kind));
+      const small = terms.length - shown.length;
+      const facts = `${listedInWords(analysis, kind)}${small > 0 ? `; ${small} of them below 1 % are not shown` : ""}`;
       return [
         make("div", { class: "readout-row" }, make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)), this.withoutPart(kind)),
         ...shown.map(({ weight, ...group }) =>

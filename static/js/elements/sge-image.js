@@ -7,7 +7,7 @@ import { boxesOf, foundInWords, hasClasses } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
 import { sharpen } from "../state/decoded-image.js";
 import { step } from "../state/images.js";
-import { describeParts } from "../state/parts.js";
+import { describeParts, faceAt } from "../state/parts.js";
 import { layOut, NO_ZOOM, panBy, panTo, zoomBy } from "../state/zoom.js";
 import { StoreElement } from "./store-element.js";
 import { onSwipe } from "./swipes.js";
@@ -23,7 +23,7 @@ const ZOOM_STEP = 1.5;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class ImageView extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "point", "zoom", "boxes", "markedBox"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "point", "zoom", "boxes", "markedBox", "markedFace"];
 
   build() {
     this.painter = new Painter(this.store);
@@ -49,8 +49,8 @@ class ImageView extends StoreElement {
     });
     canvas.addEventListener("click", (event) => this.setPoint(event));
     canvas.addEventListener("dblclick", () => this.store.set({ point: this.pointBefore ?? null }));
-    canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.store.set({ pointer: this.position(event) }));
-    canvas.addEventListener("pointerleave", () => this.store.set({ pointer: null }));
+    canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && this.point(this.position(event)));
+    canvas.addEventListener("pointerleave", () => this.point(null));
     canvas.addEventListener("keydown", (event) => this.handleKey(event));
     onSwipe(canvas, step, () => !this.isZoomed());
     canvas.addEventListener("blur", () => this.moveCursor(null));
@@ -117,6 +117,12 @@ class ImageView extends StoreElement {
   position(event) {
     const { x, y } = this.fraction({ x: event.clientX, y: event.clientY });
     return { x: x * this.size[0], y: y * this.size[1] };
+  }
+
+  /** Shows the values at a position under the pointer or the cross, and emphasizes the face of a part there. */
+  point(pointer) {
+    const markedFace = pointer && this.store.view === "parts" ? faceAt(this.store.image.analysis, pointer) : null;
+    this.store.set({ pointer, markedFace });
   }
 
   /** Of a double click, which zooms, the second click is ignored and the first one is undone. */
@@ -201,7 +207,7 @@ class ImageView extends StoreElement {
 
   moveCursor(cursor) {
     this.cursor = cursor;
-    this.store.set({ pointer: cursor });
+    this.point(cursor);
     if (cursor && this.isZoomed()) this.store.set({ zoom: panTo(this.store.state.zoom, this.cursorFraction(), this.size, this.box) });
     this.moveMarker(cursor ?? this.store.state.point);
   }

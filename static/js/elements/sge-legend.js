@@ -7,18 +7,20 @@ import { blendTableFor, DIVERGING, gradCamLimits } from "../drawing/painter.js";
 import { focusAndEnergy, groupName, number, shortGroupName } from "../format.js";
 import { differenceOf } from "../state/difference.js";
 import { hasGroups } from "../state/effect.js";
-import { hasFinder, nothingFound, partsByKind, scores, title } from "../state/parts.js";
+import { hasChoice, hasFinder, nothingFound } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
-import { groupsOfPart, isOff, toggleOff, withoutWords } from "../state/switched-off.js";
-import { partDot } from "./part-dot.js";
+import { isOff } from "../state/switched-off.js";
+import { finderChoice, markFace, partList, partsAside } from "./part-list.js";
 import { switchOffButton } from "./switch-off-button.js";
 import { StoreElement } from "./store-element.js";
 
 // Where the pins will stand; their room is always there, so that pinning moves nothing.
 const HINT = "Click a group to pin it here: up to six, each in its own colour.";
+// What changes nothing but marks on what is there.
+const MARKS = new Set(["pointer", "markedFace"]);
 
 class Legend extends StoreElement {
-  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "pointer", "off", "offMode", "flattened"];
+  static keys = ["images", "current", "hover", "pins", "block", "signal", "colormap", "scale", "opacity", "view", "difference", "pointer", "markedFace", "partsBy", "off", "offMode", "flattened"];
 
   build() {
     this.dataset.testid = "legend";
@@ -27,7 +29,8 @@ class Legend extends StoreElement {
 
   draw(changed) {
     if (!this.store.image) return;
-    if (changed.size > 1 || !changed.has("pointer")) this.rebuild();
+    if ([...changed].some((key) => !MARKS.has(key))) this.rebuild();
+    markFace(this, this.store);
     this.bars.forEach((bar) => this.moveNeedle(bar));
   }
 
@@ -36,14 +39,30 @@ class Legend extends StoreElement {
     const { pins } = this.store.state;
     this.bars = [];
     const head = this.head(shown);
-    const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [make("p", { class: "hint" }, HINT)];
-    this.replaceChildren(make("div", { class: "now" }, ...head), make("div", { class: "chips" }, ...chips));
+    const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [this.hasNoParts ? make("p", { class: "no-parts" }, nothingFound(this.store.image.analysis)) : make("p", { class: "hint" }, HINT)];
+    const focused = this.contains(document.activeElement) && document.activeElement.dataset.focus;
+    this.replaceChildren(make("div", { class: "now" }, ...head), make("div", { class: "under" }, make("div", { class: "chips" }, ...chips), this.aside()));
+    if (focused) this.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  /** Whether the model has a part finder and it found nothing in the image. */
+  get hasNoParts() {
+    const { analysis } = this.store.image;
+    return hasFinder(analysis) && analysis.parts.length === 0;
+  }
+
+  /** What belongs to the parts; where none was found, the choice of another part finder. */
+  aside() {
+    const isParts = this.store.view === "parts" && !differenceOf(this.store);
+    if (isParts) return make("div", { class: "parts-aside" }, ...partsAside(this.store));
+    const canChoose = this.hasNoParts && hasChoice(this.store.image.analysis) && !this.store.state.offline;
+    return canChoose ? make("div", { class: "parts-aside" }, finderChoice(this.store)) : null;
   }
 
   head(shown) {
     const difference = differenceOf(this.store);
     if (difference) return this.differenceHead(difference);
-    if (this.store.view === "parts") return this.partsHead();
+    if (this.store.view === "parts") return [partList(this.store)];
     if (this.store.view === "gradcam") return this.gradCamHead();
     return shown.length > 1 ? this.pinsHead(shown) : this.groupHead(shown[0]);
   }
@@ -68,22 +87,12 @@ class Legend extends StoreElement {
     return [caption, this.scale("difference", words, group, -limit, limit, { colour: DIVERGING, atlas: difference })];
   }
 
-  /** The parts that were found, with their colours and scores. */
-  partsHead() {
-    const items = partsByKind(this.store.image.analysis).map((found) =>
-      make("li", {}, partDot(found.kind), make("b", {}, title(found)), ` ${scores(found.parts)}`, this.withoutPart(found.kind)),
-    );
-    return [make("ul", { class: "parts", "aria-label": "Parts that were found, with their scores" }, ...items)];
-  }
-
   groupHead(group) {
     const { analysis } = this.store.image;
     const facts = focusAndEnergy(analysis, group);
-    const hasNothing = hasFinder(analysis) && analysis.parts.length === 0 && group.reason;
-    const text = group.reason && !hasNothing ? group.reason : this.store.pinOf(group) ? facts : `${facts}; click to pin`;
-    const head = hasNothing ? [make("span", { class: "no-parts" }, nothingFound(analysis)), " "] : [];
+    const text = group.reason ?? (this.store.pinOf(group) ? facts : `${facts}; click to pin`);
     // The block comes first, so that it can be read where the line is cut off.
-    const caption = make("p", { class: "caption", title: hasNothing ? `${nothingFound(analysis)} ${text}` : text }, make("b", {}, groupName(group)), " ", ...head, text);
+    const caption = make("p", { class: "caption", title: text }, make("b", {}, groupName(group)), " ", text);
     const atlas = this.store.atlas(group.block);
     if (atlas.isFlat(group.group)) {
       const value = number(atlas.range(group.group)[0]);
@@ -104,14 +113,6 @@ class Legend extends StoreElement {
       this.bar(group, colour, low, high, atlas),
       make("span", {}, number(high)),
     );
-  }
-
-  /** The button that switches off every group of a part's readout, or switches them on again. */
-  withoutPart(kind) {
-    if (this.store.state.offline || !hasGroups(this.store.image)) return null;
-    const groups = groupsOfPart(this.store.image.analysis, kind);
-    const words = withoutWords(this.store, kind);
-    return make("button", { type: "button", class: words.startsWith("With ") ? "power pressed" : "power", "aria-label": words, title: words, "data-without": kind, onclick: () => this.keepingFocus(() => toggleOff(this.store, groups)) });
   }
 
   /** Changes what is off and returns the focus to the same button, which is drawn anew. */

@@ -13,14 +13,17 @@ const CONCURRENCY = 4;
 const BUSY_STATUS = [503, 504];
 const PROGRESS_DELAY_MS = 300;
 
-/** What an analysis is made with: the chosen framing, and the chosen model, or null for the service's default. */
-export const options = () => ({ framing: store.state.framing, model: store.state.model });
+/** What an analysis is made with: the chosen framing and part finder, and the chosen model, or null for the service's default. */
+export const options = () => ({ framing: store.state.framing, partsBy: store.state.partsBy, model: store.state.model });
 
-/** Whether framing or model have changed since the image was analysed. */
+/** Whether framing, model or part finder have changed since the image was analysed. */
 export function isStale(facts) {
-  const { framing, model } = options();
-  return facts.framing !== framing || (model !== null && facts.model !== model);
+  const { framing, model, partsBy } = options();
+  return facts.framing !== framing || (model !== null && facts.model !== model) || (facts.hasChoice && facts.partsBy !== partsBy);
 }
+
+/** Whether the service keeps the analyses of samples that are made like this. */
+export const isKept = ({ framing, partsBy }) => framing === "whole" && partsBy === "mix";
 
 /** Whether an image is on show, or will be as soon as it is analysed. */
 const isShown = (key) => key === store.state.requested || key === store.state.current;
@@ -72,10 +75,11 @@ export class Analyses {
     return keys;
   }
 
-  /** Follows the choice of image, model and framing: aborts outdated requests and sends them again, the requested one first. */
+  /** Follows the choice of image, model, framing and part finder: aborts outdated requests and sends them again, the requested one first. */
   follow() {
-    for (const [key, { framing, model }] of [...this.chosen]) {
-      if (framing === options().framing && model === options().model) continue;
+    const now = options();
+    for (const [key, chosen] of [...this.chosen]) {
+      if (Object.keys(now).every((name) => chosen[name] === now[name])) continue;
       this.queue.remove(key);
       this.queue.add(key);
     }
@@ -91,7 +95,7 @@ export class Analyses {
       const answer = await this.request(entry, { ...chosen, signal });
       signal.throwIfAborted();
       noteBlocks(chosen.model, answer.record);
-      await this.keep(key, answer, signal);
+      await this.keep(key, answer, { ...chosen, signal });
     } catch (error) {
       if (!signal.aborted) this.fail(key, error);
     } finally {
@@ -112,13 +116,13 @@ export class Analyses {
     const blocks = isOpen ? firstBlocks(store, chosen.model) : OPENING;
     // The maps of the other blocks follow, unless they would delay another image.
     const rest = isOpen && loadsAhead(store) && !store.state.images.some((other) => other.key !== key && other.status === "waiting");
-    if (sample && chosen.framing === "whole") return analyzeSample(sample.id, { ...chosen, blocks }, onBusy);
+    if (sample && isKept(chosen)) return analyzeSample(sample.id, { ...chosen, blocks }, onBusy);
     const preview = file && !url ? PREVIEW_SIDE : null;
     return analyze(await this.fileOf({ file, url }), name, { ...chosen, blocks, rest, preview }, onBusy);
   }
 
   /** Opens the analysis of the image that is shown or requested; of any other image, keeps the answer. */
-  async keep(key, { record, body, rest }, signal) {
+  async keep(key, { record, body, rest }, { partsBy, signal }) {
     this.lost = 0;
     this.queue.limit = Math.min(CONCURRENCY, this.queue.limit + 1);
     const isOpen = isShown(key);
@@ -128,7 +132,7 @@ export class Analyses {
     const kept = isOpen ? await open(record, url, [body]) : { ...closed([body]), url };
     if (signal.aborted && url && !known) URL.revokeObjectURL(url);
     signal.throwIfAborted();
-    this.change(key, { ...kept, rest, facts: factsOf(record) });
+    this.change(key, { ...kept, rest, facts: { ...factsOf(record), partsBy } });
     if (preview) this.onDecoded(key, preview);
     this.onReady(key);
     if (key !== store.state.current) rest?.cancel();

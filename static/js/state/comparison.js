@@ -1,6 +1,7 @@
 // The second model of a comparison. It follows the image, the controls, and the chosen groups and classes of the first.
 
 import { analyze, analyzeSample, RequestError } from "../api.js";
+import { isKept, isStale } from "./analyses.js";
 import { correspondingBlock } from "./corresponding-block.js";
 import { followEffects } from "./effect.js";
 import { fileOf } from "./images.js";
@@ -25,7 +26,7 @@ export class Comparison {
     this.classes = new LinkedClasses();
     this.requests = 0;
     this.cleanups = [this.link(store, this.store), this.link(this.store, store)];
-    const listener = ({ detail }) => (detail.has("current") || detail.has("images")) && this.update();
+    const listener = ({ detail }) => ["current", "images", "partsBy"].some((key) => detail.has(key)) && this.update();
     store.addEventListener("change", listener);
     this.cleanups.push(() => store.removeEventListener("change", listener));
     this.cleanups.push(followEffects(this.store), followMaps(this.store));
@@ -85,11 +86,15 @@ export class Comparison {
     }
   }
 
-  /** Analyses the current image once for each of its versions. Only the last request is shown. */
+  /** Analyses the current image once for each of its versions and each part finder. Only the last request is shown. */
   async update() {
     const entry = store.image;
-    if (!entry || this.version === entry.version) return;
-    this.version = entry.version;
+    const { partsBy } = store.state;
+    // The first model is about to analyse it again.
+    if (!entry || isStale(entry.facts)) return;
+    const version = `${entry.version} ${partsBy}`;
+    if (this.version === version) return;
+    this.version = version;
     this.requests += 1;
     const { requests, model } = this;
     const { framing } = entry.analysis.geometry;
@@ -98,9 +103,9 @@ export class Comparison {
     try {
       const blocks = firstBlocks(this.store, model);
       const { record, body, rest } =
-        entry.sample && framing === "whole"
+        entry.sample && isKept({ framing, partsBy })
           ? await analyzeSample(entry.sample.id, { model, blocks }, showProgress)
-          : await analyze(await fileOf(entry), entry.name, { framing, model, blocks, rest: loadsAhead(this.store) }, showProgress);
+          : await analyze(await fileOf(entry), entry.name, { framing, model, partsBy, blocks, rest: loadsAhead(this.store) }, showProgress);
       noteBlocks(model, record);
       const opened = { ...entry, ...(await open(record, entry.url, [body])), rest };
       // The second model begins with the block that corresponds, not with its own opening block.

@@ -94,7 +94,7 @@ export function step(by) {
 
 function setCurrent(key) {
   noteShown(key);
-  if (key !== store.state.current) store.set({ current: key, hover: null, point: null, pointer: null, zoom: NO_ZOOM });
+  if (key !== store.state.current) store.set({ current: key, hover: null, point: null, pointer: null, markedFace: null, zoom: NO_ZOOM });
   const images = closeOld(store.state);
   if (images) store.set({ images });
 }
@@ -115,19 +115,19 @@ async function openAgain(key) {
 function finish(key) {
   store.settleErrors([key]);
   if (store.state.requested !== key) return;
-  if (key === store.state.current) store.set({ point: null, pointer: null, hover: null });
+  if (key === store.state.current) store.set({ point: null, pointer: null, hover: null, markedFace: null });
   else setCurrent(key);
   if (isStale(store.entry(key).facts)) show(key);
 }
 
-/** The current image and the entry stay. After a failed request for another model or framing, the earlier one returns. */
+/** The current image and the entry stay. After a failed request for another model, framing or part finder, the earlier one returns. */
 function fail(key, { text, canRetry }) {
   const entry = store.entry(key);
   if (entry.analysis) {
-    const { framing, model } = store.state;
-    store.addError({ text: `${titleOf(entry)}: ${text}`, retry: canRetry ? () => store.set({ framing, model }) : null });
+    const { framing, model, partsBy } = store.state;
+    store.addError({ text: `${titleOf(entry)}: ${text}`, retry: canRetry ? () => store.set({ framing, model, partsBy }) : null });
     change(key, { status: "ready" });
-    if (key === store.state.current) store.set({ framing: entry.facts.framing, model: model && entry.facts.model });
+    if (key === store.state.current) store.set({ framing: entry.facts.framing, partsBy: entry.facts.partsBy, model: model && entry.facts.model });
   } else {
     change(key, { status: "failed", error: text, canRetry });
     reportFailure(store.entry(key));

@@ -4,6 +4,7 @@ import { decodeAtlas } from "./atlas.js";
 import { foundInWords } from "./boxes.js";
 import { loadImage } from "./decoded-image.js";
 import { unpack } from "./packed.js";
+import { hasChoice } from "./parts.js";
 
 let serial = 0;
 
@@ -63,8 +64,8 @@ export async function reopen({ bodies, url }) {
   return entry;
 }
 
-/** The model and the framing of an analysis, and in words what was found. */
+/** The model and the framing of an analysis, whether there is a choice of part finders, and in words what was found. */
 export function factsOf(analysis) {
   const { model, geometry } = analysis;
-  return { model: model.name, framing: geometry.framing, found: foundInWords(analysis) };
+  return { model: model.name, framing: geometry.framing, hasChoice: hasChoice(analysis), found: foundInWords(analysis) };
 }

@@ -1,7 +1,9 @@
 // The requests that give what the page shows: for the report, as curl lines, and as Python.
 
+import { partsQuery } from "../api.js";
 import { boxesOf, hasClasses } from "./boxes.js";
 import { chosenAblation } from "./effect.js";
+import { hasChoice } from "./parts.js";
 
 const MAX_VIEW = 2000;
 
@@ -11,7 +13,8 @@ const common = ({ state: { framing, model } }) => ({ framing, ...(model ? { mode
 /** The query of `/analyze` for the view of a store. */
 export function analyzeQuery(store) {
   const target = hasClasses(store.image.analysis) ? { target: store.state.target ?? "predicted" } : {};
-  return { ...common(store), ...target, top_k: 5 };
+  const parts = hasChoice(store.image.analysis) ? partsQuery(store.state.partsBy) : {};
+  return { ...common(store), ...target, ...parts, top_k: 5 };
 }
 
 /** The query of `/ablate` as a list of pairs, or null where nothing is switched off. */

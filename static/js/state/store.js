@@ -58,6 +58,8 @@ export class Store extends EventTarget {
       // Whether the boxes of a detector are drawn, and the position of the emphasized one, or null.
       boxes: true,
       markedBox: null,
+      // The number of the face whose parts are emphasized, or null.
+      markedFace: null,
       // "parts", "groups" or "gradcam". Where the analysis found no parts, "parts" shows the groups.
       view: "parts",
       signal: null,
@@ -66,6 +68,8 @@ export class Store extends EventTarget {
       opacity: 0.85,
       sort: null,
       framing: "whole",
+      // What the parts are found by, where the model has both: "mix" (groups and channels) or "groups".
+      partsBy: "mix",
       model: null,
       // The name of the second model of a comparison, and whether its image shows the difference to the first.
       compare: null,

@@ -1,7 +1,7 @@
 // What is switched off: groups that are removed, or masks that are flattened. Each change can be undone.
 
 import { groupName, shortBlockName } from "../format.js";
-import { kindName } from "./parts.js";
+import { isWhole, kindName } from "./parts.js";
 import { isSameGroup } from "./store.js";
 
 const MAX_STEPS = 100;
@@ -72,16 +72,18 @@ export function gestureFor(store, group) {
   return inList ? "Switch on" : "Switch off";
 }
 
-/** The groups of a part's readout. */
+/** The groups that are listed for a part. */
 export const groupsOfPart = ({ part_maps: maps }, kind) => maps[kind].terms.map(({ block, group }) => ({ block, group }));
 
-/** What the gesture on a part does next: `Without the nose groups`, or `With` if all of them are off. */
+/** What the gesture on a part does next: `Without the nose groups`, or `With` if all of them are off; `the 12 nose groups` where there are more. */
 export function withoutWords(store, kind) {
   const off = groupsOfPart(store.image.analysis, kind).every((group) => isChosen(store, group));
-  return `${off ? "With" : "Without"} the ${kindName(kind).toLowerCase()} groups`;
+  const { analysis } = store.image;
+  const count = isWhole(analysis, kind) ? "" : `${analysis.part_maps[kind].terms.length} listed `;
+  return `${off ? "With" : "Without"} the ${count}${kindName(kind).toLowerCase()} groups`;
 }
 
-/** The kind of part whose readout consists of just the groups that are off, or undefined. */
+/** The kind of part whose listed groups are just those that are off, or undefined. */
 function partOf({ image, off }) {
   const maps = image.analysis.part_maps ?? {};
   return Object.keys(maps).find((kind) => maps[kind].terms.length === off.length && off.every((group) => maps[kind].terms.some((term) => isSameGroup(term, group))));
@@ -102,7 +104,7 @@ export function describeOff(store) {
   const count = `${off.length} ${off.length === 1 ? "group" : "groups"}`;
   const head = { only: `Only ${count} of their blocks`, mean: `${count} with a flat mask` }[store.state.offMode] ?? `${count} off`;
   const part = partOf(store);
-  if (part) return { head, list: `all of the ${kindName(part).toLowerCase()} readout` };
+  if (part) return { head, list: isWhole(store.image.analysis, part) ? `all of the ${kindName(part).toLowerCase()} readout` : `those listed for the ${kindName(part).toLowerCase()}` };
   if (off.length === 1) return { head, list: groupName(off[0]) };
   return { head, list: groupsByBlock(off).map(([block, numbers]) => `${shortBlockName(block)} ${numbers.map((n) => `g${n}`).join(", ")}`).join("; ") };
 }

@@ -120,6 +120,7 @@ const FIELDS = {
   view: field("view", "parts", oneOf("parts", "groups", "gradcam")),
   sort: field("sort", null, oneOf("effect", "parts", "focus", "energy", "number")),
   framing: field("framing", "whole", oneOf("whole", "center")),
+  parts: field("partsBy", "mix", oneOf("mix", "groups")),
   boxes: field("boxes", true, (text) => (text === "0" ? false : undefined), () => "0"),
   target: field("target", null, readIndex),
   expected: field("expected", null, readIndex),

@@ -2,6 +2,7 @@
 // or goes back and forward.
 
 import { models, RequestError } from "../api.js";
+import { isStale } from "./analyses.js";
 import { show } from "./images.js";
 import { store } from "./store.js";
 import { problem, readHash, VIEW_KEYS, withoutUnknown, writeHash } from "./view-hash.js";
@@ -11,7 +12,7 @@ const STEPS = ["current", "model", "block", "target", "compare", "off", "offMode
 /** The keys of the store on which the link depends. */
 export const LINK_KEYS = [...new Set([...STEPS, ...VIEW_KEYS, "images"])];
 // Set as soon as a link is opened; the others wait for the analysis, which tells what exists.
-const EARLY_KEYS = ["model", "framing", "signal", "scale", "colormap", "opacity", "boxes", "sort", "view"];
+const EARLY_KEYS = ["model", "framing", "partsBy", "signal", "scale", "colormap", "opacity", "boxes", "sort", "view"];
 const LATE_KEYS = ["view", ...VIEW_KEYS.filter((key) => !["image", ...EARLY_KEYS].includes(key))];
 // What a report can apply to its one analysis; its target and what is off are part of the analysis.
 const RECORDED_KEYS = ["block", "pins", "signal", "scale", "colormap", "opacity", "boxes", "view", "sort", "point"];
@@ -113,13 +114,13 @@ export class ViewLink {
     return store.image ? store.state.current : samples[0].key;
   }
 
-  /** Completes an opening as soon as its image is analysed with its model and framing. */
+  /** Completes an opening as soon as its image is analysed with its model, framing and part finder. */
   finish() {
     const { opening } = this;
     const { image, state } = store;
     if (!opening?.key) return;
     if (state.requested !== opening.key) this.opening = null; // it failed, or the visitor chose another image
-    if (!image || image.key !== opening.key || !isCurrent(image, state)) return;
+    if (!image || image.key !== opening.key || isStale(image.facts)) return;
     this.opening = null;
     if (state.model === null) defaultModel = image.analysis.model.name;
     const { view, problems } = withoutUnknown(opening.view, image.analysis, opening.classes);
@@ -132,7 +133,7 @@ export class ViewLink {
 
   follow(changed) {
     if (this.opening) {
-      if (["images", "current", "requested", "model", "framing"].some((key) => changed.has(key))) this.finish();
+      if (["images", "current", "requested", "model", "framing", "partsBy"].some((key) => changed.has(key))) this.finish();
       return;
     }
     const keys = LINK_KEYS.filter((key) => key !== "images" && changed.has(key));
@@ -176,8 +177,3 @@ function sentence(problems) {
 }
 
 const pick = (from, keys) => Object.fromEntries(keys.map((key) => [key, from[key]]));
-
-/** Whether an image was analysed with the chosen model and framing. */
-function isCurrent({ analysis }, { framing, model }) {
-  return analysis.geometry.framing === framing && (model === null || analysis.model.name === model);
-}
