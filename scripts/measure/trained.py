@@ -8,7 +8,7 @@ its classes; parts in ``parts_dev``; the network was trained on none of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from scripts.common import (
 )
 from scripts.models import pets_data
 from sge.arrays import Array
-from sge.evaluation import best_single_group, evaluate, flat_masks, mask_std, median_mask_std
+from sge.datasets import find_labelled
+from sge.evaluation import best_single_group, flat_masks, mask_std, median_mask_std, predict_set
 from sge.images import frame
 from sge.models import DOGS_MODEL, load_torch_model, required_labels
 from sge.nn import sge_blocks
@@ -55,7 +56,10 @@ class MeasuredSet:
 
 @contextmanager
 def measured_sets(labels: list[str]) -> Iterator[list[MeasuredSet]]:
-    """The sets of a network with these labels; those of 45 breeds are made in a folder that is then removed."""
+    """The sets of a network with these labels, each a part of the first one's source.
+
+    Those of 45 breeds are made in a folder that is then removed.
+    """
     if not set(pets_data.LABELS) <= set(labels):
         yield [MeasuredSet("dogs", DEV), MeasuredSet("unseen", DEV, UNSEEN)]
         return
@@ -71,31 +75,43 @@ def measured_sets(labels: list[str]) -> Iterator[list[MeasuredSet]]:
         ]
 
 
-def accuracy_rows(model: sge.Model, size: int | None = None, framing: str = "center") -> list[Row]:
+def accuracy_rows(
+    model: sge.Model, size: int | None = None, framing: str = "center", *, flat: bool = True
+) -> list[Row]:
     """By set: ``id``, ``images``, ``top1``, ``top5``, and ``flat``, the top-1 if every mask is its mean over space.
 
     Args:
         model: A network trained here.
         size: Shorter side of the input, in pixels; None takes the model's own.
         framing: ``center`` or ``whole``.
+        flat: Whether flat masks are measured too.
     """
-    rows = []
     with measured_sets(required_labels(model)) as sets:
-        for one in sets:
-            options: dict[str, Any] = {"framing": framing, "size": size, "only": one.only, "batch": 32}
-            acting = evaluate(model, one.source, **options)
+        # Every set is a part of the first one's source, whose images need to be predicted once.
+        everything = find_labelled([sets[0].source])
+        names = {
+            one.name: {file.name for file in find_labelled([one.source], one.only).files} for one in sets
+        }
+        acting = {p.file.name: p for p in predict_set(model, everything, framing, size=size, batch=32)}
+        flattened = acting
+        if flat:
             with flat_masks(model.network):
-                flat = evaluate(model, one.source, **options)
-            rows.append(
-                {
-                    "id": one.name,
-                    "images": acting.images,
-                    "top1": round(acting.top1, 3),
-                    "top5": round(acting.top5, 3),
-                    "flat": round(flat.top1, 3),
-                }
-            )
+                predictions = predict_set(model, everything, framing, size=size, batch=32)
+                flattened = {p.file.name: p for p in predictions}
+    rows = []
+    for name, chosen in names.items():
+        of_set = [acting[file] for file in chosen]
+        row = {"id": name, "images": len(of_set)}
+        row |= {"top1": _share(p.predicted == p.truth for p in of_set)}
+        row |= {"top5": _share(p.in_top_k for p in of_set)}
+        if flat:
+            row |= {"flat": _share(flattened[file].predicted == flattened[file].truth for file in chosen)}
+        rows.append(row)
     return rows
+
+
+def _share(hits: Iterable[bool]) -> float:
+    return round(float(np.mean(list(hits))), 3)
 
 
 def block_stds(model: sge.Model, size: int | None = None) -> dict[str, float]:

@@ -59,11 +59,20 @@ def main(
     found = measure(model, sizes, read_log(trained.with_name("log.csv")))
     made_from = before.card.made_from or {}
     card = make_card(file, found, preprocess, made_from)
-    figures = make_figures(found, preprocess, made_from["config"])
+    stated = folder / f"{NAME}{SUFFIX}"
+    figures = with_other_documents(make_figures(found, preprocess, made_from["config"]), stated)
     write_atomically(folder / f"{NAME}.card.json", (json.dumps(card, indent=2) + "\n").encode())
-    write_atomically(folder / f"{NAME}{SUFFIX}", (json.dumps(figures, indent=1) + "\n").encode())
+    write_atomically(stated, (json.dumps(figures, indent=1) + "\n").encode())
     for row in found.accuracy:
         typer.echo(f"{row['id']}: top-1 {row['top1']:.3f}, flat {row['flat']:.3f}, {row['images']} images")
+
+
+def with_other_documents(figures: dict[str, Any], stated: Path) -> dict[str, Any]:
+    """The figures with those tables of a file that belong to other documents, such as docs/faithfulness.md."""
+    tables = json.loads(stated.read_text("utf-8"))["tables"] if stated.exists() else {}
+    documents = {table["document"] for table in figures["tables"].values()}
+    others = {name: table for name, table in tables.items() if table["document"] not in documents}
+    return figures | {"tables": figures["tables"] | others}
 
 
 def write_half(trained: Path, file: Path, preprocess: Preprocess) -> None:
@@ -103,7 +112,7 @@ def measure(model: sge.Model, sizes: dict[int, float], log: list[dict[str, str]]
     opening = max(hits["face"], key=lambda group: sum(sum(hits[kind][group]) for kind in hits))
     return Measurements(
         accuracy=accuracy_rows(model),
-        whole=accuracy_rows(model, framing="whole"),
+        whole=accuracy_rows(model, framing="whole", flat=False),
         sizes=sizes,
         stds=block_stds(model),
         blocks=block_rows(model, "mask"),

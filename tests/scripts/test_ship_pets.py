@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from scripts.measure import none_of_these, trained
@@ -30,8 +32,14 @@ from scripts.models.pets_data import LABELS
 from scripts.models.pets_figures import Measurements, make_figures
 from scripts.models.pets_training import read_log
 from scripts.render_tables import render
+from sge.evaluation.accuracy import evaluate
+from sge.evaluation.gates import flat_masks
 from sge.images.preprocess import Preprocess
 from sge.models.cards import read_card
+from sge.models.model import Model
+from sge.nn.resnet import build_resnet
+from tests.conftest import fill
+from tests.drawn_images import noise
 
 PREPROCESS = Preprocess(resize=183, size=160, whole=192, whole_temperature=0.7)
 CONFIG = {"sizes": [96, 128], "eval_size": 160}
@@ -163,12 +171,47 @@ def test_the_card_is_one(found, tmp_path):
     assert set(pets_figures.SETS) == set(pets_figures.COMMANDS) == {row["id"] for row in found.accuracy}
 
 
+def test_tables_of_other_documents_stay(found, tmp_path):
+    figures = make_figures(found, PREPROCESS, CONFIG)
+    old = {"accuracy": {"document": "docs/models.md"}, "gone": {"document": "docs/models.md"}}
+    effect = {"effect": {"document": "docs/faithfulness.md", "rows": [1]}}
+    (tmp_path / "figures").write_text(json.dumps({"tables": old | effect}))
+    kept = ship_pets.with_other_documents(figures, tmp_path / "figures")["tables"]
+    assert kept == figures["tables"] | effect
+    assert ship_pets.with_other_documents(figures, tmp_path / "none") == figures
+
+
 def test_logs_of_version_1_and_of_today(tmp_path):
     for name in ("spread", "mask_std"):
         (tmp_path / "log.csv").write_text(f"epoch,seconds,weight a,{name} a\n0,1,0.5,0.25\n")
         assert read_log(tmp_path / "log.csv") == [
             {"epoch": "0", "seconds": "1", "weight a": "0.5", "mask_std a": "0.25"}
         ]
+
+
+@pytest.mark.slow
+def test_accuracy_is_that_of_evaluate(monkeypatch, tmp_path):
+    """On drawn sets: every set is a part of the first, and its figures are those that the command gives."""
+    for number, label in enumerate(LABELS[:3] * 4):
+        (tmp_path / label).mkdir(exist_ok=True)
+        noise(32, 32, number).save(tmp_path / label / f"{'woof--' if number % 2 else 'pets--'}{number}.png")
+    sets = [trained.MeasuredSet(name, tmp_path, only) for name, only in (("all", None), ("dogs", "woof--"))]
+    monkeypatch.setattr(trained, "measured_sets", lambda labels: nullcontext(sets))
+    torch.manual_seed(0)
+    network = fill(build_resnet(18, "sge", num_classes=45))
+    model = Model("drawn", network, labels=LABELS, preprocess=Preprocess(resize=32, size=32))
+    for one, found in zip(sets, trained.accuracy_rows(model), strict=True):
+        acting = evaluate(model, tmp_path, only=one.only)
+        with flat_masks(network):
+            flat = evaluate(model, tmp_path, only=one.only)
+        assert found == {
+            "id": one.name,
+            "images": acting.images,
+            "top1": round(acting.top1, 3),
+            "top5": round(acting.top5, 3),
+            "flat": round(flat.top1, 3),
+        }
+    assert [row["images"] for row in trained.accuracy_rows(model, flat=False)] == [12, 6]
 
 
 def test_sets_by_labels(monkeypatch):
