@@ -16,6 +16,7 @@ from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
+from sge.cli.part_detectors import fit_detectors_, is_finder, measure
 from sge.datasets import Listing, list_images
 from sge.errors import FinderError, ImageError
 from sge.lens import Example, Lens, Wanted, analyze_examples, finder_of_maps
@@ -38,6 +39,9 @@ from sge.text import printable
 # Modules that import torch are imported by the commands, so that the help appears at once.
 
 app = typer.Typer(help="Find noses and eyes; fit a finder to a few labelled images.", no_args_is_help=True)
+
+app.command("fit-detectors")(fit_detectors_)
+app.command("measure")(measure)
 
 Labels = Annotated[
     Path, typer.Argument(help='JSON: {"images": [{"file", "nose", "left_eye", "right_eye"}]}.')
@@ -62,7 +66,7 @@ def fit(
 ) -> None:
     """Fit a finder to labelled images; the network is not trained."""
     writable_folder(out.absolute().parent, "--out")
-    check_free(out, _is_finder, overwrite)
+    check_free(out, is_finder, overwrite)
     labelled, missing = _labelled(labels, without)
     lens, maps, labelled, broken = _analyzed(model, device, backend, labelled)
     shown = sum(any(image.points.values()) for image in labelled)
@@ -142,14 +146,6 @@ def evaluate(
             values = ", ".join(f"{value:.3f} within {limit}" for limit, value in hits.items())
             emit(f"{part} from {shots} labelled images: {values}")
     _end(len(labelled), missing | broken)
-
-
-def _is_finder(path: Path) -> bool:
-    try:
-        Finder.load(path)
-    except FinderError:
-        return False
-    return True
 
 
 def _labelled(labels: Path, without: Path | None) -> tuple[list[LabelledImage], dict[str, str]]:

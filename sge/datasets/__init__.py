@@ -1,5 +1,6 @@
 """Lists images of folders and tar archives, reads those that a caller has, decodes them once, and batches them."""
 
+from sge.datasets.archives import open_archive
 from sge.datasets.batching import batches_of_one_shape, normalize_batch
 from sge.datasets.checked import Checked, check_files
 from sge.datasets.decoded_cache import (
@@ -59,6 +60,7 @@ __all__ = [
     "no_images",
     "normalize_batch",
     "normalized_images",
+    "open_archive",
     "shrink",
     "why_no_image",
     "write_cache",

@@ -1,6 +1,7 @@
 """Where a model, an image and a part finder meet."""
 
 from sge.lens.chosen_groups import ChosenGroups
+from sge.lens.detector_fitting import exhaustive, find_everything, fit_detectors
 from sge.lens.fit import find_fit, fit_scores
 from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
@@ -17,10 +18,13 @@ __all__ = [
     "Wanted",
     "analyze_examples",
     "check_labels",
+    "exhaustive",
+    "find_everything",
     "find_fit",
     "find_parts",
     "find_target",
     "finder_of_maps",
+    "fit_detectors",
     "fit_parts",
     "fit_scores",
     "given_up_when",

@@ -4,8 +4,11 @@ A part finder is a keypoint detector: a sparse linear readout of group similarit
 package needs NumPy arrays only; it knows neither networks nor files of weights.
 """
 
+from sge.parts.columns import BlockMaps, Maps
 from sge.parts.detect import detect
 from sge.parts.detector import BY, SOURCES, BlockReadout, Calibration, Detector, Pair, detector_of
+from sge.parts.detector_calibration import calibrated_detector
+from sge.parts.detector_fit import FIT_SIZES, RECIPES, fit_readouts
 from sge.parts.evaluate import (
     WITHIN,
     PartEvaluation,
@@ -15,9 +18,21 @@ from sge.parts.evaluate import (
     few_shot_hit_rate,
     rate,
 )
-from sge.parts.find import CLIP, maps_and_parts, peaks
+from sge.parts.face_evaluation import evaluate_faces
+from sge.parts.face_scores import Scored, scored
+from sge.parts.find import CLIP, clipped, maps_and_parts, peaks
 from sge.parts.finder import PARTS, Finder, GroupWeight, Part, PartMap
-from sge.parts.fit import FOLDS, LabelledMaps, Points, fit_finder, fit_readout, labelled_maps
+from sge.parts.fit import (
+    FOLDS,
+    MAX_STRIDE,
+    MIN_STRIDE,
+    LabelledMaps,
+    Points,
+    fit_finder,
+    fit_readout,
+    labelled_maps,
+)
+from sge.parts.labelled_faces import Face, FacesImage, for_fitting, read_faces, refuse_held
 from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
 from sge.parts.pairs import confidences, offsets, pair_features
 from sge.parts.resample import resampled
@@ -27,19 +42,27 @@ __all__ = [
     "BY",
     "CLIP",
     "EPSILON",
+    "FIT_SIZES",
     "FOLDS",
     "KEYS",
+    "MAX_STRIDE",
+    "MIN_STRIDE",
     "PARTS",
+    "RECIPES",
     "SOURCES",
     "WITHIN",
+    "BlockMaps",
     "BlockReadout",
     "Calibration",
     "Candidate",
     "Detector",
+    "Face",
+    "FacesImage",
     "Finder",
     "GroupWeight",
     "LabelledImage",
     "LabelledMaps",
+    "Maps",
     "Pair",
     "Part",
     "PartEvaluation",
@@ -47,25 +70,34 @@ __all__ = [
     "PartMap",
     "Points",
     "Rate",
+    "Scored",
     "best_group",
     "block_logits",
+    "calibrated_detector",
     "candidates",
+    "clipped",
     "combined",
     "confidences",
     "detect",
     "detector_of",
+    "evaluate_faces",
     "evaluate_parts",
     "few_shot_hit_rate",
     "fit_finder",
     "fit_readout",
+    "fit_readouts",
+    "for_fitting",
     "labelled_maps",
     "maps_and_parts",
     "offsets",
     "pair_features",
     "peaks",
     "rate",
+    "read_faces",
     "read_labels",
+    "refuse_held",
     "resampled",
+    "scored",
     "standardized",
     "without_parts",
 ]

@@ -76,7 +76,7 @@ def rows_at(maps: Maps, cells: Cells) -> Array:
             vertical = interpolation_matrix(values.shape[1], height)[row]
             horizontal = interpolation_matrix(values.shape[2], width)[col]
             both = (vertical[:, :, None] * horizontal[:, None, :]).reshape(len(cells), -1)
-            parts.append(both @ values.reshape(len(values), -1).T)
+            parts.append(np.asarray(both @ values.reshape(len(values), -1).T, np.float32))
     return np.concatenate(parts, 1)
 
 

@@ -20,6 +20,7 @@ from sge.parts.finder import PARTS
 from sge.parts.labelled_faces import Face, FacesImage
 from sge.parts.logistic import fit_logistic
 from sge.parts.samples import RANDOM, Samples, joined, label_cells, loss_weights, sample
+from sge.parts.scales import PartLogits
 
 FOLDS = 3
 FIT_SIZES = (192, 256, 320, 416, 544)
@@ -32,8 +33,6 @@ Track = Callable[[Sequence[int]], Iterable[int]]
 """Wraps the numbers of the images, for a progress bar."""
 Source = Callable[[int, Sequence[int]], Iterator[tuple[Maps, Geometry]]]
 """Number of an image and sizes of the input to the image's maps at each size."""
-Logits = list[Array]
-"""(K, h, w) of each size."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,10 @@ class Fit:
     parts: tuple[str, ...]
     final: Readouts
     """Of all images."""
-    held_out: list[tuple[Logits, Geometry]]
-    """Of each image: logits at the sizes looked at, by readouts that were fitted without it."""
+    folds: npt.NDArray[np.intp]
+    """(images,)."""
+    held_out: list[list[PartLogits]]
+    """Of each image, at the sizes looked at: logits (K, h, w) by readouts that were fitted without it."""
     rows: int
     """Number of sampled positions."""
 
@@ -136,12 +137,13 @@ def fit_readouts(
     held_out = []
     for number in track(range(len(images))):
         readouts = by_fold[folds[number]]
-        logits = []
-        for maps, geometry in source(number, looks_at):
-            logits.append(weighted_maps(maps, readouts.weights) + readouts.bias[:, None, None])
-            last = geometry
-        held_out.append((logits, last))
-    return Fit(runs, parts, final, held_out, rows)
+        held_out.append(
+            [
+                PartLogits(weighted_maps(maps, readouts.weights) + readouts.bias[:, None, None], geometry)
+                for maps, geometry in source(number, looks_at)
+            ]
+        )
+    return Fit(runs, parts, final, folds, held_out, rows)
 
 
 def sampled_positions(

@@ -63,11 +63,10 @@ def scored(image: FacesImage, size: tuple[int, int], parts: Sequence[Part]) -> S
         parts: Everything that the finder gives, also below the confidence at which it is listed.
     """
     shorter = float(min(size))
-    unsure = [face for face in image.faces if face.unsure]
     found: dict[str, list[Found]] = {}
     for name, keys in POINTS.items():
         ones = [Found(one.x / shorter, one.y / shorter, one.score) for one in parts if one.name in keys]
-        kept = [one for one in ones if not any(_near_unsure(one, face, shorter) for face in unsure)]
+        kept = [one for one in ones if not is_at_unsure(image.faces, (one.x, one.y), shorter)]
         found[name] = sorted(kept, key=lambda one: -one.score)
     return Scored(image, shorter, found)
 
@@ -129,20 +128,47 @@ def candidates(images: Sequence[Scored], part: str) -> Candidates:
     for one in images:
         if one.image.unlabelled:
             continue
-        free = [(point, face.size) for face in one.sure for point in face.of(part)]
-        total += len(free)
-        for found in one.found[part]:
-            apart = [_apart(found, point, one.shorter) for point, _ in free]
-            near = [
-                (distance, at)
-                for at, (distance, (_, size)) in enumerate(zip(apart, free, strict=True))
-                if distance <= max(NEAR, NEAR_SIZE * size / one.shorter)
-            ]
-            if near:
-                free.pop(min(near)[1])
-            scores.append(found.score)
-            right.append(bool(near))
+        total += len(one.points(part, one.sure))
+        found = one.found[part]
+        scores += [each.score for each in found]
+        right += are_right(one.sure, part, [(each.x, each.y) for each in found], one.shorter)
     return Candidates(np.array(scores, np.float64), np.array(right, bool), total)
+
+
+def are_right(
+    faces: Iterable[Face], part: str, positions: Sequence[tuple[float, float]], shorter: float
+) -> list[bool]:
+    """Whether each position is the first one near a labelled point; a point counts once, for the first.
+
+    Args:
+        faces: Those that are scored.
+        part: ``nose`` or ``eye``.
+        positions: In units of the image's shorter side, the most confident first.
+        shorter: The image's shorter side in pixels.
+    """
+    free = [(point, face.size) for face in faces for point in face.of(part)]
+    right = []
+    for x, y in positions:
+        apart = [float(np.hypot(x - point[0] / shorter, y - point[1] / shorter)) for point, _ in free]
+        near = [
+            (distance, at)
+            for at, (distance, (_, size)) in enumerate(zip(apart, free, strict=True))
+            if distance <= max(NEAR, NEAR_SIZE * size / shorter)
+        ]
+        if near:
+            free.pop(min(near)[1])
+        right.append(bool(near))
+    return right
+
+
+def is_at_unsure(faces: Iterable[Face], position: tuple[float, float], shorter: float) -> bool:
+    """Whether a position, in units of the shorter side, is so near an unsure face that it is not scored."""
+    return any(
+        min(np.hypot(position[0] - x / shorter, position[1] - y / shorter) for x, y in face.points.values())
+        <= max(UNSURE, UNSURE_SIZE * face.size / shorter)
+        for face in faces
+        if face.unsure
+    )
 
 
 @dataclass(frozen=True)
@@ -209,15 +235,6 @@ def share_interval(count: int, total: int) -> tuple[float, float]:
 
     found = binomtest(count, total).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
-
-
-def _near_unsure(found: Found, face: Face, shorter: float) -> bool:
-    points = np.array(list(face.points.values())) / shorter
-    return bool(_distances(found, points).min() <= max(UNSURE, UNSURE_SIZE * face.size / shorter))
-
-
-def _apart(found: Found, point: tuple[float, float], shorter: float) -> float:
-    return float(np.hypot(found.x - point[0] / shorter, found.y - point[1] / shorter))
 
 
 def _distances(found: Found, points: Float64Array) -> Float64Array:

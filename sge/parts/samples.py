@@ -23,7 +23,7 @@ SMALLEST_FACE, LARGEST_FACE = 1.2, 6.5
 """Size in cells within which a face is positive; where no size of the input brings it there, the nearest size is."""
 MAX_POSITIVE = 40
 """Positive positions that are taken from an image at one size."""
-RANDOM, HARD = 6, 6
+RANDOM, HARD = 6, 3
 """Negative positions of an image at one size: at random, and for each first readout the highest ones."""
 EMPTY_FACTOR = 2
 """So many times more negative positions are taken from an image without a face."""

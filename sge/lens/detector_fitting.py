@@ -1,0 +1,136 @@
+"""Fits detectors to labelled faces with a lens, and finds everything in an image for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sge.errors import FinderError
+from sge.images import DecodedImage, Geometry
+from sge.lens.lens import Lens
+from sge.lens.wanted import Wanted
+from sge.parts import (
+    FIT_SIZES,
+    RECIPES,
+    Detector,
+    FacesImage,
+    Finder,
+    Maps,
+    Scored,
+    calibrated_detector,
+    fit_readouts,
+    refuse_held,
+    scored,
+)
+
+LOOKS_AT = (192, 320, 416)
+"""Sizes of the input at which a detector looks by default; see the table of sizes in docs/parts.md."""
+LEAST_SCORE = 1e-9
+"""Everything above this confidence is measured."""
+
+Open = Callable[[FacesImage], DecodedImage]
+"""Gives the pixels of a labelled image."""
+Track = Callable[[Sequence[int]], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class FittedDetectors:
+    """Detectors, and what they find in images that they were not fitted on."""
+
+    detectors: dict[str, Detector]
+    """By ``mix`` and ``groups``."""
+    held_out: dict[str, list[Scored]]
+    """By the same keys, of each image: from readouts, offsets and confidences of the other folds."""
+    rows: int
+    """Sampled positions."""
+
+
+def fit_detectors(
+    lens: Lens,
+    images: Sequence[FacesImage],
+    open_image: Open,
+    *,
+    by: Sequence[str] = tuple(RECIPES),
+    looks_at: Sequence[int] = LOOKS_AT,
+    sizes: Sequence[int] = FIT_SIZES,
+    channels: Sequence[str] | None = None,
+    with_held: bool = False,
+    seed: int = 0,
+    track: Track = iter,
+) -> FittedDetectors:
+    """Fits detectors to labelled images; the network is not trained.
+
+    Each image is opened three times: the maps of all of them would not fit into the memory.
+
+    Args:
+        lens: With a network in torch; its gates may be inactive.
+        images: With all their faces; images without a face are needed too.
+        open_image: Gives their pixels.
+        by: Which detectors: ``mix`` reads groups and single channels, ``groups`` groups alone.
+        looks_at: Shorter sides of the input at which the detectors will look, in pixels.
+        sizes: Shorter sides of the input from which positions are sampled.
+        channels: Names of the blocks whose channels ``mix`` reads; see ``PartFeatures``.
+        with_held: Also fit on images that are held back for measuring.
+        seed: Of folds and positions.
+        track: Wraps the numbers of the images, for a progress bar; called three times.
+
+    Raises:
+        FinderError: an image that is held back, too few images that show a part, or no block to read.
+        UnsupportedBackendError: an exported file.
+        ImageError: an image cannot be used.
+    """
+    from sge.lens.part_features import PartFeatures  # It imports torch.
+
+    if not with_held:
+        refuse_held(images)
+    fixed = lens.model.preprocess.fixed
+    if fixed is not None:
+        looks_at = sizes = (min(fixed),)
+    features = PartFeatures(lens, channels if "mix" in by else ())
+
+    def source(number: int, wanted: Sequence[int]) -> Iterator[tuple[Maps, Geometry]]:
+        return features.of_frame(lens.frame(open_image(images[number])), wanted)
+
+    recipes = [RECIPES[one] for one in by]
+    fit = fit_readouts(images, source, recipes, looks_at, sizes=sizes, seed=seed, track=track)
+    found = {one: calibrated_detector(fit, images, looks_at, number) for number, one in enumerate(by)}
+    return FittedDetectors(
+        {one: each.detector for one, each in found.items()},
+        {one: each.held_out for one, each in found.items()},
+        fit.rows,
+    )
+
+
+def exhaustive(finder: Finder, by: str) -> Finder:
+    """The finder with one way of finding alone, which lists everything it sees, however low its confidence.
+
+    Args:
+        finder: Any.
+        by: ``mix`` or ``groups``, or ``readouts`` for its sparse readouts at one size.
+
+    Raises:
+        FinderError: the finder lacks it.
+    """
+    if by == "readouts" and finder.readouts:
+        readouts = {part: replace(one, threshold=LEAST_SCORE) for part, one in finder.readouts.items()}
+        return replace(finder, readouts=readouts, detectors={})
+    if by not in finder.detectors:
+        there = [*finder.detectors, *(["readouts"] if finder.readouts else [])]
+        raise FinderError(f"This finder has no {by}; it has {', '.join(there)}. Name one of these.")
+    # Where every part is sure, none is left out as a second peak on another one.
+    detector = replace(finder.detectors[by], shown=LEAST_SCORE, sure=LEAST_SCORE)
+    return replace(finder, detectors={by: detector})
+
+
+def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: str) -> Scored:
+    """What the lens finds in a labelled image, by the same way as for a user, beside its labels.
+
+    Args:
+        lens: Of a model with an ``exhaustive`` finder.
+        image: The labels.
+        decoded: The pixels.
+        by: As for ``exhaustive``.
+    """
+    wanted = Wanted(blocks=(), parts_by="groups" if by == "groups" else "mix")
+    analysis = lens.analyze(decoded, wanted=wanted)
+    return scored(image, (decoded.width, decoded.height), analysis.parts)
