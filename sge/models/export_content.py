@@ -188,7 +188,7 @@ def _check(found: dict[str, float]) -> dict[str, Any]:
     }
     for output, difference in found.items():
         kind, _, block = output.partition("/")
-        if kind in ("similarity", "mask", "energy"):
+        if kind in ("similarity", "mask", "energy", "part"):
             record.setdefault(kind, {})[block] = difference
         else:
             record[output] = difference

@@ -89,7 +89,8 @@ class ExportedModel:
     """The sides of its inputs are multiples of this number."""
     check: dict[str, Any]
     """Largest differences to torch that were measured on export: ``logits``, relative to the largest logit; by block those
-    of ``similarity``, ``mask`` and ``energy``, absolute. Also the versions of ``torch`` and ``onnxruntime``."""
+    of ``similarity``, ``mask`` and ``energy``, absolute, and likewise those of ``part``, by detector and block. Also the
+    versions of ``torch`` and ``onnxruntime``."""
     results: tuple[str, ...] = (LOGITS,)
     """Outputs of the network itself: ``logits``, or names that begin with ``output``; see ``named_results``."""
     size: tuple[int, int] | None = None
