@@ -28,6 +28,7 @@ from sge.analysis.overlay import draw_overlay
 from sge.analysis.own_files import SOFTWARE, is_record
 from sge.analysis.packing import MEDIA_TYPE as ATLAS_MEDIA_TYPE
 from sge.analysis.packing import json_body, pack_atlases, unpack_atlases
+from sge.analysis.part_words import UNSURE
 from sge.analysis.prediction import Prediction
 from sge.analysis.preview import EncodedImage, encode_image
 from sge.analysis.record import to_record, with_blocks
@@ -41,6 +42,7 @@ __all__ = [
     "MODES",
     "SIGNALS",
     "SOFTWARE",
+    "UNSURE",
     "Ablation",
     "Analysis",
     "AnalysisData",

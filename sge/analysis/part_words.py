@@ -8,6 +8,7 @@ from sge.analysis.data import AnalysisData
 from sge.parts import Part
 
 UNSURE = "unsure"
+"""What is said of a part that is not sure."""
 
 
 def parts_in_words(analysis: AnalysisData) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sge.analysis import UNSURE
 from sge.cli.accounts import say_broken, say_skipped
 from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
@@ -26,6 +27,7 @@ from sge.parts import (
     Finder,
     LabelledImage,
     LabelledMaps,
+    Part,
     PartEvaluation,
     best_group,
     evaluate_parts,
@@ -92,7 +94,7 @@ def find_(
     backend: BackendOption = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Print the noses and eyes of every image, in pixels."""
+    """Print the noses and eyes of every image, in pixels, with their faces; unsure ones are marked."""
     inputs = find(paths)
     loaded = loaded_model(model, finder=finder is None)
     if finder is not None:
@@ -110,10 +112,16 @@ def find_(
             return
         path = printable(str(image.path))
         lines = [path if parts else f"{path}\t{nothing_found}"]
-        lines += [f"  {part.score:.3f}  {part.name}\t{part.x:.0f}\t{part.y:.0f}" for part in parts]
+        lines += map(_line, parts)
         emit("\n".join(lines))
 
     for_each(inputs, print_parts)
+
+
+def _line(part: Part) -> str:
+    """Confidence, name, position and face of a part, and that it is unsure."""
+    columns = [part.name, f"{part.x:.0f}", f"{part.y:.0f}", f"face {part.face + 1}"]
+    return f"  {part.score:.3f}  " + "\t".join(columns if part.sure else [*columns, UNSURE])
 
 
 @app.command()

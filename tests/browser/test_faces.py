@@ -11,12 +11,11 @@ from playwright.sync_api import expect
 
 from tests.browser.actions import choose, painted, save, settled
 from tests.browser.conftest import Watched
-from tests.browser.placed_parts import FACE, by_detector, change, with_choice, with_parts
+from tests.browser.placed_parts import FACE, NOTHING_FOUND, by_detector, change, with_choice, with_parts
 from tests.browser.test_parts import pixels, shown
 
 pytestmark = pytest.mark.browser
 
-NOTHING_FOUND = "No animal's nose or eyes found; the finder learned on 484 images of dogs and people."
 FIRST = [(*part, 0, True) for part in FACE]
 SECOND = [("nose", 0.2, 0.3, 0.61, 1, True), ("left_eye", 0.15, 0.2, 0.31, 1, False)]
 FACES = [*FIRST, *SECOND]
@@ -203,15 +202,7 @@ def test_with_a_single_finder_there_is_no_choice(open_page):
 
 
 def test_where_nothing_is_found_the_sentence_is_complete_and_the_choice_stays(open_page):
-    def prepare(page):
-        def edit(record):
-            record = by_detector(record, [])
-            record["model"]["no_parts"] = NOTHING_FOUND
-            return record
-
-        change(page, edit)
-
-    page = open_page(390, 844, before=prepare).page
+    page = open_page(390, 844, before=with_choice([])).page
     sentence = page.get_by_test_id("legend").get_by_text(NOTHING_FOUND)
     expect(sentence).to_be_visible()
     assert sentence.evaluate("(p) => p.scrollWidth <= p.clientWidth && p.scrollHeight <= p.clientHeight")

@@ -14,11 +14,10 @@ from playwright.sync_api import expect
 
 from tests.browser.actions import choose, drop, painted, photo, save, settled
 from tests.browser.conftest import Watched
-from tests.browser.placed_parts import FACE, change, place, with_parts, without_finder
+from tests.browser.placed_parts import FACE, NOTHING_FOUND, change, place, with_parts, without_finder
 
 pytestmark = pytest.mark.browser
 
-NOTHING_FOUND = "No nose or eyes found: the part finder was fitted on dogs and mostly ignores people."
 PLAIN = """async ([width, height]) => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const { store } = await sgeModule("state/store.js");

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from sge.cli.parts import _line
+from sge.images import Box
+from sge.parts import Part
 from tests.conftest import ROOT
 
 SAMPLES = ROOT / "static" / "samples"
@@ -103,3 +107,9 @@ def test_an_image_in_which_nothing_is_found_gets_the_finders_sentence(sge_comman
         in result.stdout
     )
     assert "face" not in result.stdout
+
+
+def test_a_line_names_the_face_and_what_is_unsure():
+    part = Part("left_eye", 10.6, 20.2, 0.314, Box(0, 0, 20, 30), face=1, sure=False)
+    assert _line(part) == "  0.314  left_eye\t11\t20\tface 2\tunsure"
+    assert _line(replace(part, sure=True)) == "  0.314  left_eye\t11\t20\tface 2"
