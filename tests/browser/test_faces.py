@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.browser.actions import choose, painted, save, settled
 from tests.browser.conftest import Watched
 from tests.browser.placed_parts import FACE, NOTHING_FOUND, by_detector, change, with_choice, with_parts
+from tests.browser.test_accessibility import SIZES, violations
 from tests.browser.test_parts import pixels, shown
 
 pytestmark = pytest.mark.browser
@@ -233,3 +234,12 @@ def test_the_report_has_faces_and_says_what_found_them(open_page, browser, tmp_p
 def test_the_saved_image_shows_every_face(open_page, tmp_path):
     page = open_page(before=with_parts(FACES)).page
     assert save(page, "png", tmp_path).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desktop", "light")])
+def test_axe_finds_nothing_in_faces_and_the_choice(open_page, size, scheme):
+    page = open_page(*SIZES[size], scheme=scheme, before=with_choice(FACES)).page
+    parts(page).nth(1).focus()
+    assert violations(page) == []
+    choose(page, "sort", "parts")
+    assert violations(page) == []

@@ -23,7 +23,7 @@ export function drawParts(context, analysis, unit, row, write, secondary) {
   write(`${more}parts by ${FINDER_NAMES[foundBy(analysis)]}${unsure}`, LEFT * unit, row(partRows(analysis) - 1), { colour: secondary });
 }
 
-/** A face's number, and of each kind of its parts the dot, the title and the confidences. */
+/** A face's number, and of each kind of its parts the dots, the title and the confidences. */
 function drawFace(context, { face, parts }, isOneOfSeveral, analysis, unit, y, write, secondary) {
   let x = LEFT * unit;
   const put = (text, options) => {
@@ -33,8 +33,11 @@ function drawFace(context, { face, parts }, isOneOfSeveral, analysis, unit, y, w
   if (isOneOfSeveral) put(`Face ${face + 1}`, { colour: secondary });
   if (isOneOfSeveral) x += 0.9 * unit;
   for (const found of byKind(parts, analysis)) {
-    drawDot(context, found, x + 0.4 * unit, y - 0.36 * unit, unit);
-    x += 1.2 * unit;
+    for (const part of found.parts) {
+      drawDot(context, found.kind, isSure(part), x + 0.4 * unit, y - 0.36 * unit, unit);
+      x += unit;
+    }
+    x += 0.2 * unit;
     put(title(found), { weight: 600 });
     x += 0.4 * unit;
     put(scores(found.parts), { colour: secondary });
@@ -42,11 +45,11 @@ function drawFace(context, { face, parts }, isOneOfSeveral, analysis, unit, y, w
   }
 }
 
-/** A full dot, or a dashed ring where no part of the kind is sure. */
-function drawDot(context, { kind, parts }, x, y, unit) {
+/** A full dot, or a dashed ring for an unsure part. */
+function drawDot(context, kind, sure, x, y, unit) {
   context.beginPath();
   context.arc(x, y, 0.4 * unit, 0, 2 * Math.PI);
-  if (parts.some(isSure)) {
+  if (sure) {
     context.fillStyle = colourOfKind(kind);
     context.fill();
     return;

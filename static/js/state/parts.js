@@ -56,11 +56,10 @@ export function title({ kind, parts }) {
   return kind === "eye" && parts.length === 2 ? "Eyes" : `${parts.length} ${KINDS[kind]?.[1] ?? kind}`;
 }
 
-/** The confidences of parts of one kind: `97 %`, or `97 and 60 %`; where not all are sure, `97 % and unsure 31 %`. */
+/** The confidences of parts of one kind: `97 %`, or `97 and 60 %`. */
 export function scores(parts) {
-  const areSure = parts.every(isSure);
-  const written = parts.map((part) => (areSure ? percent(part.score).replace(" %", "") : inShort(part)));
-  return `${written.length > 1 ? `${written.slice(0, -1).join(", ")} and ` : ""}${written.at(-1)}${areSure ? " %" : ""}`;
+  const written = parts.map(({ score }) => percent(score).replace(" %", ""));
+  return `${written.length > 1 ? `${written.slice(0, -1).join(", ")} and ` : ""}${written.at(-1)} %`;
 }
 
 const inShort = (part) => `${isSure(part) ? "" : "unsure "}${percent(part.score)}`;
