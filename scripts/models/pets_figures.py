@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.measure.none_of_these import WORDS
 from scripts.models.pets_training import DOCUMENT, classes_table, columns, gates_table, training_table
 from scripts.render_tables import VERSION, Table
 from sge.images import Preprocess
@@ -143,10 +144,11 @@ def none_fits_table(found: Measurements) -> Table:
         "document": DOCUMENT,
         "set": (
             "its breeds: every second image of `dogs_dev.tar` and `pets_dev.tar`; others: every second image of "
-            "`one_each.tar` without the 45 breeds, and `no_face`; none of these chose the score or the threshold"
+            "`one_each.tar` without the 45 breeds, and `no_face`; none of these fitted or chose the score or gave the "
+            "threshold"
         ),
         "protocol": (
-            f"`whole` framing; {none_fits.score.replace('_', ' ')} of the logits at temperature 1, threshold "
+            f"`whole` framing; {WORDS[none_fits.score]}, before any temperature, threshold "
             f"{none_fits.threshold['whole']}, which keeps 90 % of the other half of its breeds; AUROC against all images of "
             "its breeds"
         ),
@@ -160,7 +162,7 @@ def scores_table(found: Measurements) -> Table:
     """The scores that were compared."""
     return {
         "document": DOCUMENT,
-        "set": "choosing: the halves that no other figure uses; the others: the images of the table above",
+        "set": "choosing: the halves that no other figure uses, cross-validated; the others: the images of the table above",
         "protocol": "`whole` framing; the score with the largest AUROC on the images that choose is used",
         "command": NONE_OF_THESE,
         "columns": columns(

@@ -20,7 +20,13 @@ import typer
 
 import sge
 from scripts.common import DATA, DEV, decoded
-from scripts.measure.none_of_these import best_score, compute_outputs, kind_rows, make_none_fits, score_rows
+from scripts.measure.none_of_these import (
+    compute_outputs,
+    compute_scores,
+    kind_rows,
+    make_none_fits,
+    score_rows,
+)
 from scripts.measure.trained import accuracy_rows, block_rows, block_stds
 from scripts.models import pets_data
 from scripts.models.opening_group import count_hits
@@ -106,8 +112,7 @@ def shipped_preprocess(model: sge.Model, whole: int) -> Preprocess:
 
 def measure(model: sge.Model, sizes: dict[int, float], log: list[dict[str, str]]) -> Measurements:
     """Everything that the card and the figures state of the shipped file."""
-    outputs = {framing: compute_outputs(model, framing) for framing in FRAMINGS}
-    none_fits = make_none_fits(outputs, SENTENCE)
+    scores = compute_scores({framing: compute_outputs(model, framing) for framing in FRAMINGS})
     hits = count_hits(sge.Lens(model))
     opening = max(hits["face"], key=lambda group: sum(sum(hits[kind][group]) for kind in hits))
     return Measurements(
@@ -118,9 +123,9 @@ def measure(model: sge.Model, sizes: dict[int, float], log: list[dict[str, str]]
         blocks=block_rows(model, "mask"),
         hits={kind: (sum(found[opening]), len(found[opening])) for kind, found in hits.items()},
         opening=opening,
-        none_fits=none_fits,
-        score_rows=score_rows(outputs["whole"]),
-        kind_rows=kind_rows(outputs["whole"], best_score(outputs["whole"])),
+        none_fits=make_none_fits(scores, SENTENCE),
+        score_rows=score_rows(scores),
+        kind_rows=kind_rows(scores.by_framing["whole"][scores.best]),
         log=log,
     )
 

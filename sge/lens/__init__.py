@@ -2,7 +2,7 @@
 
 from sge.lens.chosen_groups import ChosenGroups
 from sge.lens.detector_fitting import exhaustive, find_everything, fit_detectors
-from sge.lens.fit import find_fit, fit_scores
+from sge.lens.fit import find_fit, fit_score, fit_scores, readout_inputs
 from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
@@ -26,7 +26,9 @@ __all__ = [
     "finder_of_maps",
     "fit_detectors",
     "fit_parts",
+    "fit_score",
     "fit_scores",
     "given_up_when",
+    "readout_inputs",
     "widget",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sge.models.model import Model
     from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
     from sge.models.network_names import model_name, named_network, without_folders
-    from sge.models.none_fits import FIT_SCORES, NoneFits
+    from sge.models.none_fits import FIT_SCORES, READOUT, NoneFits
     from sge.models.onnx_files import is_exported
     from sge.models.onnx_graph import reduced
     from sge.models.part_reader import PartReader
@@ -83,6 +83,7 @@ _MODULES = {
     "sge.models.onnx_files": ("is_exported",),
     "sge.models.exported_model": (
         "RANGE",
+        "READOUT",
         "ExportedBlock",
         "ExportedModel",
         "part_output",
@@ -110,6 +111,7 @@ _MODULES = {
     ),
     "sge.models.none_fits": (
         "FIT_SCORES",
+        "READOUT",
         "NoneFits",
     ),
     "sge.models.onnx_graph": ("reduced",),
@@ -154,6 +156,7 @@ __all__ = [
     "ORIGINAL_MODEL",
     "PRETRAINED_ARCH",
     "RANGE",
+    "READOUT",
     "TUNED_MODEL",
     "Card",
     "Delta",

@@ -55,7 +55,11 @@ class Card:
     def to_record(self) -> dict[str, Any]:
         """Returns the versioned record that is stored in a file; a file cannot hold its own hash.
 
-        ``none_fits`` and ``notes`` are left out if they are empty, so that programs without these fields read the record.
+        ``none_fits``, its weights and ``notes`` are left out if they are empty, so that programs without these fields
+        read the record.
         """
         left_out = {"sha256"} | {name for name in ("none_fits", "notes") if not getattr(self, name)}
-        return {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k not in left_out}
+        record = {"version": CARD_VERSION} | {k: v for k, v in asdict(self).items() if k not in left_out}
+        if self.none_fits is not None and self.none_fits.weights is None:
+            del record["none_fits"]["weights"]
+        return record

@@ -57,7 +57,7 @@ def _none_fits(record: object) -> NoneFits:
     names = {field.name for field in fields(NoneFits)}
     if not isinstance(record, Mapping) or not {"score", "threshold", "sentence"} <= set(record) <= names:
         raise ChoiceError(
-            "A card's none_fits is no record of score, threshold, sentence and measured. Correct the card."
+            "A card's none_fits is no record of score, threshold, sentence, measured and weights. Correct the card."
         )
     try:
         return NoneFits.from_record(record)

@@ -11,7 +11,9 @@ from sge.errors import check_choice
 from sge.images import FRAMINGS
 
 FIT_SCORES = ("max_probability", "max_logit", "energy", "negative_entropy")
-"""Scores that a card can name; ``sge.lens.fit`` computes them."""
+"""Scores that need the logits alone; ``sge.lens.fit`` computes them."""
+READOUT = "readout"
+"""A weighted sum, with weights on the card, of the logits and of four figures of them; see ``sge.lens.readout_inputs``."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,12 @@ class NoneFits:
 
     Raises:
         ChoiceError: an unknown score.
-        ValueError: the threshold has no numbers by framing, or the sentence is empty.
+        ValueError: the threshold has no numbers by framing, the sentence is empty, or there are weights without a
+            ``readout`` or the reverse.
     """
 
     score: str
-    """One of ``FIT_SCORES``."""
+    """One of ``FIT_SCORES``, or ``READOUT``."""
     threshold: dict[str, float]
     """Framing to threshold; of an image with a smaller score, none of the classes fits. A framing that was not
     measured is left out."""
@@ -32,9 +35,11 @@ class NoneFits:
     """What a viewer says of such an image, such as ``None of its ten breeds fits this image.``"""
     measured: dict[str, Any] = field(default_factory=dict)
     """How often the threshold is right: ``kept``, ``caught`` and ``auroc``, with ``set`` and ``command``."""
+    weights: tuple[float, ...] | None = None
+    """(classes + 4,): those of ``READOUT``; None for other scores."""
 
     def __post_init__(self) -> None:
-        check_choice("none_fits score", str(self.score), FIT_SCORES)
+        check_choice("none_fits score", str(self.score), (*FIT_SCORES, READOUT))
         framings = set(self.threshold) if isinstance(self.threshold, dict) else set()
         if not framings or not framings <= set(FRAMINGS):
             raise ValueError(
@@ -44,6 +49,12 @@ class NoneFits:
             raise ValueError(f"none_fits has thresholds {self.threshold}, which must be finite numbers")
         if not (isinstance(self.sentence, str) and self.sentence.strip()):
             raise ValueError("none_fits has no sentence")
+        if (self.score == READOUT) != (self.weights is not None):
+            raise ValueError(f"none_fits has weights where its score is not {READOUT!r}, or none where it is")
+        if self.weights is not None and not (
+            isinstance(self.weights, tuple) and all(_is_number(value) for value in self.weights)
+        ):
+            raise ValueError("none_fits has weights that are no list of finite numbers")
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> NoneFits:
@@ -53,7 +64,9 @@ class NoneFits:
             ChoiceError, ValueError: see the class.
             TypeError: the record is no mapping of its fields.
         """
-        return cls(**record)
+        weights = record.get("weights")
+        given = dict(record) | ({"weights": tuple(weights)} if isinstance(weights, list) else {})
+        return cls(**given)
 
 
 def _is_number(value: object) -> bool:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy.special import entr, logsumexp, softmax
 
 from sge.analysis import Fit
+from sge.errors import ChoiceError
 from sge.images import Preprocess
-from sge.lens import Lens, find_fit, fit_scores
-from sge.models import FIT_SCORES, Card, Model, NoneFits
+from sge.lens import Lens, find_fit, fit_scores, readout_inputs
+from sge.models import FIT_SCORES, READOUT, Card, Model, NoneFits
 from tests.lens.test_lens import model, network, scene
 
 SENTENCE = "None of its seven classes fits this image."
@@ -45,6 +46,34 @@ def test_scores_of_several_images_are_those_of_each() -> None:
     for name, values in fit_scores(logits).items():
         alone = [float(fit_scores(row)[name]) for row in logits]
         assert values.tolist() == pytest.approx(alone)
+
+
+@settings(deadline=None)
+@given(LOGITS, st.integers(0, 1000))
+def test_a_readout_is_the_reference(logits: list[float], seed: int) -> None:
+    values = np.array(logits, np.float64)
+    weights = np.random.default_rng(seed).standard_normal(len(values) + 4)
+    figures = [values.max(), logsumexp(values), values.mean(), values.std()]
+    none_fits = NoneFits(READOUT, {"whole": 0.0}, SENTENCE, weights=tuple(weights.tolist()))
+    found = find_fit(none_fits, torch.tensor(logits).numpy(), "whole")
+    assert found is not None
+    wanted = float(weights @ np.concatenate([values, figures]))
+    assert found.score == pytest.approx(wanted, rel=1e-4, abs=1e-4 * np.abs(values).sum() + 1e-4)
+    assert found.fits == (found.score >= 0)
+
+
+def test_weights_of_another_number_of_classes() -> None:
+    none_fits = NoneFits(READOUT, {"whole": 0.0}, SENTENCE, weights=(1.0,) * 6)
+    assert find_fit(none_fits, torch.zeros(2).numpy(), "whole") is not None
+    with pytest.raises(ChoiceError, match="has 6 weights; 3 classes need 7"):
+        find_fit(none_fits, torch.zeros(3).numpy(), "whole")
+
+
+def test_inputs_of_several_images_are_those_of_each() -> None:
+    logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    inputs = readout_inputs(logits)
+    assert inputs.shape == (2, 4, 9)
+    assert inputs[1, 2] == pytest.approx(readout_inputs(logits[1, 2]))
 
 
 def test_without_a_threshold_nothing_is_said() -> None:

@@ -11,7 +11,7 @@ from sge.errors import ChoiceError
 from sge.lens.fit import fit_scores
 from sge.models.cards import read_card
 from sge.models.model import Card
-from sge.models.none_fits import FIT_SCORES, NoneFits
+from sge.models.none_fits import FIT_SCORES, READOUT, NoneFits
 
 THRESHOLD = NoneFits(
     "energy", {"whole": 2.5, "center": 1}, "None of its two breeds fits this image.", {"kept": 0.95}
@@ -24,6 +24,14 @@ def test_a_card_with_a_threshold_is_read_as_it_was_written():
     assert record["version"] == 2
     assert read_card(record) == CARD
     assert CARD.to_dict()["none_fits"] == asdict(THRESHOLD)
+
+
+def test_weights_are_read_as_they_were_written_and_left_out_where_there_are_none():
+    weighted = replace(CARD, none_fits=replace(THRESHOLD, score=READOUT, weights=(1.0, -2.5, 0.0)))
+    record = json.loads(json.dumps(weighted.to_record()))
+    assert record["none_fits"]["weights"] == [1.0, -2.5, 0.0]
+    assert read_card(record) == weighted
+    assert "weights" not in CARD.to_record()["none_fits"]
 
 
 def test_a_card_without_a_threshold_is_read_by_programs_that_know_none():
@@ -44,6 +52,12 @@ def test_a_card_without_a_threshold_is_read_by_programs_that_know_none():
         ({"threshold": {"whole": "2.5", "center": 1}}, "finite numbers"),
         ({"threshold": {"whole": True, "center": 1}}, "finite numbers"),
         ({"threshold": {"whole": float("nan"), "center": 1}}, "finite numbers"),
+        ({"weights": [1.0, 2.0]}, "weights where its score is not 'readout'"),
+        ({"score": "readout"}, "or none where it is"),
+        ({"score": "readout", "weights": "abc"}, "no list of finite numbers"),
+        ({"score": "readout", "weights": [1.0, None]}, "no list of finite numbers"),
+        ({"score": "readout", "weights": [1.0, float("inf")]}, "no list of finite numbers"),
+        ({"score": "readout", "weights": [[1.0]]}, "no list of finite numbers"),
         ({"sentence": " "}, "no sentence"),
         ({"sentence": 3}, "no sentence"),
     ],

@@ -22,7 +22,7 @@ from scripts.measure.none_of_these import (
     OWN,
     THINGS,
     Outputs,
-    best_score,
+    compute_scores,
     kind_rows,
     make_none_fits,
     score_rows,
@@ -35,8 +35,10 @@ from scripts.render_tables import render
 from sge.evaluation.accuracy import evaluate
 from sge.evaluation.gates import flat_masks
 from sge.images.preprocess import Preprocess
+from sge.lens.fit import find_fit, readout_inputs
 from sge.models.cards import read_card
 from sge.models.model import Model
+from sge.models.none_fits import READOUT
 from sge.nn.resnet import build_resnet
 from tests.conftest import fill
 from tests.drawn_images import noise
@@ -50,14 +52,20 @@ def drawn_outputs(seed=0):
     generator = np.random.default_rng(seed)
     kinds = np.array([CHOICE, CHOOSING_OTHERS, *OWN, *OTHERS] * 40)
     logits = generator.standard_normal((len(kinds), 45)).astype(np.float32)
-    height = np.where(np.isin(kinds, (CHOICE, *OWN)), 6.0, 3.0) + generator.standard_normal(len(kinds))
+    own = np.isin(kinds, (CHOICE, *OWN))
+    height = np.where(own, 6.0, 3.0) + generator.standard_normal(len(kinds))
     logits[np.arange(len(kinds)), generator.integers(45, size=len(kinds))] += height
+    logits[~own, 7] += 2  # a direction that no largest logit shows, and a readout can use
     return Outputs(kinds, logits)
 
 
+@pytest.fixture(scope="module")
+def scores():
+    return compute_scores({"whole": drawn_outputs(), "center": drawn_outputs(0)})
+
+
 @pytest.fixture
-def found():
-    outputs = drawn_outputs()
+def found(scores):
     accuracy = [
         {"id": name, "images": images, "top1": 0.8, "top5": 0.9, "flat": 0.5}
         for name, images in (("dogs", 2016), ("rest", 1512), ("unseen", 84), ("pets", 472))
@@ -83,44 +91,69 @@ def found():
         blocks=blocks,
         hits={"face": (50, 66), "nose": (20, 66), "eye": (30, 62)},
         opening="layer3.0/g7",
-        none_fits=make_none_fits({"whole": outputs, "center": outputs}, ship_pets.SENTENCE),
-        score_rows=score_rows(outputs),
-        kind_rows=kind_rows(outputs, best_score(outputs)),
+        none_fits=make_none_fits(scores, ship_pets.SENTENCE),
+        score_rows=score_rows(scores),
+        kind_rows=kind_rows(scores.by_framing["whole"][scores.best]),
         log=log,
     )
 
 
-def test_the_threshold_keeps_what_it_says_and_the_area_is_that_of_scikit_learn():
-    outputs = drawn_outputs()
-    assert outputs.below("energy", CHOICE) == pytest.approx(0.1, abs=0.026)
-    scores, own = outputs.scores("energy"), np.isin(outputs.kinds, OWN)
-    test = own | np.isin(outputs.kinds, OTHERS)
-    assert outputs.auroc("energy", OWN, OTHERS) == roc_auc_score(own[test], scores[test])
+def test_the_threshold_keeps_what_it_says_and_the_area_is_that_of_scikit_learn(scores):
+    energy = scores.by_framing["whole"]["energy"]
+    assert energy.below(CHOICE) == pytest.approx(0.1, abs=0.026)
+    own = np.isin(energy.kinds, OWN)
+    test = own | np.isin(energy.kinds, OTHERS)
+    assert energy.auroc(OWN, OTHERS) == pytest.approx(roc_auc_score(own[test], energy.values[test]))
     # Probability that a random image of its own has the larger score.
-    pairs = scores[own][:, None] > scores[test & ~own][None]
-    assert pairs.mean() == pytest.approx(outputs.auroc("energy", OWN, OTHERS))
+    pairs = energy.values[own][:, None] > energy.values[test & ~own][None]
+    assert pairs.mean() == pytest.approx(energy.auroc(OWN, OTHERS))
 
 
-def test_images_that_choose_have_no_part_in_the_figures():
+def test_the_readout_finds_what_the_other_scores_do_not_see(scores):
+    assert scores.best == READOUT
+    named = scores.by_framing["whole"]
+    assert named[READOUT].auroc(OWN, OTHERS) > named["max_logit"].auroc(OWN, OTHERS)
+    assert scores.weights[7] < 0
+
+
+def test_the_cards_weights_give_the_scores_of_the_test_images(scores):
+    outputs, none_fits = drawn_outputs(), make_none_fits(scores, ship_pets.SENTENCE)
+    readout, rows = scores.by_framing["whole"][READOUT], np.flatnonzero(outputs.rows(*OWN, *OTHERS))
+    fits = [find_fit(none_fits, outputs.logits[row], "whole") for row in rows]
+    assert [fit.score for fit in fits] == pytest.approx(readout.values[rows].tolist(), abs=1e-3)
+    kept = [fit.fits for fit, row in zip(fits, rows, strict=True) if outputs.kinds[row] in OWN]
+    assert np.mean(kept) == pytest.approx(none_fits.measured["kept"], abs=0.02)
+
+
+def test_test_images_have_no_part_in_the_weights_the_choice_and_the_threshold(scores):
     outputs = drawn_outputs()
     other = outputs.logits.copy()
-    other[outputs.rows(CHOOSING_OTHERS)] = 0
-    assert kind_rows(Outputs(outputs.kinds, other), "energy") == kind_rows(outputs, "energy")
-    rows = {row["id"]: row for row in kind_rows(outputs, "energy")}
+    other[outputs.rows(*OWN, *OTHERS)] = 0
+    again = compute_scores({framing: Outputs(outputs.kinds, other) for framing in ("whole", "center")})
+    assert (again.weights, again.best) == (scores.weights, scores.best)
+    assert make_none_fits(again, "No.").threshold == make_none_fits(scores, "No.").threshold
+    of_energy = scores.by_framing["whole"]["energy"]
+    assert again.by_framing["whole"]["energy"].choosing == of_energy.choosing
+
+
+def test_scores_of_images_that_fit_the_weights_come_from_fits_without_them():
+    """Labels drawn at random cannot be told apart, though a fit on the images themselves seems to."""
+    generator = np.random.default_rng(0)
+    kinds = np.array([CHOICE, CHOOSING_OTHERS] * 60 + [*OWN, *OTHERS])
+    outputs = Outputs(kinds, generator.standard_normal((len(kinds), 45)).astype(np.float32))
+    found = compute_scores({"whole": outputs})
+    assert abs(found.by_framing["whole"][READOUT].choosing - 0.5) < 0.15
+    itself = readout_inputs(outputs.logits)[:120] @ np.array(found.weights)
+    assert roc_auc_score(kinds[:120] == CHOICE, itself) > 0.75
+
+
+def test_rows_of_kinds_add_up(scores):
+    rows = {row["id"]: row for row in kind_rows(scores.by_framing["whole"]["energy"])}
     assert sum(rows[kind]["images"] for kind in OTHERS) == rows["all others"]["images"] == 160
     assert sum(rows[kind]["images"] for kind in OWN) == rows["all own"]["images"] == 80
-
-
-def test_the_score_is_chosen_on_the_images_that_choose():
-    outputs = drawn_outputs()
-    rows = score_rows(outputs)
-    assert best_score(outputs) == max(rows, key=lambda row: row["choosing"])["id"]
-    # Swapping the roles of the sets changes the choice only through the images that choose.
-    kinds = np.where(outputs.rows(CHOOSING_OTHERS), NO_FACE, outputs.kinds)
-    kinds[outputs.rows(NO_FACE)] = CHOOSING_OTHERS
-    assert {row["choosing"] for row in score_rows(Outputs(kinds, outputs.logits))} != {
-        row["choosing"] for row in rows
-    }
+    stated = score_rows(scores)
+    assert max(stated, key=lambda row: row["choosing"])["id"] == scores.best
+    assert [row["id"] for row in stated if row["score"].endswith("(used)")] == [scores.best]
 
 
 def test_kinds_of_imagenets_images(shared):
