@@ -155,7 +155,9 @@ def compute_scores(by_framing: dict[str, Outputs]) -> Scores:
     weights = fitted(fitting, strength)
     scores = {}
     for framing, outputs in by_framing.items():
-        named = {name: np.float64(values) for name, values in fit_scores(outputs.logits).items()}
+        named: dict[str, Float64Array] = {
+            name: values.astype(np.float64) for name, values in fit_scores(outputs.logits).items()
+        }
         named[READOUT] = inputs[framing] @ weights
         named[READOUT][fitting] = by_strength[strength][framing]
         scores[framing] = {name: Scored(outputs.kinds, values) for name, values in named.items()}
