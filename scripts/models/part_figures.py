@@ -1,8 +1,8 @@
-"""Writes the tables of a shipped model's detectors for docs/parts.md, from what ``sge parts measure`` printed.
+"""Writes the tables of a shipped model's detectors for docs/parts.md, from what ``sge parts evaluate-faces`` printed.
 
     python -m scripts.models.part_figures MODEL MEASURED.json [MEASURED.json ...]
 
-Each file holds the output of ``sge parts measure LABELS --images FOLDER --held --by BY --model MODEL --json`` for one BY.
+Each file holds what ``sge parts evaluate-faces LABELS --images FOLDER --held --by BY --model MODEL --json`` prints.
 Then run ``python -m scripts.render_tables``.
 """
 
@@ -46,7 +46,7 @@ def tables(model: str, measured: dict[str, Record]) -> dict[str, Record]:
     head = {
         "document": DOCUMENT,
         "set": SET,
-        "command": f"sge parts measure {LABELS} --images FOLDER --held --by BY --model {model}",
+        "command": f"sge parts evaluate-faces {LABELS} --images FOLDER --held --by BY --model {model}",
     }
     return {
         "faces_hits": head | _hits(ordered),

@@ -1,4 +1,4 @@
-"""``sge parts fit-detectors`` and ``sge parts measure``: detectors of labelled faces, and their figures."""
+"""``sge parts fit-detectors`` and ``evaluate-faces``: detectors of labelled faces, and their figures."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def fit_detectors_(
     emit(f"{out}: {' and '.join(fitted.detectors)}, from {fitted.rows} positions")
 
 
-def measure(
+def evaluate_faces_(
     labels: FaceLabels,
     images: Images = None,
     without: Without = None,
@@ -136,7 +136,7 @@ def measure(
     detector = loaded.finder.detectors.get(by.value)
     readout = next(iter(loaded.finder.readouts.values()), None)
     loaded.finder = exhaustive(loaded.finder, by.value)
-    lens = Lens(loaded, device, backend=backend)
+    lens = Lens(loaded, device, backend=backend, frozen=True)
     found: list[Scored] = []
     accounts = Accounts()
     with closing(LabelledFiles(images or labels[0].parent)) as files:
@@ -182,7 +182,7 @@ def _in_words(images: Sequence[FacesImage], rows: int) -> dict[str, Any]:
     kinds = {"person" if kind == "figure" else kind for ones in sure for kind in ones}
     words = [word for kind, word in KINDS.items() if kind in kinds] or ["animals"]
     listed = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-    without = sum(not image.faces for image in images)
+    without = sum(image.is_without for image in images)
     return {
         "fitted_on": f"{rows} positions of {shown} images with labelled faces and {without} without",
         "limits": f"learned on {shown} images of {listed}, and misses many faces that are small in the image",

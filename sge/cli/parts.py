@@ -17,7 +17,7 @@ from sge.cli.console import emit, messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
-from sge.cli.part_detectors import fit_detectors_, is_finder, measure
+from sge.cli.part_detectors import evaluate_faces_, fit_detectors_, is_finder
 from sge.datasets import Listing, list_images
 from sge.errors import FinderError, ImageError
 from sge.lens import Example, Lens, Wanted, analyze_examples, finder_of_maps
@@ -43,7 +43,7 @@ from sge.text import printable
 app = typer.Typer(help="Find noses and eyes; fit a finder to a few labelled images.", no_args_is_help=True)
 
 app.command("fit-detectors")(fit_detectors_)
-app.command("measure")(measure)
+app.command("evaluate-faces")(evaluate_faces_)
 
 Labels = Annotated[
     Path, typer.Argument(help='JSON: {"images": [{"file", "nose", "left_eye", "right_eye"}]}.')

@@ -101,7 +101,7 @@ def main_hits(images: Sequence[Scored], part: str, kind: str) -> list[Hits]:
 
 def false_alarms(images: Sequence[Scored], part: str) -> Float64Array:
     """(images without a face,): score of the highest part."""
-    without = [one for one in images if not one.image.faces and not one.image.unlabelled]
+    without = [one for one in images if one.image.is_without]
     return np.array([one.found[part][0].score if one.found[part] else 0.0 for one in without], np.float64)
 
 

@@ -27,7 +27,7 @@ KINDS = {
 """Kind of a face in a labels file to the kind under which it is measured; any other counts as an animal."""
 OTHER_KIND = "animals"
 NO_FACE = "none"
-"""Kind of an image that shows no face."""
+"""Kind of an image that shows neither an animal nor a person."""
 
 Point = tuple[float, float]
 
@@ -66,6 +66,13 @@ class FacesImage:
     """Held back for measuring: never used for fitting or for choosing."""
     unlabelled: bool = False
     """Whether it shows further faces that nobody labelled: positions in it are no negatives."""
+    kind: str = NO_FACE
+    """What it was chosen for; without faces and of another kind than ``NO_FACE`` it shows an animal that is turned away."""
+
+    @property
+    def is_without(self) -> bool:
+        """Whether it shows no face and nothing that has one."""
+        return not self.faces and not self.unlabelled and self.kind == NO_FACE
 
     @property
     def main(self) -> Face | None:
@@ -118,6 +125,7 @@ def _image(entry: dict[str, Any]) -> FacesImage:
         faces=tuple(face for record in entry["faces"] if (face := _face(record)).points),
         held=_flag(entry, "held"),
         unlabelled=bool(_number(entry.get("unlabelled", 0))),
+        kind=_text(entry.get("kind", NO_FACE), "kind"),
     )
 
 

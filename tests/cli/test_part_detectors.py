@@ -39,7 +39,7 @@ def labels(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("arguments", [("fit-detectors",), ("measure",), ("fit-detectors", "x.json")])
+@pytest.mark.parametrize("arguments", [("fit-detectors",), ("evaluate-faces",), ("fit-detectors", "x.json")])
 def test_usage_errors_exit_2(sge_command, arguments):
     assert sge_command("parts", *arguments).exit_code == 2
 
@@ -65,7 +65,7 @@ def test_an_archive_that_is_none(tmp_path):
 
 
 def test_labels_that_are_not_there(sge_command, tmp_path):
-    result = sge_command("parts", "measure", tmp_path / "none.json")
+    result = sge_command("parts", "evaluate-faces", tmp_path / "none.json")
     assert result.exit_code == 1
     assert "cannot be read" in str(result.exception)
 
@@ -82,13 +82,13 @@ def test_too_few_images_are_named_before_the_fit(sge_command, labels, tmp_path):
 @pytest.mark.slow
 def test_measuring_the_shipped_finder(sge_command, labels):
     result = sge_command(
-        "parts", "measure", labels, "--model", "sge_efficientnet_lite0", "--by", "readouts", "--json"
+        "parts", "evaluate-faces", labels, "--model", "sge_efficientnet_lite0", "--by", "readouts", "--json"
     )
     assert result.exit_code == 0, result.stderr
     record = json.loads(result.stdout)
     assert record["images"] == {"with_faces": 2, "without": 0}
     assert [row["points"] for row in record["faces"]] == [2, 4]
-    held = sge_command("parts", "measure", labels, "--held", "--by", "readouts", "--json")
+    held = sge_command("parts", "evaluate-faces", labels, "--held", "--by", "readouts", "--json")
     assert json.loads(held.stdout)["images"]["with_faces"] == 1
 
 
@@ -98,7 +98,7 @@ def test_a_finder_without_what_is_asked_for(sge_command, labels, tmp_path):
     Finder(finder.readouts, finder.permutations).save(tmp_path / "a.json")
     result = sge_command(
         "parts",
-        "measure",
+        "evaluate-faces",
         labels,
         "--finder",
         tmp_path / "a.json",

@@ -12,6 +12,7 @@ from sge.parts.face_scores import (
     calibration_error,
     candidates,
     curve_interval,
+    false_alarms,
     main_hits,
     reliability,
     scored,
@@ -89,6 +90,11 @@ def test_the_area_is_the_share_of_pairs_and_its_interval_covers_it():
     variance = (area * (1 - area) + 39 * (q1 - area**2) + 59 * (q2 - area**2)) / (40 * 60)
     assert high - low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.15)
     assert area_under_curve([], below) is None
+
+
+def test_an_animal_that_is_turned_away_is_no_false_alarm():
+    images = [FacesImage("a.png"), FacesImage("b.png", kind="dog"), FacesImage("c.png", unlabelled=True)]
+    assert false_alarms([scored(one, SIZE, [part(9, 9, 0.7)]) for one in images], "nose").tolist() == [0.7]
 
 
 def test_the_interval_of_no_alarm_is_not_empty():
