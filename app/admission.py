@@ -42,8 +42,8 @@ class Admission:
     """What is asked, in one word that costs are learned by: ``predict``, ``analyze``, ``overlay``, ``ablate`` ..."""
     deadline: float
     """Until when the answer is worth anything, in seconds of ``time.monotonic``."""
-    rows: int = 1
-    """Rows of forward passes that the answer takes."""
+    rows: float = 1
+    """Rows of forward passes that the answer takes; inputs of other sizes count by their pixels."""
     model: str = ""
     alone: bool = False
     """Whether passes of the model run one after the other, in a line that is called ``pass``, and not on a core each."""

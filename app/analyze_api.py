@@ -56,6 +56,13 @@ View = Annotated[
     str | None,
     Query(max_length=2000, description="settings that an html report opens with, as in the page's address"),
 ]
+PartsBy = Annotated[
+    Literal["mix", "groups"],
+    Query(
+        description="what parts are read from: mix (groups and single channels) or groups alone; a model that has one of "
+        "the two finders alone answers with that one"
+    ),
+]
 Preview = Annotated[
     int,
     Query(ge=0, le=4096, description="adds the decoded image, at most so many pixels a side; 0: none"),
@@ -83,10 +90,11 @@ async def analyze(
     seed: Seed = 0,
     view: View = None,
     preview: Preview = 0,
+    parts_by: PartsBy = "mix",
     model: ModelName = None,
     framing: Framing = "whole",
 ) -> Response:
-    """Predictions, blocks, masks, similarity, parts and geometry, from one forward pass; effects of groups if asked for."""
+    """Predictions, blocks, masks, similarity, parts and geometry; effects of groups if asked for."""
     slot = engine.slot(model)
     lens = slot.require_lens()
     names = choose_blocks(slot, blocks)
@@ -96,10 +104,11 @@ async def analyze(
         top_k,
         _attribution(slot, target, blocks, method),
         choose_ablation(slot, ablate, mode, controls, seed) if ablate else None,
-        Wanted(None if names is None or rest else tuple(names)),
+        Wanted(None if names is None or rest else tuple(names), parts_by=parts_by),
     )
     form = responses.AnalysisForm(format, names, rest)
-    async with admitted(request, engine, _cost_kind(format, chosen)) as admission:
+    rows = lens.passes(framing, chosen.wanted)
+    async with admitted(request, engine, _cost_kind(format, chosen), rows) as admission:
         if chosen.is_plain:
             analysis = await engine.analyze(admission, lens, framing, top_k, chosen.wanted, preview)
         else:

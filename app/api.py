@@ -150,6 +150,7 @@ def _model_out(engine: Engine, slot: Slot) -> ModelOut:
         default=slot.name == engine.default,
         error=slot.error,
         blocks=slot.blocks,
+        part_finders=list(slot.lens.part_finders) if slot.lens else [],
         **_loaded_facts(slot),
     )
 

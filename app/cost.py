@@ -26,7 +26,7 @@ ASSUMED: dict[str, tuple[float, float]] = {
     "model report": (0.0, 0.1),
     "model ablate": (0.05, 0.05),
     "model attribute": (0.0, 0.8),
-    "model effects": (0.0, 0.8),
+    "model effects": (0.7, 0.1),
     "model steps": (0.0, 0.15),
 }
 """Task to seconds of one run, and of one unit of size more: megapixels, or rows of a forward pass for ``model`` tasks.

@@ -130,7 +130,7 @@ class Engine:
 
     @asynccontextmanager
     async def admission(
-        self, upload: Upload, kind: str, deadline: float, rows: int = 1, model: str | None = None
+        self, upload: Upload, kind: str, deadline: float, rows: float = 1, model: str | None = None
     ) -> AsyncIterator[Admission]:
         """Admits a complete upload, until its request is answered.
 
@@ -138,7 +138,7 @@ class Engine:
             upload: From ``read_upload``.
             kind: What is asked, in one word: costs are learned by it.
             deadline: In seconds of ``time.monotonic``.
-            rows: Rows of forward passes that the answer takes.
+            rows: Rows of forward passes that the answer takes; inputs of other sizes count by their pixels.
             model: Name of the model that answers; None is the default.
 
         Raises:
@@ -164,11 +164,11 @@ class Engine:
             finally:
                 self.metrics.queue_depth.set(self.depth - 1)
 
-    def own_work(self, upload: Upload, kind: str, deadline: float, model: str) -> Admission:
+    def own_work(self, upload: Upload, kind: str, deadline: float, model: str, rows: float = 1) -> Admission:
         """What the service makes for itself: it is not refused, and older than every request."""
-        own = Admission(upload, kind, deadline, model=model)
+        own = Admission(upload, kind, deadline, rows, model)
         own.since = own.idle_since = time.monotonic()
-        own.expect("model", self.costs.expected(f"model {kind}", 1, model))
+        own.expect("model", self.costs.expected(f"model {kind}", rows, model))
         return own
 
     async def predict(

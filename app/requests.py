@@ -24,7 +24,7 @@ async def admitted(
     request: Request,
     engine: Engine,
     kind: str,
-    rows: int = 1,
+    rows: float = 1,
     read: Read | None = None,
     model: str | None = None,
 ) -> AsyncIterator[Admission]:
@@ -37,7 +37,7 @@ async def admitted(
         request: Its body is not yet read.
         engine: Admits the upload.
         kind: What is asked, in one word; see ``Admission``.
-        rows: Rows of forward passes that the answer takes.
+        rows: Rows of forward passes that the answer takes; inputs of other sizes count by their pixels.
         read: ``read_upload``, unless the image comes in another form.
         model: Name of the model, unless the query has it.
 

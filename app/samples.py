@@ -74,7 +74,8 @@ class Samples:
         engine, lens = self.engine, slot.require_lens()
         data = await engine.run((self.folder / file).read_bytes)
         patience = PATIENCE * engine.settings.time_limit_s
-        admission = engine.own_work(Upload(data, file), "effects", time.monotonic() + patience, slot.name)
+        until = time.monotonic() + patience
+        admission = engine.own_work(Upload(data, file), "effects", until, slot.name, lens.passes())
         work = AnalysisChoice(attribution=_effects(slot)).run
         analysis = await engine.compute(admission, lens, work)
         return await engine.run(responses.analysis_record, analysis, responses.abilities(lens))

@@ -61,8 +61,10 @@ class PartMapOut(AtlasOut):
 
     threshold: float = Field(ge=0, le=1, description="a peak of at least this value is a part")
     terms: list[GroupWeight] = Field(
-        description="the groups whose weighted sum the map is made from; the weights sum to 1"
+        description="groups that the map is read from, with their weights. Of a readout all of them, and the weights sum to "
+        "1; of a detector the groups of the largest positive weights, each as a share of all positive weights of groups"
     )
+    source: Literal["groups", "groups and channels"] = Field(description="what the map is made of")
 
 
 class GeometryOut(BaseModel):
@@ -156,7 +158,7 @@ class CanOut(BaseModel):
 
 
 class AnalysisOut(BaseModel):
-    """Everything that one forward pass shows of an image."""
+    """What the forward passes of an image show."""
 
     version: int
     image: ImageInfo
@@ -173,7 +175,8 @@ class AnalysisOut(BaseModel):
     fit: Fit | None = Field(description="whether any class fits; null if the model has no measured threshold")
     blocks: list[BlockInfo]
     parts: list[Part] = Field(
-        description="nose, left_eye and right_eye, as seen in the image; position and box in pixels of the original"
+        description="nose, left_eye and right_eye of every face, as seen in the image; position and box in pixels of the "
+        "original. face numbers the faces, 0 for the best one; sure is false for parts below the finder's own limit"
     )
     part_maps: dict[str, PartMapOut] = Field(
         description="nose and eye; empty if the model has no part finder. Maps without parts: none was found."
@@ -217,6 +220,9 @@ class ModelOut(BaseModel):
         description="what is known about the model; its notes are sentences on what was assumed"
     )
     blocks: list[BlockInfo] = Field(description="map sizes for a 224 px square image")
+    part_finders: list[str] = Field(
+        description="the values of parts_by for which the model has a finder of its own"
+    )
 
 
 class ModelDetailsOut(ModelOut):

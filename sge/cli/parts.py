@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -92,6 +92,9 @@ def find_(
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
     backend: BackendOption = "auto",
+    by: Annotated[
+        Literal["mix", "groups"], typer.Option(help="Read groups and single channels, or groups alone.")
+    ] = "mix",
     as_json: AsJson = False,
 ) -> None:
     """Print the noses and eyes of every image, in pixels, with their faces; unsure ones are marked."""
@@ -103,9 +106,10 @@ def find_(
     if loaded.finder is None:
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
     lens, nothing_found = Lens(loaded, device, backend=backend), loaded.finder.nothing_found
+    wanted = Wanted(blocks=(), masks=False, similarity=False, energy=False, parts_by=by)
 
     def print_parts(image: Input) -> None:
-        parts = lens.analyze(image.decode(), wanted=Wanted(blocks=())).parts
+        parts = lens.analyze(image.decode(), wanted=wanted).parts
         if as_json:
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
             emit(json.dumps({"path": str(image.path), "parts": records}))

@@ -16,7 +16,7 @@ from sge.lens.backends.base import Forward, Maps
 from sge.lens.backends.choice import make_backend
 from sge.lens.classification import classification
 from sge.lens.effects import Effects
-from sge.lens.part_search import Found, PartSearch, part_finders
+from sge.lens.part_search import Found, PartSearch, part_finders, passes
 from sge.lens.wanted import EVERYTHING, Wanted
 
 if TYPE_CHECKING:
@@ -93,6 +93,21 @@ class Lens(Effects):
         They are those of an exported file. Nothing is run, and no memory is taken for it.
         """
         return self._backend.stated_blocks
+
+    @property
+    def part_finders(self) -> tuple[str, ...]:
+        """The values of ``Wanted.parts_by`` for which the model has a detector that this backend can use."""
+        return part_finders(self.model.finder, self._backend)
+
+    def passes(self, framing: str = "whole", wanted: Wanted = EVERYTHING) -> float:
+        """What an analysis of a square image computes, as a multiple of one forward pass of its input.
+
+        It is 1, and for parts that are found at further sizes the pixels of each as a share of those of the input.
+
+        Raises:
+            ChoiceError: an unknown framing.
+        """
+        return passes(self.model, self._backend, framing, wanted)
 
     @property
     def network(self) -> nn.Module:
@@ -245,7 +260,7 @@ class Lens(Effects):
                 card.opens_with,
                 None if finder is None else finder.nothing_found,
                 (*card.notes, *forward.notes),
-                part_finders(finder, self._backend),
+                self.part_finders,
             ),
             predictions=found.predictions,
             blocks=list(forward.blocks),

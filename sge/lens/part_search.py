@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sge.arrays import Array
-from sge.images import Frame, scaled, scaled_sizes
+from sge.images import Box, Frame, Geometry, input_size, scaled, scaled_sizes
 from sge.lens.backends.base import Backend, Forward, PartMaps
 from sge.lens.wanted import Wanted
 from sge.parts import BY, Detector, Finder, Part, PartLogits, PartMap, combined, detect, maps_and_parts
@@ -27,6 +27,20 @@ def part_finders(finder: Finder | None, backend: Backend) -> tuple[str, ...]:
     """The values of ``Wanted.parts_by`` for which a detector can be used, in the order of ``BY``."""
     known = {} if finder is None else finder.detectors
     return tuple(by for by in BY if by in known and backend.reads(known[by]))
+
+
+def passes(model: Model | ExportedModel, backend: Backend, framing: str, wanted: Wanted) -> float:
+    """What an analysis computes, in forward passes of the image's own input: see ``Lens.passes``."""
+    detector = PartSearch(model, backend, wanted).detector
+    own = input_size(model.preprocess, framing)
+    if detector is None or model.preprocess.fixed is not None:
+        return 1.0
+    # What the center crop shows of a square image, whose sides are its resized shorter side.
+    side = own if framing == "whole" else round(own * model.preprocess.resize / model.preprocess.size)
+    shown = Box(0.0, 0.0, float(own), float(own))
+    geometry = Geometry((side, side), (own, own), shown, framing)
+    sizes = [size for size in scaled_sizes(geometry, detector.sizes) if size != (own, own)]
+    return 1.0 + sum(width * height for width, height in sizes) / own**2
 
 
 class PartSearch:

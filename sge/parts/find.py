@@ -10,6 +10,7 @@ from scipy.ndimage import maximum_filter
 from scipy.special import expit, logit
 
 from sge.arrays import Array
+from sge.errors import FinderError
 from sge.images import Box, Geometry
 from sge.parts.finder import Finder, GroupWeight, Part, PartMap, Readout
 from sge.parts.resample import resampled
@@ -123,8 +124,13 @@ def maps_and_parts(
         boxes are in pixels of the upright original. The list is empty where no peak reaches a threshold.
 
     Raises:
-        FinderError: a group that the finder needs does not exist.
+        FinderError: a group that the finder needs does not exist, or the finder has no readouts.
     """
+    if not finder.readouts:
+        raise FinderError(
+            "This finder has detectors alone, which look at an image in several sizes. Let a lens find the parts: "
+            "Lens(model).analyze(image).parts."
+        )
     logits = part_logits(similarity, finder)
     maps = {
         part: PartMap(
@@ -146,8 +152,10 @@ def maps_and_parts(
             peak.y,
             float(np.float32(expit(peak.logit))),
             part_box(peak.x, peak.y, half, geometry),
+            face,
         )
-        for name, peak in _named(found.get("nose", []), found.get("eye", []), geometry)
+        for face, joined in enumerate(_faces(found.get("nose", []), found.get("eye", []), geometry))
+        for name, peak in joined
     ]
     return maps, parts
 
@@ -202,20 +210,20 @@ def vertex(line: Array, at: int) -> float:
     return (before - after) / (2 * curvature) if curvature < 0 else 0.0
 
 
-def _named(noses: list[Peak], eyes: list[Peak], geometry: Geometry) -> list[tuple[str, Peak]]:
+def _faces(noses: list[Peak], eyes: list[Peak], geometry: Geometry) -> list[list[tuple[str, Peak]]]:
     """Assigns eyes to noses, best nose first, and names them; then the eyes without a nose, in pairs."""
     reach = MAX_EYE_DISTANCE * min(geometry.image)
-    named: list[tuple[str, Peak]] = []
+    faces: list[list[tuple[str, Peak]]] = []
     for nose in noses:
         near = _near(eyes, nose, reach)
         # An eye belongs to one nose only, the better one.
         eyes = [eye for eye in eyes if eye not in near]
-        named += [("nose", nose), *_named_eyes(near, nose.x)]
+        faces.append([("nose", nose), *_named_eyes(near, nose.x)])
     while eyes:
         near = _near(eyes, eyes[0], reach)
         eyes = [eye for eye in eyes if eye not in near]
-        named += _named_eyes(near, geometry.image[0] / 2)
-    return named
+        faces.append(_named_eyes(near, geometry.image[0] / 2))
+    return faces
 
 
 def _near(eyes: list[Peak], center: Peak, reach: float) -> list[Peak]:

@@ -36,7 +36,7 @@ class Part:
     """0 to 1; of a detector the calibrated confidence."""
     box: Box
     face: int = 0
-    """Number of the face that the part belongs to; 0 is the one with the highest score."""
+    """Number of the face that the part belongs to: 0 for the best one, whose scores have the largest sum."""
     sure: bool = True
     """Whether the score reaches the detector's ``sure``; parts that do not are drawn as unsure."""
 

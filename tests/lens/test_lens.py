@@ -398,7 +398,6 @@ def test_predicting_captures_nothing_and_searches_no_parts(
         raise AssertionError("called")
 
     monkeypatch.setattr(torch_backend, "Capture", refuse)
-    monkeypatch.setattr(lens_module, "maps_and_parts", refuse)
     lens.model.finder = Finder({}, lens.model.permutations)
     assert len(lens.predict(scene(), top_k=3)) == 3
     with pytest.raises(AssertionError, match="called"):

@@ -37,7 +37,7 @@ from sge.nn import (
     sge_blocks,
     spatial_blocks,
 )
-from sge.parts import Detector
+from sge.parts import BY, Detector
 
 _BY = "detector"
 """What the one detector of a pass is named by."""
@@ -83,6 +83,8 @@ class TorchBackend:
         adapter = find_adapter("logits", None) if adapter is None else adapter
         self.passes = Passes(self.network, found, precision, folded=folded, adapter=adapter)
         self.found = self.passes.found
+        self._detectors: tuple[Detector, ...] = ()
+        """Those that were checked last."""
 
     @property
     def device(self) -> torch.device:
@@ -185,7 +187,9 @@ class TorchBackend:
 
     def reads(self, detector: Detector) -> bool:
         """See ``Backend``; the number of channels is checked in the pass."""
-        detector.check({name: block.groups for name, block in spatial_blocks(self.network).items()})
+        if not any(known is detector for known in self._detectors):
+            detector.check({name: block.groups for name, block in spatial_blocks(self.network).items()})
+            self._detectors = (*self._detectors[-len(BY) :], detector)
         return True
 
     def part_maps(self, batch: Array, detector: Detector) -> PartMaps:
