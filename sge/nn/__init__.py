@@ -38,7 +38,7 @@ from sge.nn.module import SpatialGate, SpatialGroupEnhance, group_similarity, st
 from sge.nn.outputs import Adapter, Output
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION, permutation_digest, permute_channels
 from sge.nn.permutation.regroup import channel_permutations, regroup
-from sge.nn.readout import channel_readout, readout
+from sge.nn.readouts import channel_readout, readout
 from sge.nn.resnet import ATTENTIONS, DEPTHS, NEIGHBOURS, SGE_RESNETS, build_resnet
 from sge.nn.views import eval_view
 

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from sge.images import Box
 from sge.parts import detect
-from sge.parts.detect import MAX_TERMS, part_maps
+from sge.parts.detection import MAX_TERMS, part_maps
 from tests.parts.made_detectors import CALIBRATION, made_detector
 from tests.parts.made_faces import IMAGE, SIZES, MadeFace, logits_of
 
