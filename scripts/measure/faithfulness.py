@@ -5,7 +5,8 @@
 FOLDER holds what ``sge eval gates`` and ``sge eval faithfulness`` print with ``--json``: for each model
 ``NAME.gates.json``, ``NAME.faithfulness.json`` (curves) and ``NAME.pointing.json``, and the log of the curves,
 ``NAME.faithfulness.jsonl``; and ``effect.json`` of ``scripts.measure.effect``, if it was run. ``--commands`` prints the
-commands that write them. ``python -m scripts.render_tables`` then renders docs/faithfulness.md.
+commands that write them. A model keeps the tables of what FOLDER does not have. ``python -m scripts.render_tables`` then
+renders docs/faithfulness.md.
 """
 
 from __future__ import annotations
@@ -229,20 +230,37 @@ def main(
                 option = "" if command == lines[0] else f" --log {file}l"
                 typer.echo(f"{command}{option} --json > {file}")
             continue
-        gates, curves, pointing = (json.loads(file.read_text("utf-8")) for file in files)
-        log = [
-            json.loads(line) for line in files[1].with_suffix(".jsonl").read_text("utf-8").splitlines()[1:]
-        ]
-        path = shipped("weights") / f"{measured.model}{SUFFIX}"
-        record = json.loads(path.read_text("utf-8"))
-        record["tables"] |= {
-            "flat_masks": gates_table(measured, gates),
-            "faithfulness": faithfulness_table(measured, curves, pointing, log),
-        }
-        effect = folder / "effect.json"
-        if effect.exists() and measured.model in (known := json.loads(effect.read_text("utf-8"))):
-            record["tables"]["effect"] = effect_table(measured, known[measured.model])
-        write_atomically(path, dumped(record).encode())
+        if tables := measured_tables(measured, files, folder / "effect.json"):
+            path = shipped("weights") / f"{measured.model}{SUFFIX}"
+            record = json.loads(path.read_text("utf-8"))
+            record["tables"] |= tables
+            write_atomically(path, dumped(record).encode())
+
+
+def measured_tables(measured: Measured, files: list[Path], effect: Path) -> Record:
+    """The tables of a model that some files make.
+
+    Args:
+        measured: The model.
+        files: Of the gates, of the curves and of the pointing game. None of these need exist.
+        effect: Of ``scripts.measure.effect``; it need not exist either.
+    """
+    tables = {}
+    gates, curves, pointing = files
+    if gates.exists():
+        tables["flat_masks"] = gates_table(measured, json.loads(gates.read_text("utf-8")))
+    if curves.exists() and pointing.exists():
+        log = curves.with_suffix(".jsonl").read_text("utf-8").splitlines()[1:]
+        tables["faithfulness"] = faithfulness_table(
+            measured,
+            json.loads(curves.read_text("utf-8")),
+            json.loads(pointing.read_text("utf-8")),
+            [json.loads(line) for line in log],
+        )
+    known = json.loads(effect.read_text("utf-8")) if effect.exists() else {}
+    if measured.model in known:
+        tables["effect"] = effect_table(measured, known[measured.model])
+    return tables
 
 
 if __name__ == "__main__":

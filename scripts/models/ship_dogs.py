@@ -17,7 +17,7 @@ import typer
 
 import sge
 from scripts.common import DEV, UNSEEN, dev_images
-from scripts.models.opening_group import count_hits
+from scripts.models.opening_group import best_group, count_hits
 from scripts.models.temperature import find_temperature
 from sge.evaluation import evaluate, flat_masks
 from sge.files import sha256_of
@@ -64,9 +64,9 @@ def shipped_preprocess(model: sge.Model) -> Preprocess:
 
 
 def opening_group(model: sge.Model) -> dict[str, Any]:
-    """The group whose mask has its peak most often on a face, a nose or an eye, summed over the three."""
+    """The card's ``opens_with``."""
     hits = count_hits(sge.Lens(model))
-    name = max(hits["face"], key=lambda group: sum(sum(hits[kind][group]) for kind in hits))
+    name = best_group(hits)
     block, group = name.split("/g")
     faces = hits["face"][name]
     reason = f"on {sum(faces)} of {len(faces)} labelled dog images the peak of its mask is on the face"

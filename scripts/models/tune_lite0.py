@@ -1,9 +1,9 @@
-"""How sge_efficientnet_lite0_tuned was made.
+"""How sge_efficientnet_lite0_tuned was made before ``scripts.gates``: gates and norms alone, in minutes on a CPU.
 
     python -m scripts.models.tune_lite0 OUTPUT.delta.safetensors
 
 Reads ../shared/data (or SGE_SHARED). A quarter of an hour on two cores; an interrupted tuning resumes. The result is
-similar to the shipped model but not equal: there crops could be enlarged, and threads and kernels round differently.
+similar to those weights but not equal: there crops could be enlarged, and threads and kernels round differently.
 """
 
 from __future__ import annotations

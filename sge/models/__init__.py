@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sge.models.architectures import State
     from sge.models.card import CARD_VERSION, Card
     from sge.models.checkpoint import digest, read_weights, write_weights
-    from sge.models.delta import Delta, difference, write_delta
+    from sge.models.delta import Delta, as_changes, difference, write_delta
     from sge.models.description import Description
     from sge.models.detectors import sge_detector
     from sge.models.download import DOWNLOADS, NOTICE, download_model
@@ -60,6 +60,7 @@ _MODULES = {
     ),
     "sge.models.delta": (
         "Delta",
+        "as_changes",
         "difference",
         "write_delta",
     ),
@@ -171,6 +172,7 @@ __all__ = [
     "PartReader",
     "PretrainedModel",
     "State",
+    "as_changes",
     "base_weights",
     "build",
     "check_name",

@@ -16,6 +16,7 @@ from sge.models.delta import (
     Delta,
     DeltaFile,
     apply_delta,
+    as_changes,
     check_base,
     difference,
     read_delta,
@@ -178,7 +179,58 @@ def test_a_delta_of_version_1_is_read(tmp_path, delta, tuned):
 
 def test_a_delta_of_a_later_version_is_refused(tmp_path, delta):
     path = tmp_path / "new.delta.safetensors"
-    metadata = {"sge.version": 3, "sge.arch": delta.arch, "sge.base": vars(BASE)}
+    metadata = {"sge.version": 4, "sge.arch": delta.arch, "sge.base": vars(BASE)}
     write_weights(path, {f"permutation/{BLOCK}": delta.permutations[BLOCK].int()}, metadata)
-    with pytest.raises(CheckpointError, match=r"version 3 of the delta format; .* Install a newer SGE Lens"):
+    with pytest.raises(CheckpointError, match=r"version 4 of the delta format; .* Install a newer SGE Lens"):
+        read_delta(path)
+
+
+PROJECTION = f"{BLOCK}.conv_pwl.weight"
+
+
+def test_changes_are_added_to_the_permuted_base(network, delta, tmp_path):
+    inactive = state_of(apply_delta(network, DeltaFile(replace(delta, state={}), tmp_path / "a", "")))
+    noise = torch.randn(inactive[PROJECTION].shape, generator=torch.Generator().manual_seed(1)) / 100
+    wanted = delta.state | {PROJECTION: inactive[PROJECTION] + noise}
+    state, changes = as_changes(wanted, inactive, [PROJECTION])
+    path = tmp_path / "mine.delta.safetensors"
+    write_delta(path, replace(delta, state=state, changes=changes))
+    stored = read_weights(path)
+    assert (stored.metadata["sge.version"], stored.state[f"change/{PROJECTION}"].dtype) == (3, torch.float16)
+    file = read_delta(path)
+    tuned = state_of(apply_delta(insert_sge(load_base(base_weights())), file))
+    # float16 rounds a number by at most 2**-11 of it, or by 2**-25 where it is tiny.
+    error = (tuned[PROJECTION] - wanted[PROJECTION]).abs()
+    assert bool((error <= noise.abs() * 2**-11 + 2**-24).all())
+    assert all(torch.equal(tuned[key], value) for key, value in delta.state.items())
+    again = state_of(apply_delta(insert_sge(load_base(base_weights())), file.inactive()))
+    assert torch.equal(again[PROJECTION], inactive[PROJECTION])
+
+
+def test_a_delta_without_changes_is_of_the_version_that_older_programs_read(tmp_path, delta):
+    path = tmp_path / "mine.delta.safetensors"
+    write_delta(path, delta)
+    assert read_weights(path).metadata["sge.version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "says"),
+    [
+        ("blocks.9.0.conv_pwl.weight", torch.zeros(1).half(), "is unknown"),
+        (PROJECTION, torch.zeros(1).half(), "is of another shape or type"),
+        (PROJECTION, torch.zeros(24, 96, 1, 1, dtype=torch.int8), "is of another shape or type"),
+        (f"{BLOCK}.bn2.num_batches_tracked", torch.tensor(1.0).half(), "is of another shape or type"),
+        (PROJECTION, torch.full((24, 96, 1, 1), float("inf")).half(), "is NaN or infinite"),
+        (GATE, torch.zeros(1, 48, 1, 1).half(), "is stated twice"),
+    ],
+)
+def test_changes_that_do_not_fit(network, delta, tmp_path, key, change, says):
+    assert says in refused(network, replace(delta, changes={key: change}), tmp_path / "a.delta.safetensors")
+
+
+def test_a_file_of_version_2_holds_no_changes(tmp_path, delta):
+    path = tmp_path / "odd.delta.safetensors"
+    metadata = {"sge.version": 2, "sge.arch": delta.arch, "sge.base": vars(BASE)}
+    write_weights(path, {f"change/{PROJECTION}": torch.zeros(1)}, metadata)
+    with pytest.raises(CheckpointError, match="is no delta: it holds change/"):
         read_delta(path)

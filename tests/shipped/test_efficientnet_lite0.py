@@ -10,7 +10,8 @@ import torch
 
 import sge
 from scripts.common import REACH, decoded, held_back, peak_distances, sure_labels
-from scripts.measure.tuned import SIZE, evaluation_inputs
+from scripts.measure.gate_effect import evaluation_inputs
+from scripts.measure.tuned import SIZE
 from scripts.models.opening_group import count_hits
 from scripts.models.temperature import find_temperature
 from scripts.render_tables import read_figures, row
@@ -111,7 +112,7 @@ def test_flat_masks_and_agreement_of_the_tuned_model_are_the_measured_ones(share
         ("agreement_validation", find_labelled([folder]).files),
         ("agreement_held_out", others),
     ):
-        inputs = evaluation_inputs(model, decoded(files)).split(25)
+        inputs = evaluation_inputs(model.preprocess, decoded(files)).split(25)
         with torch.inference_mode():
             same = [model.network(x).argmax(1) == inactive(x).argmax(1) for x in inputs]
         share = float(torch.cat(same).float().mean())
