@@ -2,8 +2,8 @@
 
     python -m scripts.gates.card gates-2.safetensors long
 
-Reads ../shared/data (or SGE_SHARED). It takes about four minutes of CPU time, and prints the commands of the tables and
-sentences that it does not write.
+Reads ../shared/data (or SGE_SHARED). It takes about two minutes of CPU time, and prints the commands of the tables and
+figures that it does not write. The sentences on parts are those of the shipped part finder, which is to be fitted before.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scripts.models.opening_group import Hits, best_group, count_hits
 from scripts.render_tables import SUFFIX
 from sge.files import write_atomically
 from sge.models import ORIGINAL_MODEL, TUNED_MODEL, load_torch_model, pretrained_model
+from sge.parts import Finder
 from sge.paths import shipped
 
 Record = dict[str, Any]
@@ -31,12 +32,14 @@ Record = dict[str, Any]
 TARGETS = {"top1": 0.005, "flat": 0.10, "agreement": 0.95, "blocks": 12}
 """What was wanted of the tuning; ``flat`` is the cost of flat masks."""
 FURTHER = (
-    "sge parts fit parts_dev.json --without no_face --model sge_efficientnet_lite0_tuned -o FILE  # a quarter of an hour",
-    "python -m scripts.measure.faithfulness FOLDER --commands  # its three commands for this model: an hour and more",
-    "python -m scripts.measure.effect FOLDER/effect.json --models sge_efficientnet_lite0_tuned  # half an hour",
+    "sge parts fit parts_dev.json --without no_face --model sge_efficientnet_lite0_tuned -o FILE  # 90 s, before this",
+    "python -m scripts.measure.faithfulness FOLDER --commands  # its three commands for this model: five minutes",
+    "python -m scripts.measure.effect FOLDER/effect.json --models sge_efficientnet_lite0_tuned  # a minute an image",
     "python -m scripts.measure.faithfulness FOLDER",
     "python -m scripts.render_tables",
+    "python -m scripts.figures.gate_frontier, screenshot, contact_sheet",
 )
+"""With CPU times on one core."""
 
 
 def accuracy_rows(dogs: GateEffect, others: GateEffect) -> list[Record]:
@@ -132,6 +135,16 @@ def opening_sentence(effect: GateEffect, parts: dict[str, float]) -> str:
     )
 
 
+def part_rows(finder: Finder) -> list[Record]:
+    """The rows of the table ``cross_validation``, of a finder of the network."""
+    return [
+        {"id": f"{row['part']}_{row['images']}", "part": row["part"], "images": row["images"], "shown": row["shown"]}
+        | {f"within_{reach}": hits for reach, hits in row["hits"].items()}
+        | {key: row[key] for key in ("auc", "missed", "false_alarms", "absent", "groups")}
+        for row in finder.measured
+    ]
+
+
 def found_parts(model: sge.Model) -> dict[str, float]:
     """By part: share of all labelled images in which the shipped finder lies within a tenth of the shorter side."""
     assert model.finder is not None
@@ -198,6 +211,8 @@ def main(results: Path, name: str) -> None:
     tables["tables"]["accuracy"]["rows"] = accuracy_rows(effects["dogs"], effects["others"])
     tables["tables"]["blocks"]["rows"] = block_rows(effects["dogs"])
     tables["tables"]["opening_group"]["rows"] = group_rows
+    assert model.finder is not None
+    tables["tables"]["cross_validation"]["rows"] = part_rows(model.finder)
     groups = measure_groups(model, inactive)
     for row in tables["tables"]["single_groups"]["rows"]:
         row |= {gates: [round(share, 2) for share in parts[row["id"]][:2]] for gates, parts in groups.items()}
