@@ -138,7 +138,12 @@ def opening_sentence(effect: GateEffect, parts: dict[str, float]) -> str:
 def part_rows(finder: Finder) -> list[Record]:
     """The rows of the table ``cross_validation``, of a finder of the network."""
     return [
-        {"id": f"{row['part']}_{row['images']}", "part": row["part"], "images": row["images"], "shown": row["shown"]}
+        {
+            "id": f"{row['part']}_{row['images']}",
+            "part": row["part"],
+            "images": row["images"],
+            "shown": row["shown"],
+        }
         | {f"within_{reach}": hits for reach, hits in row["hits"].items()}
         | {key: row[key] for key in ("auc", "missed", "false_alarms", "absent", "groups")}
         for row in finder.measured

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import sge
-from scripts.common import REACH, decoded, held_back, peak_distances, sure_labels
-from scripts.measure.gate_effect import evaluation_inputs
+from scripts.common import REACH, ROOT, decoded, held_back, peak_distances, sure_labels
+from scripts.gates.config import make_run, read_runs
+from scripts.measure.gate_effect import ACTING_STD, evaluation_inputs
 from scripts.measure.tuned import SIZE
 from scripts.models.opening_group import count_hits
 from scripts.models.temperature import find_temperature
@@ -42,8 +43,23 @@ def test_the_cards_state_the_figures():
     assert measured["agreement_validation_dogs"] == row(tuned, "agreement_validation")["tuned"]
     assert measured["agreement_held_out"] == row(tuned, "agreement_held_out")["tuned"]
     assert measured["top1_masks_at_their_means"] == row(tuned, "top1_flat")["tuned"]
-    assert measured["blocks_with_mask_std_of_a_tenth"] == [11, 15]
-    assert row(tuned, "acting_blocks")["tuned"].startswith("11 of 15 ")
+    acting = sum(block["std"] >= ACTING_STD for block in TUNED["blocks"]["rows"])
+    assert measured["blocks_with_mask_std_of_a_tenth"] == [acting, len(TUNED["blocks"]["rows"])]
+    assert row(tuned, "acting_blocks")["tuned"].startswith(f"{acting} of {len(TUNED['blocks']['rows'])} ")
+
+
+def test_the_frontier_has_the_shipped_run():
+    run = row(TUNED["frontier"], CARDS[TUNED_MODEL].made_from["run"])
+    for identifier in ("top1", "top1_flat", "agreement_validation", "agreement_held_out"):
+        assert run[identifier] == row(TUNED["accuracy"], identifier)["tuned"]
+    config = make_run(CARDS[TUNED_MODEL].made_from["config"], None)
+    stated = [
+        run for run in read_runs(ROOT / "scripts" / "gates" / "runs.json") if run["name"] == config.name
+    ]
+    assert len(stated) == 1
+    assert all(
+        getattr(config, key) == value for key, value in stated[0].items() if key not in ("file", "compact")
+    )
 
 
 def test_the_temperature_is_the_models():
