@@ -202,13 +202,32 @@ def test_with_a_single_finder_there_is_no_choice(open_page):
     expect(page.locator("select[name=parts-by]")).to_have_count(0)
 
 
-def test_where_nothing_is_found_the_sentence_is_complete_and_the_choice_stays(open_page):
+def test_where_nothing_is_found_the_sentence_and_the_choice_can_be_reached(open_page):
     page = open_page(390, 844, before=with_choice([])).page
-    sentence = page.get_by_test_id("legend").get_by_text(NOTHING_FOUND)
-    expect(sentence).to_be_visible()
-    assert sentence.evaluate("(p) => p.scrollWidth <= p.clientWidth && p.scrollHeight <= p.clientHeight")
-    expect(page.locator("select[name=parts-by]")).to_be_visible()
+    page.get_by_test_id("legend").get_by_role("button", name=NOTHING_FOUND).click()
+    expect(page.locator("sge-status")).to_contain_text(NOTHING_FOUND)
+    choose(page, "sort", "parts")
+    choice = page.locator("select[name=parts-by]")
+    choice.select_option("groups")
+    expect(page.locator("sge-group-grid")).to_contain_text("a weighted sum of groups alone")
+    expect(choice).to_have_value("groups")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (820, 1180), (1440, 900)])
+def test_the_legend_is_as_high_for_any_number_of_faces(open_page, width, height):
+    """A previewed group replaces the list, and the image must not move."""
+    page = open_page(width, height, before=with_choice(FIRST)).page
+    names = ["sge-legend", "sge-image"]
+    sizes = {name: page.locator(name).first.bounding_box()["height"] for name in names}
+    for case in (MANY, FACES, []):
+        page.unroute_all()
+        with_choice(case)(page)
+        page.reload()
+        page.wait_for_selector("html[data-maps=ready]")
+        found = {name: page.locator(name).first.bounding_box()["height"] for name in names}
+        assert found == sizes, len(case)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_report_has_faces_and_says_what_found_them(open_page, browser, tmp_path):

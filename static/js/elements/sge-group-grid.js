@@ -9,6 +9,7 @@ import { effectNote, effectTiles } from "./effect-tiles.js";
 import { makeTile, markTiles, tileShape } from "./group-tile.js";
 import { inactiveMasks } from "./inactive-masks.js";
 import { partDot } from "./part-dot.js";
+import { finderChoice } from "./part-list.js";
 import { rovingFocus } from "./roving-focus.js";
 import { segments } from "./segments.js";
 import { StoreElement } from "./store-element.js";
@@ -115,6 +116,8 @@ class GroupGrid extends StoreElement {
     const { analysis } = this.store.image;
     this.heading.textContent = "Groups that find the parts";
     this.facts.textContent = `${finderInWords(analysis)} Hover to preview; click to pin, up to six.`;
+    // Where parts were found, the legend has the choice.
+    if (analysis.parts.length === 0) this.facts.append(" ", finderChoice(this.store));
     if (!hasPartMaps(this.store)) return [make("p", { class: "quiet" }, "Loading the maps of these groups \u2026")];
     return Object.entries(analysis.part_maps).flatMap(([kind, { terms }]) => {
       const shown = terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT || !isWhole(analysis, kind));

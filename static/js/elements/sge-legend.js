@@ -7,10 +7,10 @@ import { blendTableFor, DIVERGING, gradCamLimits } from "../drawing/painter.js";
 import { focusAndEnergy, groupName, number, shortGroupName } from "../format.js";
 import { differenceOf } from "../state/difference.js";
 import { hasGroups } from "../state/effect.js";
-import { hasChoice, hasFinder, nothingFound } from "../state/parts.js";
+import { hasFinder, nothingFound } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
 import { isOff } from "../state/switched-off.js";
-import { finderChoice, markFace, partList, partsAside } from "./part-list.js";
+import { markFace, partList, partsAside } from "./part-list.js";
 import { switchOffButton } from "./switch-off-button.js";
 import { StoreElement } from "./store-element.js";
 
@@ -39,7 +39,7 @@ class Legend extends StoreElement {
     const { pins } = this.store.state;
     this.bars = [];
     const head = this.head(shown);
-    const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [this.hasNoParts ? make("p", { class: "no-parts" }, nothingFound(this.store.image.analysis)) : make("p", { class: "hint" }, HINT)];
+    const chips = pins.length > 0 ? pins.map((pin) => this.chip(pin)) : [this.hasNoParts ? this.noParts() : make("p", { class: "hint" }, HINT)];
     const focused = this.contains(document.activeElement) && document.activeElement.dataset.focus;
     this.replaceChildren(make("div", { class: "now" }, ...head), make("div", { class: "under" }, make("div", { class: "chips" }, ...chips), this.aside()));
     if (focused) this.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
@@ -51,12 +51,16 @@ class Legend extends StoreElement {
     return hasFinder(analysis) && analysis.parts.length === 0;
   }
 
-  /** What belongs to the parts; where none was found, the choice of another part finder. */
+  /** The finder's sentence; a click shows all of it where there is little room. */
+  noParts() {
+    const text = nothingFound(this.store.image.analysis);
+    return make("button", { type: "button", class: "no-parts", title: text, onclick: () => this.store.set({ note: text }) }, text);
+  }
+
+  /** What belongs to the parts. */
   aside() {
     const isParts = this.store.view === "parts" && !differenceOf(this.store);
-    if (isParts) return make("div", { class: "parts-aside" }, ...partsAside(this.store));
-    const canChoose = this.hasNoParts && hasChoice(this.store.image.analysis) && !this.store.state.offline;
-    return canChoose ? make("div", { class: "parts-aside" }, finderChoice(this.store)) : null;
+    return isParts ? make("div", { class: "parts-aside" }, ...partsAside(this.store)) : null;
   }
 
   head(shown) {
