@@ -42,7 +42,10 @@ def test_a_folder_without_images(sge_command, labels, tmp_path):
     assert "no images" in str(result.exception)
 
 
-@pytest.mark.parametrize("arguments", [("fit",), ("find",), ("evaluate",), ("fit", "x.json"), ("dance",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("fit",), ("find",), ("evaluate",), ("fit", "x.json"), ("find", "--by", "best", "x.jpg"), ("dance",)],
+)
 def test_usage_errors_exit_2(sge_command, arguments):
     assert sge_command("parts", *arguments).exit_code == 2
 

@@ -158,6 +158,8 @@ class OnnxBackend:
             read = Forward(None, infos, masks, similarity, energy, *self._boxes(found, batch.shape))
         else:
             read = Forward(self._checked_logits(found, len(batch)), infos, masks, similarity, energy)
+        if maps.detector is not None and not parts:  # torch gives what the file does not
+            return replace(read, part_maps=self.part_maps(batch, maps.detector).maps)
         return replace(read, part_maps=self._part_maps(maps.detector, found))
 
     def reads(self, detector: Detector) -> bool:
