@@ -69,7 +69,7 @@ def training_table(log: list[dict[str, str]], config: Mapping[str, Any]) -> Tabl
         "set": "976 images that chose the epoch: every fourth of `dogs_dev.tar` and all of `pets_dev.tar`",
         "protocol": (
             f"center crop {config['eval_size']} px; `log.csv` of the training; one seed; one core, shared with other "
-            "programs"
+            "programs; an epoch that was interrupted counts from where it was resumed"
         ),
         "columns": [
             *columns(
