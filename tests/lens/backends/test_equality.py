@@ -36,7 +36,8 @@ def assert_same_logits(expected: np.ndarray, found: np.ndarray) -> None:
 def assert_same_analysis(expected: Analysis, found: Analysis, maps: float = MAPS) -> None:
     assert found.blocks == expected.blocks
     assert found.geometry == expected.geometry
-    for signal, tolerance in (("masks", maps), ("similarity", maps), ("energy", 1e-5)):
+    # The energy of a group moves with its map, but is at most a share of its block.
+    for signal, tolerance in (("masks", maps), ("similarity", maps), ("energy", maps / 500)):
         one, other = getattr(expected, signal), getattr(found, signal)
         assert list(one) == list(other)
         for name in one:
