@@ -29,7 +29,7 @@ from scripts.measure.none_of_these import (
 )
 from scripts.measure.trained import accuracy_rows, block_rows, block_stds
 from scripts.models import pets_data
-from scripts.models.opening_group import count_hits
+from scripts.models.opening_group import best_group, count_hits
 from scripts.models.pets_figures import COMMANDS, NAME, SETS, Measurements, make_figures
 from scripts.models.pets_training import read_log
 from scripts.models.temperature import find_temperature
@@ -114,7 +114,7 @@ def measure(model: sge.Model, sizes: dict[int, float], log: list[dict[str, str]]
     """Everything that the card and the figures state of the shipped file."""
     scores = compute_scores({framing: compute_outputs(model, framing) for framing in FRAMINGS})
     hits = count_hits(sge.Lens(model))
-    opening = max(hits["face"], key=lambda group: sum(sum(hits[kind][group]) for kind in hits))
+    opening = best_group(hits)
     return Measurements(
         accuracy=accuracy_rows(model),
         whole=accuracy_rows(model, framing="whole", flat=False),
