@@ -17,7 +17,8 @@ NEIGHBOR_SHARE = 0.46
 """A ring's largest radius as a share of the distance to the nearest other part, so that no two overlap."""
 MIN_DASHES = 6
 _CASING, _PAPER = (0, 0, 0, 130), (22, 24, 29, 216)
-_SURE, _UNSURE = 255, 200
+LIGHTER = 0.4
+"""How much white the color of an unsure part's ring has."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def _ring(part: Part, parts: Sequence[Part], short: int) -> _Ring:
 
 def _draw_ring(draw: ImageDraw.ImageDraw, ring: _Ring, line: int) -> None:
     kind = "eye" if ring.part.name.endswith("_eye") else ring.part.name
-    color = (*rgb(PART_COLORS.get(kind, PART_COLORS["nose"])), _SURE if ring.part.sure else _UNSURE)
+    color: tuple[int, ...] = rgb(PART_COLORS.get(kind, PART_COLORS["nose"]))
+    if not ring.part.sure:
+        color = tuple(round(value + LIGHTER * (255 - value)) for value in color)
     left, top, right, bottom = ring.box
     casing = (left - line, top - line, right + line, bottom + line)
     for start, end in _arcs(ring, line):

@@ -113,7 +113,7 @@ def test_an_unsure_part_is_drawn_dashed_and_lighter(open_page):
     angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     rows = np.rint(0.7 * height + 0.05 * height * np.sin(angles)).astype(int)
     cols = np.rint(0.3 * width + 0.05 * width * np.cos(angles)).astype(int)
-    orange = [(image[rows, cols, 0] - image[rows, cols, 2] > 90).mean() for image in images]
+    orange = [(image[rows, cols, 0] - image[rows, cols, 2] > 60).mean() for image in images]
     assert orange[0] > 0.9
     assert 0.3 < orange[1] < 0.85
     middle = [image[int(0.7 * height), int(0.3 * width)] for image in images]

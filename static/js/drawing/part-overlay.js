@@ -22,6 +22,8 @@ const DARKENING = 0.2;
 // Strength of the highlight of an unsure part, and of the parts of other faces while one is emphasized.
 const [UNSURE, OTHER_FACE] = [0.45, 0.3];
 const FADED_RING = 0.5;
+// A dashed ring is wider and lighter, so that it is visible although it is interrupted.
+const [UNSURE_WIDTH, LIGHTER] = [1.4, 0.4];
 
 /**
  * Draws the parts over the photo in `canvas`.
@@ -136,13 +138,18 @@ function drawRing(context, { kind, x, y, rx, ry, sure, isFaded }, width) {
   context.beginPath();
   context.ellipse(x, y, rx, ry, 0, 0, 2 * Math.PI);
   context.lineWidth = 2.4 * width;
-  context.strokeStyle = sure ? "rgb(0 0 0 / 0.22)" : "rgb(0 0 0 / 0.5)";
+  context.strokeStyle = sure ? "rgb(0 0 0 / 0.22)" : "rgb(0 0 0 / 0.55)";
   context.stroke();
   if (sure) [context.shadowColor, context.shadowBlur] = [colourOfKind(kind), 5 * width];
-  context.lineWidth = width;
-  context.strokeStyle = colourOfKind(kind);
+  context.lineWidth = sure ? width : UNSURE_WIDTH * width;
+  context.strokeStyle = sure ? colourOfKind(kind) : lighter(colourOfKind(kind));
   context.stroke();
   context.restore();
+}
+
+/** A colour mixed with white. */
+function lighter(colour) {
+  return `rgb(${rgbOf(colour).map((value) => Math.round(value + LIGHTER * (255 - value))).join(" ")})`;
 }
 
 /** Dashes and gaps of one length, as many as fit around the ring. */
