@@ -13,8 +13,8 @@ from sge.parts.detector import Detector
 from sge.parts.pairs import offsets, squared_distances
 from sge.parts.scales import Candidate
 
-GATE = 13.8
-"""Parts of one face lie within this squared Mahalanobis distance of the learned offset, as 99.9 % of a Gaussian do."""
+GATE = 18.4
+"""Parts of one face lie within this squared Mahalanobis distance of the learned offset, as 99.99 % of a Gaussian do."""
 LEAST_CONFIDENCE = 1e-3
 """Confidences are kept this far from 0 and 1 where their logits are added."""
 EYES = 2
@@ -83,17 +83,27 @@ Fits = Mapping[tuple[int, int], float]
 
 
 def _fits(detector: Detector, found: Sequence[Found]) -> dict[tuple[int, int], float]:
+    directed = _distances(detector, found)
     fits = {}
     for one, other in combinations(range(len(found)), 2):
-        distances = [
-            float(squared_distances(detector.pairs[key], offsets(first.at, [second.at], key))[0])
-            for first, second in ((found[one], found[other]), (found[other], found[one]))
-            if (key := f"{first.part}-{second.part}") in detector.pairs
-        ]
+        distances = [directed[way] for way in ((one, other), (other, one)) if way in directed]
         # The sizes at which two peaks were found may differ, and with them the cells of the two offsets.
-        if distances and (left := GATE - float(np.mean(distances))) > 0:
+        if distances and (left := GATE - sum(distances) / len(distances)) > 0:
             fits[one, other] = left
     return fits
+
+
+def _distances(detector: Detector, found: Sequence[Found]) -> dict[tuple[int, int], float]:
+    """Numbers of a first and of a second part to the squared distance of their offset, where the pair is learned."""
+    numbers = {part: [at for at, one in enumerate(found) if one.part == part] for part in detector.parts}
+    distances: dict[tuple[int, int], float] = {}
+    for first, one in enumerate(found):
+        for part, others in numbers.items():
+            if (key := f"{one.part}-{part}") in detector.pairs and others:
+                seen = offsets(one.at, [found[at].at for at in others], key)
+                values = squared_distances(detector.pairs[key], seen).tolist()
+                distances |= {(first, at): value for at, value in zip(others, values, strict=True)}
+    return distances
 
 
 def _possible(found: Sequence[Found], fits: Fits) -> Iterator[tuple[int, ...]]:
