@@ -59,7 +59,10 @@ export function partsAside(store) {
   const canSwitch = !store.state.offline && hasGroups(store.image);
   const powers = canSwitch ? kinds.map((kind) => make("span", { class: "part-power" }, partDot(kind), withoutPart(store, kind))) : [];
   const unsure = hasUnsure(analysis) ? make("span", { class: "unsure-key" }, make("i", { class: "part-dot unsure", "aria-hidden": "true" }), make("span", {}, make("span", { class: "in-full" }, "dashed: "), "unsure")) : null;
-  return [...powers, unsure, finderChoice(store)];
+  const faces = facesOf(analysis).length;
+  // Not all of them fit into the list without scrolling.
+  const count = faces > 1 ? make("span", { class: "in-full" }, `${faces} faces`) : null;
+  return [count, ...powers, unsure, finderChoice(store)];
 }
 
 /** The button that switches off every group that is listed for a part, or switches them on again. */
