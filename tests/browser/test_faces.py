@@ -261,4 +261,5 @@ def test_axe_finds_nothing_in_faces_and_the_choice(open_page, size, scheme):
     parts(page).nth(1).focus()
     assert violations(page) == []
     choose(page, "sort", "parts")
+    page.evaluate("scrollTo(0, 0)")  # what the sticky image covers by half is no target
     assert violations(page) == []
