@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from torch import nn
 
 import sge
 from sge.analysis import Analysis
 from sge.errors import CheckpointError, FinderError
+from sge.images import Preprocess
 from sge.lens import Lens, Wanted
 from sge.models import ExportedModel, export_onnx, load_model
-from sge.parts import Finder, block_logits
+from sge.parts import BlockReadout, Finder, block_logits
 from tests.lens.backends.conftest import smooth_frames
 from tests.lens.networks import Residual, lens_of
 from tests.lens.test_part_search import GROUPS, READOUTS, detector, smooth
+from tests.nn.foreign_modules import ByViews, Interleaved, network_with
 from tests.parts.made_detectors import made_detector
 
 ONLY_PARTS = Wanted((), masks=False, similarity=False, energy=False)
@@ -227,3 +230,18 @@ def test_a_hostile_file_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match=r"changed\.onnx"):
         load_model(changed(file, tmp_path, change))
+
+
+@pytest.mark.parametrize("kind", [ByViews, Interleaved])
+def test_modules_of_other_people_are_exported_with_their_channels(
+    kind: type[nn.Module], backend: str, tmp_path: Path
+) -> None:
+    model = sge.Model("mine", network_with(kind()), list("abcde"), preprocess=Preprocess(size=64, resize=64))
+    lens = Lens(model, "cpu")
+    blocks = (BlockReadout("2", np.ones((2, lens.groups["2"]), np.float32), np.eye(2, 16, dtype=np.float32)),)
+    used = replace(detector(), blocks=blocks, bias=(-1.0, -1.0))
+    model.finder = Finder({}, model.permutations, detectors={"mix": used})
+    exported = Lens(export_onnx(model, tmp_path / "mine.onnx"), backend=backend)
+    batch = np.stack([frame.array for frame in smooth_frames(lens, 2, 1, 64, 96)])
+    expected, found = (one._backend.part_maps(batch, used).maps["2"] for one in (lens, exported))
+    np.testing.assert_allclose(found, expected, atol=5e-3)
