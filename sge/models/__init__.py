@@ -84,7 +84,6 @@ _MODULES = {
     "sge.models.onnx_files": ("is_exported",),
     "sge.models.exported_model": (
         "RANGE",
-        "READOUT",
         "ExportedBlock",
         "ExportedModel",
         "part_output",
