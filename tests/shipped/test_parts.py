@@ -53,7 +53,7 @@ def test_the_stated_figures_are_the_measured_ones(shared, name) -> None:
     examples = [Example.from_label(image) for image in labelled]
     maps = analyze_examples(sge.Lens(replace(model, finder=None), "cpu"), examples)
     rows = evaluate_parts(maps, [image.unsure for image in labelled])
-    stated = {(row["part"], row["images"]): row for row in model.finder.measured}
+    stated = {(row["part"], row["images"]): row for row in model.finder.measured if "by" not in row}
     assert len(rows) == len(stated) == 4
     for row in rows:
         card = stated[row.part, row.images]
