@@ -35,7 +35,7 @@ def place(record, parts, *, stray=(), side=0.05, peak=None):
     lists positions with a peak in the maps but no part; ``peak`` replaces the height of all peaks.
     """
     width, height = record["geometry"]["image"]
-    record["model"]["no_parts"] = NOTHING_FOUND
+    record["model"] |= {"no_parts": NOTHING_FOUND, "part_finders": []}
     record["parts"] = [
         {
             "name": name,

@@ -133,6 +133,12 @@ def test_many_faces_leave_room_for_the_image(open_page):
     parts(page).last.focus()
     expect(parts(page).last).to_be_in_viewport()
     expect(page.locator(".part.marked")).to_have_count(1)
+    parts(page).first.focus()
+    box = page.locator("#image").bounding_box()
+    _, x, y, *_ = MANY[-1]
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    expect(parts(page).last).to_have_class(re.compile("marked"))
+    expect(parts(page).last).to_be_in_viewport()
 
 
 def test_a_part_leads_to_its_groups(open_page):

@@ -22,7 +22,7 @@ def test_it_opens_with_a_sample_already_analysed(open_page):
     expect(page.locator("sge-credit .badge")).to_have_text("sample")
     expect(page.get_by_test_id("gates")).to_contain_text("the maps show the masks")
     legend = page.get_by_test_id("legend")
-    expect(legend).to_contain_text(re.compile(r"Nose \d+ %.*Eyes \d+ and \d+ %", re.S))
+    expect(legend).to_contain_text(re.compile(r"Nose \d+ %.*Left eye \d+ %.*Right eye \d+ %", re.S))
     choose(page, "signal", "similarity")
     expect(legend).to_contain_text("Block 5.3 · group 15")
     choose(page, "sort", "focus")

@@ -47,9 +47,11 @@ function partButton(store, part, faces) {
   );
 }
 
-/** Marks in the list the parts of the emphasized face. */
-export function markFace(root, { state: { markedFace } }) {
+/** Marks in the list the parts of the emphasized face, and scrolls to them if the face was pointed at in the image. */
+export function markFace(root, { state: { markedFace, pointer } }) {
   for (const each of root.querySelectorAll("[data-face]")) each.classList.toggle("marked", markedFace !== null && each.dataset.face === String(markedFace));
+  const row = root.querySelector(".face.marked");
+  if (row && pointer) row.parentElement.scrollTop = row.offsetTop - row.parentElement.offsetTop;
 }
 
 /** Beside the list: the buttons that switch off the groups of each part, the meaning of a dashed ring, and what the parts were found by. */
