@@ -11,9 +11,8 @@ import matplotlib.pyplot as plt
 
 from scripts.common import INK, ROOT
 from scripts.render_tables import read_figures, row
-from sge.models import TUNED_MODEL
+from sge.models import TUNED_MODEL, shipped_entries
 
-SHIPPED = "long"
 SETS = {
     "agreement_validation": ("500 validation images of dogs", "#1f6feb", "o"),
     "agreement_held_out": ("150 other things", "#bc4c00", "s"),
@@ -28,11 +27,14 @@ def main() -> None:
     runs = [entry for entry in table["rows"] if entry["mean_std"] is not None]
     figure, axis = plt.subplots(figsize=(5.6, 3.5), dpi=130)
     error = row(table, "standard_error")
+    card = shipped_entries()[TUNED_MODEL].card
+    assert card is not None
+    assert card.made_from is not None
+    shipped = row(table, card.made_from["run"])
     for column, (title, color, marker) in SETS.items():
         label = f"{title} (standard error {error[column]:.3f})"
         stds, shares = ([run[key] for run in runs] for key in ("mean_std", column))
         axis.scatter(stds, shares, s=26, color=color, marker=marker, label=label, zorder=3)
-        shipped = row(table, SHIPPED)
         axis.scatter(
             shipped["mean_std"],
             shipped[column],

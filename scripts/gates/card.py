@@ -1,6 +1,7 @@
-"""Measures the shipped ``sge_efficientnet_lite0_tuned``, and writes its card and its figures.
+r"""Measures the shipped ``sge_efficientnet_lite0_tuned``, and writes its card and its figures.
 
-    python -m scripts.gates.card gates-2.safetensors long
+    python -m scripts.gates.card gates-2.safetensors long --begun-from hot --machine "2.11.0+cu130, one H200" \
+        --command "python -m scripts.gates.tune scripts/gates/runs.json OUT --seconds 550"
 
 Reads ../shared/data (or SGE_SHARED). It takes about two minutes of CPU time, and prints the commands of the tables and
 figures that it does not write. The sentences on parts are those of the shipped part finder, which is to be fitted before.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -125,7 +126,7 @@ def opening_sentence(effect: GateEffect, parts: dict[str, float]) -> str:
     """Why the service uses the model by default."""
     value = {key: f"{100 * number:.1f} %" for key, number in effect.accuracy.items()}
     nose, eye = (f"{100 * parts[part]:.0f} %" for part in ("nose", "eye"))
-    distance = 100 * (effect.accuracy["top1_inactive"] - effect.accuracy["top1"])
+    distance = round(100 * abs(effect.accuracy["top1_inactive"] - effect.accuracy["top1"]), 1)
     near = "half a point" if distance <= 0.5 else "one point" if distance <= 1 else f"{distance:.1f} points"
     return (
         f"The service uses it by default: its masks act on its predictions (without them, top-1 falls from {value['top1']} "
@@ -189,29 +190,34 @@ def make_card(
 
 
 def run_record(results: Path, name: str) -> Record:
-    """What the card tells of a run: its settings, and how long it was."""
+    """What the card tells of a run: what it began from, its settings, and how long it was."""
     with safe_open(results, "pt") as file:
         facts = json.loads(file.metadata()["runs"])[name]
     settings = {key: value for key, value in facts["settings"].items() if key not in ("file", "compact")}
-    return {
-        "config": settings,
-        "steps": facts["steps"],
-        "crops": facts["images"],
-        "seconds": facts["seconds"],
-    }
+    lengths = {"steps": facts["steps"], "crops": facts["images"], "seconds": facts["seconds"]}
+    return {"run": name, "begun_from": settings["base"], "config": settings} | lengths
 
 
-def main(results: Path, name: str) -> None:
-    """Measures, and writes the card and the figures."""
+def main(
+    results: Path,
+    name: str,
+    command: Annotated[str, typer.Option(help="That made the run, for the card.")] = "",
+    machine: Annotated[str, typer.Option(help="Version of torch and the machine, for the card.")] = "",
+    begun_from: Annotated[
+        str, typer.Option(help="Run that the run began from, where its settings say 'best'.")
+    ] = "",
+) -> None:
+    """Measures, and writes the card and the figures. What no option states stays as it is in the card."""
+    run = run_record(results, name)
+    told = {"command": command, "torch": machine, "begun_from": begun_from}
+    run |= {key: value for key, value in told.items() if value}
     torch.set_num_threads(1)
     weights = shipped("weights")
     card, figures = weights / f"{TUNED_MODEL}.card.json", weights / f"{TUNED_MODEL}{SUFFIX}"
     model, inactive = load_torch_model(TUNED_MODEL), pretrained_model(ORIGINAL_MODEL).network()
     effects = measure_sets(model, inactive)
     opens, group_rows = opening(count_hits(sge.Lens(model)))
-    record = make_card(
-        json.loads(card.read_text("utf-8")), run_record(results, name), effects, opens, found_parts(model)
-    )
+    record = make_card(json.loads(card.read_text("utf-8")), run, effects, opens, found_parts(model))
     tables = json.loads(figures.read_text("utf-8"))
     tables["tables"]["accuracy"]["rows"] = accuracy_rows(effects["dogs"], effects["others"])
     tables["tables"]["blocks"]["rows"] = block_rows(effects["dogs"])
