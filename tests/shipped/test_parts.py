@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,12 @@ import timm
 import torch
 
 import sge
+from scripts.render_tables import read_figures, row
+from sge.cli.labelled_files import LabelledFiles
+from sge.lens.detector_fitting import exhaustive, find_everything
 from sge.lens.part_fitting import Example, analyze_examples
 from sge.models.names import ORIGINAL_MODEL, TUNED_MODEL
+from sge.parts import evaluate_faces, read_faces
 from sge.parts.evaluate import WITHIN, evaluate_parts
 from sge.parts.labels import read_labels, without_parts
 from tests.conftest import ROOT
@@ -53,12 +58,56 @@ def test_the_stated_figures_are_the_measured_ones(shared, name) -> None:
     examples = [Example.from_label(image) for image in labelled]
     maps = analyze_examples(sge.Lens(replace(model, finder=None), "cpu"), examples)
     rows = evaluate_parts(maps, [image.unsure for image in labelled])
-    stated = {(row["part"], row["images"]): row for row in model.finder.measured if "by" not in row}
+    stated = {(one["part"], one["images"]): one for one in model.finder.measured if "by" not in one}
     assert len(rows) == len(stated) == 4
-    for row in rows:
-        card = stated[row.part, row.images]
-        assert (row.shown, row.absent) == (card["shown"], card["absent"])
+    for found in rows:
+        card = stated[found.part, found.images]
+        assert (found.shown, found.absent) == (card["shown"], card["absent"])
         # The tolerance is two images, because another processor may round a peak differently.
-        assert abs(row.auc - card["auc"]) < 0.01
+        assert abs(found.auc - card["auc"]) < 0.01
         for within in WITHIN:
-            assert abs(row.hits[str(within)].value - card["hits"][str(within)]["value"]) <= 2.01 / row.shown
+            assert (
+                abs(found.hits[str(within)].value - card["hits"][str(within)]["value"]) <= 2.01 / found.shown
+            )
+
+
+def test_the_baseline_has_detectors_of_both_kinds():
+    finder = sge.load_model(ORIGINAL_MODEL).finder
+    assert set(finder.detectors) == {"mix", "groups"}
+    for by, detector in finder.detectors.items():
+        assert detector.parts == ("nose", "eye")
+        assert set(detector.pairs) == {"nose-eye", "eye-nose", "eye-eye"}
+        assert (detector.source == "groups") == (by == "groups")
+        # Both eyes lie above the nose, and side by side.
+        assert detector.pairs["nose-eye"].mean[1] < -1
+        assert detector.pairs["eye-eye"].mean[0] > 1
+    assert "people" in finder.nothing_found
+
+
+@pytest.mark.slow
+def test_the_stated_figures_of_detectors_are_the_measured_ones(shared):
+    """Measures a part of the images that were held back: birds, and those without a face."""
+    images = [
+        image for name in ("faces", "no_face") for image in read_faces(ROOT / "labels" / f"{name}.json")
+    ]
+    kept = [
+        one
+        for one in images
+        if one.held and (one.is_without or (one.main and one.main.measured_as == "birds"))
+    ]
+    model = sge.load_model(ORIGINAL_MODEL)
+    model.finder = exhaustive(model.finder, "mix")
+    lens = sge.Lens(model, "cpu", frozen=True)
+    with closing(LabelledFiles(shared / "data")) as files:
+        found = [find_everything(lens, image, files.open(image), "mix") for image in kept]
+    record = evaluate_faces(found, 0.2, 0.5)
+    tables = read_figures(ORIGINAL_MODEL)
+    stated = row(tables["faces_hits"], "mix_eye_birds")
+    (birds,) = [one for one in record["hits"] if one["kind"] == "birds"]
+    assert birds["images"] == stated["images"]
+    assert birds["any_0.1"]["value"] == pytest.approx(stated["any_0.1"]["value"], abs=1.01 / birds["images"])
+    for one in record["false_alarms"]:
+        alarms = row(tables["faces_alarms"], f"mix_{one['part']}")
+        assert one["images"] == alarms["images"]
+        # The tolerance is one image, because another processor may round a confidence differently.
+        assert abs(one["shown"]["of"] - alarms["shown_images"]) <= 1
