@@ -1,63 +1,59 @@
-"""Logits of made-up faces at several sizes, as a detector would give them."""
+"""Made-up maps of images with faces: group 1 of the fine block responds to noses, channel 2 to eyes."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from sge.images import Box, Geometry
-from sge.parts import PartLogits
+from sge.parts.columns import BlockMaps
+from sge.parts.labelled_faces import Face, FacesImage
 
-IMAGE = (1024, 768)
-SIZES = (192, 384)
-"""Shorter sides at which the faces are looked at; cells of 64 and 32 pixels of the image."""
-LOW, HIGH = -7.0, 5.0
-
-
-@dataclass(frozen=True)
-class MadeFace:
-    """A face of a nose and two eyes."""
-
-    x: float
-    """Of the nose, in pixels of the image."""
-    y: float
-    size: int
-    """Of ``SIZES``: where its parts are highest."""
-    height: float = HIGH
-    """Logit of its parts."""
-
-    @property
-    def cell(self) -> float:
-        return min(IMAGE) / self.size * 16
-
-    @property
-    def points(self) -> dict[str, tuple[float, float]]:
-        """Name to (x, y): where the offsets of ``made_detectors.PAIRS`` are likely."""
-        return {
-            "nose": (self.x, self.y),
-            "left_eye": (self.x - 1.5 * self.cell, self.y - 2.7 * self.cell),
-            "right_eye": (self.x + 1.5 * self.cell, self.y - 2.7 * self.cell),
-        }
+IMAGE = (160, 120)
+SIZES = (64, 96, 128)
 
 
-def logits_of(faces: list[MadeFace], low: float = LOW) -> list[PartLogits]:
-    """Low maps with a bump at every part, one ``PartLogits`` for each of ``SIZES``."""
-    width, height = IMAGE
-    found = []
-    for size in SIZES:
-        cell = height / size * 16
-        rows, cols = round(height / cell), round(width / cell)
-        x, y = (np.arange(cols) + 0.5) * cell, (np.arange(rows) + 0.5) * cell
-        maps = np.full((2, rows, cols), low)
-        for face in faces:
-            lower = 0.0 if face.size == size else 6.0
-            for name, (px, py) in face.points.items():
-                squared = ((x[None] - px) ** 2 + (y[:, None] - py) ** 2) / (2 * (0.7 * face.cell) ** 2)
-                row = 0 if name == "nose" else 1
-                maps[row] = np.maximum(maps[row], low + (face.height - lower - low) * np.exp(-squared))
-        geometry = Geometry(
-            IMAGE, (cols * 16, rows * 16), Box(0.0, 0.0, float(width), float(height)), "whole"
-        )
-        found.append(PartLogits(maps.astype(np.float32), geometry))
-    return found
+def face(number, **more):
+    """A face of 40 pixels at a place that the number decides."""
+    x, y = np.random.RandomState(number).uniform((40, 50), (120, 100))
+    points = {
+        "nose": (float(x), float(y)),
+        "left_eye": (float(x) - 20, float(y) - 32),
+        "right_eye": (float(x) + 20, float(y) - 32),
+    }
+    return Face(points, 40.0, **more)
+
+
+def images(shown=24, empty=9):
+    made = [FacesImage(f"{number}.png", (face(number),)) for number in range(shown)]
+    return made + [FacesImage(f"empty {number}.png") for number in range(empty)]
+
+
+def source_of(listed, channels=True):
+    """A ``Source`` of these images."""
+
+    def source(number, sizes):
+        for size in sizes:
+            rows, cols = round(size / 16), round(size / 16 * IMAGE[0] / IMAGE[1])
+            rs = np.random.RandomState(1000 * number + size)
+            fine = 0.4 * rs.standard_normal((3, rows, cols))
+            single = 0.4 * rs.standard_normal((4, rows, cols))
+            coarse = 0.4 * rs.standard_normal((2, -(-rows // 2), -(-cols // 2)))
+            for one in listed[number].faces:
+                for name, (x, y) in one.points.items():
+                    at = int(y / IMAGE[1] * rows), int(x / IMAGE[0] * cols)
+                    (fine[1] if name == "nose" else single[2])[at] = 3
+                    if name != "nose" and not channels:
+                        fine[2][at] = 3
+            geometry = Geometry(IMAGE, (16 * cols, 16 * rows), Box(0.0, 0.0, *map(float, IMAGE)), "whole")
+            yield (
+                {
+                    "fine": BlockMaps(
+                        fine.astype(np.float32).clip(-1, 3),
+                        single.astype(np.float32).clip(-1, 3) if channels else None,
+                    ),
+                    "coarse": BlockMaps(coarse.astype(np.float32).clip(-1, 3)),
+                },
+                geometry,
+            )
+
+    return source

@@ -15,7 +15,7 @@ from sge.images import Box
 from sge.parts import detect
 from sge.parts.detection import MAX_TERMS, part_maps
 from tests.parts.made_detectors import CALIBRATION, made_detector
-from tests.parts.made_faces import IMAGE, SIZES, MadeFace, logits_of
+from tests.parts.made_logits import IMAGE, SIZES, MadeFace, logits_of
 
 DETECTOR = made_detector(sizes=SIZES)
 FACES = [MadeFace(250, 400, 192), MadeFace(640, 300, 384, 4.0), MadeFace(850, 600, 384, 3.0)]

@@ -72,7 +72,7 @@ def test_a_blocks_share_is_the_definition(seed, rows, cols, kind):
 
 
 @few
-@given(seeds, st.floats(-1e3, 1e3), st.floats(1e-2, 1e3))
+@given(seeds, st.floats(-100, 100), st.floats(1, 1e3))
 def test_channels_are_standardized_as_torch_does(seed, mean, scale):
     values = (scale * np.random.RandomState(seed).standard_normal((4, 5, 7)) + mean).astype(np.float32)
     tensor = torch.from_numpy(values)
