@@ -40,13 +40,13 @@ FINDER = Finder(
 )
 
 
-def test_a_file_of_version_1_opens_and_is_saved_as_version_2(tmp_path):
+def test_a_file_of_version_1_opens_and_is_saved_as_version_3(tmp_path):
     path = tmp_path / "a.parts.json"
     path.write_text(json.dumps(RECORD))
     finder = Finder.load(path)
     assert finder == FINDER
     finder.save(path)
-    assert json.loads(path.read_text())["version"] == 2
+    assert json.loads(path.read_text())["version"] == 3
     assert Finder.load(path) == FINDER
 
 
