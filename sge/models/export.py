@@ -38,8 +38,9 @@ def export_onnx(
     """Writes a model as one ONNX file with all weights, labels, preprocessing, card and part finder in it.
 
     The file takes any number of images and any size that is a multiple of ``ExportedModel.multiple``, or the one size that
-    is given. Its outputs are the logits, or what else the network returns, and the similarity, mask and energy of each
-    block, and the maps of the finder's detectors. What it computes is compared with PyTorch first; the measured differences are in ``ExportedModel.check``.
+    is given. Its outputs are the logits, or what else the network returns, the similarity, mask and energy of each block,
+    and the maps of the finder's detectors. What it computes is compared with PyTorch first; the measured differences are in
+    ``ExportedModel.check``.
 
     Args:
         model: From ``load_model``, or ``Model`` with a network of your own that has SGE, CBAM or BAM in it.

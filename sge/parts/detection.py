@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit
@@ -10,12 +11,12 @@ from scipy.special import expit
 from sge.arrays import Array
 from sge.images import Geometry
 from sge.parts.detector import Detector
-from sge.parts.faces import Found, join_faces, named
+from sge.parts.faces import Face, Found, join_faces, named, without_overlaps
 from sge.parts.find import MIN_PEAK_DISTANCE, UPSAMPLING, part_box
 from sge.parts.finder import GroupWeight, Part, PartMap
 from sge.parts.pairs import confidences
 from sge.parts.resample import resampled
-from sge.parts.scales import PartLogits, candidates
+from sge.parts.scales import Candidate, PartLogits, candidates
 
 MAX_TERMS = 12
 """Groups that a part's map names."""
@@ -41,12 +42,42 @@ def detect(detector: Detector, sizes: Sequence[PartLogits]) -> tuple[dict[str, P
         for at, confidence in zip(peaks, confident[part], strict=True)
         if confidence >= detector.shown
     ]
+    faces = without_overlaps(supported_faces(detector, found, join_faces(detector, shown)))
     parts = [
         _part(name, one, face, detector.sure, geometry)
-        for face, joined in enumerate(join_faces(detector, shown))
+        for face, joined in enumerate(faces)
         for name, one in named(joined, geometry.image[0] / 2)
     ]
     return part_maps(detector, sizes), parts
+
+
+def supported_faces(
+    detector: Detector, found: Mapping[str, Sequence[Candidate]], faces: Sequence[Face]
+) -> list[Face]:
+    """Faces without the parts that are shown only because of a partner in a better face.
+
+    A partner belongs to one face. The confidences of each face are therefore computed again without the parts of the faces
+    before it, and a part that falls below ``Detector.shown`` is left out.
+
+    Args:
+        detector: Of the faces.
+        found: All candidates, of which the faces are made.
+        faces: From ``join_faces``, the best one first.
+    """
+    left = {part: list(peaks) for part, peaks in found.items()}
+    supported = []
+    for face in faces:
+        confident = confidences(detector, left)
+        kept = tuple(
+            replace(one, confidence=float(confidence))
+            for one in face
+            if (confidence := confident[one.part][left[one.part].index(one.at)]) >= detector.shown
+        )
+        if kept:
+            supported.append(kept)
+        for one in face:
+            left[one.part].remove(one.at)
+    return supported
 
 
 def part_maps(detector: Detector, sizes: Sequence[PartLogits]) -> dict[str, PartMap]:

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import logit
 
+from sge.arrays import Float64Array
 from sge.parts.detector import Detector
 from sge.parts.pairs import offsets, squared_distances
 from sge.parts.scales import Candidate
@@ -19,6 +20,8 @@ LEAST_CONFIDENCE = 1e-3
 """Confidences are kept this far from 0 and 1 where their logits are added."""
 EYES = 2
 """Eyes of a face, at most."""
+OVERLAP = 0.5
+"""No other face has its middle this near to the middle of a face, as a fraction of the largest distance of its parts."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,24 @@ def join_faces(detector: Detector, found: Sequence[Found]) -> list[Face]:
     kept = [face for face in taken if not _is_double(face, taken, ordered, fits, detector.sure)]
     faces = [tuple(sorted((ordered[at] for at in face), key=_order)) for face in kept]
     return sorted(faces, key=lambda face: (-sum(one.confidence for one in face), face[0].at.y, face[0].at.x))
+
+
+def without_overlaps(faces: Sequence[Face]) -> list[Face]:
+    """Faces without those that lie on another face with more parts, which are taken for second peaks on it.
+
+    The middle of a face is the mean of the positions of its parts; see ``OVERLAP``.
+
+    Args:
+        faces: From ``join_faces``, the best one first.
+    """
+    return [
+        face
+        for face in faces
+        if not any(
+            len(other) > len(face) and np.hypot(*(_middle(face) - _middle(other))) < OVERLAP * _extent(other)
+            for other in faces
+        )
+    ]
 
 
 def named(face: Face, middle: float) -> list[tuple[str, Found]]:
@@ -140,6 +161,15 @@ def _is_double(
             for at in other
         )
     )
+
+
+def _middle(face: Face) -> Float64Array:
+    return np.asarray(np.mean([(one.at.x, one.at.y) for one in face], 0), np.float64)
+
+
+def _extent(face: Face) -> float:
+    """Largest distance of two parts in pixels."""
+    return max(np.hypot(a.at.x - b.at.x, a.at.y - b.at.y) for a, b in combinations(face, 2))
 
 
 def _order(one: Found) -> tuple[bool, float, float]:

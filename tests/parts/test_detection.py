@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 from sge.images import Box
-from sge.parts import detect
-from sge.parts.detection import MAX_TERMS, part_maps
+from sge.parts import Calibration, Candidate, detect
+from sge.parts.detection import MAX_TERMS, part_maps, supported_faces
+from sge.parts.faces import Found
+from sge.parts.pairs import confidences
 from tests.parts.made_detectors import CALIBRATION, made_detector
 from tests.parts.made_logits import IMAGE, SIZES, MadeFace, logits_of
 
@@ -130,3 +133,22 @@ def test_boxes_stay_in_the_image():
         assert isinstance(part.box, Box)
         assert 0 <= left <= part.x <= right <= IMAGE[0]
         assert 0 <= top <= part.y <= bottom <= IMAGE[1]
+
+
+def test_a_part_that_needs_the_partner_of_a_better_face_is_left_out():
+    nose = Candidate(400.0, 400.0, 5.0, (32.0, 32.0))
+    eyes = [Candidate(400.0 + dx, 400.0 - 2.7 * 32, 5.0, (32.0, 32.0)) for dx in (-48.0, 48.0)]
+    weak = Candidate(400.0, 400.0 - 1.5 * 32, -0.5, (32.0, 32.0))
+    calibration = Calibration((1.0, 0.3, 0.3), 1.0, (1.0, 0.0))
+    detector = replace(made_detector(), calibration={"nose": calibration, "eye": calibration})
+    candidates = {"nose": [nose], "eye": [*eyes, weak]}
+    borrowed = float(confidences(detector, candidates)["eye"][2])
+    alone = float(confidences(detector, {"nose": [], "eye": [weak]})["eye"][0])
+    assert alone < detector.shown <= borrowed
+    better = (Found("nose", nose, 0.9), *(Found("eye", eye, 0.9) for eye in eyes))
+    assert [
+        len(face) for face in supported_faces(detector, candidates, [better, (Found("eye", weak, borrowed),)])
+    ] == [3]
+    # Before the better face, the part has its partner.
+    faces = supported_faces(detector, candidates, [(Found("eye", weak, borrowed),), better])
+    assert faces[0][0].confidence == pytest.approx(borrowed)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sge.parts import Candidate
-from sge.parts.faces import Found, join_faces, named
+from sge.parts.faces import Found, join_faces, named, without_overlaps
 from tests.parts.made_detectors import made_detector
 
 DETECTOR = made_detector()
@@ -84,6 +84,24 @@ def test_a_third_eye_below_sure_is_a_second_peak_and_a_sure_one_is_not():
     third = Found("eye", Candidate(100, 140, 0.0, CELL), 0.3)
     assert len(join_faces(DETECTOR, [*face(100, 200), third])) == 1
     assert len(join_faces(DETECTOR, [*face(100, 200), replace(third, confidence=0.6)])) == 2
+
+
+@pytest.mark.parametrize(("x", "y", "kept"), [(100, 170, 1), (120, 160, 1), (100, 240, 2), (170, 160, 2)])
+def test_a_part_in_the_middle_of_a_face_is_no_face_of_its_own(x, y, kept):
+    inside = (Found("eye", Candidate(x, y, 0.0, CELL), 0.99),)
+    whole = tuple(face(100, 200))
+    assert len(without_overlaps([whole, inside])) == kept
+    assert without_overlaps([whole, inside]) == without_overlaps([inside, whole])[::-1]
+
+
+@some
+@given(st.lists(parts, max_size=12))
+def test_what_is_left_are_whole_faces_and_all_that_have_most_parts(found):
+    faces = join_faces(DETECTOR, found)
+    left = without_overlaps(faces)
+    assert [one for one in faces if one in left] == left
+    most = max((len(one) for one in faces), default=0)
+    assert [one for one in left if len(one) == most] == [one for one in faces if len(one) == most]
 
 
 @pytest.mark.parametrize(("side", "name"), [(-1.5, "left_eye"), (1.5, "right_eye")])
