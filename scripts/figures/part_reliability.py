@@ -33,7 +33,9 @@ def main(model: Annotated[str, typer.Argument()] = ORIGINAL_MODEL) -> None:
             stated, right, count = zip(*row["measured_bins"], strict=True)
             area = [min(max(AREA * one, 12), LARGEST) for one in count]
             axis.plot(stated, right, color=color, linewidth=1, alpha=0.6, zorder=2)
-            axis.scatter(stated, right, s=area, color=color, marker=marker, zorder=3, label=row["part"], alpha=0.85)
+            axis.scatter(
+                stated, right, s=area, color=color, marker=marker, zorder=3, label=row["part"], alpha=0.85
+            )
         axis.set(
             xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="mean confidence", ylabel="share that is right"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -169,7 +170,7 @@ def _middle(face: Face) -> Float64Array:
 
 def _extent(face: Face) -> float:
     """Largest distance of two parts in pixels."""
-    return max(np.hypot(a.at.x - b.at.x, a.at.y - b.at.y) for a, b in combinations(face, 2))
+    return max(math.hypot(a.at.x - b.at.x, a.at.y - b.at.y) for a, b in combinations(face, 2))
 
 
 def _order(one: Found) -> tuple[bool, float, float]:
