@@ -102,7 +102,7 @@ def fit_detectors(
 
 
 def exhaustive(finder: Finder, by: str) -> Finder:
-    """The finder with one way of finding alone, which lists everything it sees, however low its confidence.
+    """The finder with one way of finding alone; readouts list everything they see, however low its confidence.
 
     Args:
         finder: Any.
@@ -117,13 +117,13 @@ def exhaustive(finder: Finder, by: str) -> Finder:
     if by not in finder.detectors:
         there = [*finder.detectors, *(["readouts"] if finder.readouts else [])]
         raise FinderError(f"This finder has no {by}; it has {', '.join(there)}. Name one of these.")
-    # Where every part is sure, none is left out as a second peak on another one.
-    detector = replace(finder.detectors[by], shown=LEAST_SCORE, sure=LEAST_SCORE)
-    return replace(finder, detectors={by: detector})
+    return replace(finder, detectors={by: finder.detectors[by]})
 
 
 def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: str) -> Scored:
     """What the lens finds in a labelled image, by the same way as for a user, beside its labels.
+
+    Parts that a user sees are those that are measured; below their confidence come the other candidates.
 
     Args:
         lens: Of a model with an ``exhaustive`` finder.
@@ -131,6 +131,6 @@ def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: st
         decoded: The pixels.
         by: As for ``exhaustive``.
     """
-    wanted = Wanted(blocks=(), parts_by="groups" if by == "groups" else "mix")
+    wanted = Wanted(blocks=(), parts_by="groups" if by == "groups" else "mix", part_candidates=True)
     analysis = lens.analyze(decoded, wanted=wanted)
     return scored(image, (decoded.width, decoded.height), analysis.parts)

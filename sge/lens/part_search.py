@@ -58,6 +58,7 @@ class PartSearch:
     def __init__(self, model: Model | ExportedModel, backend: Backend, wanted: Wanted) -> None:
         finder = model.finder if wanted.parts else None
         self._backend = backend
+        self._everything = wanted.part_candidates
         self._has_one_size = model.preprocess.fixed is not None
         self._known: dict[str, Detector] = {} if finder is None else finder.detectors
         usable = sorted(part_finders(finder, backend), key=lambda by: by != wanted.parts_by)
@@ -94,7 +95,7 @@ class PartSearch:
             sizes: list[list[PartLogits]] = [[] for _ in frames]
             for row, logits in self._logits(self.detector, frames, forward):
                 sizes[row].append(logits)
-            return [detect(self.detector, one) for one in sizes]
+            return [detect(self.detector, one, everything=self._everything) for one in sizes]
         if self._finder is None:
             return [({}, []) for _ in frames]
         finder = self._finder

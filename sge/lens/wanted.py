@@ -26,6 +26,8 @@ class Wanted:
     parts_by: str = "mix"
     """What parts are read from: ``mix`` (groups and single channels) or ``groups`` alone. Where the model's finder lacks it,
     the other one stands in, and then the finder's readouts."""
+    part_candidates: bool = False
+    """Also what a detector sees below the confidence at which it lists a part, for measurements."""
 
     def __post_init__(self) -> None:
         check_choice("parts_by", self.parts_by, BY)

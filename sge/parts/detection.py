@@ -22,12 +22,16 @@ MAX_TERMS = 12
 """Groups that a part's map names."""
 
 
-def detect(detector: Detector, sizes: Sequence[PartLogits]) -> tuple[dict[str, PartMap], list[Part]]:
+def detect(
+    detector: Detector, sizes: Sequence[PartLogits], *, everything: bool = False
+) -> tuple[dict[str, PartMap], list[Part]]:
     """Maps of all parts, and the parts of every face in the image.
 
     Args:
         detector: Of the logits.
         sizes: Of one image, at least one; their order does not matter.
+        everything: Also the candidates below ``Detector.shown``, each as the last of the faces, so that a measurement can
+            compare images in which nothing is shown.
 
     Returns:
         The map of each part (``nose``, ``eye``), and the parts with a confidence of at least ``Detector.shown``, by face.
@@ -36,13 +40,15 @@ def detect(detector: Detector, sizes: Sequence[PartLogits]) -> tuple[dict[str, P
     geometry = sizes[0].geometry
     found = candidates(detector, sizes)
     confident = confidences(detector, found)
-    shown = [
+    every = [
         Found(part, at, float(confidence))
         for part, peaks in found.items()
         for at, confidence in zip(peaks, confident[part], strict=True)
-        if confidence >= detector.shown
     ]
+    shown = [one for one in every if one.confidence >= detector.shown]
     faces = without_overlaps(supported_faces(detector, found, join_faces(detector, shown)))
+    if everything:
+        faces += [(one,) for one in every if one.confidence < detector.shown]
     parts = [
         _part(name, one, face, detector.sure, geometry)
         for face, joined in enumerate(faces)

@@ -152,3 +152,12 @@ def test_a_part_that_needs_the_partner_of_a_better_face_is_left_out():
     # Before the better face, the part has its partner.
     faces = supported_faces(detector, candidates, [(Found("eye", weak, borrowed),), better])
     assert faces[0][0].confidence == pytest.approx(borrowed)
+
+
+def test_everything_adds_only_candidates_below_the_listed_confidence():
+    logits = logits_of([*FACES, MadeFace(500, 650, 384, -1.5)])
+    _, parts = detect(DETECTOR, logits)
+    _, every = detect(DETECTOR, logits, everything=True)
+    assert every[: len(parts)] == parts
+    assert len(every) > len(parts)
+    assert all(one.score < DETECTOR.shown and not one.sure for one in every[len(parts) :])
