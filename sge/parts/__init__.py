@@ -32,6 +32,7 @@ from sge.parts.fit import (
     fit_readout,
     labelled_maps,
 )
+from sge.parts.json_values import is_number
 from sge.parts.labelled_faces import Face, FacesImage, for_fitting, read_faces, refuse_held
 from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
 from sge.parts.pairs import confidences, offsets, pair_features
@@ -87,6 +88,7 @@ __all__ = [
     "fit_readout",
     "fit_readouts",
     "for_fitting",
+    "is_number",
     "labelled_maps",
     "maps_and_parts",
     "offsets",

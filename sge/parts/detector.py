@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.errors import FinderError
+from sge.parts.json_values import listed, number, numbers
 
 BY = ("mix", "groups")
 """Keys of ``Finder.detectors``: readouts of groups and single channels, and of groups alone."""
@@ -26,6 +26,9 @@ MAX_BLOCKS, MAX_COLUMNS = 1000, 100_000
 """Blocks of a detector, and groups or channels of a block; more are not read from a file."""
 DIGITS = 4
 """Significant digits of a weight in a file."""
+MIN_UNEXPLAINED = 1e-6
+"""Least determinant of a covariance as a fraction of the product of its variances, which is 1 minus the squared
+correlation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +161,11 @@ def detector_of(record: Any, known: Iterable[str]) -> Detector:
     Raises:
         KeyError, TypeError, ValueError, AttributeError, OverflowError: not a detector.
     """
-    parts = tuple(record["parts"])
-    if not parts or len(set(parts)) < len(parts) or not set(parts) <= set(known):
+    known = tuple(known)
+    parts = tuple(listed(record["parts"], 1, len(known)))
+    if len(set(parts)) < len(parts) or not set(parts) <= set(known):
         raise ValueError(f"parts of a detector {str(parts)[:80]}; there can be {', '.join(known)}")
-    blocks = _listed(record["blocks"], 1, MAX_BLOCKS)
+    blocks = listed(record["blocks"], 1, MAX_BLOCKS)
     shown, sure = number(record["shown"]), number(record["sure"])
     if not 0 < shown <= sure < 1:
         raise ValueError(f"shown {shown} and sure {sure}; both lie between 0 and 1, and sure is no smaller")
@@ -169,7 +173,7 @@ def detector_of(record: Any, known: Iterable[str]) -> Detector:
         parts=parts,
         sizes=_sizes(record["sizes"]),
         blocks=tuple(_block(block, len(parts)) for block in blocks),
-        bias=_numbers(record["bias"], len(parts)),
+        bias=numbers(record["bias"], len(parts)),
         calibration={part: _calibration(record["calibration"][part]) for part in parts},
         pairs={key: _pair(key, pair, parts) for key, pair in record["pairs"].items()},
         shown=shown,
@@ -180,29 +184,8 @@ def detector_of(record: Any, known: Iterable[str]) -> Detector:
     return detector
 
 
-def number(value: Any) -> float:
-    """A finite number of parsed JSON.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:80]!r} is not a number")
-    return float(value)
-
-
-def _numbers(values: Any, count: int) -> tuple[float, ...]:
-    return tuple(number(value) for value in _listed(values, count, count))
-
-
-def _listed(values: Any, least: int, most: int) -> list[Any]:
-    if not isinstance(values, list) or not least <= len(values) <= most:
-        raise ValueError(f"{str(values)[:80]} in place of a list of {least} to {most}")
-    return values
-
-
 def _sizes(values: Any) -> tuple[int, ...]:
-    sizes = tuple(_listed(values, 1, MAX_SIZES))
+    sizes = tuple(listed(values, 1, MAX_SIZES))
     if any(type(size) is not int or not SMALLEST <= size <= LARGEST for size in sizes):
         raise ValueError(f"sizes {str(sizes)[:80]}; each is a whole number from {SMALLEST} to {LARGEST}")
     if list(sizes) != sorted(set(sizes)):
@@ -222,18 +205,15 @@ def _block(record: Any, parts: int) -> BlockReadout:
 def _weights(rows: Any, parts: int) -> Array | None:
     if rows is None:
         return None
-    columns = len(_listed(_listed(rows, parts, parts)[0], 1, MAX_COLUMNS))
-    with np.errstate(over="ignore"):
-        weights = np.array([_numbers(row, columns) for row in rows], np.float32)
-    if not np.isfinite(weights).all():
-        raise ValueError("a weight beyond the range of single precision")
+    columns = len(listed(listed(rows, parts, parts)[0], 1, MAX_COLUMNS))
+    weights = np.array([numbers(row, columns) for row in rows], np.float32)
     weights.flags.writeable = False
     return weights
 
 
 def _calibration(record: Any) -> Calibration:
-    first, second, third = _numbers(record["weights"], 3)
-    slope, intercept = _numbers(record["alone"], 2)
+    first, second, third = numbers(record["weights"], 3)
+    slope, intercept = numbers(record["alone"], 2)
     if first <= 0 or slope <= 0:
         raise ValueError("a calibration whose confidence does not rise with the logit")
     return Calibration((first, second, third), number(record["intercept"]), (slope, intercept))
@@ -242,9 +222,9 @@ def _calibration(record: Any) -> Calibration:
 def _pair(key: str, record: Any, parts: tuple[str, ...]) -> Pair:
     if key not in PAIRS or not set(key.split("-")) <= set(parts):
         raise ValueError(f"a pair {key[:80]!r}; there can be {', '.join(PAIRS)}")
-    x, y = _numbers(record["mean"], 2)
-    (a, b), (c, d) = (_numbers(row, 2) for row in _listed(record["covariance"], 2, 2))
-    if b != c or a <= 0 or d <= 0 or not 1e-12 < a * d - b * b < 1e12:
+    x, y = numbers(record["mean"], 2)
+    (a, b), (c, d) = (numbers(row, 2) for row in listed(record["covariance"], 2, 2))
+    if b != c or a <= 0 or d <= 0 or not max(1e-12, MIN_UNEXPLAINED * a * d) < a * d - b * b < 1e12:
         raise ValueError("a covariance that is not symmetric and positive definite")
     return Pair((x, y), ((a, b), (b, d)))
 

@@ -14,8 +14,9 @@ from sge.arrays import Array
 from sge.errors import FinderError
 from sge.files import read_json, reason_of, write_atomically
 from sge.images import Box
-from sge.parts.detector import BY, Detector, detector_of, number
+from sge.parts.detector import BY, SOURCES, Detector, detector_of
 from sge.parts.finder_version1 import translate_finder
+from sge.parts.json_values import number
 
 VERSION = 3
 PARTS = ("nose", "eye")
@@ -218,6 +219,8 @@ def _from_record(record: dict[str, Any]) -> Finder:
         raise ValueError(f"parts {', '.join(map(str, readouts))}; there can be {', '.join(PARTS)}")
     if not set(detectors) <= set(BY):
         raise ValueError(f"detectors {', '.join(map(str, detectors))}; there can be {', '.join(BY)}")
+    if "groups" in detectors and detectors["groups"].source != SOURCES[0]:
+        raise ValueError("a detector of groups alone that reads channels")
     permutations, fitted_on, size = record["permutations"], record["fitted_on"], record["size"]
     limits = record.get("limits", "")
     if not all(isinstance(text, str) for text in (permutations, fitted_on, limits)):

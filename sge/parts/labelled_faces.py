@@ -11,6 +11,7 @@ from typing import Any
 
 from sge.errors import FinderError
 from sge.files import read_json, reason_of
+from sge.parts.json_values import number, point
 
 POINTS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
 """Part to the keys of a face that give its points."""
@@ -84,7 +85,8 @@ def read_faces(path: str | os.PathLike[str]) -> list[FacesImage]:
     """Reads ``{"images": [{"file", "faces": [{"nose", "left_eye", "right_eye", "size", "kind", "unsure"}], "held"}]}``.
 
     A point is ``[x, y]`` in pixels of the upright image, or null where the part is not visible. Without ``size`` it is
-    the greatest distance between two points of the face. An image without faces has an empty list.
+    the greatest distance between two points of the face. An image without faces has an empty list. An image may also have
+    ``unlabelled``, the number of its faces that nobody labelled, and ``kind``.
 
     Raises:
         FinderError: no such file, or another form.
@@ -124,31 +126,19 @@ def _image(entry: dict[str, Any]) -> FacesImage:
         file=_text(entry["file"], "file"),
         faces=tuple(face for record in entry["faces"] if (face := _face(record)).points),
         held=_flag(entry, "held"),
-        unlabelled=bool(_number(entry.get("unlabelled", 0))),
+        unlabelled=bool(number(entry.get("unlabelled", 0))),
         kind=_text(entry.get("kind", NO_FACE), "kind"),
     )
 
 
 def _face(record: dict[str, Any]) -> Face:
-    points = {name: _point(record[name]) for name in NAMES if record.get(name) is not None}
+    points = {name: point(record[name]) for name in NAMES if record.get(name) is not None}
     stated = record.get("size")
     apart = [math.dist(a, b) for a in points.values() for b in points.values()]
-    size = max(apart, default=0.0) if stated is None else _number(stated)
+    size = max(apart, default=0.0) if stated is None else number(stated)
     if points and size <= 0:
         raise ValueError("a face of one point needs a size above 0")
     return Face(points, size, _text(record.get("kind", "dog"), "kind"), _flag(record, "unsure"))
-
-
-def _point(value: Any) -> Point:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"a point is {str(value)[:80]} in place of [x, y]")
-    return _number(value[0]), _number(value[1])
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:80]} is not a number")
-    return float(value)
 
 
 def _text(value: Any, key: str) -> str:

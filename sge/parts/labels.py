@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from sge.errors import FinderError
 from sge.files import read_json, reason_of
 from sge.parts.fit import Points
+from sge.parts.json_values import point
 
 KEYS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
 """Part to the keys of a labels file that give its points."""
@@ -70,18 +70,8 @@ def _entries(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _labelled(entry: dict[str, Any], folder: Path) -> LabelledImage:
     points: dict[str, Points] = {
-        part: [_point(entry[key]) for key in keys if entry.get(key) is not None]
+        part: [point(entry[key]) for key in keys if entry.get(key) is not None]
         for part, keys in KEYS.items()
         if any(key in entry for key in keys)
     }
     return LabelledImage(folder / str(entry["file"]), points, bool(entry.get("unsure", False)))
-
-
-def _point(value: Any) -> tuple[float, float]:
-    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
-        raise ValueError(f"a point is {str(value)[:80]} in place of [x, y]")
-    return float(value[0]), float(value[1])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 
 from sge.errors import FinderError
+from sge.images import Box, Geometry
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION
-from sge.parts import BlockReadout, Calibration, Detector, Finder, Pair
+from sge.parts import (
+    BlockReadout,
+    Calibration,
+    Detector,
+    Finder,
+    Pair,
+    PartLogits,
+    block_logits,
+    combined,
+    detect,
+)
+from sge.parts.json_values import MAX_NUMBER
 from tests.parts.made_detectors import made_detector
 
 FINDER = Finder({}, IDENTITY_PERMUTATION, "made up", detectors={"mix": made_detector(channels=True)})
@@ -86,6 +98,7 @@ HOSTILE = {
     "a part twice": (_in("parts"), ["nose", "nose"]),
     "parts that are numbers": (_in("parts"), [1, 2]),
     "parts that are lists": (_in("parts"), [[], []]),
+    "parts that are the keys of an object": (_in("parts"), {"nose": 1, "eye": 2}),
     "no sizes": (_in("sizes"), []),
     "sizes that descend": (_in("sizes"), [416, 256]),
     "a size twice": (_in("sizes"), [256, 256]),
@@ -106,10 +119,23 @@ HOSTILE = {
     "weights that are deeper lists": (_in("blocks", 0, "groups"), [[[1.0]], [[1.0]]]),
     "weights that are not a number": (_in("blocks", 0, "groups"), [[float("nan")], [1.0]]),
     "weights that are infinite": (_in("blocks", 0, "groups"), [[float("inf")], [1.0]]),
+    "weights whose sum overflows": (_in("blocks", 0, "groups"), [[1e38] * 8, [1.0] * 8]),
     "weights beyond single precision": (_in("blocks", 0, "groups"), [[1e300], [1.0]]),
     "whole numbers beyond double precision": (_in("blocks", 0, "groups"), [[10**400], [1]]),
     "one bias": (_in("bias"), [0.0]),
     "a bias that is null": (_in("bias"), [None, 0.0]),
+    "a bias beyond single precision": (_in("bias"), [1e300, 0.0]),
+    "a slope beyond single precision": (_in("calibration", "nose", "alone"), [1e300, 0.0]),
+    "an intercept that overflows": (_in("calibration", "nose", "intercept"), 1e308),
+    "an offset whose square overflows": (_in("pairs", "nose-eye", "mean"), [1e200, 0.0]),
+    "a correlation of 1 but for rounding": (
+        _in("pairs", "nose-eye", "covariance"),
+        [[1e6, 1e6], [1e6, 1e6 + 1e-4]],
+    ),
+    "groups alone that read channels": (
+        lambda r, v: r["detectors"].update(groups=v),
+        made_detector(channels=True).to_record(),
+    ),
     "no calibration of a part": (_in("calibration"), {"nose": {}}),
     "a confidence that falls": (_in("calibration", "nose", "weights"), [-1.0, 0.0, 0.0]),
     "a map that falls": (_in("calibration", "nose", "alone"), [0.0, 0.0]),
@@ -133,6 +159,35 @@ def test_a_hostile_file_is_refused(tmp_path, change, value):
     with pytest.raises(FinderError, match=r"a\.parts\.json is not a part finder") as caught:
         Finder.load(tmp_path / "a.parts.json")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_the_largest_numbers_of_a_file_give_finite_maps(tmp_path):
+    record = json.loads(json.dumps(FINDER.to_record()))
+    one = record["detectors"]["mix"]
+    most = [MAX_NUMBER, -MAX_NUMBER]
+    for block in one["blocks"]:
+        block["groups"] = [[value] * len(block["groups"][0]) for value in most]
+    one |= {"bias": most}
+    for calibration in one["calibration"].values():
+        calibration |= {"weights": [MAX_NUMBER, *most], "intercept": MAX_NUMBER, "alone": [MAX_NUMBER, 0]}
+    for pair in one["pairs"].values():
+        pair |= {"mean": most, "covariance": [[1e5, 0], [0, 1e-9]]}
+    (tmp_path / "a.parts.json").write_text(json.dumps(record))
+    detector = Finder.load(tmp_path / "a.parts.json").detectors["mix"]
+    rs = np.random.RandomState(0)
+    blocks = {
+        b.block: block_logits(b, *(_drawn(rs, weights) for weights in (b.groups, b.channels)))
+        for b in detector.blocks
+    }
+    geometry = Geometry((90, 60), (96, 64), Box(0.0, 0.0, 90.0, 60.0), "whole")
+    maps, parts = detect(detector, [PartLogits(combined(detector, blocks), geometry)], everything=True)
+    assert all(np.isfinite(one.map).all() for one in maps.values())
+    assert all(np.isfinite((part.x, part.y, part.score)).all() for part in parts)
+
+
+def _drawn(rs, weights):
+    return None if weights is None else rs.standard_normal((weights.shape[1], 4, 6)).astype(np.float32)
 
 
 def test_detectors_are_compared_by_their_weights():

@@ -35,6 +35,8 @@ def one(**face):
         one(nose=[1, float("nan")], size=3),
         one(nose=[1, True], size=3),
         one(nose="ab", size=3),
+        one(nose=[10**400, 2], size=3),
+        one(nose=[1, 2], size=10**400),
         one(nose=[1, 2], size=0),
         one(nose=[1, 2]),
         one(nose=[1, 2], size=3, unsure="yes"),

@@ -23,6 +23,7 @@ from sge.parts.labels import read_labels, without_parts
         '{"images": [{"file": "a.png", "nose": [1]}]}',
         '{"images": [{"file": "a.png", "nose": [1, NaN]}]}',
         '{"images": [{"file": "a.png", "nose": "ab"}]}',
+        json.dumps({"images": [{"file": "a.png", "nose": [10**400, 1]}]}),
     ],
 )
 def test_other_files_are_refused(tmp_path, content):
