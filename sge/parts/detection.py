@@ -11,7 +11,7 @@ from scipy.special import expit
 from sge.arrays import Array
 from sge.images import Geometry
 from sge.parts.detector import Detector
-from sge.parts.faces import Face, Found, join_faces, named, without_overlaps
+from sge.parts.faces import Face, Found, best_first, join_faces, named, without_overlaps
 from sge.parts.find import MIN_PEAK_DISTANCE, UPSAMPLING, part_box
 from sge.parts.finder import GroupWeight, Part, PartMap
 from sge.parts.pairs import confidences
@@ -46,7 +46,8 @@ def detect(
         for at, confidence in zip(peaks, confident[part], strict=True)
     ]
     shown = [one for one in every if one.confidence >= detector.shown]
-    faces = without_overlaps(supported_faces(detector, found, join_faces(detector, shown)))
+    # Without the parts of better faces, confidences are lower, and so the order may be another one.
+    faces = best_first(without_overlaps(supported_faces(detector, found, join_faces(detector, shown))))
     if everything:
         faces += [(one,) for one in every if one.confidence < detector.shown]
     parts = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -61,7 +61,11 @@ def join_faces(detector: Detector, found: Sequence[Found]) -> list[Face]:
             taken.append(face)
             used.update(face)
     kept = [face for face in taken if not _is_double(face, taken, ordered, fits, detector.sure)]
-    faces = [tuple(sorted((ordered[at] for at in face), key=_order)) for face in kept]
+    return best_first(tuple(sorted((ordered[at] for at in face), key=_order)) for face in kept)
+
+
+def best_first(faces: Iterable[Face]) -> list[Face]:
+    """Faces with the largest sum of confidences first."""
     return sorted(faces, key=lambda face: (-sum(one.confidence for one in face), face[0].at.y, face[0].at.x))
 
 

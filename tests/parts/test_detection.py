@@ -154,6 +154,24 @@ def test_a_part_that_needs_the_partner_of_a_better_face_is_left_out():
     assert faces[0][0].confidence == pytest.approx(borrowed)
 
 
+@few
+@given(st.integers(0, 2**31))
+def test_faces_are_numbered_by_the_sum_of_the_scores_that_they_have(seed):
+    """Also where a face loses confidence because its partners belong to a better one."""
+    rs = np.random.RandomState(seed)
+    calibration = Calibration((0.9, 0.2, 0.1), -1.0)
+    detector = replace(DETECTOR, calibration={"nose": calibration, "eye": calibration})
+    noisy = [
+        replace(one, logits=(one.logits + rs.normal(0, 4, one.logits.shape)).astype(np.float32))
+        for one in logits_of([])
+    ]
+    _, parts = detect(detector, noisy)
+    faces = [part.face for part in parts]
+    assert faces == sorted(faces)
+    sums = [sum(part.score for part in parts if part.face == face) for face in sorted(set(faces))]
+    assert sums == sorted(sums, reverse=True)
+
+
 def test_everything_adds_only_candidates_below_the_listed_confidence():
     logits = logits_of([*FACES, MadeFace(500, 650, 384, -1.5)])
     _, parts = detect(DETECTOR, logits)
