@@ -8,7 +8,10 @@ import numpy as np
 
 from sge.arrays import Array
 from sge.images import Box
-from sge.parts import SOURCES, GroupWeight, Part, PartMap
+from sge.parts import SOURCES, GroupWeight, Part, PartMap, is_number
+
+MAX_FACES = 10_000
+"""Faces of a record; a finder gives fewer than a hundred."""
 
 
 def part_record(part: Part) -> dict[str, Any]:
@@ -23,8 +26,14 @@ def part_of(record: dict[str, Any]) -> Part:
         KeyError, TypeError, ValueError: not such data.
     """
     part = Part(**record | {"box": Box(*record["box"])})
-    if type(part.face) is not int or part.face < 0 or type(part.sure) is not bool:
+    if type(part.face) is not int or not 0 <= part.face < MAX_FACES or type(part.sure) is not bool:
         raise ValueError(f"a part of the face {part.face!r:.40} that is sure: {part.sure!r:.40}")
+    if not isinstance(part.name, str) or not all(map(is_number, (part.x, part.y, *part.box))):
+        raise ValueError(f"a part {part.name!r:.40} whose position or box is no numbers")
+    if part.box.left > part.box.right or part.box.top > part.box.bottom:
+        raise ValueError(f"a part {part.name!r:.40} with a box of negative size")
+    if not is_number(part.score) or not 0 <= part.score <= 1:
+        raise ValueError(f"a part {part.name!r:.40} with the score {part.score!r:.40}")
     return part
 
 
@@ -53,5 +62,12 @@ def part_map_of(part: str, header: dict[str, Any], values: Array) -> PartMap:
     source = header.get("source", SOURCES[0])
     if source not in SOURCES:
         raise ValueError(f"a map of {part} that is made of {source!r:.60}")
+    threshold = header["threshold"]
+    if not is_number(threshold) or not 0 <= threshold <= 1:
+        raise ValueError(f"a map of {part} with the threshold {threshold!r:.40}")
     terms = [GroupWeight(**term) for term in header["terms"]]
-    return PartMap(values, float(header["threshold"]), terms, source)
+    if not all(
+        isinstance(one.block, str) and type(one.group) is int and is_number(one.weight) for one in terms
+    ):
+        raise ValueError(f"a map of {part} with groups that are none")
+    return PartMap(values, float(threshold), terms, source)
