@@ -20,7 +20,7 @@ from sge.cli.options import BackendOption, DeviceOption, ModelOption, loaded_mod
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
 from sge.datasets import list_images
 from sge.errors import FinderError
-from sge.lens import Lens, exhaustive, find_everything, fit_detectors
+from sge.lens import Lens, check_finds, exhaustive, find_everything, fit_detectors
 from sge.models import DEFAULT_MODEL
 from sge.parts import FacesImage, Finder, Scored, evaluate_faces, for_fitting, read_faces
 from sge.text import printable
@@ -137,6 +137,7 @@ def evaluate_faces_(
     readout = next(iter(loaded.finder.readouts.values()), None)
     loaded.finder = exhaustive(loaded.finder, by.value)
     lens = Lens(loaded, device, backend=backend, frozen=True)
+    check_finds(lens, by.value)
     found: list[Scored] = []
     accounts = Accounts()
     with closing(LabelledFiles(images or labels[0].parent)) as files:

@@ -1,7 +1,7 @@
 """Where a model, an image and a part finder meet."""
 
 from sge.lens.chosen_groups import ChosenGroups
-from sge.lens.detector_fitting import exhaustive, find_everything, fit_detectors
+from sge.lens.detector_fitting import check_finds, exhaustive, find_everything, fit_detectors
 from sge.lens.fit import find_fit, fit_score, fit_scores, readout_inputs
 from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
@@ -17,6 +17,7 @@ __all__ = [
     "Lens",
     "Wanted",
     "analyze_examples",
+    "check_finds",
     "check_labels",
     "exhaustive",
     "find_everything",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sge.errors import FinderError
+from sge.errors import FinderError, check_choice
 from sge.images import DecodedImage, Geometry
 from sge.lens.lens import Lens
 from sge.lens.wanted import Wanted
@@ -18,6 +18,7 @@ from sge.parts import (
     Maps,
     Scored,
     calibrated_detector,
+    check_sizes,
     fit_readouts,
     refuse_held,
     scored,
@@ -75,7 +76,9 @@ def fit_detectors(
         track: Wraps the numbers of the images, for a progress bar; called three times.
 
     Raises:
-        FinderError: an image that is held back, too few images that show a part, or no block to read.
+        ChoiceError: there is no such detector.
+        FinderError: an image that is held back, too few images that show a part, no block to read, or sizes at which no
+            detector can look.
         UnsupportedBackendError: an exported file.
         ImageError: an image cannot be used.
     """
@@ -83,9 +86,12 @@ def fit_detectors(
 
     if not with_held:
         refuse_held(images)
+    for one in by:
+        check_choice("by", one, tuple(RECIPES))
     fixed = lens.model.preprocess.fixed
     if fixed is not None:
         looks_at = sizes = (min(fixed),)
+    looks_at, sizes = check_sizes(looks_at), check_sizes(sizes)
     features = PartFeatures(lens, channels if "mix" in by else ())
 
     def source(number: int, wanted: Sequence[int]) -> Iterator[tuple[Maps, Geometry]]:
@@ -120,6 +126,23 @@ def exhaustive(finder: Finder, by: str) -> Finder:
     return replace(finder, detectors={by: finder.detectors[by]})
 
 
+def check_finds(lens: Lens, by: str) -> None:
+    """Checks that a lens can find parts in this way, because otherwise it would find nothing, with a note.
+
+    Args:
+        lens: Of a model with an ``exhaustive`` finder.
+        by: As for ``exhaustive``.
+
+    Raises:
+        FinderError: the model is an exported file without the outputs that the detector reads.
+    """
+    if by in RECIPES and by not in lens.part_finders:
+        raise FinderError(
+            f"{lens.model.name} is an exported file without the outputs for its finder's channels, so that nothing is found "
+            f"by {by}. Export the model again: sge models export."
+        )
+
+
 def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: str) -> Scored:
     """What the lens finds in a labelled image, by the same way as for a user, beside its labels.
 
@@ -130,7 +153,11 @@ def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: st
         image: The labels.
         decoded: The pixels.
         by: As for ``exhaustive``.
+
+    Raises:
+        FinderError: as ``check_finds``.
     """
+    check_finds(lens, by)
     wanted = Wanted(blocks=(), parts_by="groups" if by == "groups" else "mix", part_candidates=True)
     analysis = lens.analyze(decoded, wanted=wanted)
     return scored(image, (decoded.width, decoded.height), analysis.parts)

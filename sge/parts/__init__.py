@@ -6,7 +6,16 @@ package needs NumPy arrays only; it knows neither networks nor files of weights.
 
 from sge.parts.columns import BlockMaps, Maps
 from sge.parts.detection import detect
-from sge.parts.detector import BY, SOURCES, BlockReadout, Calibration, Detector, Pair, detector_of
+from sge.parts.detector import (
+    BY,
+    SOURCES,
+    BlockReadout,
+    Calibration,
+    Detector,
+    Pair,
+    check_sizes,
+    detector_of,
+)
 from sge.parts.detector_calibration import calibrated_detector
 from sge.parts.detector_fit import FIT_SIZES, RECIPES, fit_readouts
 from sge.parts.evaluate import (
@@ -76,6 +85,7 @@ __all__ = [
     "block_logits",
     "calibrated_detector",
     "candidates",
+    "check_sizes",
     "clipped",
     "combined",
     "confidences",

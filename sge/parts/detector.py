@@ -193,6 +193,25 @@ def _sizes(values: Any) -> tuple[int, ...]:
     return sizes
 
 
+def check_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
+    """The sizes at which a detector can look, ascending, each once.
+
+    Args:
+        sizes: Shorter sides in pixels, in any order.
+
+    Raises:
+        FinderError: none, more than ``MAX_SIZES``, or one that is no whole number from ``SMALLEST`` to ``LARGEST``.
+    """
+    given = list(sizes)
+    try:
+        return _sizes(sorted(set(given)))
+    except (TypeError, ValueError) as error:
+        raise FinderError(
+            f"A detector cannot look at the sizes {str(given)[:80]}. Give 1 to {MAX_SIZES} whole numbers from {SMALLEST} to "
+            f"{LARGEST}, in pixels."
+        ) from error
+
+
 def _block(record: Any, parts: int) -> BlockReadout:
     if not isinstance(record["block"], str):
         raise ValueError("a block whose name is not a text")

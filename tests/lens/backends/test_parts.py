@@ -16,9 +16,9 @@ import sge
 from sge.analysis import Analysis
 from sge.errors import CheckpointError, FinderError
 from sge.images import Preprocess
-from sge.lens import Lens, Wanted
+from sge.lens import Lens, Wanted, exhaustive, find_everything
 from sge.models import ExportedModel, export_onnx, load_model
-from sge.parts import BlockReadout, Finder, block_logits
+from sge.parts import BlockReadout, FacesImage, Finder, block_logits
 from tests.lens.backends.conftest import smooth_frames
 from tests.lens.networks import Residual, lens_of
 from tests.lens.test_part_search import GROUPS, READOUTS, detector, smooth
@@ -150,6 +150,21 @@ def test_an_older_file_says_that_it_has_no_channels(older: Lens) -> None:
         nothing = older.analyze(image)
         assert (nothing.parts, nothing.part_maps) == ([], {})
         assert "not searched" in nothing.model.notes[0]
+    finally:
+        older.model.finder = kept
+
+
+def test_nothing_is_measured_with_an_older_file(older: Lens) -> None:
+    """Otherwise the finder would be said to miss every part."""
+    image = sge.decode(smooth(150, 110))
+    kept = older.model.finder
+    try:
+        older.model.finder = exhaustive(kept, "mix")
+        with pytest.raises(FinderError, match="nothing is found by mix"):
+            find_everything(older, FacesImage("a.png"), image, "mix")
+        for by in ("groups", "readouts"):
+            older.model.finder = exhaustive(kept, by)
+            assert any(find_everything(older, FacesImage("a.png"), image, by).found.values())
     finally:
         older.model.finder = kept
 
