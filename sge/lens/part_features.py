@@ -49,10 +49,12 @@ class PartFeatures:
 
         Args:
             frame: The framed image; the other sizes are made from it.
-            sizes: Shorter sides in pixels of the input.
+            sizes: Shorter sides in pixels of the input. A network that takes inputs of one size alone gets the frame itself
+                for each of them.
         """
+        has_one_size = self._lens.model.preprocess.fixed is not None
         for size in sizes:
-            sized = scaled_frame(frame, size)
+            sized = frame if has_one_size else scaled_frame(frame, size)
             yield self._maps(sized.array), sized.geometry
 
     def _maps(self, array: Array) -> Maps:
@@ -75,13 +77,14 @@ class PartFeatures:
     def _strides(self) -> dict[str, int]:
         """Block name to stride, of the SGE blocks that a detector may read."""
         preprocess = self._lens.model.preprocess
-        size = preprocess.whole or preprocess.size
-        images = self._passes.batch(np.zeros((1, preprocess.channels, size, size), np.float32))
+        side = preprocess.whole or preprocess.size
+        height, width = preprocess.fixed or (side, side)
+        images = self._passes.batch(np.zeros((1, preprocess.channels, height, width), np.float32))
         with self._passes.inference() as view:
             known = sge_blocks(view)
             with Capture(view, tuple(known), only_sizes=known, rows=1) as seen:
                 self._passes.run(view, images)
-            strides = {name: round(size / shape[3]) for name, shape in seen.sizes.items() if name in known}
+            strides = {name: round(width / shape[3]) for name, shape in seen.sizes.items() if name in known}
         kept = {name: stride for name, stride in strides.items() if MIN_STRIDE <= stride <= MAX_STRIDE}
         if not kept:
             raise FinderError(

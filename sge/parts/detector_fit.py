@@ -114,7 +114,7 @@ def fit_readouts(
         track: Wraps the numbers of the images in each of the three rounds.
 
     Raises:
-        FinderError: no image shows a part, or fewer than two folds do.
+        FinderError: no image shows a part, a part is not shown in each fold, or the images give no position.
     """
     parts = tuple(part for part in PARTS if any(face.of(part) for face in _sure(images)))
     folds = folds_of(images, seed)
@@ -124,8 +124,8 @@ def fit_readouts(
             < FOLDS
         ):
             raise FinderError(
-                f"Fewer than {FOLDS} images show a sure {part}, which do not suffice for a detector. Give more images, or "
-                "fit a readout of few images: sge parts fit without --detectors."
+                f"Fewer than {FOLDS} images show a sure {part}, or not one in each fold, which does not suffice for a "
+                "detector. Give more images, or fit a readout to few images: sge parts fit."
             )
     if not parts:
         raise FinderError("No image shows a sure nose or eye. Give images with labelled faces.")
@@ -210,6 +210,11 @@ def _sampled(
             taken = sample(maps, labels, number, images[number], rng, logits, random)
             if taken is not None:
                 found.append(taken)
+    if not found:
+        raise FinderError(
+            "The images give no position to fit to: faces in them are unsure or not labelled. Give images in which every "
+            "face is labelled, and images without a face."
+        )
     return joined(found), runs
 
 

@@ -9,11 +9,12 @@ from PIL import Image
 from torch import nn
 
 import sge
-from sge.errors import FinderError
+from sge.errors import ChoiceError, FinderError
 from sge.images.framing import Preprocess
 from sge.lens.detector_fitting import exhaustive, find_everything, fit_detectors
 from sge.lens.part_features import PartFeatures, default_channels
 from sge.models.model import Card, Model
+from sge.parts.detector import check_sizes
 from sge.parts.finder import Finder
 from sge.parts.labelled_faces import Face, FacesImage
 
@@ -94,6 +95,46 @@ def test_the_maps_are_the_similarity_and_the_standardized_channels(lens):
     assert maps["first"].channels == pytest.approx(expected, abs=1e-3)
     assert larger["first"].groups.shape == (2, 10, 16)
     assert PartFeatures(lens, ()).channels == ()
+
+
+@pytest.mark.parametrize("fixed", [(128, 128), (128, 160)])
+def test_a_network_of_one_size_is_fitted_at_that_one(fixed):
+    preprocess = Preprocess(mean=(0, 0, 0), std=(1, 1, 1), resize=128, size=128, fixed=fixed)
+    lens = sge.Lens(Model("colors", TwoBlocks(), list("rgbk"), Card("C", "C."), preprocess, "none"), "cpu")
+    shapes = set()
+    hook = lens.network.register_forward_pre_hook(lambda _, inputs: shapes.add(tuple(inputs[0].shape[2:])))
+    try:
+        frame = lens.frame(drawn(0)[0])
+        ((maps, geometry),) = PartFeatures(lens).of_frame(frame, (min(fixed),))
+    finally:
+        hook.remove()
+    assert shapes == {fixed}
+    assert (geometry.input, geometry.window) == (fixed[::-1], frame.geometry.window)
+    assert maps["first"].groups.shape[1:] == (fixed[0] // 16, fixed[1] // 16)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"looks_at": ()},
+        {"looks_at": (64, 96, 128, 160, 192, 224)},
+        {"looks_at": (16,)},
+        {"looks_at": (128.5,)},
+        {"looks_at": ("128",)},
+        {"sizes": ()},
+        {"sizes": (128, 4096)},
+    ],
+)
+def test_sizes_at_which_no_detector_looks_are_refused_before_the_fit(lens, choice):
+    listed, open_image = labelled(4, 2)
+    with pytest.raises(FinderError, match="cannot look at the sizes"):
+        fit_detectors(lens, listed, open_image, **choice)
+    with pytest.raises(ChoiceError, match="by is 'best'"):
+        fit_detectors(lens, listed, open_image, by=("best",))
+
+
+def test_sizes_may_have_any_order():
+    assert check_sizes([416, 192, 192]) == (192, 416)
 
 
 def test_a_block_that_is_not_there(lens):

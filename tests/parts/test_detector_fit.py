@@ -35,6 +35,16 @@ def test_no_face_and_too_few_faces():
         fit_readouts(unsure, source_of(unsure), [RECIPES["mix"]], SIZES, sizes=SIZES)
 
 
+def test_images_that_give_no_position():
+    """Every third image chooses negative positions first; here all of these show faces that nobody labelled."""
+    listed = [
+        FacesImage(f"{n}.png", (), unlabelled=True) if n % 3 == 0 else FacesImage(f"{n}.png", (face(n),))
+        for n in range(12)
+    ]
+    with pytest.raises(FinderError, match="no position"):
+        fit_readouts(listed, source_of(listed), [RECIPES["mix"]], SIZES, sizes=SIZES)
+
+
 def test_each_part_is_read_where_it_responds(fit):
     mix = fit.final.weights[:2]
     assert fit.parts == ("nose", "eye")
