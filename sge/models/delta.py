@@ -232,11 +232,16 @@ def as_changes(state: State, base: Mapping[str, Tensor], keys: Iterable[str]) ->
     Args:
         state: As ``difference`` returns.
         base: State of the permuted base.
-        keys: Entries that are stored as changes; the others stay.
+        keys: Entries that are stored as changes, if they are floating point and float16 holds the changes; the others stay.
 
     Returns:
         ``Delta.state`` and ``Delta.changes``. The changes are rounded to float16.
     """
     chosen = set(keys)
-    whole = {key: value for key, value in state.items() if key not in chosen}
-    return whole, {key: (state[key] - base[key]).half() for key in state if key in chosen}
+    rounded = {
+        key: (value - base[key]).half()
+        for key, value in state.items()
+        if key in chosen and value.is_floating_point()
+    }
+    changes = {key: change for key, change in rounded.items() if bool(change.isfinite().all())}
+    return {key: value for key, value in state.items() if key not in changes}, changes

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sge.errors import check_choice
 from sge.images import FRAMINGS
+from sge.parts import is_number
 
 FIT_SCORES = ("max_probability", "max_logit", "energy", "negative_entropy")
 """Scores that need the logits alone; ``sge.lens.fit`` computes them."""
@@ -45,14 +45,14 @@ class NoneFits:
             raise ValueError(
                 f"none_fits has a threshold {self.threshold}; it needs numbers by framing, of {FRAMINGS}"
             )
-        if not all(_is_number(value) for value in self.threshold.values()):
-            raise ValueError(f"none_fits has thresholds {self.threshold}, which must be finite numbers")
+        if not all(is_number(value) for value in self.threshold.values()):
+            raise ValueError(f"none_fits has thresholds that are no finite numbers: {self.threshold}")
         if not (isinstance(self.sentence, str) and self.sentence.strip()):
             raise ValueError("none_fits has no sentence")
         if (self.score == READOUT) != (self.weights is not None):
             raise ValueError(f"none_fits has weights where its score is not {READOUT!r}, or none where it is")
         if self.weights is not None and not (
-            isinstance(self.weights, tuple) and all(_is_number(value) for value in self.weights)
+            isinstance(self.weights, tuple) and all(is_number(value) for value in self.weights)
         ):
             raise ValueError("none_fits has weights that are no list of finite numbers")
 
@@ -67,7 +67,3 @@ class NoneFits:
         weights = record.get("weights")
         given = dict(record) | ({"weights": tuple(weights)} if isinstance(weights, list) else {})
         return cls(**given)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -207,6 +207,15 @@ def test_changes_are_added_to_the_permuted_base(network, delta, tmp_path):
     assert torch.equal(again[PROJECTION], inactive[PROJECTION])
 
 
+def test_what_float16_does_not_hold_is_stored_whole():
+    base = {"small": torch.zeros(2), "large": torch.zeros(2), "count": torch.tensor(1)}
+    state = {"small": torch.tensor([1.0, -2.0]), "large": torch.tensor([7e4, 0.0]), "count": torch.tensor(5)}
+    whole, changes = as_changes(state, base, base)
+    assert whole == {key: state[key] for key in ("large", "count")}
+    assert changes.keys() == {"small"}
+    assert torch.equal(changes["small"].float(), state["small"])
+
+
 def test_a_delta_without_changes_is_of_the_version_that_older_programs_read(tmp_path, delta):
     path = tmp_path / "mine.delta.safetensors"
     write_delta(path, delta)
