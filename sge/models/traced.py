@@ -209,7 +209,8 @@ class Traced(nn.Module):
                     block.module.forward = partial(self._routed, block, block.module.forward)
                 block.gate.register_forward_hook(partial(self._read_map, name))
             if name in self._reader.reads:
-                block_module(block).register_forward_pre_hook(partial(self._read_channels, name))
+                read = partial(self._read_channels, name)
+                block_module(block).register_forward_pre_hook(read, with_kwargs=True)
             block_module(block).register_forward_hook(partial(self._read_energy, name, block.groups))
 
     @staticmethod
@@ -236,8 +237,10 @@ class Traced(nn.Module):
         with routed(block, (*inputs, *named.values())):
             return forward(*inputs, **named)
 
-    def _read_channels(self, name: str, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._reads[name] = self._reader.reads[name](inputs[0])
+    def _read_channels(
+        self, name: str, _module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]
+    ) -> None:
+        self._reads[name] = self._reader.reads[name]((*inputs, *named.values())[0])
 
     def _read_map(self, name: str, _module: nn.Module, inputs: tuple[Tensor], mask: Tensor) -> None:
         logits = inputs[0]

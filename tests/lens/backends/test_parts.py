@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from torch import nn
 
 import sge
@@ -247,16 +248,29 @@ def test_a_hostile_file_is_refused(
         load_model(changed(file, tmp_path, change))
 
 
-@pytest.mark.parametrize("kind", [ByViews, Interleaved])
+class ByKeyword(nn.Module):
+    """Calls the module with named features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = ByViews()
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.inner(x=features)
+        return found
+
+
+@pytest.mark.parametrize("kind", [ByViews, Interleaved, ByKeyword])
 def test_modules_of_other_people_are_exported_with_their_channels(
     kind: type[nn.Module], backend: str, tmp_path: Path
 ) -> None:
     model = sge.Model("mine", network_with(kind()), list("abcde"), preprocess=Preprocess(size=64, resize=64))
     lens = Lens(model, "cpu")
-    blocks = (BlockReadout("2", np.ones((2, lens.groups["2"]), np.float32), np.eye(2, 16, dtype=np.float32)),)
+    ((name, groups),) = lens.groups.items()
+    blocks = (BlockReadout(name, np.ones((2, groups), np.float32), np.eye(2, 16, dtype=np.float32)),)
     used = replace(detector(), blocks=blocks, bias=(-1.0, -1.0))
     model.finder = Finder({}, model.permutations, detectors={"mix": used})
     exported = Lens(export_onnx(model, tmp_path / "mine.onnx"), backend=backend)
     batch = np.stack([frame.array for frame in smooth_frames(lens, 2, 1, 64, 96)])
-    expected, found = (one._backend.part_maps(batch, used).maps["2"] for one in (lens, exported))
+    expected, found = (one._backend.part_maps(batch, used).maps[name] for one in (lens, exported))
     np.testing.assert_allclose(found, expected, atol=5e-3)
