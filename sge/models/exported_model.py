@@ -113,6 +113,11 @@ class ExportedModel:
         return {block.name: block.groups for block in self.blocks if block.kind == "sge"}
 
     @property
+    def channels(self) -> dict[str, int]:
+        """Every block to the number of channels that its mask multiplies."""
+        return {block.name: block.channels for block in self.blocks}
+
+    @property
     def inactive(self) -> bool:
         """Whether the network has gates and every one of them has weight 0, so that all masks are constant."""
         gates = [block for block in self.blocks if block.kind == "sge"]

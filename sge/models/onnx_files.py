@@ -158,10 +158,7 @@ def read_exported(path: Path, name: str | None = None) -> ExportedModel:
         )
         if finder is not None:
             finder.check_permutation(model.permutations)
-            finder.check(
-                {block.name: block.groups for block in model.blocks},
-                {block.name: block.channels for block in model.blocks},
-            )
+            finder.check({block.name: block.groups for block in model.blocks}, model.channels)
     except (ChoiceError, FinderError, ValueError) as error:
         raise CheckpointError(f"{where}: {error}") from error
     from sge.models.onnx_checks import check_graph

@@ -174,7 +174,7 @@ def load_model(
         ChoiceError: Labels, preprocessing or ``weights_key`` are given for a model by name; or a library has no network
             of the name, or the network takes other arguments.
         UnsupportedNetworkError: SGE cannot be inserted into a library's network.
-        FinderError: The part finder is damaged, or was fitted for other channel permutations.
+        FinderError: The part finder is damaged, or was fitted for other blocks or channel permutations.
         MissingPackageError: The model needs a package that is not installed.
     """
     given = Given(labels, preprocess)
@@ -248,7 +248,7 @@ def _finder_of(model: Model | ExportedModel) -> Finder | None:
         return None
     finder = Finder.load(file)
     finder.check_permutation(model.permutations)
-    finder.check(model.groups)
+    finder.check(model.groups, model.channels if isinstance(model, ExportedModel) else None)
     return finder
 
 

@@ -164,10 +164,7 @@ class OnnxBackend:
 
     def reads(self, detector: Detector) -> bool:
         """See ``Backend``."""
-        blocks = self._blocks.items()
-        detector.check(
-            {name: block.groups for name, block in blocks}, {name: block.channels for name, block in blocks}
-        )
+        detector.check({name: block.groups for name, block in self._blocks.items()}, self.exported.channels)
         return bool(self._parts.names(detector)) or self._reference is not None
 
     def part_maps(self, batch: Array, detector: Detector) -> PartMaps:

@@ -192,6 +192,21 @@ def test_a_finder_that_is_given_later_is_read_from_similarity(pair: Pair) -> Non
         lens.model.finder = kept
 
 
+def test_the_users_finder_of_an_exported_file_is_checked_when_it_is_read(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a service could neither list nor use the model."""
+    monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
+    (tmp_path / "mine.onnx").write_bytes(file.read_bytes())
+    finder = torch_lens().model.finder
+    wrong = made_detector(True, GROUPS, {"second": 9})
+    replace(finder, detectors={"mix": wrong}).save(tmp_path / "mine.parts.json")
+    with pytest.raises(FinderError, match="reads 9 channels of second"):
+        load_model("mine")
+    finder.save(tmp_path / "mine.parts.json")
+    assert load_model("mine").finder == finder
+
+
 def test_a_network_reads_in_torch_what_its_file_does_not_give(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
