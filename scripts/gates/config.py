@@ -23,9 +23,10 @@ class GateRun:
         file: Number of the result file that it is written to; 0 writes none, but a later run can begin with it.
         compact: Whether the change of a convolution is written in 8 bits, with a scale for each output channel.
         steps: Number of steps that decide the schedule; 0 takes the time that there is. Only a run of steps resumes.
-        base: Finished run whose settings and weights this run begins with, ``BEST``, or None.
+        base: Finished run whose settings and weights this run begins with, ``BEST``, or None. If there is no such run, the
+            one that scores best.
         from_weights: With ``base``: take its weights too, not its settings alone.
-        kinds: Convolutions that learn, of ``gate_lite0.KINDS``; gates and batch norms always do.
+        kinds: Convolutions that learn, of ``scripts.gates.lite0.KINDS``; gates and batch norms always do.
         weight_lr: Adam's maximum learning rate of the gates' weights, as the next three of the gates' biases, the batch
             norms and the convolutions. They are lower than in ``sge.GateTuningConfig``, because the steps are more.
         target_mask_std: Standard deviation over space from which a mask adds nothing to the flatness loss.

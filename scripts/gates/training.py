@@ -155,7 +155,7 @@ class GateTraining:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from ``state_dict``.
+        """Resumes from ``state_dict``.
 
         Raises:
             ValueError: The state belongs to a run of other settings.

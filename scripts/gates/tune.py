@@ -114,7 +114,7 @@ def _do(
     kept = results.folder / f"{run.name}.state"
     if run.steps and kept.exists():
         training.load_state_dict(torch.load(kept, map_location=machine.device, weights_only=True))
-        print(f"{run.name}: goes on at step {training.steps}", flush=True)
+        print(f"{run.name}: resumes at step {training.steps}", flush=True)
     began = time.monotonic()
 
     def save() -> None:
