@@ -96,7 +96,7 @@ class Lens(Effects):
 
     @property
     def part_finders(self) -> tuple[str, ...]:
-        """The values of ``Wanted.parts_by`` for which the model has a detector that this backend can use."""
+        """The values of ``Wanted.parts_by`` for which this backend can use a detector; FinderError as ``analyze``."""
         return part_finders(self.model.finder, self._backend)
 
     def passes(self, framing: str = "whole", wanted: Wanted = EVERYTHING) -> float:
@@ -106,6 +106,7 @@ class Lens(Effects):
 
         Raises:
             ChoiceError: an unknown framing.
+            FinderError: a detector is of another network.
         """
         return passes(self.model, self._backend, framing, wanted)
 
@@ -147,6 +148,7 @@ class Lens(Effects):
             ImageError: the image cannot be used.
             ChoiceError: an unknown framing, a size out of range, or ``top_k`` below 1.
             UnknownBlockError: ``wanted`` names a block that does not exist; the message lists the blocks.
+            FinderError: the model's finder is of another network.
             UnsupportedNetworkError: the network cannot be run on the input, or the model's adapter fails.
             NonFiniteError: logits, boxes or maps are infinite or not a number.
         """
@@ -187,6 +189,7 @@ class Lens(Effects):
         Raises:
             ChoiceError: ``top_k`` below 1, or a model whose labels do not match its classes.
             ShapeError: no frame, or frames of different shapes.
+            FinderError: as ``analyze``.
         """
         _check_top_k(top_k)
         names = wanted.names(self._backend.blocks)

@@ -227,7 +227,10 @@ def _from_record(record: dict[str, Any]) -> Finder:
         raise ValueError("permutations, fitted_on and limits must be texts")
     if size is not None and type(size) is not int:
         raise ValueError(f"size {size}")
-    return Finder(readouts, permutations, fitted_on, size, list(record["measured"]), limits, detectors)
+    measured = record["measured"]
+    if not isinstance(measured, list) or not all(isinstance(row, dict) for row in measured):
+        raise ValueError("measured is no list of records")
+    return Finder(readouts, permutations, fitted_on, size, measured, limits, detectors)
 
 
 def _readout(record: dict[str, Any]) -> Readout:

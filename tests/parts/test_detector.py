@@ -132,6 +132,8 @@ HOSTILE = {
         _in("pairs", "nose-eye", "covariance"),
         [[1e6, 1e6], [1e6, 1e6 + 1e-4]],
     ),
+    "figures that are an object": (lambda r, v: r.update(measured=v), {"by": "mix"}),
+    "figures that are texts": (lambda r, v: r.update(measured=v), ["good"]),
     "groups alone that read channels": (
         lambda r, v: r["detectors"].update(groups=v),
         made_detector(channels=True).to_record(),
