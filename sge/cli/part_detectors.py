@@ -172,6 +172,10 @@ def _listed(labels: Sequence[Path], without: Path | None) -> list[FacesImage]:
     found = list_images(without) if os.path.isdir(without) else None
     if found is None or not found.files:
         raise FinderError(f"There are no images in {without}. Name a folder that holds some.")
+    if unreadable := [f"{entry.path} ({entry.reason})" for entry in found.unreadable]:
+        raise FinderError(
+            f"{len(unreadable)} entries of {without} cannot be read: {', '.join(unreadable[:3])}. Mend or remove them."
+        )
     say_skipped(found.skipped)
     return listed + [FacesImage(str(file.path.absolute())) for file in found.files]
 

@@ -64,6 +64,20 @@ def test_an_archive_that_is_none(tmp_path):
         LabelledFiles(tmp_path).check([FacesImage("a.tar/b.jpg")])
 
 
+@pytest.mark.parametrize("command", [("evaluate-faces",), ("fit-detectors", "-o", "a.parts.json")])
+def test_what_cannot_be_read_of_a_folder_without_parts_is_named_first(
+    sge_command, labels, tmp_path, command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.jpg").write_bytes((SAMPLES / "shepherd.jpg").read_bytes())
+    (tmp_path / "empty" / "more").symlink_to(tmp_path / "gone")
+    result = sge_command("parts", *command, labels, "--without", tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "1 entries of" in str(result.exception)
+    assert "empty/more (the link leads nowhere" in str(result.exception)
+
+
 def test_labels_that_are_not_there(sge_command, tmp_path):
     result = sge_command("parts", "evaluate-faces", tmp_path / "none.json")
     assert result.exit_code == 1
