@@ -147,15 +147,22 @@ def part_rows(finder: Finder) -> list[Record]:
         }
         | {f"within_{reach}": hits for reach, hits in row["hits"].items()}
         | {key: row[key] for key in ("auc", "missed", "false_alarms", "absent", "groups")}
-        for row in finder.measured
+        for row in readout_figures(finder)
     ]
+
+
+def readout_figures(finder: Finder) -> list[Record]:
+    """What was measured of a finder's readouts; the figures of its detectors say by what they find."""
+    return [row for row in finder.measured if "by" not in row]
 
 
 def found_parts(model: sge.Model) -> dict[str, float]:
     """By part: share of all labelled images in which the shipped finder lies within a tenth of the shorter side."""
     assert model.finder is not None
     return {
-        row["part"]: row["hits"]["0.1"]["value"] for row in model.finder.measured if row["images"] == "all"
+        row["part"]: row["hits"]["0.1"]["value"]
+        for row in readout_figures(model.finder)
+        if row["images"] == "all"
     }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from scripts.gates.card import accuracy_rows, judged, opening, opening_sentence
+from scripts.gates.card import accuracy_rows, judged, opening, opening_sentence, part_rows
 from scripts.measure.gate_effect import GateEffect, gate_effect
-from sge.models import LITE0, pretrained_model
+from sge.models import LITE0, TUNED_MODEL, pretrained_model
+from sge.parts import Finder
+from tests.conftest import ROOT
 
 
 def effect(**accuracy):
@@ -43,6 +47,14 @@ def test_a_viewer_opens_with_the_group_that_follows_noses():
         ("face", 1, 2),
         ("nose", 1, 1),
     ]
+
+
+def test_the_figures_of_parts_are_those_of_readouts():
+    """Also where the finder has detectors, whose figures have another form."""
+    finder = Finder.load(ROOT / "weights" / f"{TUNED_MODEL}.parts.json")
+    rows = part_rows(finder)
+    assert rows
+    assert part_rows(replace(finder, measured=[*finder.measured, {"by": "mix", "images": {}}])) == rows
 
 
 def test_gates_that_are_inactive_change_nothing():
