@@ -150,4 +150,6 @@ def test_the_shipped_finder_belongs_to_the_shipped_model():
     assert set(model.finder.readouts) == {"nose", "eye"}
     assert model.finder.permutations == model.permutations
     assert model.finder.size == model.preprocess.whole
-    assert {row["part"] for row in model.finder.measured} == {"nose", "eye"}
+    readouts = [row for row in model.finder.measured if "by" not in row]
+    assert {row["part"] for row in readouts} == {"nose", "eye"}
+    assert {row["by"] for row in model.finder.measured if "by" in row} == set(model.finder.detectors)

@@ -71,9 +71,9 @@ def test_the_temperature_is_the_models():
 @pytest.mark.parametrize("name", CARDS)
 def test_the_part_finder_states_the_figures(name):
     rows = read_figures(name)["cross_validation"]
-    finder = sge.load_model(name).finder
-    assert len(finder.measured) == len(rows["rows"])
-    for measured in finder.measured:
+    of_readouts = [one for one in sge.load_model(name).finder.measured if "by" not in one]
+    assert len(of_readouts) == len(rows["rows"])
+    for measured in of_readouts:
         stated = row(rows, f"{measured['part']}_{measured['images']}")
         for key in ("shown", "absent", "auc", "missed", "false_alarms", "groups"):
             assert stated[key] == measured[key]
