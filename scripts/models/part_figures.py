@@ -1,8 +1,9 @@
 """Writes the tables of a shipped model's detectors for docs/parts.md, from what ``sge parts evaluate-faces`` printed.
 
-    python -m scripts.models.part_figures MODEL MEASURED.json [MEASURED.json ...]
+    python -m scripts.models.part_figures MODEL MEASURED.json [MEASURED.json ...] [--sizes SIZES.jsonl]
 
-Each file holds what ``sge parts evaluate-faces LABELS --images FOLDER --held --by BY --model MODEL --json`` prints.
+Each file holds what ``sge parts evaluate-faces LABELS --images FOLDER --held --by BY --model MODEL --json`` prints, and that
+of ``--sizes`` what ``python -m scripts.measure.part_sizes MODEL FOLDER`` prints.
 Then run ``python -m scripts.render_tables``.
 """
 
@@ -17,6 +18,7 @@ import typer
 from scripts.measure.faithfulness import dumped
 from scripts.render_tables import SUFFIX
 from sge.files import write_atomically
+from sge.parts import PARTS
 from sge.paths import shipped
 
 DOCUMENT = "docs/parts.md"
@@ -190,6 +192,44 @@ def _calibration(ordered: list[tuple[str, Record]]) -> Record:
     }
 
 
+def sizes_table(model: str, measured: list[Record]) -> Record:
+    """The table of sizes of the input.
+
+    Args:
+        model: The model's name.
+        measured: The lines that ``scripts.measure.part_sizes`` printed.
+    """
+    rows = [
+        {
+            "id": f"{one['way']}_{'_'.join(str(size) for size in one['sizes'])}",
+            "by": BY[one["way"]],
+            "sizes": ", ".join(str(size) for size in one["sizes"]),
+            "passes": one["passes"],
+            **{part: [one[f"{part}_any_0.1"], one[f"{part}_any_0.05"]] for part in PARTS},
+            "alarms": one["false_alarms"],
+        }
+        for one in measured
+        if one["way"] in BY
+    ]
+    titles = {
+        "by": "read from",
+        "sizes": "shorter sides, px",
+        "passes": "more passes",
+        "nose": "nose within 0.1 / 0.05",
+        "eye": "eye within 0.1 / 0.05",
+        "alarms": "images without a face that show a part",
+    }
+    return {
+        "document": DOCUMENT,
+        "set": "the images of the labels that are not held back",
+        "protocol": "3-fold cross-validation over images; any sure face of any kind; more passes: cost of the sizes other than "
+        "320, in passes at 320; parts are shown from a confidence of 0.2",
+        "command": f"python -m scripts.measure.part_sizes {model} FOLDER",
+        "columns": _columns(titles),
+        "rows": rows,
+    }
+
+
 def _columns(titles: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "title": title} for key, title in titles.items()]
 
@@ -197,6 +237,7 @@ def _columns(titles: dict[str, str]) -> list[dict[str, str]]:
 def main(
     model: Annotated[str, typer.Argument(metavar="MODEL")],
     files: Annotated[list[Path], typer.Argument(metavar="MEASURED.json")],
+    sizes: Annotated[Path | None, typer.Option(metavar="SIZES.jsonl", help="Table of sizes.")] = None,
 ) -> None:
     """Writes the tables."""
     measured = {}
@@ -208,6 +249,9 @@ def main(
     path = shipped("weights") / f"{model}{SUFFIX}"
     record = json.loads(path.read_text("utf-8"))
     record["tables"] |= tables(model, measured)
+    if sizes is not None:
+        lines = sizes.read_text("utf-8").splitlines()
+        record["tables"]["detector_sizes"] = sizes_table(model, [json.loads(line) for line in lines])
     write_atomically(path, dumped(record).encode())
 
 

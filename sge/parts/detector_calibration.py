@@ -5,6 +5,7 @@ Both are learned from peaks in images that the readouts were not fitted on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,8 @@ from sge.images import Geometry
 from sge.parts.columns import as_blocks
 from sge.parts.detector import PAIRS, Calibration, Detector, Pair
 from sge.parts.detector_fit import FOLDS, Fit
-from sge.parts.face_scores import NEAR_SIZE, Found, Scored, are_right, is_at_unsure
+from sge.parts.face_scores import NEAR_SIZE, Found, Scored, are_right, false_alarms, is_at_unsure
+from sge.parts.finder import PARTS
 from sge.parts.labelled_faces import Face, FacesImage
 from sge.parts.pairs import confidences, offsets, pair_features
 from sge.parts.scales import Candidate, candidates
@@ -30,6 +32,8 @@ STRENGTH = 0.3
 """Inverse strength of the L2 penalty on the weights of standardized features in the confidence."""
 LEAST_SLOPE = 1e-3
 """Confidence must rise with the logit."""
+MOST_ALARMS = 0.03
+"""At most this share of the images without a face may show a part; the confidence of a shown part is chosen so."""
 
 Peaks = Mapping[str, Sequence[Candidate]]
 """Part to the candidates of one image."""
@@ -79,7 +83,27 @@ def calibrated_detector(
         for i in np.flatnonzero(fit.folds == fold).tolist():
             held_out[i] = _scored(detector, images[i], found[i], geometries[i])
     detector = _learned(draft, images, found, geometries, range(len(images)))
-    return Calibrated(detector, [one for one in held_out if one is not None])
+    unseen = [one for one in held_out if one is not None]
+    return Calibrated(replace(detector, shown=least_shown(unseen, draft.shown, draft.sure)), unseen)
+
+
+def least_shown(images: Sequence[Scored], least: float, most: float) -> float:
+    """The lowest confidence of a shown part at which few images without a face show one.
+
+    Args:
+        images: From readouts and confidences of other images. Without an image that has no face, ``least`` is returned.
+        least: Lower end of the search.
+        most: Upper end, which is returned even if more images than ``MOST_ALARMS`` show a part there.
+
+    Returns:
+        ``least``, or a multiple of 0.01 above it.
+    """
+    highest = np.maximum.reduce([false_alarms(images, part) for part in PARTS])
+    hundredths = range(math.floor(least * 100) + 1, math.ceil(most * 100))
+    for shown in (least, *(one / 100 for one in hundredths)):
+        if not len(highest) or np.mean(highest >= shown) <= MOST_ALARMS:
+            return shown
+    return most
 
 
 def learned_pairs(

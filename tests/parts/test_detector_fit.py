@@ -7,9 +7,10 @@ import pytest
 
 from sge.errors import FinderError
 from sge.parts.detector import detector_of
-from sge.parts.detector_calibration import calibrated_detector, learned_calibration
+from sge.parts.detector_calibration import MOST_ALARMS, calibrated_detector, learned_calibration, least_shown
 from sge.parts.detector_fit import FOLDS, RECIPES, Recipe, fit_readouts, folds_of
 from sge.parts.face_evaluation import evaluate_faces
+from sge.parts.face_scores import Found, Scored
 from sge.parts.finder import PARTS
 from sge.parts.labelled_faces import FacesImage
 from sge.parts.logistic import fit_logistic
@@ -131,3 +132,27 @@ def test_confidence_is_the_share_that_is_right():
     assert (slope, level) == pytest.approx((weights[0], bias), abs=0.2)
     with pytest.raises(FinderError, match="calibrates no confidence"):
         learned_calibration(features, np.ones(4000, bool))
+
+
+def without_faces(scores):
+    """Images without a face; each has a nose or an eye of a given confidence."""
+    parts = [{"nose": [Found(0.5, 0.5, one)], "eye": []} for one in scores]
+    return [Scored(FacesImage(f"{n}.png"), 100.0, one) for n, one in enumerate(parts)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_part_is_shown_from_the_lowest_confidence_with_few_false_alarms(seed):
+    rs = np.random.RandomState(seed)
+    scores = rs.beta(1, 8, rs.randint(20, 200))
+    shown = least_shown(without_faces(scores), 0.2, 0.5)
+    assert 0.2 <= shown <= 0.5
+    assert shown == 0.5 or np.mean(scores >= shown) <= MOST_ALARMS
+    if shown > 0.2:
+        assert np.mean(scores >= max(shown - 0.01, 0.2)) > MOST_ALARMS
+
+
+def test_without_an_image_that_has_no_face_the_lowest_confidence_stays():
+    assert least_shown([], 0.2, 0.5) == 0.2
+    with_face = [Scored(FacesImage("a.png", (face(0),)), 100.0, {"nose": [Found(0, 0, 0.9)], "eye": []})]
+    assert least_shown(with_face, 0.2, 0.5) == 0.2
+    assert least_shown(without_faces([0.9] * 10), 0.2, 0.5) == 0.5
