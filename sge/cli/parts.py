@@ -13,7 +13,7 @@ import typer
 
 from sge.analysis import UNSURE
 from sge.cli.accounts import say_broken, say_skipped
-from sge.cli.console import emit, messages
+from sge.cli.console import emit, messages, say
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
@@ -107,9 +107,15 @@ def find_(
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
     lens, nothing_found = Lens(loaded, device, backend=backend), loaded.finder.nothing_found
     wanted = Wanted(blocks=(), masks=False, similarity=False, energy=False, parts_by=by)
+    said = set(loaded.card.notes)
 
     def print_parts(image: Input) -> None:
-        parts = lens.analyze(image.decode(), wanted=wanted).parts
+        analysis = lens.analyze(image.decode(), wanted=wanted)
+        for note in analysis.model.notes:
+            if note not in said:
+                say(note)
+                said.add(note)
+        parts = analysis.parts
         if as_json:
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
             emit(json.dumps({"path": str(image.path), "parts": records}))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,6 +29,7 @@ from tests.parts.made_detectors import made_detector
 
 ONLY_PARTS = Wanted((), masks=False, similarity=False, energy=False)
 Pair = tuple[Lens, Lens]
+Change = Callable[[onnx.ModelProto, dict[str, str]], None]
 
 
 def torch_lens() -> Lens:
@@ -104,7 +106,7 @@ def test_without_parts_no_program_for_parts_is_made(file: Path, backend: str) ->
     assert "parts" in lens._backend._sessions._made
 
 
-def changed(file: Path, folder: Path, change: Callable[[onnx.ModelProto, dict[str, str]], None]) -> Path:
+def changed(file: Path, folder: Path, change: Change) -> Path:
     """The file with other entries or outputs, and without its checksum."""
     proto = onnx.load(file)
     facts = {entry.key: entry.value for entry in proto.metadata_props if entry.key != "sge.sha256"}
@@ -153,6 +155,16 @@ def test_an_older_file_says_that_it_has_no_channels(older: Lens) -> None:
         assert "not searched" in nothing.model.notes[0]
     finally:
         older.model.finder = kept
+
+
+def test_the_command_line_says_once_that_an_older_file_has_no_channels(
+    file: Path, sge_command: Callable[..., Any], tmp_path: Path
+) -> None:
+    paths = [tmp_path / "1.png", tmp_path / "2.png"]
+    for path in paths:
+        smooth(96, 96).save(path)
+    found = sge_command("parts", "find", *paths, "--model", changed(file, tmp_path, _older))
+    assert (found.exit_code, found.stderr.count("read from groups alone")) == (0, 1)
 
 
 def test_nothing_is_measured_with_an_older_file(older: Lens) -> None:
@@ -220,13 +232,11 @@ def test_a_network_reads_in_torch_what_its_file_does_not_give(
     assert_same_parts(made.analyze(smooth(120, 96)), lens.analyze(smooth(120, 96)))
 
 
-def _set(key: str, value: object) -> Callable[[onnx.ModelProto, dict[str, str]], None]:
+def _set(key: str, value: object) -> Change:
     return lambda _, facts: facts.__setitem__(f"sge.{key}", json.dumps(value))
 
 
-def _in_finder(
-    change: Callable[[dict[str, object]], object],
-) -> Callable[[onnx.ModelProto, dict[str, str]], None]:
+def _in_finder(change: Callable[[dict[str, Any]], object]) -> Change:
     def changed_finder(_: onnx.ModelProto, facts: dict[str, str]) -> None:
         finder = json.loads(facts["sge.finder"])
         change(finder["detectors"]["mix"])
@@ -256,9 +266,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_file_is_refused(
-    file: Path, tmp_path: Path, change: Callable[[onnx.ModelProto, dict[str, str]], None]
-) -> None:
+def test_a_hostile_file_is_refused(file: Path, tmp_path: Path, change: Change) -> None:
     with pytest.raises(CheckpointError, match=r"changed\.onnx"):
         load_model(changed(file, tmp_path, change))
 
