@@ -222,8 +222,8 @@ def sizes_table(model: str, measured: list[Record]) -> Record:
     return {
         "document": DOCUMENT,
         "set": "the images of the labels that are not held back",
-        "protocol": "3-fold cross-validation over images; any sure face of any kind; more passes: cost of the sizes other than "
-        "320, in passes at 320; parts are shown from a confidence of 0.2",
+        "protocol": "3-fold cross-validation over images; any sure face of any kind; more passes: cost of the sizes other "
+        "than 320, in passes at 320; parts are shown from a confidence of 0.2",
         "command": f"python -m scripts.measure.part_sizes {model} FOLDER",
         "columns": _columns(titles),
         "rows": rows,
