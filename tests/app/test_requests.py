@@ -45,7 +45,7 @@ def test_predictions_are_made_without_masks_and_parts(
 
     with monkeypatch.context() as patch:
         patch.setattr(lens, "analyze_frames", fail)
-        patch.setattr("sge.lens.lens.maps_and_parts", fail)
+        patch.setattr("sge.lens.lens.PartSearch", fail)
         predicted = post(service.client, "predict", jpeg(5)).json()
     analyzed = post(service.client, "analyze", jpeg(5)).json()["predictions"]
     assert [entry["index"] for entry in predicted] == [entry["index"] for entry in analyzed]
