@@ -72,9 +72,12 @@ def test_a_stage_of_a_resnet_gets_one_permutation_and_outputs_stay():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050"])
-def test_equal_seeds_give_equal_permutations_and_the_network_is_unchanged(name):
-    network = insert_sge(fill(timm.create_model(name))).train()
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("tf_efficientnet_lite0", ["blocks.2.1", "blocks.3.0", "blocks.3.1"]), ("mobilenetv3_small_050", None)],
+)
+def test_equal_seeds_give_equal_permutations_and_the_network_is_unchanged(name, where):
+    network = insert_sge(fill(timm.create_model(name)), where=where).train()
     state = copy.deepcopy(network.state_dict())
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     first, second = (channel_permutations(network, images, seed=1) for _ in range(2))
