@@ -23,7 +23,7 @@ READOUTS = {
 }
 FACE = (("nose", 0.69, 0.365, 0.97), ("left_eye", 0.63, 0.275, 0.93), ("right_eye", 0.71, 0.28, 0.9))
 """The parts of the sample: name, position as fractions of width and height, score."""
-NOTHING_FOUND = "No animal's nose or eyes found; the finder learned on 484 images of dogs and people."
+NOTHING_FOUND = "No nose or eyes found; the finder learned on 484 images of dogs and people."
 """The sentence of the placed finder, which is fitted to nothing."""
 ANALYSES = re.compile(r"/api/v1/analyze|/samples/\w+/analysis")
 
@@ -100,15 +100,18 @@ LARGEST = [
     (f"blocks.{block}", group, 0.05 - 0.005 * group) for block in ("4.2", "5.0", "5.3") for group in range(4)
 ]
 """Twelve groups with a part of the positive weights."""
+LARGEST_ALONE = [(block.replace("4.2", "4.1"), group, weight) for block, group, weight in LARGEST]
+"""As many that are read where groups are read alone, some of another block."""
 
 
 def by_detector(record, parts=FACE, *, source="groups and channels", finders=("mix", "groups"), **options):
     """``place`` for a model that finds parts at several sizes by groups and channels, or by groups alone."""
     place(record, parts, **options)
     record["model"]["part_finders"] = list(finders)
+    terms = LARGEST_ALONE if source == "groups" else LARGEST
     for part_map in record["part_maps"].values():
         part_map["source"] = source
-        part_map["terms"] = [dict(zip(("block", "group", "weight"), term, strict=True)) for term in LARGEST]
+        part_map["terms"] = [dict(zip(("block", "group", "weight"), term, strict=True)) for term in terms]
     return record
 
 

@@ -186,6 +186,19 @@ def test_the_choice_of_the_finder_is_part_of_the_view(open_page):
     page.wait_for_url(lambda url: "parts=groups" not in url)
 
 
+def test_the_counts_below_the_blocks_follow_the_choice(open_page):
+    page = open_page(before=with_choice()).page
+    counts = page.locator("sge-block-picker").first.locator(".block:has(.counts span:not(:empty))")
+    expect(counts).to_have_count(3)
+    before = counts.all_inner_texts()
+    page.locator("select[name=parts-by]").select_option("groups")
+    expect(page.locator("[data-block='blocks.4.1'] + .counts")).to_have_text("44")
+    expect(page.locator("[data-block='blocks.4.2'] + .counts")).to_have_text("")
+    page.locator("select[name=parts-by]").select_option("mix")
+    expect(page.locator("[data-block='blocks.4.2'] + .counts")).to_have_text("44")
+    assert counts.all_inner_texts() == before
+
+
 def test_a_comparison_follows_the_choice(open_page):
     page = open_page(before=with_choice()).page
     page.locator("sge-models > button").click()

@@ -23,8 +23,10 @@ class BlockPicker extends StoreElement {
 
   draw() {
     if (!this.store.image) return;
-    const { blocks, model } = this.store.image.analysis;
-    const drawn = [model.name, ...blocks.map((block) => `${block.name}:${block.height}x${block.width}`)].join();
+    const { analysis } = this.store.image;
+    const { blocks, model } = analysis;
+    const facts = (block) => [`${block.name}:${block.height}x${block.width}`, ...countsIn(analysis, block.name).map(({ words }) => words)];
+    const drawn = [model.name, ...blocks.flatMap(facts)].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.dataset.model = model.title;
