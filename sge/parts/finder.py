@@ -107,9 +107,7 @@ class Finder:
     def nothing_found(self) -> str:
         """The sentence for an image in which no part is found; it says why a face may have been missed."""
         names = " or ".join(_PLURALS[part] for part in self.parts)
-        return (
-            f"No animal's {names} found; the finder {self.limits}." if self.limits else f"No {names} found."
-        )
+        return f"No {names} found; the finder {self.limits}." if self.limits else f"No {names} found."
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the finder as JSON; the file is replaced as a whole or not at all.
