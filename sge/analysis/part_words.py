@@ -44,3 +44,9 @@ def found_by(analysis: AnalysisData) -> str | None:
     """What the parts are found by, such as ``groups and channels``; None without a part finder."""
     sources = [part_map.source for part_map in analysis.part_maps.values()]
     return sources[0] if sources else None
+
+
+def key_in_words(analysis: AnalysisData) -> str:
+    """What the parts are found by, and the meaning of a dashed ring if there is one."""
+    key = f"parts by {found_by(analysis)}"
+    return key if all(part.sure for part in analysis.parts) else f"{key}; dashed: {UNSURE}"

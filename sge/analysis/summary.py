@@ -12,7 +12,7 @@ from sge.analysis.box import Box
 from sge.analysis.contact_sheet import FAINT, INK, PAPER, draw_contact_sheet
 from sge.analysis.data import AnalysisData
 from sge.analysis.overlay import draw_overlay
-from sge.analysis.part_words import found_by, parts_in_words
+from sge.analysis.part_words import key_in_words, parts_in_words
 from sge.analysis.prediction import Prediction
 from sge.text import shortened
 
@@ -69,7 +69,7 @@ def _parts(analysis: AnalysisData) -> list[str]:
     """The parts of every face, or that there are none, in lines of limited length."""
     lines = parts_in_words(analysis)
     if analysis.parts:
-        lines = [*lines[:MAX_FACES], f"parts by {found_by(analysis)}; dashed: unsure"]
+        lines = [*lines[:MAX_FACES], key_in_words(analysis)]
     return [part for line in lines for part in wrap(line, MAX_LETTERS)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sge.analysis.analysis import Analysis
 from sge.analysis.embedded import embedded
-from sge.analysis.part_words import found_by, parts_in_words
+from sge.analysis.part_words import found_by, key_in_words, parts_in_words
 from sge.analysis.summary import draw_summary
 from sge.images import Box
 from sge.parts import Part
@@ -48,6 +48,11 @@ def test_without_a_finder_nothing_is_said() -> None:
     analysis = dataclasses.replace(made(), parts=[], part_maps={})
     assert parts_in_words(analysis) == []
     assert found_by(analysis) is None
+
+
+def test_dashed_rings_are_explained_where_there_are_some() -> None:
+    assert key_in_words(with_parts(NOSE, OTHER)) == "parts by groups"
+    assert key_in_words(with_parts(NOSE, EYE)) == "parts by groups; dashed: unsure"
 
 
 def test_summary_and_notebook_list_them() -> None:
