@@ -131,8 +131,8 @@ def opening_sentence(effect: GateEffect, parts: dict[str, float]) -> str:
     return (
         f"The service uses it by default: its masks act on its predictions (without them, top-1 falls from {value['top1']} "
         f"to {value['top1_flat']}), its top-1 is within {near} of that with inactive gates ({value['top1']} against "
-        f"{value['top1_inactive']}), and its part finder finds the nose in {nose} and an eye in "
-        f"{eye} of labelled dog images, where a finder fitted to the ten-breed network came to 74 % and 77 %."
+        f"{value['top1_inactive']}), and readouts of its groups, fitted to 90 labelled dogs, "
+        f"find the nose in {nose} and an eye in {eye}, where those of the ten-breed network came to 74 % and 77 %."
     )
 
 
