@@ -21,6 +21,7 @@ from sge.cli.options import (
     FramingChoice,
     FramingOption,
     ModelOption,
+    PartsBy,
     Paths,
     TopK,
     class_index,
@@ -30,7 +31,7 @@ from sge.cli.outputs import OverwriteOption, check_free, record_files, writable_
 from sge.cli.passes import passes_of
 from sge.cli.pipeline import Steps, without_pixels, work_through
 from sge.images import Frame
-from sge.lens import Lens
+from sge.lens import Lens, Wanted
 from sge.models import DEFAULT_MODEL
 from sge.text import printable
 
@@ -62,6 +63,7 @@ def analyze(
             help="Keep the effect of every group on this class in the records: its label or index, or predicted.",
         ),
     ] = None,
+    parts_by: PartsBy = "mix",
     device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     overwrite: OverwriteOption = False,
@@ -86,7 +88,7 @@ def analyze(
         return frame if draws else without_pixels(frame)
 
     def compute(frames: list[Frame]) -> list[Analysis]:
-        analyses = lens.analyze_frames(frames, top_k)
+        analyses = lens.analyze_frames(frames, top_k, Wanted(parts_by=parts_by))
         if target is None:
             return analyses
         effects = [lens.attribute_frame(frame, index) for frame in frames]

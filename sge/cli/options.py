@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -37,6 +37,12 @@ BackendOption = Annotated[
     typer.Option(
         "--backend",
         help="auto, torch, onnxruntime, openvino. auto: ONNX Runtime for an exported model, and torch for every other.",
+    ),
+]
+PartsBy = Annotated[
+    Literal["mix", "groups"],
+    typer.Option(
+        "--parts-by", "--by", help="Noses and eyes: read groups and single channels (mix), or groups alone."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from sge.analysis import UNSURE
 from sge.cli.accounts import say_broken, say_skipped
 from sge.cli.console import emit, messages, say
 from sge.cli.inputs import Input, find, for_each
-from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, Paths, loaded_model
+from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, PartsBy, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
 from sge.cli.part_detectors import evaluate_faces_, fit_detectors_, is_finder
 from sge.datasets import Listing, list_images
@@ -92,9 +92,7 @@ def find_(
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
     backend: BackendOption = "auto",
-    by: Annotated[
-        Literal["mix", "groups"], typer.Option(help="Read groups and single channels, or groups alone.")
-    ] = "mix",
+    by: PartsBy = "mix",
     as_json: AsJson = False,
 ) -> None:
     """Print the noses and eyes of every image, in pixels, with their faces; unsure ones are marked."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import sge
-from sge.models import Card, NoneFits
+from sge.models import DEFAULT_MODEL, Card, NoneFits
 from tests.conftest import ROOT
 from tests.lens.test_lens import model
 
@@ -53,6 +53,22 @@ def test_the_network_that_was_trained_here(sge_command, tmp_path):
     assert {len(masks) for masks in analysis.masks.values()} == {64}
     predicted = sge_command("predict", photo, "--model", "sge_resnet18_dogs", "--json")
     assert json.loads(predicted.stdout)["predictions"][0]["label"] == analysis.predictions[0].label
+
+
+@pytest.mark.slow
+def test_parts_are_read_from_groups_alone_where_that_is_wanted(sge_command, tmp_path):
+    lens, photo = sge.Lens(sge.load_model(DEFAULT_MODEL)), SAMPLES / "shepherd.jpg"
+    for by, source in (("mix", "groups and channels"), ("groups", "groups")):
+        result = sge_command("analyze", photo, "-o", tmp_path / by, "--parts-by", by)
+        assert result.exit_code == 0, result.stderr
+        found = sge.Analysis.open(tmp_path / by / "shepherd.json")
+        expected = lens.analyze(photo, wanted=sge.Wanted(parts_by=by))
+        assert found.part_maps["nose"].source == expected.part_maps["nose"].source == source
+        assert [part.name for part in found.parts] == [part.name for part in expected.parts]
+        assert [part.score for part in found.parts] == pytest.approx(
+            [part.score for part in expected.parts], abs=1e-3
+        )
+    assert sge_command("analyze", photo, "-o", tmp_path / "best", "--parts-by", "best").exit_code == 2
 
 
 @pytest.mark.slow
