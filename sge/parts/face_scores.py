@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from sge.arrays import Float64Array
 from sge.parts.finder import Part
-from sge.parts.labelled_faces import POINTS, Face, FacesImage
+from sge.parts.labelled_faces import Face, FacesImage
+from sge.parts.labels import KEYS
 
 WITHIN = (0.1, 0.05)
 """Distances of a hit, as fractions of the shorter side."""
@@ -64,7 +65,7 @@ def scored(image: FacesImage, size: tuple[int, int], parts: Sequence[Part]) -> S
     """
     shorter = float(min(size))
     found: dict[str, list[Found]] = {}
-    for name, keys in POINTS.items():
+    for name, keys in KEYS.items():
         ones = [Found(one.x / shorter, one.y / shorter, one.score) for one in parts if one.name in keys]
         kept = [one for one in ones if not is_at_unsure(image.faces, (one.x, one.y), shorter)]
         found[name] = sorted(kept, key=lambda one: -one.score)

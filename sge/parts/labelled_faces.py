@@ -12,9 +12,8 @@ from typing import Any
 from sge.errors import FinderError
 from sge.files import read_json, reason_of
 from sge.parts.json_values import number, point
+from sge.parts.labels import KEYS
 
-POINTS = {"nose": ("nose",), "eye": ("left_eye", "right_eye")}
-"""Part to the keys of a face that give its points."""
 NAMES = ("nose", "left_eye", "right_eye", "beak")
 """Keys of a face that hold a point."""
 KINDS = {
@@ -53,7 +52,7 @@ class Face:
 
     def of(self, part: str) -> list[Point]:
         """The visible points of ``nose`` or ``eye``."""
-        return [self.points[name] for name in POINTS[part] if name in self.points]
+        return [self.points[name] for name in KEYS[part] if name in self.points]
 
 
 @dataclass(frozen=True)
