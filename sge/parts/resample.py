@@ -16,7 +16,8 @@ def resampled(maps: Array, shape: tuple[int, int]) -> Array:
     """Maps on another grid, bicubic, without antialiasing.
 
     The corners of both grids coincide, and border cells are repeated outwards. Equal to torch's
-    ``interpolate(mode="bicubic", align_corners=False)`` within 1e-5.
+    ``interpolate(mode="bicubic", align_corners=False)`` of float64 maps within 3e-6; torch computes positions of float32
+    maps in float32, and then differs by up to 3e-5.
 
     Args:
         maps: (G, h, w).
@@ -38,10 +39,7 @@ def interpolation_matrix(source: int, target: int) -> Array:
     Returns:
         (target, source), float32, each row summing to 1. The array is cached and read-only.
     """
-    # float32 like torch's positions: rounding errors of a large grid then cancel in a comparison.
-    position = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(
-        source / target
-    ) - np.float32(0.5)
+    position = (np.arange(target) + 0.5) * (source / target) - 0.5
     first = np.floor(position)
     matrix = np.zeros((target, source))
     for offset in range(-1, 3):

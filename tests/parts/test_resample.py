@@ -14,17 +14,16 @@ from sge.parts.resample import interpolation_matrix, resampled
 SIDES = st.integers(1, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES, seed=st.integers(0, 9))
 def test_it_equals_torch(height, width, rows, columns, seed):
     maps = np.random.RandomState(seed).standard_normal((3, height, width)).astype(np.float32)
-    resized = F.interpolate(
-        torch.from_numpy(maps)[None], (rows, columns), mode="bicubic", align_corners=False
-    )
+    double = torch.from_numpy(maps).double()[None]  # torch computes positions in the precision of the maps
+    resized = F.interpolate(double, (rows, columns), mode="bicubic", align_corners=False)
     found = resampled(maps, (rows, columns))
     assert found.dtype == np.float32
     assert found.shape == (3, rows, columns)
-    assert np.abs(found - resized[0].numpy()).max() < 1e-5
+    assert np.abs(found - resized[0].numpy()).max() < 3e-6
 
 
 @pytest.mark.parametrize(("source", "target"), [(1, 5), (7, 14), (14, 7), (10, 3)])
