@@ -24,7 +24,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist
 
 FROM ${BASE_IMAGE} AS exported
 ARG TORCH_INDEX=
-ARG MODELS="sge_efficientnet_lite0_tuned sge_efficientnet_lite0 sge_resnet18_dogs"
+ARG MODELS="sge_efficientnet_lite0_tuned sge_efficientnet_lite0 sge_resnet18_pets"
 COPY requirements /requirements
 COPY --from=wheel /dist /dist
 RUN python3 -m venv /opt/venv \
@@ -76,6 +76,6 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
 COPY --from=venv-cuda /opt/venv /opt/venv
 
 FROM service AS cpu
-ENV SGE_MODELS=/exported/sge_efficientnet_lite0_tuned.onnx,/exported/sge_efficientnet_lite0.onnx,/exported/sge_resnet18_dogs.onnx
+ENV SGE_MODELS=/exported/sge_efficientnet_lite0_tuned.onnx,/exported/sge_efficientnet_lite0.onnx,/exported/sge_resnet18_pets.onnx
 COPY --from=exported /exported /exported
 COPY --from=venv-cpu /opt/venv /opt/venv

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from sge.images import MAX_PIXELS, StructureLimits
-from sge.models import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL, model_name
+from sge.models import DEFAULT_MODEL, ORIGINAL_MODEL, PETS_MODEL, model_name
 
 from .settings_access import AccessSettings, comma_list
 from .settings_connections import ConnectionSettings
@@ -29,7 +29,7 @@ class Settings(AccessSettings, ConnectionSettings, EngineSettings, WorkerSetting
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     models: Annotated[list[str], NoDecode] = Field(
-        default=[DEFAULT_MODEL, ORIGINAL_MODEL, DOGS_MODEL],
+        default=[DEFAULT_MODEL, ORIGINAL_MODEL, PETS_MODEL],
         min_length=1,
         description="names, weights files or networks (timm:resnet50@FILE), separated by commas; the first is the default",
     )

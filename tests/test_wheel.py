@@ -27,7 +27,7 @@ with TestClient(create_app(), base_url="http://127.0.0.1") as client:
     assert client.get("/static/samples/shepherd.jpg").status_code == 200
     assert client.get("/static/css/tokens.css").status_code == 200
 assert sge.load_model("sge_efficientnet_lite0").card.gates == "inactive"
-assert sge.load_model("sge_resnet18_dogs").card.gates == "trained"
+assert sge.load_model("sge_resnet18_pets").card.gates == "trained"
 print("served")
 """
 

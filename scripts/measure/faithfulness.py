@@ -68,7 +68,7 @@ class Measured:
 MODELS = (
     Measured("sge_efficientnet_lite0", "imagenet_val_dogs"),
     Measured("sge_efficientnet_lite0_tuned", "imagenet_val_dogs"),
-    Measured("sge_resnet18_dogs", "dogs_dev.tar"),
+    Measured("sge_resnet18_pets", "dogs_dev.tar"),
 )
 
 

@@ -29,7 +29,7 @@ from sge.arrays import Array
 from sge.datasets import ImageFile, find_images
 from sge.images import FRAMINGS, frame
 from sge.lens import fit_scores, readout_inputs
-from sge.models import READOUT, NoneFits, load_torch_model
+from sge.models import PETS_MODEL, READOUT, NoneFits, load_torch_model
 
 KEPT = 0.9
 """Share of the images of its own classes, in the half that gives the threshold, that the threshold keeps."""
@@ -277,7 +277,7 @@ def make_none_fits(scores: Scores, sentence: str) -> NoneFits:
 
 
 def main(
-    name: Annotated[str, typer.Argument()] = "sge_resnet18_pets",
+    name: Annotated[str, typer.Argument()] = PETS_MODEL,
     cache: Annotated[Path | None, typer.Option(help="Keeps the network's logits in this .npz file.")] = None,
 ) -> None:
     """Prints all figures."""

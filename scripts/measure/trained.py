@@ -34,7 +34,7 @@ from sge.arrays import Array
 from sge.datasets import find_labelled
 from sge.evaluation import best_single_group, flat_masks, mask_std, median_mask_std, predict_set
 from sge.images import frame
-from sge.models import DOGS_MODEL, load_torch_model, required_labels
+from sge.models import PETS_MODEL, load_torch_model, required_labels
 from sge.nn import sge_blocks
 
 MIN_STRIDE = 4
@@ -193,7 +193,7 @@ def _print_blocks(model: sge.Model, size: int | None) -> None:
 
 
 def main(
-    name: Annotated[str, typer.Argument()] = DOGS_MODEL,
+    name: Annotated[str, typer.Argument()] = PETS_MODEL,
     size: Annotated[int | None, typer.Argument()] = None,
 ) -> None:
     """Prints all figures."""

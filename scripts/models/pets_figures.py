@@ -10,13 +10,13 @@ from scripts.measure.none_of_these import WORDS
 from scripts.models.pets_training import DOCUMENT, classes_table, columns, gates_table, training_table
 from scripts.render_tables import VERSION, Table
 from sge.images import Preprocess
-from sge.models import NoneFits
+from sge.models import PETS_MODEL, NoneFits
 
-NAME = "sge_resnet18_pets"
+NAME = PETS_MODEL
 SETS = {
     "dogs": "2,016 of Imagewoof's validation images (`dogs_dev.tar`), over all 45 classes; the epoch was chosen on a "
-    "quarter of them, and the teacher's features were trained on most of them",
-    "rest": "the 1,512 of them on which no epoch was chosen",
+    "quarter of them, that of `sge_resnet18_dogs` on all, and the teacher's features were trained on most of them",
+    "rest": "the 1,512 of them that did not choose the epoch of this training",
     "unseen": "the 84 of them that no ImageNet network was trained on",
     "pets": "472 images of Oxford-IIIT Pet (`pets_dev.tar`, not the official split), over all 45 classes; the epoch was "
     "chosen on them",
@@ -36,6 +36,8 @@ TRAINED = "python -m scripts.measure.trained sge_resnet18_pets"
 NONE_OF_THESE = "python -m scripts.measure.none_of_these"
 
 Row = dict[str, Any]
+BySize = dict[str, dict[int, float]]
+"""Framing and size of the input in pixels to top-1."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Measurements:
     """Of ``scripts.measure.trained.accuracy_rows`` in framing ``center``."""
     whole: list[Row]
     """The same in framing ``whole``."""
-    sizes: dict[int, float]
-    """Shorter side of framing ``whole`` to top-1 on the images that chose the epoch."""
+    sizes: BySize
+    """On the images that chose the epoch."""
     stds: Mapping[str, float]
     """Of ``block_stds``."""
     blocks: list[Row]
@@ -111,9 +113,13 @@ def accuracy_table(found: Measurements, preprocess: Preprocess) -> Table:
     rows.append(
         _measure("error_unseen", "standard error of the top-1 on those 84", round(error, 3), "84 images")
     )
-    sizes = ", ".join(f"{size} px {top1:.3f}" for size, top1 in found.sizes.items())
-    text = f"top-1 in `whole` framing on the images that chose the epoch: {sizes}"
-    rows.append(_measure("whole_size", "shorter side of `whole`", preprocess.whole, text))
+    for framing, measure, chosen in (
+        ("center", "side of `center`", preprocess.size),
+        ("whole", "shorter side of `whole`", preprocess.whole),
+    ):
+        sizes = ", ".join(f"{size} px {top1:.3f}" for size, top1 in found.sizes[framing].items())
+        text = f"top-1 in `{framing}` framing on the 976 images that chose the epoch: {sizes}"
+        rows.append(_measure(f"{framing}_size", measure, chosen, text))
     text = "every fourth dev image; makes the mean top-1 probability that of the center crop"
     rows.append(_measure("temperature", "temperature of `whole`", preprocess.whole_temperature, text, 2))
     return {
@@ -131,7 +137,7 @@ def _measure(name: str, measure: str, value: Any, text: str, digits: int = 3) ->
 def _short(name: str) -> str:
     return {
         "dogs": "dogs",
-        "rest": "dogs that chose nothing",
+        "rest": "the other dogs",
         "unseen": "dogs unseen by the teacher",
         "pets": "pets",
     }[name]

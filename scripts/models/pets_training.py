@@ -68,13 +68,13 @@ def training_table(log: list[dict[str, str]], config: Mapping[str, Any]) -> Tabl
         "document": DOCUMENT,
         "set": "976 images that chose the epoch: every fourth of `dogs_dev.tar` and all of `pets_dev.tar`",
         "protocol": (
-            f"center crop {config['eval_size']} px; `log.csv` of the training; one seed; one core, shared with other "
-            "programs; an epoch that was interrupted counts from where it was resumed"
+            f"center crop {config['eval_size']} px; `log.csv` of the training; one seed; a process on each of two cores, "
+            "shared with other programs"
         ),
         "columns": [
             *columns(
                 epochs="epochs",
-                sizes="crops, px, a fifth of the epochs each",
+                sizes="crops, px, an equal share of the epochs each",
                 top1="dev top-1 of the best epoch",
             ),
             {"key": "hours", "title": "hours", "digits": 1},

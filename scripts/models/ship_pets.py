@@ -30,7 +30,7 @@ from scripts.measure.none_of_these import (
 from scripts.measure.trained import accuracy_rows, block_rows, block_stds
 from scripts.models import pets_data
 from scripts.models.opening_group import best_group, count_hits
-from scripts.models.pets_figures import COMMANDS, NAME, SETS, Measurements, make_figures
+from scripts.models.pets_figures import COMMANDS, NAME, SETS, BySize, Measurements, make_figures
 from scripts.models.pets_training import read_log
 from scripts.models.temperature import find_temperature
 from scripts.render_tables import SUFFIX
@@ -41,8 +41,8 @@ from sge.images import FRAMINGS, Preprocess
 from sge.models import CARD_VERSION, load_torch_model, read_weights, required_labels, write_weights
 from sge.paths import shipped
 
-SIZES = (160, 192, 224)
-"""Shorter sides in pixels among which that of framing ``whole`` is chosen; masks are finer on a larger image."""
+SIZES = {"center": (160, 176, 192), "whole": (160, 192, 224)}
+"""By framing: the sizes of the input, in pixels, among which one is chosen; masks are finer on a larger image."""
 STEP = 4
 """The temperature is found on every fourth dev image."""
 SENTENCE = "None of its 45 breeds fits well."
@@ -56,10 +56,10 @@ def main(
     before = load_torch_model(trained)
     if required_labels(before) != pets_data.LABELS:
         raise typer.BadParameter("The file's classes are not the 45 of scripts.models.pets_data.")
-    sizes = whole_accuracy(before)
-    typer.echo(f"top-1 in whole framing: {sizes}", err=True)
+    sizes = accuracy_by_size(before)
+    typer.echo(f"top-1 by framing and size: {sizes}", err=True)
     file = folder / f"{NAME}.safetensors"
-    preprocess = shipped_preprocess(before, max(sizes, key=lambda size: sizes[size]))
+    preprocess = shipped_preprocess(before, sizes)
     write_half(trained, file, preprocess)
     model = load_torch_model(file)
     found = measure(model, sizes, read_log(trained.with_name("log.csv")))
@@ -93,24 +93,31 @@ def write_half(trained: Path, file: Path, preprocess: Preprocess) -> None:
     write_weights(file, state, metadata)
 
 
-def whole_accuracy(model: sge.Model) -> dict[int, float]:
-    """Top-1 in framing ``whole`` by shorter side, on the images that chose the epoch."""
+def accuracy_by_size(model: sge.Model) -> BySize:
+    """Top-1 by framing and size of the input, on the images that chose the epoch."""
     with TemporaryDirectory() as name:
         pets_data.build(Path(name), training=False)
         source = Path(name) / pets_data.CHOOSING
-        return {size: round(evaluate(model, source, "whole", size=size, batch=32).top1, 3) for size in SIZES}
+        return {
+            framing: {
+                size: round(evaluate(model, source, framing, size=size, batch=32).top1, 3) for size in sizes
+            }
+            for framing, sizes in SIZES.items()
+        }
 
 
-def shipped_preprocess(model: sge.Model, whole: int) -> Preprocess:
-    """The preprocessing with a size and a temperature for framing ``whole``."""
-    preprocess = replace(model.preprocess, whole=whole)
+def shipped_preprocess(model: sge.Model, sizes: BySize) -> Preprocess:
+    """The preprocessing with the best size of each framing, and with a temperature for framing ``whole``."""
+    chosen = {framing: max(tops, key=lambda size: tops[size]) for framing, tops in sizes.items()}
+    resize = round(chosen["center"] * model.preprocess.resize / model.preprocess.size)
+    preprocess = replace(model.preprocess, size=chosen["center"], resize=resize, whole=chosen["whole"])
     files = [file for source in (DEV, DATA / "pets_dev.tar") for file in find_images(source)[::STEP]]
     center, shown, temperature = find_temperature(replace(model, preprocess=preprocess), decoded(files))
     typer.echo(f"center {center:.3f}, whole {shown:.3f}, temperature {temperature:.3f}", err=True)
     return replace(preprocess, whole_temperature=round(temperature, 2))
 
 
-def measure(model: sge.Model, sizes: dict[int, float], log: list[dict[str, str]]) -> Measurements:
+def measure(model: sge.Model, sizes: BySize, log: list[dict[str, str]]) -> Measurements:
     """Everything that the card and the figures state of the shipped file."""
     scores = compute_scores({framing: compute_outputs(model, framing) for framing in FRAMINGS})
     hits = count_hits(sge.Lens(model))
@@ -155,13 +162,14 @@ def make_card(
         "title": "SGE-ResNet-18, cats and dogs",
         "sentence": (
             f"Recognizes {len(pets_data.LABELS) - cats} kinds of dogs and {cats} breeds of cats and nothing else: every "
-            "image is assigned to one of them. Trained from scratch, with SGE in every block."
+            "image is assigned to one of them. Trained from scratch, first on ten breeds (sge_resnet18_dogs), with SGE in "
+            "every block."
         ),
         "gates": "trained",
         "data": (
-            "Imagewoof's 9,025 training images and 3,051 images of Oxford-IIIT Pet: labels, and the logits, features and "
-            "similarity maps of sge_efficientnet_lite0 with a head for the 45 classes that was fitted on the same images; "
-            "the epoch was chosen on 504 of Imagewoof's validation images and 472 of Oxford-IIIT Pet; none of the images is "
+            "Imagewoof's 9,025 training images and 3,051 images of Oxford-IIIT Pet: labels, and the logits and similarity "
+            "maps of sge_efficientnet_lite0 with a classifier for the 45 classes that was fitted to the same images; the "
+            "epoch was chosen on 504 of Imagewoof's validation images and 472 of Oxford-IIIT Pet; none of the images is "
             "distributed"
         ),
         "accuracy": [_accuracy(row, preprocess) for row in found.accuracy],

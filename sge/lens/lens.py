@@ -96,7 +96,7 @@ class Lens(Effects):
 
     @property
     def part_finders(self) -> tuple[str, ...]:
-        """The values of ``Wanted.parts_by`` for which this backend can use a detector; FinderError as ``analyze``."""
+        """Values of ``Wanted.parts_by`` for which this backend has a detector. Raises FinderError as ``analyze`` does."""
         return part_finders(self.model.finder, self._backend)
 
     def passes(self, framing: str = "whole", wanted: Wanted = EVERYTHING) -> float:

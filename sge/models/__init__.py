@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from sge.models.labels import imagenet_labels, required_labels
     from sge.models.libraries import build
     from sge.models.model import Model
-    from sge.models.names import DEFAULT_MODEL, DELTA_SUFFIX, DOGS_MODEL, LITE0, ORIGINAL_MODEL, TUNED_MODEL
+    from sge.models.names import (
+        DEFAULT_MODEL,
+        DELTA_SUFFIX,
+        DOGS_MODEL,
+        LITE0,
+        ORIGINAL_MODEL,
+        PETS_MODEL,
+        TUNED_MODEL,
+    )
     from sge.models.network_names import model_name, named_network, without_folders
     from sge.models.none_fits import FIT_SCORES, READOUT, NoneFits
     from sge.models.onnx_files import is_exported
@@ -102,6 +110,7 @@ _MODULES = {
         "DOGS_MODEL",
         "LITE0",
         "ORIGINAL_MODEL",
+        "PETS_MODEL",
         "TUNED_MODEL",
     ),
     "sge.models.network_names": (
@@ -154,6 +163,7 @@ __all__ = [
     "LITE0_PREPROCESS",
     "NOTICE",
     "ORIGINAL_MODEL",
+    "PETS_MODEL",
     "PRETRAINED_ARCH",
     "RANGE",
     "READOUT",

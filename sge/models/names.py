@@ -17,8 +17,10 @@ TUNED_MODEL = f"{LITE0}_tuned"
 """The same network after gate tuning: its masks act."""
 DEFAULT_MODEL = TUNED_MODEL
 """The model that commands and the service use when none is named."""
+PETS_MODEL = "sge_resnet18_pets"
+"""The SGE-ResNet-18 that was trained in this repository, on 45 breeds of dogs and cats."""
 DOGS_MODEL = "sge_resnet18_dogs"
-"""The SGE-ResNet-18 that was trained in this repository."""
+"""The SGE-ResNet-18 of ten dog breeds, whose weights the training of ``PETS_MODEL`` started from."""
 
 DELTA_SUFFIX = ".delta.safetensors"
 IDENTITY_PERMUTATION = hashlib.sha256().hexdigest()

@@ -192,7 +192,7 @@ def test_the_hosts_of_auto_follow_the_address(host: str, allowed: list[str], nam
 
 def test_the_defaults_are_those_of_the_design() -> None:
     defaults = Settings()
-    assert defaults.models == ["sge_efficientnet_lite0_tuned", "sge_efficientnet_lite0", "sge_resnet18_dogs"]
+    assert defaults.models == ["sge_efficientnet_lite0_tuned", "sge_efficientnet_lite0", "sge_resnet18_pets"]
     assert (defaults.host, defaults.port) == ("127.0.0.1", 8000)
     assert (defaults.max_bytes, defaults.max_pixels) == (20 * 1024 * 1024, 50_000_000)
     assert defaults.frame_ancestors == ["'none'"]

@@ -13,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from scripts.figures.browsing import running_service
 from sge.models.checkpoint import write_weights
 from sge.models.model import Card
-from sge.models.names import DEFAULT_MODEL, DOGS_MODEL, ORIGINAL_MODEL
+from sge.models.names import DEFAULT_MODEL, ORIGINAL_MODEL, PETS_MODEL
 from sge.models.registry import load_model
 from tests.conftest import ROOT
 
@@ -70,7 +70,7 @@ def service(tmp_path_factory):
         "SGE_TIME_LIMIT_S": "90",
         "SGE_THREADS": "1",
         "SGE_MODEL_DIR": str(folder),
-        "SGE_MODELS": f"{DEFAULT_MODEL},twin,{DOGS_MODEL},{ORIGINAL_MODEL}",
+        "SGE_MODELS": f"{DEFAULT_MODEL},twin,{PETS_MODEL},{ORIGINAL_MODEL}",
     }
     with running_service(os.environ | settings) as address:
         yield address

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from sge.models.names import DOGS_MODEL
+from sge.models.names import PETS_MODEL
 from tests.browser.actions import choose, drop, first_label, painted, photo, save, settled
 from tests.browser.placed_parts import FACE, change, place, with_parts
 
@@ -179,7 +179,7 @@ def test_networks_without_common_blocks_keep_their_own_groups(open_page):
     """The trained network has other blocks: pins stay with their model, and there is no difference."""
     page = open_page().page
     page.locator("sge-models > button").click()
-    page.locator(f"[data-compare={DOGS_MODEL}]").click()
+    page.locator(f"[data-compare={PETS_MODEL}]").click()
     second = page.locator("sge-compare")
     expect(second.locator("sge-group-grid .tile").first).to_be_visible()
     second.locator("sge-group-grid .tile").nth(4).click()

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sge.models.names import DOGS_MODEL
+from sge.models.names import PETS_MODEL
 from sge.models.registry import shipped_entries
 from tests.browser.actions import settled
 from tests.browser.placed_parts import ANALYSES, change
@@ -185,12 +185,12 @@ def test_pins_are_kept_for_their_model(open_page):
 
 def test_a_network_trained_with_sge_opens_with_its_masks(open_page):
     page = open_page().page
-    open_menu(page).locator(f"[data-model={DOGS_MODEL}]").click()
-    expect(page.locator("sge-models > button")).to_have_text("SGE-ResNet-18, dogs")
+    open_menu(page).locator(f"[data-model={PETS_MODEL}]").click()
+    expect(page.locator("sge-models > button")).to_have_text("SGE-ResNet-18, cats and dogs")
     settled(page)
     expect(page.get_by_test_id("gates")).to_contain_text("the maps show the masks")
     expect(page.get_by_role("radio", name=re.compile("^Mask"))).to_be_checked()
-    opening = shipped_entries()[DOGS_MODEL].card.opens_with
+    opening = shipped_entries()[PETS_MODEL].card.opens_with
     expect(page.get_by_test_id("legend")).to_contain_text(
         f"Block {opening['block'].removeprefix('layer')} · group {opening['group']}"
     )

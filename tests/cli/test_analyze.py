@@ -46,12 +46,12 @@ def test_bad_files_are_listed_and_the_rest_is_done(sge_command, photos, tmp_path
 @pytest.mark.slow
 def test_the_network_that_was_trained_here(sge_command, tmp_path):
     photo = SAMPLES / "shepherd.jpg"
-    result = sge_command("analyze", photo, "-o", tmp_path, "--model", "sge_resnet18_dogs", "--format", "npz")
+    result = sge_command("analyze", photo, "-o", tmp_path, "--model", "sge_resnet18_pets", "--format", "npz")
     assert result.exit_code == 0, result.stderr
     analysis = sge.Analysis.open(tmp_path / "shepherd.npz", image=photo)
     assert analysis.signal == "mask"
     assert {len(masks) for masks in analysis.masks.values()} == {64}
-    predicted = sge_command("predict", photo, "--model", "sge_resnet18_dogs", "--json")
+    predicted = sge_command("predict", photo, "--model", "sge_resnet18_pets", "--json")
     assert json.loads(predicted.stdout)["predictions"][0]["label"] == analysis.predictions[0].label
 
 

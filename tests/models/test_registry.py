@@ -42,7 +42,7 @@ def test_unknown_names_list_the_names(small_file):
     assert (
         str(error.value)
         == "No model 'nobody'; there are: mine, sge_efficientnet_lite0, sge_efficientnet_lite0_tuned, "
-        "sge_resnet18_dogs."
+        "sge_resnet18_dogs, sge_resnet18_pets."
     )
     with pytest.raises(UnknownModelError, match="sge_resnet101 is an architecture: give its weights file"):
         load_model("sge_resnet101")

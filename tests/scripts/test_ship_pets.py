@@ -86,7 +86,7 @@ def found(scores):
     return Measurements(
         accuracy=accuracy,
         whole=accuracy,
-        sizes={160: 0.7, 192: 0.75},
+        sizes={"center": {160: 0.7, 176: 0.71}, "whole": {160: 0.7, 192: 0.75}},
         stds={"layer1.0": 0.123},
         blocks=blocks,
         hits={"face": (50, 66), "nose": (20, 66), "eye": (30, 62)},

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.lens.backends.test_equality import assert_same_analysis, assert_same_logits
 
 SAMPLES = ROOT / "static" / "samples"
-NETWORKS = ("sge_efficientnet_lite0", "sge_efficientnet_lite0_tuned", "sge_resnet18_dogs")
+NETWORKS = ("sge_efficientnet_lite0", "sge_efficientnet_lite0_tuned", "sge_resnet18_pets")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

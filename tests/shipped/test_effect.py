@@ -9,7 +9,7 @@ import sge
 from tests.conftest import ROOT
 
 SHEPHERD = ROOT / "static" / "samples" / "shepherd.jpg"
-NETWORKS = ("sge_efficientnet_lite0", "sge_efficientnet_lite0_tuned", "sge_resnet18_dogs")
+NETWORKS = ("sge_efficientnet_lite0", "sge_efficientnet_lite0_tuned", "sge_resnet18_pets")
 
 
 @pytest.fixture(scope="module")
