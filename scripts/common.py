@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,25 @@ def held_back() -> list[str]:
     return sorted(random.Random(HELD_BACK_SEED).sample(names, HELD_BACK))
 
 
+def decoded_each(files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
+    """Each file with its image, one after the other, so that only one image is in memory.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    for file, image in decode_files(files):
+        if isinstance(image, ImageError):
+            raise image
+        yield file, image
+
+
 def decoded(files: Iterable[ImageFile]) -> list[DecodedImage]:
     """The images of files.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    images = []
-    for _, image in decode_files(files):
-        if isinstance(image, ImageError):
-            raise image
-        images.append(image)
-    return images
+    return [image for _, image in decoded_each(files)]
 
 
 def dev_images(step: int) -> list[DecodedImage]:

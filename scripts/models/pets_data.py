@@ -24,7 +24,7 @@ WOOF, PETS, PETS_AGAIN = "woof--", "pets--", "pets2--"
 """What begins the names of Imagewoof's images, of the images of Oxford-IIIT Pet, and of their copies in ``train.tar``."""
 TRAIN, DEV, CHOOSING, REST = "train.tar", "dev.tar", "dev_watch.tar", "dev_rest.tar"
 STEP = 4
-"""Every so many of ``dogs_dev.tar``, and all of ``pets_dev.tar``, chose the epoch; the other dogs did not."""
+"""Every fourth image of ``dogs_dev.tar`` and all of ``pets_dev.tar`` choose the epoch. The other dogs do not."""
 
 IMAGEWOOF = {
     "n02086240": "Shih-Tzu",

@@ -12,7 +12,6 @@ from scripts.render_tables import VERSION, Table
 from sge.images import Preprocess
 from sge.models import PETS_MODEL, NoneFits
 
-NAME = PETS_MODEL
 SETS = {
     "dogs": "2,016 of Imagewoof's validation images (`dogs_dev.tar`), over all 45 classes; the epoch was chosen on a "
     "quarter of them, that of `sge_resnet18_dogs` on all, and the teacher's features were trained on most of them",
@@ -32,12 +31,12 @@ LABELLED = (
     "66 labelled dog images that show a nose and 62 that show an eye, without those that the labeller doubted; they are in "
     "`dogs_dev.tar`, and no part label was used for training"
 )
-TRAINED = "python -m scripts.measure.trained sge_resnet18_pets"
+TRAINED = f"python -m scripts.measure.trained {PETS_MODEL}"
 NONE_OF_THESE = "python -m scripts.measure.none_of_these"
 
 Row = dict[str, Any]
 BySize = dict[str, dict[int, float]]
-"""Framing and size of the input in pixels to top-1."""
+"""Top-1 by framing and by size of the input in pixels."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Measurements:
     whole: list[Row]
     """The same in framing ``whole``."""
     sizes: BySize
-    """On the images that chose the epoch."""
+    """Measured on the images that chose the epoch."""
     stds: Mapping[str, float]
     """Of ``block_stds``."""
     blocks: list[Row]
@@ -69,7 +68,7 @@ def make_figures(found: Measurements, preprocess: Preprocess, config: Mapping[st
     """The content of ``weights/sge_resnet18_pets.figures.json``."""
     return {
         "version": VERSION,
-        "model": NAME,
+        "model": PETS_MODEL,
         "tables": {
             "classes": classes_table(),
             "accuracy": accuracy_table(found, preprocess),
@@ -124,7 +123,7 @@ def accuracy_table(found: Measurements, preprocess: Preprocess) -> Table:
     rows.append(_measure("temperature", "temperature of `whole`", preprocess.whole_temperature, text, 2))
     return {
         "document": DOCUMENT,
-        "command": f"python -m scripts.models.pets_data OUT && sge eval OUT/dev.tar --only woof-- --model {NAME}",
+        "command": f"python -m scripts.models.pets_data OUT && sge eval OUT/dev.tar --only woof-- --model {PETS_MODEL}",
         "columns": columns(measure="measure", value="value", set="set and protocol"),
         "rows": rows,
     }
@@ -214,7 +213,7 @@ def opening_table(found: Measurements) -> Table:
             "peak of the group's mask; the label is the face, or a point within a tenth of the shorter side; the group was "
             "chosen on these same images"
         ),
-        "command": f"python -m scripts.models.opening_group {NAME}",
+        "command": f"python -m scripts.models.opening_group {PETS_MODEL}",
         "columns": columns(group="group", part="part", hits="hits", images="images"),
         "rows": [
             {"id": part, "group": f"`{found.opening}`", "part": part, "hits": hits, "images": images}

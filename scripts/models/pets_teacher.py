@@ -3,7 +3,7 @@
     python -m scripts.models.pets_teacher OUT/train.tar OUT/teacher.safetensors
 
 OUT/train.tar is written by ``python -m scripts.models.pets_data OUT``. Only the classifier is fitted, on the averaged
-features of whole training images and of their mirror images; all other weights are those of ``sge_efficientnet_lite0``.
+features of whole training images and of their mirror images. All other weights are those of ``sge_efficientnet_lite0``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import torch.nn.functional as F
 import typer
 from torch import Tensor, nn
 
+from scripts.common import decoded_each
 from scripts.models.pets_data import LABELS, PETS_AGAIN
-from sge.datasets import ImageFile, batches_of_one_shape, class_of, decode_files, find_images
+from sge.datasets import ImageFile, batches_of_one_shape, class_of, find_images
 from sge.devices import autocast
-from sge.errors import ImageError
-from sge.images import DecodedImage, frame
+from sge.images import frame
 from sge.models import LITE0, ORIGINAL_MODEL, Model, load_torch_model, write_weights
 from sge.nn import Capture
+from sge.training.student import classifier_path
 
 SIZE = 224
 """Shorter side of the teacher's input in pixels."""
@@ -62,26 +63,26 @@ def read_features(model: Model, files: list[ImageFile]) -> Views:
     """
     network = model.network.eval().to(memory_format=torch.channels_last)
     views: Views = []
-    framed = ((class_of(file.name), _framed(model, image)) for file, image in decode_files(files))
-    with Capture(network, (), inputs=("classifier",)) as capture:
+    framed = (
+        (class_of(file.name), torch.from_numpy(frame(image, model.preprocess, "whole").array))
+        for file, image in decoded_each(files)
+    )
+    classifier = classifier_path(network)
+    with Capture(network, (), inputs=(classifier,)) as capture:
         for group in batches_of_one_shape(framed, lambda named: named[1].shape, BATCH):
             batch = torch.stack([image for _, image in group])
             with autocast(torch.device("cpu"), "bfloat16"):
                 network(torch.cat([batch, batch.flip(3)]).to(memory_format=torch.channels_last))
-            plain, mirrored = capture.inputs["classifier"].float().chunk(2)
+            plain, mirrored = capture.inputs[classifier].float().chunk(2)
             pairs = torch.stack([plain, mirrored], 1)
             views += [(label, pair) for (label, _), pair in zip(group, pairs, strict=True)]
     return views
 
 
-def _framed(model: Model, image: DecodedImage | ImageError) -> Tensor:
-    if isinstance(image, ImageError):
-        raise image
-    return torch.from_numpy(frame(image, model.preprocess, "whole").array)
-
-
 def fit_classifier(features: Tensor, targets: Tensor) -> nn.Linear:
-    """A linear classifier, by L-BFGS with label smoothing; a class of n images has the weight 1 / sqrt(n).
+    """Fits a linear classifier by L-BFGS with label smoothing.
+
+    A class of n images has the weight 1 / sqrt(n).
 
     Args:
         features: (images, views, C), float32.

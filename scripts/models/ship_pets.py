@@ -30,7 +30,7 @@ from scripts.measure.none_of_these import (
 from scripts.measure.trained import accuracy_rows, block_rows, block_stds
 from scripts.models import pets_data
 from scripts.models.opening_group import best_group, count_hits
-from scripts.models.pets_figures import COMMANDS, NAME, SETS, BySize, Measurements, make_figures
+from scripts.models.pets_figures import COMMANDS, SETS, TRAINED, BySize, Measurements, make_figures
 from scripts.models.pets_training import read_log
 from scripts.models.temperature import find_temperature
 from scripts.render_tables import SUFFIX
@@ -38,7 +38,14 @@ from sge.datasets import find_images
 from sge.evaluation import evaluate
 from sge.files import sha256_of, write_atomically
 from sge.images import FRAMINGS, Preprocess
-from sge.models import CARD_VERSION, load_torch_model, read_weights, required_labels, write_weights
+from sge.models import (
+    CARD_VERSION,
+    PETS_MODEL,
+    load_torch_model,
+    read_weights,
+    required_labels,
+    write_weights,
+)
 from sge.paths import shipped
 
 SIZES = {"center": (160, 176, 192), "whole": (160, 192, 224)}
@@ -58,16 +65,16 @@ def main(
         raise typer.BadParameter("The file's classes are not the 45 of scripts.models.pets_data.")
     sizes = accuracy_by_size(before)
     typer.echo(f"top-1 by framing and size: {sizes}", err=True)
-    file = folder / f"{NAME}.safetensors"
+    file = folder / f"{PETS_MODEL}.safetensors"
     preprocess = shipped_preprocess(before, sizes)
     write_half(trained, file, preprocess)
     model = load_torch_model(file)
     found = measure(model, sizes, read_log(trained.with_name("log.csv")))
     made_from = before.card.made_from or {}
     card = make_card(file, found, preprocess, made_from)
-    stated = folder / f"{NAME}{SUFFIX}"
+    stated = folder / f"{PETS_MODEL}{SUFFIX}"
     figures = with_other_documents(make_figures(found, preprocess, made_from["config"]), stated)
-    write_atomically(folder / f"{NAME}.card.json", (json.dumps(card, indent=2) + "\n").encode())
+    write_atomically(folder / f"{PETS_MODEL}.card.json", (json.dumps(card, indent=2) + "\n").encode())
     write_atomically(stated, (json.dumps(figures, indent=1) + "\n").encode())
     for row in found.accuracy:
         typer.echo(f"{row['id']}: top-1 {row['top1']:.3f}, flat {row['flat']:.3f}, {row['images']} images")
@@ -152,7 +159,7 @@ def make_card(
     faces, images = found.hits["face"]
     flat = {row["id"]: row["flat"] for row in found.accuracy}
     measured = {
-        "command": f"python -m scripts.measure.trained {NAME}",
+        "command": TRAINED,
         "top1_masks_at_their_means": flat["dogs"],
         "top1_masks_at_their_means_pets": flat["pets"],
     }
@@ -196,7 +203,7 @@ def _accuracy(row: dict[str, Any], preprocess: Preprocess) -> dict[str, Any]:
         "top5": row["top5"],
         "set": SETS[row["id"]].replace("`", ""),
         "protocol": f"shorter side {preprocess.resize}, center crop {preprocess.size}, one view",
-        "command": f"python -m scripts.models.pets_data OUT && {COMMANDS[row['id']]} --model {NAME}",
+        "command": f"python -m scripts.models.pets_data OUT && {COMMANDS[row['id']]} --model {PETS_MODEL}",
     }
 
 

@@ -16,9 +16,8 @@ import torch
 from PIL import Image
 
 import sge
-from scripts.common import DATA, UNSEEN
-from sge.datasets import ImageFile, decode_files, find_images
-from sge.errors import ImageError
+from scripts.common import DATA, UNSEEN, decoded_each
+from sge.datasets import ImageFile, find_images
 from sge.images import resize
 from sge.models import LITE0, LITE0_PREPROCESS, base_weights, load_base, pretrained_model
 from sge.nn import channel_permutations
@@ -46,9 +45,7 @@ class Images:
         return len(self._files)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        for _, image in decode_files(self._files):
-            if isinstance(image, ImageError):
-                raise image
+        for _, image in decoded_each(self._files):
             yield framed(image.rgb)
 
 

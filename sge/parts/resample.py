@@ -16,8 +16,8 @@ def resampled(maps: Array, shape: tuple[int, int]) -> Array:
     """Maps on another grid, bicubic, without antialiasing.
 
     The corners of both grids coincide, and border cells are repeated outwards. Equal to torch's
-    ``interpolate(mode="bicubic", align_corners=False)`` of float64 maps within 3e-6; torch computes positions of float32
-    maps in float32, and then differs by up to 3e-5.
+    ``interpolate(mode="bicubic", align_corners=False)`` of float64 maps within 3e-6. For float32 maps torch computes
+    positions in float32, and the results differ by up to 3e-5.
 
     Args:
         maps: (G, h, w).
