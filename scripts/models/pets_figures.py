@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.measure.none_of_these import WORDS
-from scripts.models.pets_training import DOCUMENT, classes_table, columns, gates_table, training_table
+from scripts.models.pets_training import DOCUMENT, Log, classes_table, columns, gates_table, training_table
 from scripts.render_tables import VERSION, Table
 from sge.images import Preprocess
 from sge.models import PETS_MODEL, NoneFits
@@ -60,11 +60,13 @@ class Measurements:
     none_fits: NoneFits
     score_rows: list[Row]
     kind_rows: list[Row]
-    log: list[dict[str, str]]
-    """The rows of the training's ``log.csv``."""
+    logs: list[Log]
+    """Of the stages of the training, the first one first."""
 
 
-def make_figures(found: Measurements, preprocess: Preprocess, config: Mapping[str, Any]) -> dict[str, Any]:
+def make_figures(
+    found: Measurements, preprocess: Preprocess, configs: list[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The content of ``weights/sge_resnet18_pets.figures.json``."""
     return {
         "version": VERSION,
@@ -76,8 +78,8 @@ def make_figures(found: Measurements, preprocess: Preprocess, config: Mapping[st
             "none_fits_scores": scores_table(found),
             "blocks": blocks_table(found, preprocess),
             "opening_group": opening_table(found),
-            "training": training_table(found.log, config),
-            "gates": gates_table(found.log),
+            "training": training_table(found.logs, configs),
+            "gates": gates_table(found.logs),
         },
     }
 

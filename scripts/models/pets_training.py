@@ -15,6 +15,10 @@ OLD_STD = "spread "
 """Begins the columns that are called ``mask_std BLOCK`` today, in logs of version 1."""
 
 
+Log = list[dict[str, str]]
+"""The rows of a training's ``log.csv``, one for each epoch."""
+
+
 def columns(**titles: str) -> list[dict[str, Any]]:
     """The columns of a table, from keys and titles."""
     return [{"key": key, "title": title} for key, title in titles.items()]
@@ -48,47 +52,67 @@ def classes_table() -> Table:
     }
 
 
-def read_log(path: Path) -> list[dict[str, str]]:
+def read_log(path: Path) -> Log:
     """The rows of a training's ``log.csv``; columns of version 1 get today's names."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [{key.replace(OLD_STD, "mask_std "): value for key, value in row.items()} for row in rows]
 
 
-def training_table(log: list[dict[str, str]], config: Mapping[str, Any]) -> Table:
-    """Length, best accuracy and time of the training."""
-    row = {
-        "id": "training",
-        "epochs": len(log),
-        "sizes": " / ".join(map(str, config["sizes"])),
-        "top1": float(log[-1]["best"]),
-        "hours": round(sum(float(entry["seconds"]) for entry in log) / 3600, 1),
-    }
+def configs_of(made_from: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
+    """The configurations of the last ``count`` trainings of a card, the first one first.
+
+    Raises:
+        ValueError: The card knows of fewer trainings.
+    """
+    configs: list[Mapping[str, Any]] = []
+    for _ in range(count):
+        if "config" not in made_from:
+            raise ValueError(f"The card states {len(configs)} trainings, and there are {count} logs.")
+        configs.append(made_from["config"])
+        made_from = made_from.get("start", {}).get("made_from", {})
+    return configs[::-1]
+
+
+def training_table(logs: list[Log], configs: list[Mapping[str, Any]]) -> Table:
+    """Length, best accuracy and time of each stage of the training; a stage starts from the best weights before it."""
+    rows = [
+        {
+            "id": f"stage {number}",
+            "stage": number,
+            "epochs": len(log),
+            "sizes": " / ".join(map(str, config["sizes"])),
+            "top1": float(log[-1]["best"]),
+            "hours": round(sum(float(entry["seconds"]) for entry in log) / 3600, 1),
+        }
+        for number, (log, config) in enumerate(zip(logs, configs, strict=True), 1)
+    ]
     return {
         "document": DOCUMENT,
         "set": "976 images that chose the epoch: every fourth of `dogs_dev.tar` and all of `pets_dev.tar`",
         "protocol": (
-            f"center crop {config['eval_size']} px; `log.csv` of the training; one seed; a process on each of two cores, "
+            f"center crop {configs[-1]['eval_size']} px; `log.csv` of each stage; one seed; a process on each of two cores, "
             "shared with other programs"
         ),
         "columns": [
             *columns(
+                stage="stage",
                 epochs="epochs",
                 sizes="crops, px, an equal share of the epochs each",
                 top1="dev top-1 of the best epoch",
             ),
             {"key": "hours", "title": "hours", "digits": 1},
         ],
-        "rows": [row],
+        "rows": rows,
     }
 
 
-def gates_table(log: list[dict[str, str]]) -> Table:
-    """How far the gates have moved, over the blocks."""
+def gates_table(logs: list[Log]) -> Table:
+    """How far the gates have moved in all stages together, over the blocks."""
     rows = []
     for name, when, entry in (
-        ("first_epoch", "after the first epoch", log[0]),
-        ("end", "at the end", log[-1]),
+        ("first_epoch", "after the first epoch", logs[0][0]),
+        ("end", "at the end", logs[-1][-1]),
     ):
         ranges = {}
         for key in ("weight", "mask_std"):
@@ -98,7 +122,7 @@ def gates_table(log: list[dict[str, str]]) -> Table:
     return {
         "document": DOCUMENT,
         "set": "all 8 blocks",
-        "protocol": "`log.csv` of the training",
+        "protocol": "`log.csv` of the first and of the last stage",
         "columns": columns(
             when="when", weight="a block's mean gate weight", mask_std="a block's median mask std"
         ),

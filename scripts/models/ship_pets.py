@@ -1,11 +1,11 @@
 """Makes the shipped ``sge_resnet18_pets`` from the result of its training: half precision, a measured card, and figures.
 
-    python -m scripts.models.ship_pets runs/pets/best.safetensors [--out weights]
+    python -m scripts.models.ship_pets runs/pets2/best.safetensors --earlier runs/pets [--out weights]
 
-Reads ../shared/data (or SGE_SHARED), and ``log.csv`` beside the weights. Everything is measured on the file that is written:
-accuracy over all 45 classes with and without flat masks, framing ``whole``, temperature, masks and single groups by block,
-the opening group, and the threshold below which none of the breeds fits. Then render docs/models.md:
-``python -m scripts.render_tables``.
+Reads ../shared/data (or SGE_SHARED), and ``log.csv`` beside the weights and in the folders of earlier stages. Everything is
+measured on the file that is written: accuracy over all 45 classes with and without flat masks, framing ``whole``,
+temperature, masks and single groups by block, the opening group, and the threshold below which none of the breeds fits.
+Then render docs/models.md: ``python -m scripts.render_tables``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from scripts.measure.trained import accuracy_rows, block_rows, block_stds
 from scripts.models import pets_data
 from scripts.models.opening_group import best_group, count_hits
 from scripts.models.pets_figures import COMMANDS, SETS, TRAINED, BySize, Measurements, make_figures
-from scripts.models.pets_training import read_log
+from scripts.models.pets_training import Log, configs_of, read_log
 from scripts.models.temperature import find_temperature
 from scripts.render_tables import SUFFIX
 from sge.datasets import find_images
@@ -56,24 +56,33 @@ SENTENCE = "None of its 45 breeds fits well."
 
 
 def main(
-    trained: Path, out: Annotated[Path | None, typer.Option(help="By default the shipped folder.")] = None
+    trained: Path,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of an earlier stage of the training; several times for several, the first one first."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="By default the shipped folder.")] = None,
 ) -> None:
     """Writes the weights, measures them, and writes the card and the figures."""
     folder = out or shipped("weights")
     before = load_torch_model(trained)
     if required_labels(before) != pets_data.LABELS:
         raise typer.BadParameter("The file's classes are not the 45 of scripts.models.pets_data.")
+    made_from = before.card.made_from or {}
+    logs = [read_log(stage / "log.csv") for stage in (*(earlier or []), trained.parent)]
+    configs = configs_of(made_from, len(logs))
     sizes = accuracy_by_size(before)
     typer.echo(f"top-1 by framing and size: {sizes}", err=True)
     file = folder / f"{PETS_MODEL}.safetensors"
     preprocess = shipped_preprocess(before, sizes)
     write_half(trained, file, preprocess)
     model = load_torch_model(file)
-    found = measure(model, sizes, read_log(trained.with_name("log.csv")))
-    made_from = before.card.made_from or {}
+    found = measure(model, sizes, logs)
     card = make_card(file, found, preprocess, made_from)
     stated = folder / f"{PETS_MODEL}{SUFFIX}"
-    figures = with_other_documents(make_figures(found, preprocess, made_from["config"]), stated)
+    figures = with_other_documents(make_figures(found, preprocess, configs), stated)
     write_atomically(folder / f"{PETS_MODEL}.card.json", (json.dumps(card, indent=2) + "\n").encode())
     write_atomically(stated, (json.dumps(figures, indent=1) + "\n").encode())
     for row in found.accuracy:
@@ -124,7 +133,7 @@ def shipped_preprocess(model: sge.Model, sizes: BySize) -> Preprocess:
     return replace(preprocess, whole_temperature=round(temperature, 2))
 
 
-def measure(model: sge.Model, sizes: BySize, log: list[dict[str, str]]) -> Measurements:
+def measure(model: sge.Model, sizes: BySize, logs: list[Log]) -> Measurements:
     """Everything that the card and the figures state of the shipped file."""
     scores = compute_scores({framing: compute_outputs(model, framing) for framing in FRAMINGS})
     hits = count_hits(sge.Lens(model))
@@ -140,7 +149,7 @@ def measure(model: sge.Model, sizes: BySize, log: list[dict[str, str]]) -> Measu
         none_fits=make_none_fits(scores, SENTENCE),
         score_rows=score_rows(scores),
         kind_rows=kind_rows(scores.by_framing["whole"][scores.best]),
-        log=log,
+        logs=logs,
     )
 
 

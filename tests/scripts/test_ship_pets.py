@@ -30,7 +30,7 @@ from scripts.measure.none_of_these import (
 from scripts.models import pets_figures, ship_pets
 from scripts.models.pets_data import LABELS
 from scripts.models.pets_figures import Measurements, make_figures
-from scripts.models.pets_training import read_log
+from scripts.models.pets_training import configs_of, read_log
 from scripts.render_tables import render
 from sge.evaluation.accuracy import evaluate
 from sge.evaluation.gates import flat_masks
@@ -45,6 +45,7 @@ from tests.drawn_images import noise
 
 PREPROCESS = Preprocess(resize=183, size=160, whole=192, whole_temperature=0.7)
 CONFIG = {"sizes": [96, 128], "eval_size": 160}
+CONFIGS = [CONFIG, CONFIG | {"sizes": [144]}]
 
 
 def drawn_outputs(seed=0):
@@ -73,16 +74,17 @@ def found(scores):
     part = {"nose": [0.5, 0.4], "nose_group": 1, "nose_random": [0.1, 0.0]}
     part |= {key.replace("nose", "eye"): value for key, value in part.items()}
     blocks = [{"id": "layer1.0"} | part, {"id": "center", "nose": [0.1, 0.0], "eye": [0.2, 0.1]}]
-    log = [
+    first, last = (
         {
-            "best": "0.5",
+            "best": best,
             "seconds": "1800",
-            "weight a": "0.25",
+            "weight a": weight,
             "mask_std a": "0.11",
             "weight b": "0.5",
             "mask_std b": "0.2",
         }
-    ]
+        for best, weight in (("0.5", "0.25"), ("0.625", "0.75"))
+    )
     return Measurements(
         accuracy=accuracy,
         whole=accuracy,
@@ -94,7 +96,7 @@ def found(scores):
         none_fits=make_none_fits(scores, ship_pets.SENTENCE),
         score_rows=score_rows(scores),
         kind_rows=kind_rows(scores.by_framing["whole"][scores.best]),
-        log=log,
+        logs=[[first], [first, last]],
     )
 
 
@@ -169,7 +171,7 @@ def test_kinds_of_imagenets_images(shared):
 
 
 def test_the_figures_are_rendered_and_their_rows_complete(found):
-    figures = make_figures(found, PREPROCESS, CONFIG)
+    figures = make_figures(found, PREPROCESS, CONFIGS)
     json.dumps(figures)
     for name, table in figures["tables"].items():
         keys = {column["key"] for column in table["columns"]}
@@ -179,8 +181,11 @@ def test_the_figures_are_rendered_and_their_rows_complete(found):
         assert render(table).count("\n| ") == len(table["rows"]) + 1
     accuracy = {row["id"]: row for row in figures["tables"]["accuracy"]["rows"]}
     assert accuracy["error_unseen"]["value"] == pytest.approx(0.044, abs=0.0005)
-    assert figures["tables"]["gates"]["rows"][1]["weight"] == "0.25 to 0.50"
-    assert figures["tables"]["training"]["rows"][0]["hours"] == 0.5
+    assert [row["weight"] for row in figures["tables"]["gates"]["rows"]] == ["0.25 to 0.50", "0.50 to 0.75"]
+    assert [tuple(row.values())[1:] for row in figures["tables"]["training"]["rows"]] == [
+        (1, 1, "96 / 128", 0.5, 0.5),
+        (2, 2, "144", 0.625, 1.0),
+    ]
     labels = ", ".join(row["labels"] for row in figures["tables"]["classes"]["rows"]).split(", ")
     assert sorted(labels) == LABELS
 
@@ -205,13 +210,21 @@ def test_the_card_is_one(found, tmp_path):
 
 
 def test_tables_of_other_documents_stay(found, tmp_path):
-    figures = make_figures(found, PREPROCESS, CONFIG)
+    figures = make_figures(found, PREPROCESS, CONFIGS)
     old = {"accuracy": {"document": "docs/models.md"}, "gone": {"document": "docs/models.md"}}
     effect = {"effect": {"document": "docs/faithfulness.md", "rows": [1]}}
     (tmp_path / "figures").write_text(json.dumps({"tables": old | effect}))
     kept = ship_pets.with_other_documents(figures, tmp_path / "figures")["tables"]
     assert kept == figures["tables"] | effect
     assert ship_pets.with_other_documents(figures, tmp_path / "none") == figures
+
+
+def test_configurations_of_the_last_trainings_of_a_card():
+    made_from = {"config": 3, "start": {"name": "two", "made_from": {"config": 2, "start": {"name": "one"}}}}
+    assert configs_of(made_from, 1) == [3]
+    assert configs_of(made_from, 2) == [2, 3]
+    with pytest.raises(ValueError, match="states 2 trainings, and there are 3 logs"):
+        configs_of(made_from, 3)
 
 
 def test_logs_of_version_1_and_of_today(tmp_path):
