@@ -132,7 +132,7 @@ def opening_sentence(effect: GateEffect, parts: dict[str, float]) -> str:
         f"The service uses it by default: its masks act on its predictions (without them, top-1 falls from {value['top1']} "
         f"to {value['top1_flat']}), its top-1 is within {near} of that with inactive gates ({value['top1']} against "
         f"{value['top1_inactive']}), and readouts of its groups, fitted to 90 labelled dogs, "
-        f"find the nose in {nose} and an eye in {eye}, where those of the ten-breed network came to 74 % and 77 %."
+        f"find the nose in {nose} and an eye in {eye}, where those of sge_resnet18_dogs came to 74 % and 77 %."
     )
 
 
