@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sge.analysis import Analysis, Box, Classification, Fit, Prediction, is_record
-from sge.cli.console import ResultsClosedError, emit, say
+from sge.cli.console import Notes, ResultsClosedError, emit, say
 from sge.cli.inputs import Input, find
 from sge.cli.options import (
     AsJson,
@@ -77,6 +77,7 @@ def analyze(
     writable_folder(out, "--out")
     files = record_files(inputs, out, format.value)
     lens = Lens(loaded_model(model), device, backend=backend, frozen=True)
+    notes = Notes(lens.model.card.notes)
     index = None if target in (None, PREDICTED) else class_index(lens, str(target))
 
     # Only these draw the image itself; of all others the pixels are dropped once they are framed.
@@ -94,11 +95,13 @@ def analyze(
         effects = [lens.attribute_frame(frame, index) for frame in frames]
         return [replace(one, attribution=effect) for one, effect in zip(analyses, effects, strict=True)]
 
-    def write(image: Input, analysis: Analysis) -> str:
+    def write(image: Input, analysis: Analysis) -> tuple[str, tuple[str, ...]]:
         analysis.save(files[image])
-        return _line(image, files[image], analysis, as_json)
+        return _line(image, files[image], analysis, as_json), analysis.model.notes
 
-    def report(_image: Input, line: str) -> None:
+    def report(_image: Input, written: tuple[str, tuple[str, ...]]) -> None:
+        line, found = written
+        notes.say(found)
         with suppress(ResultsClosedError):  # The records are the result; the rest of them is still wanted.
             emit(line)
 

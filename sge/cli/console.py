@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO
 
@@ -40,6 +41,24 @@ results = Console(
 def say(text: str) -> None:
     """Prints a line on stderr as it is: no markup, no wrapping, and no control characters of a file's name."""
     messages.print(Text(printable(text, keep="\n\t")), soft_wrap=True)
+
+
+class Notes:
+    """Says sentences on stderr, each of them once.
+
+    Args:
+        known: Those that are said already.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._said = set(known)
+
+    def say(self, notes: Iterable[str]) -> None:
+        """Says those that are new."""
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                say(note)
 
 
 def emit(result: RenderableType) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from sge.analysis import UNSURE
 from sge.cli.accounts import say_broken, say_skipped
-from sge.cli.console import emit, messages, say
+from sge.cli.console import Notes, emit, messages
 from sge.cli.inputs import Input, find, for_each
 from sge.cli.options import AsJson, BackendOption, DeviceOption, ModelOption, PartsBy, Paths, loaded_model
 from sge.cli.outputs import OverwriteOption, check_free, writable_folder
@@ -78,7 +78,8 @@ def fit(
         rows = evaluate_parts(maps, [image.unsure for image in labelled])
         protocol = f"{FOLDS}-fold cross-validation over images, whole framing, distance / shorter side"
         finder = replace(finder, measured=[{"protocol": protocol} | _rounded(asdict(row)) for row in rows])
-        _print(rows, model)
+        if rows:
+            _print(rows, model)
     finder.save(out)
     sizes = [f"{part} of {len(readout.terms)} groups" for part, readout in finder.readouts.items()]
     emit(f"{out}: {', '.join(sizes)}")
@@ -105,14 +106,11 @@ def find_(
         raise FinderError(f"{model} has no part finder. Fit one (sge parts fit) and name it: --finder.")
     lens, nothing_found = Lens(loaded, device, backend=backend), loaded.finder.nothing_found
     wanted = Wanted(blocks=(), masks=False, similarity=False, energy=False, parts_by=by)
-    said = set(loaded.card.notes)
+    notes = Notes(loaded.card.notes)
 
     def print_parts(image: Input) -> None:
         analysis = lens.analyze(image.decode(), wanted=wanted)
-        for note in analysis.model.notes:
-            if note not in said:
-                say(note)
-                said.add(note)
+        notes.say(analysis.model.notes)
         parts = analysis.parts
         if as_json:
             records = [asdict(part) | {"box": list(part.box)} for part in parts]
@@ -152,6 +150,11 @@ def evaluate(
     _, maps, labelled, broken = _analyzed(model, device, backend, labelled)
     unsure = [image.unsure for image in labelled]
     rows = evaluate_parts(maps, unsure, fit=best_group if single else fit_readout)
+    if not rows:
+        raise FinderError(
+            f"Of {len(labelled)} images too few show a part: of each part some are held out, and the others are fitted. "
+            f"Label at least {2 * FOLDS} images that show it."
+        )
     few_shot = {} if single else few_shot_hit_rate(maps, shots)
     if as_json:
         record = {"model": model, "measured": [asdict(row) for row in rows], f"from_{shots}": few_shot}

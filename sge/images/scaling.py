@@ -18,15 +18,16 @@ def scaled_size(geometry: Geometry, size: int) -> tuple[int, int]:
 
     Args:
         geometry: Of an input.
-        size: Shorter side, in input pixels, that the *whole* image has at this scale. Images of extreme aspect are smaller,
-            as with framing ``whole``.
+        size: Shorter side, in input pixels, that the *whole* image has at this scale. Windows of extreme aspect are
+            smaller, as with framing ``whole``.
 
     Returns:
         Width and height, both multiples of 32. With framing ``whole`` they are those of ``sge.frame(..., size=size)``.
     """
-    factor = min(size / min(geometry.image), MAX_ASPECT * size / max(geometry.image))
     left, top, right, bottom = geometry.window
-    width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in (right - left, bottom - top))
+    sides = right - left, bottom - top
+    factor = min(size / min(geometry.image), MAX_ASPECT * size / max(sides))
+    width, height = (max(1, round(side * factor / STRIDE)) * STRIDE for side in sides)
     return width, height
 
 

@@ -18,6 +18,7 @@ from sge.parts import (
     Maps,
     Scored,
     calibrated_detector,
+    check_points,
     check_sizes,
     fit_readouts,
     refuse_held,
@@ -77,8 +78,8 @@ def fit_detectors(
 
     Raises:
         ChoiceError: there is no such detector.
-        FinderError: an image that is held back, too few images that show a part, no block to read, or sizes at which no
-            detector can look.
+        FinderError: an image that is held back, a labelled point outside its image, too few images that show a part, no
+            block to read, or sizes at which no detector can look.
         UnsupportedBackendError: an exported file.
         ImageError: an image cannot be used.
     """
@@ -95,7 +96,9 @@ def fit_detectors(
     features = PartFeatures(lens, channels if "mix" in by else ())
 
     def source(number: int, wanted: Sequence[int]) -> Iterator[tuple[Maps, Geometry]]:
-        return features.of_frame(lens.frame(open_image(images[number])), wanted)
+        decoded = open_image(images[number])
+        check_points(images[number], (decoded.width, decoded.height))
+        return features.of_frame(lens.frame(decoded), wanted)
 
     recipes = [RECIPES[one] for one in by]
     fit = fit_readouts(images, source, recipes, looks_at, sizes=sizes, seed=seed, track=track)
@@ -155,9 +158,10 @@ def find_everything(lens: Lens, image: FacesImage, decoded: DecodedImage, by: st
         by: As for ``exhaustive``.
 
     Raises:
-        FinderError: as ``check_finds``.
+        FinderError: as ``check_finds``, or a labelled point outside the image.
     """
     check_finds(lens, by)
+    check_points(image, (decoded.width, decoded.height))
     wanted = Wanted(blocks=(), parts_by="groups" if by == "groups" else "mix", part_candidates=True)
     analysis = lens.analyze(decoded, wanted=wanted)
     return scored(image, (decoded.width, decoded.height), analysis.parts)

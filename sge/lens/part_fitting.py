@@ -18,6 +18,7 @@ from sge.parts import (
     LabelledMaps,
     Part,
     Points,
+    check_point,
     fit_finder,
     labelled_maps,
     maps_and_parts,
@@ -100,7 +101,10 @@ def finder_of_maps(lens: Lens, images: Sequence[LabelledMaps], fitted_on: str = 
 
 
 def find_parts(analysis: AnalysisData, finder: Finder) -> list[Part]:
-    """Noses and eyes in an image; see ``sge.parts.maps_and_parts``.
+    """Noses and eyes in an image by the readouts of a finder; see ``sge.parts.maps_and_parts``.
+
+    Its detectors take no part: they look at an image in several sizes, which an analysis does not hold. The parts that a
+    lens finds with them are ``analysis.parts``.
 
     Args:
         analysis: Of the model that the finder was fitted on.
@@ -121,12 +125,8 @@ def _labelled_maps(lens: Lens, example: Example) -> LabelledMaps:
     for part, points in example.points.items():
         if part not in PARTS:
             raise FinderError(f"{example.name}: there is no part {part!r}; label {' or '.join(PARTS)}.")
-        for x, y in points:
-            if not (0 <= x <= image.width and 0 <= y <= image.height):
-                raise FinderError(
-                    f"{example.name}: the {part} at ({x:g}, {y:g}) lies outside the image, which has "
-                    f"{image.width} x {image.height} pixels. Give pixels of the upright image."
-                )
+        for point in points:
+            check_point(example.name, part, point, (image.width, image.height))
     analysis = lens.analyze(image, wanted=Wanted(masks=False, energy=False, parts=False))
     strides = {block.name: block.stride for block in analysis.blocks}
     return labelled_maps(analysis.similarity, strides, analysis.geometry, example.points)

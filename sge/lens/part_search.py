@@ -67,6 +67,11 @@ class PartSearch:
         self._finder = finder if self.detector is None and finder is not None and finder.readouts else None
         self.notes: tuple[str, ...] = ()
         """What the backend does not give, as full sentences."""
+        if wanted.parts and wanted.parts_by != Wanted.parts_by and model.finder is None:
+            self.notes = (
+                f"{model.name} has no part finder, so that parts_by={wanted.parts_by} has no effect. Leave it out, or "
+                "choose another model.",
+            )
         if wanted.parts_by in self._known and wanted.parts_by not in usable:
             instead = "read from groups alone" if usable or self._finder else "not searched"
             self.notes = (

@@ -42,8 +42,8 @@ from sge.parts.fit import (
     labelled_maps,
 )
 from sge.parts.json_values import is_number
-from sge.parts.labelled_faces import Face, FacesImage, for_fitting, read_faces, refuse_held
-from sge.parts.labels import KEYS, LabelledImage, read_labels, without_parts
+from sge.parts.labelled_faces import Face, FacesImage, check_points, for_fitting, read_faces, refuse_held
+from sge.parts.labels import KEYS, LabelledImage, check_point, read_labels, without_parts
 from sge.parts.pairs import confidences, offsets, pair_features
 from sge.parts.resample import resampled
 from sge.parts.scales import EPSILON, Candidate, PartLogits, block_logits, candidates, combined, standardized
@@ -85,6 +85,8 @@ __all__ = [
     "block_logits",
     "calibrated_detector",
     "candidates",
+    "check_point",
+    "check_points",
     "check_sizes",
     "clipped",
     "combined",

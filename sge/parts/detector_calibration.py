@@ -189,7 +189,8 @@ def _scored(detector: Detector, image: FacesImage, found: Peaks, geometry: Geome
         ]
         for part, ones in found.items()
     }
-    ordered = {part: sorted(ones, key=lambda one: -one.score) for part, ones in listed.items()}
+    # A part that no image shows has no readout and is found nowhere.
+    ordered = {part: sorted(listed.get(part, []), key=lambda one: -one.score) for part in PARTS}
     return Scored(image, shorter, ordered)
 
 

@@ -72,6 +72,10 @@ def evaluate_parts(
         unsure: Which of them the labeller doubted.
         seed: Of the folds and of the bootstrap.
         fit: Makes a readout.
+
+    Returns:
+        For each part a row of all images, and one of those that the labeller did not doubt if they show the part. A part
+        that the images of one fold alone show has none, because no readout can be fitted to the others.
     """
     from sklearn.model_selection import PredefinedSplit
 
@@ -80,7 +84,7 @@ def evaluate_parts(
     np.random.RandomState(seed).shuffle(folds)
     rows = []
     for part in PARTS:
-        if not any(image.points.get(part) for image in images):
+        if len({int(folds[i]) for i, image in enumerate(images) if image.points.get(part)}) < 2:
             continue
         top: dict[int, TopPeak] = {}
         sizes = []
@@ -92,7 +96,8 @@ def evaluate_parts(
             chosen = [i for i in top if choice == "all" or not unsure[i]]
             shown = [top[i] for i in chosen if images[i].points[part]]
             absent = [top[i] for i in chosen if not images[i].points[part]]
-            rows.append(_row(part, choice, shown, absent, float(np.mean(sizes)), seed))
+            if shown:
+                rows.append(_row(part, choice, shown, absent, float(np.mean(sizes)), seed))
     return rows
 
 
@@ -155,9 +160,11 @@ def rate(hits: npt.NDArray[np.bool_], seed: int = 0) -> Rate:
 
 def _group_hits(image: LabelledMaps, part: str) -> Float64Array:
     rows, cols = image.grid
+    left, top, right, bottom = image.geometry.window
     width, height = image.geometry.image
     at = image.features.argmax(1)
-    x, y = (at % cols + 0.5) / cols * width, (at // cols + 0.5) / rows * height
+    x = left + (at % cols + 0.5) / cols * (right - left)
+    y = top + (at // cols + 0.5) / rows * (bottom - top)
     near = np.min([np.hypot(x - a, y - b) for a, b in image.points[part]], axis=0)
     return np.asarray(near <= WITHIN[0] * min(width, height), np.float64)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import maximum_filter
@@ -100,7 +100,8 @@ def part_logits(similarity: Similarity, finder: Finder) -> dict[str, Array]:
     Raises:
         FinderError: a group that the finder needs does not exist.
     """
-    finder.check({name: len(maps) for name, maps in similarity.items()})
+    # Detectors are not used here, and may read blocks that were not asked for.
+    replace(finder, detectors={}).check({name: len(maps) for name, maps in similarity.items()})
     blocks = {term.block for readout in finder.readouts.values() for term in readout.terms}
     shape = grid_shape(similarity, blocks)
     return {part: readout_logits(similarity, readout, shape) for part, readout in finder.readouts.items()}
@@ -168,7 +169,8 @@ def peaks(logits: Array, geometry: Geometry) -> list[Peak]:
         geometry: Of the image.
 
     Returns:
-        At most ``MAX_PEAKS``.
+        At most ``MAX_PEAKS``. Maxima in the padding, more than a cell beyond the image, are left out; if there are no
+        others, the highest of them is moved to the image's edge, so that there is at least one.
     """
     rows, cols = logits.shape
     window = geometry.window
@@ -176,24 +178,23 @@ def peaks(logits: Array, geometry: Geometry) -> list[Peak]:
     distance = MIN_PEAK_DISTANCE * min(geometry.image)
     reach = (max(1, round(distance / cell_height)), max(1, round(distance / cell_width)))
     highest = logits == maximum_filter(logits, [2 * cells + 1 for cells in reach], mode="nearest")
+    width, height = geometry.image
     chosen: list[tuple[int, int]] = []
+    found: list[Peak] = []
+    beyond: list[Peak] = []
     for row, col in sorted(np.argwhere(highest).tolist(), key=lambda cell: -logits[tuple(cell)]):
         # The filter marks all of several equal neighbors; only the first is kept.
-        if all(abs(row - r) > reach[0] or abs(col - c) > reach[1] for r, c in chosen):
-            chosen.append((row, col))
-        if len(chosen) == MAX_PEAKS:
+        if any(abs(row - r) <= reach[0] and abs(col - c) <= reach[1] for r, c in chosen):
+            continue
+        chosen.append((row, col))
+        x = window.left + (col + 0.5 + vertex(logits[row], col)) * cell_width
+        y = window.top + (row + 0.5 + vertex(logits[:, col], row)) * cell_height
+        is_near = -cell_width <= x <= width + cell_width and -cell_height <= y <= height + cell_height
+        x, y = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
+        (found if is_near else beyond).append(Peak(x, y, float(logits[row, col])))
+        if len(found) == MAX_PEAKS:
             break
-    width, height = geometry.image
-    return [
-        Peak(
-            min(max(window.left + (col + 0.5 + vertex(logits[row], col)) * cell_width, 0.0), float(width)),
-            min(
-                max(window.top + (row + 0.5 + vertex(logits[:, col], row)) * cell_height, 0.0), float(height)
-            ),
-            float(logits[row, col]),
-        )
-        for row, col in chosen
-    ]
+    return found or beyond[:1]
 
 
 def passes(peak: Peak, readout: Readout) -> bool:

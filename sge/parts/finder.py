@@ -59,7 +59,10 @@ class PartMap:
     map: Array
     """(h, w), float32, 0 to 1; it covers the geometry's window."""
     threshold: float
-    """A peak of the map that reaches this value is a part."""
+    """A peak of the map that reaches this value is a part.
+
+    Of a detector it is compared with the score of the part, and not with the map: the score also depends on other peaks.
+    """
     terms: list[GroupWeight]
     """The groups that the map is read out from, largest weight first; of a detector those that add most."""
     source: str = "groups"

@@ -12,7 +12,7 @@ from typing import Any
 from sge.errors import FinderError
 from sge.files import read_json, reason_of
 from sge.parts.json_values import number, point
-from sge.parts.labels import KEYS
+from sge.parts.labels import KEYS, check_point
 
 NAMES = ("nose", "left_eye", "right_eye", "beak")
 """Keys of a face that hold a point."""
@@ -100,6 +100,21 @@ def read_faces(path: str | os.PathLike[str]) -> list[FacesImage]:
             f"{path.name} is not a file of labelled faces ({reason_of(error)}). It needs "
             '{"images": [{"file": "a.jpg", "faces": [{"nose": [x, y], "left_eye": [x, y], "right_eye": null}]}]}.'
         ) from error
+
+
+def check_points(image: FacesImage, size: tuple[int, int]) -> None:
+    """Checks that all labelled points lie in the image.
+
+    Args:
+        image: The labels.
+        size: Width and height of the upright image in pixels.
+
+    Raises:
+        FinderError: One does not.
+    """
+    for face in image.faces:
+        for name, at in face.points.items():
+            check_point(image.file, name, at, size)
 
 
 def for_fitting(images: Iterable[FacesImage]) -> list[FacesImage]:

@@ -38,7 +38,8 @@ def read_labels(path: str | os.PathLike[str]) -> list[LabelledImage]:
         FinderError: no such file, another form, or an image that does not exist.
     """
     path = Path(path)
-    folder = path.with_suffix("") if path.with_suffix("").is_dir() else path.parent
+    beside = path.parent / path.stem
+    folder = beside if beside.is_dir() else path.parent
     try:
         labelled = [_labelled(entry, folder) for entry in _entries(read_json(path))]
     except OSError as error:
@@ -55,6 +56,26 @@ def read_labels(path: str | os.PathLike[str]) -> list[LabelledImage]:
             "entries."
         )
     return labelled
+
+
+def check_point(file: str, name: str, point: tuple[float, float], size: tuple[int, int]) -> None:
+    """Checks that a labelled point lies in its image.
+
+    Args:
+        file: Name of the image.
+        name: Of the part.
+        point: (x, y) in pixels of the upright image.
+        size: Width and height of the upright image.
+
+    Raises:
+        FinderError: It does not.
+    """
+    (x, y), (width, height) = point, size
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise FinderError(
+            f"{file}: the {name} at ({x:g}, {y:g}) lies outside the image, which has {width} x {height} pixels. Give pixels "
+            "of the upright image."
+        )
 
 
 def without_parts(path: Path) -> LabelledImage:

@@ -11,7 +11,15 @@ from playwright.sync_api import expect
 
 from tests.browser.actions import choose, painted, save, settled
 from tests.browser.conftest import Watched
-from tests.browser.placed_parts import FACE, NOTHING_FOUND, by_detector, change, with_choice, with_parts
+from tests.browser.placed_parts import (
+    ANALYSES,
+    FACE,
+    NOTHING_FOUND,
+    by_detector,
+    change,
+    with_choice,
+    with_parts,
+)
 from tests.browser.test_accessibility import SIZES, violations
 from tests.browser.test_parts import pixels, shown
 
@@ -184,6 +192,20 @@ def test_the_choice_of_the_finder_is_part_of_the_view(open_page):
     choice.select_option("mix")
     expect(page.locator("sge-group-grid")).to_contain_text("groups and single channels")
     page.wait_for_url(lambda url: "parts=groups" not in url)
+
+
+def test_a_choice_that_fails_is_taken_back_in_the_grid_too(open_page):
+    watched = open_page(before=with_choice([]))
+    watched.expected = ["Failed to load resource"]
+    page = watched.page
+    choose(page, "sort", "parts")
+    choice = page.locator("sge-group-grid select[name=parts-by]")
+    expect(choice).to_have_value("mix")
+    page.route(ANALYSES, lambda route: route.fulfill(status=422, json={"detail": "A made-up fault."}))
+    choice.select_option("groups")
+    expect(page.get_by_role("alert")).to_contain_text("A made-up fault.")
+    expect(choice).to_have_value("mix")
+    expect(page.locator("sge-group-grid")).to_contain_text("groups and single channels")
 
 
 def test_the_counts_below_the_blocks_follow_the_choice(open_page):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import sge
-from sge.models import DEFAULT_MODEL, Card, NoneFits
+from sge.models import DEFAULT_MODEL, PETS_MODEL, Card, NoneFits
 from tests.conftest import ROOT
 from tests.lens.test_lens import model
 
@@ -53,6 +53,17 @@ def test_the_network_that_was_trained_here(sge_command, tmp_path):
     assert {len(masks) for masks in analysis.masks.values()} == {64}
     predicted = sge_command("predict", photo, "--model", "sge_resnet18_pets", "--json")
     assert json.loads(predicted.stdout)["predictions"][0]["label"] == analysis.predictions[0].label
+
+
+@pytest.mark.slow
+def test_a_choice_of_a_model_without_a_finder_is_said_once(sge_command, tmp_path):
+    photos = [SAMPLES / "shepherd.jpg", SAMPLES / "chelsea.jpg"]
+    result = sge_command(
+        "analyze", *photos, "-o", tmp_path / "out", "--model", PETS_MODEL, "--parts-by", "groups"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("has no part finder, so that parts_by=groups has no effect") == 1
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 @pytest.mark.slow

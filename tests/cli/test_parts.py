@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sge.cli.parts import _line
+from sge.errors import FinderError
 from sge.images import Box
 from sge.models import DEFAULT_MODEL, ORIGINAL_MODEL, load_model
 from sge.parts import Part
@@ -86,6 +87,24 @@ def test_the_shipped_finder(sge_command):
     assert set(parts) == {"nose", "left_eye", "right_eye"}
     for name, (x, y) in {"nose": (405, 217), "left_eye": (372, 160), "right_eye": (423, 157)}.items():
         assert math.hypot(parts[name][0] - x, parts[name][1] - y) < 584 / 20
+
+
+@pytest.mark.slow
+def test_too_few_images_to_hold_some_out(sge_command, labels):
+    entries = json.loads(labels.read_text())["images"]
+    labels.write_text(json.dumps({"images": entries[:1]}))
+    for options in ((), ("--single",)):
+        result = sge_command("parts", "evaluate", labels, *options)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, FinderError)
+        assert "Label at least 10 images" in str(result.exception)
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_folder_is_no_file_of_labels(sge_command, tmp_path, path):
+    result = sge_command("parts", "fit", path, "-o", tmp_path / "a.json")
+    assert isinstance(result.exception, FinderError)
+    assert "cannot be read" in str(result.exception)
 
 
 @pytest.mark.slow

@@ -49,6 +49,15 @@ def test_a_center_crop_keeps_the_scale_of_the_whole_image():
     assert scaled_size(framed.geometry, 512) == (448, 448)
 
 
+@pytest.mark.parametrize(("width", "height"), [(700, 40), (40, 700), (3000, 10), (41, 40)])
+def test_a_centered_window_has_the_size_of_the_same_square_of_a_square_image(width, height):
+    """What lies beside the crop takes no part: a face in it is as large as if somebody had cropped the image."""
+    side = min(width, height)
+    framed, square = _framed(width, height, "center"), _framed(side, side, "center")
+    for size in (160, 320, 416):
+        assert scaled_size(framed.geometry, size) == scaled_size(square.geometry, size)
+
+
 def test_the_same_size_is_the_same_array():
     framed = _framed(400, 320)
     assert scaled_frame(framed, 320).array is framed.array

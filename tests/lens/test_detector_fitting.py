@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,19 @@ def test_sizes_may_have_any_order():
 def test_a_block_that_is_not_there(lens):
     with pytest.raises(FinderError, match="Channels of third cannot be read; there are first, second"):
         PartFeatures(lens, ["third"])
+
+
+def test_points_outside_of_their_image_are_refused(lens):
+    """As those of a photo that is stored on its side, in pixels of the stored image."""
+    listed, open_image = labelled(8, 4)
+    points = listed[5].faces[0].points | {"nose": (SIZE[0] + 1.0, 20.0)}
+    listed[5] = FacesImage("5.png", (Face(points, 48.0),))
+    message = re.escape("5.png: the nose at (193, 20) lies outside the image, which has 192 x 128 pixels")
+    with pytest.raises(FinderError, match=message):
+        fit_detectors(lens, listed, open_image, looks_at=LOOKS_AT, sizes=SIZES)
+    measured = sge.Lens(lens.model, "cpu")
+    with pytest.raises(FinderError, match=message):
+        find_everything(measured, listed[5], open_image(listed[5]), "readouts")
 
 
 def test_held_images_are_refused(lens):

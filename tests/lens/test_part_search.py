@@ -206,6 +206,14 @@ def test_which_detector_answers() -> None:
         Wanted(parts_by="best")
 
 
+def test_a_choice_without_a_finder_has_a_note() -> None:
+    lens, image = lens_of(Residual()), smooth(96, 96)
+    assert lens.analyze(image).model.notes == ()
+    assert lens.analyze(image, wanted=Wanted(parts=False, parts_by="groups")).model.notes == ()
+    (note,) = lens.analyze(image, wanted=Wanted(parts_by="groups")).model.notes
+    assert "has no part finder, so that parts_by=groups has no effect" in note
+
+
 def test_a_detector_of_another_network_is_refused() -> None:
     wrong = {
         "groups of first": made_detector(groups={"first": 5}),

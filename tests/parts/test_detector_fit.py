@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from sge.parts.detector_fit import FOLDS, RECIPES, Recipe, fit_readouts, folds_o
 from sge.parts.face_evaluation import evaluate_faces
 from sge.parts.face_scores import Found, Scored
 from sge.parts.finder import PARTS
-from sge.parts.labelled_faces import FacesImage
+from sge.parts.labelled_faces import Face, FacesImage
 from sge.parts.logistic import fit_logistic
 from tests.parts.made_faces import SIZES, face, images, source_of
 
@@ -105,6 +107,25 @@ def test_a_detector_finds_what_it_was_not_fitted_on(fit, recipe):
     if recipe == 0:
         assert rows["eye"]["main_0.1"]["value"] > 0.75  # A cell is 0.13 of the shorter side.
         assert record["calibration"][1]["error"] < 0.05
+
+
+@pytest.mark.parametrize(("part", "empty"), [("eye", 9), ("eye", 0), ("nose", 9)])
+def test_labels_of_one_part_alone_are_fitted_and_measured(part, empty):
+    """As of birds, which have a beak and no nose."""
+    listed = images(12, empty)
+    for at, image in enumerate(listed):
+        faces = [
+            {name: xy for name, xy in one.points.items() if (name == "nose") == (part == "nose")}
+            for one in image.faces
+        ]
+        listed[at] = replace(image, faces=tuple(Face(points, 40.0) for points in faces))
+    fit = fit_readouts(listed, source_of(listed), [RECIPES["mix"]], SIZES[1:], sizes=SIZES)
+    found = calibrated_detector(fit, listed, SIZES[1:], 0)
+    assert found.detector.parts == (part,)
+    record = evaluate_faces(found.held_out, found.detector.shown, found.detector.sure)
+    assert {row["part"] for row in record["hits"]} == {part}
+    assert {row["part"] for row in record["faces"]} == {part}
+    assert record["images"] == {"with_faces": 12, "without": empty}
 
 
 def test_the_offsets_are_those_of_the_faces(fit):

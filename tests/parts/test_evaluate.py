@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sge.images.geometry import Box, Geometry
 from sge.parts.evaluate import RESAMPLES, best_group, evaluate_parts, few_shot_hit_rate, rate, top_peak
 from sge.parts.finder import GroupWeight, Readout
-from tests.parts.test_fit import absent, shown
+from sge.parts.fit import fit_readout, labelled_maps
+from tests.parts.test_fit import GEOMETRY, SIZE, STRIDES, absent, shown, similarity
 
 
 def test_an_interval_contains_its_value():
@@ -56,6 +58,37 @@ def test_without_absent_images_there_is_no_auc():
     rows = evaluate_parts([*map(shown, range(10))], [False] * 10)
     assert rows[0].auc is None
     assert rows[0].false_alarms is None
+
+
+def test_a_part_that_one_fold_alone_shows_has_no_figures():
+    eye = labelled_maps(similarity(3), STRIDES, GEOMETRY, {"nose": [], "eye": [(40.0, 40.0)]})
+    assert [row.part for row in evaluate_parts([*map(shown, range(10)), eye], [False] * 11)] == [
+        "nose",
+        "nose",
+    ]
+    for images in (
+        [shown(0)],
+        [shown(0), absent(50)],
+        [absent(50), absent(51)],
+        [eye, *map(absent, range(9))],
+    ):
+        for fit in (fit_readout, best_group):
+            assert evaluate_parts(images, [False] * len(images), fit=fit) == []
+
+
+def test_images_that_the_labeller_doubted_have_no_row_of_sure_ones():
+    rows = evaluate_parts([*map(shown, range(5)), absent(50)], [True] * 5 + [False])
+    assert [(row.part, row.images, row.shown) for row in rows] == [("nose", "all", 5)]
+
+
+def test_the_baseline_measures_in_the_image_and_not_in_its_padding():
+    """The group that is right where the maps cover padding too is chosen, and not the one that seems right without it."""
+    padded = Geometry((64, 96), SIZE, Box(0.0, 0.0, 128.0, 96.0), "whole")
+    bumps = [("middle", 3, 24, 40), ("middle", 1, 56, 40)]
+    images = [
+        labelled_maps(similarity(seed, bumps), STRIDES, padded, {"nose": [(24.0, 40.0)]}) for seed in range(6)
+    ]
+    assert best_group(images, "nose").terms[0].group == 3
 
 
 def test_the_baseline_is_the_group_that_responds():

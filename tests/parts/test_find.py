@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import sge
 from sge.errors import FinderError
-from sge.images.geometry import Box
+from sge.images.geometry import Box, Geometry
 from sge.nn.permutation.permute import IDENTITY_PERMUTATION
 from sge.parts.find import MIN_PEAK_DISTANCE, UPSAMPLING, Peak, maps_and_parts, passes, peaks, weighted_sum
 from sge.parts.finder import Finder, GroupWeight, Readout
 from tests.analyses import COARSE, FINE, made
+from tests.parts.made_detectors import made_detector
 
 SIZE = (400, 300)
 GRIDS = {FINE: (24, 32), COARSE: (12, 16)}
@@ -151,6 +155,26 @@ def test_peaks_are_located_between_cells():
     logits = (5 - 0.1 * (x + 0.5 - 8.3) ** 2 - 0.1 * (y + 0.5 - 5.8) ** 2).astype(np.float32)
     (peak,) = peaks(logits, geometry)
     assert (peak.x, peak.y) == (pytest.approx(8.3 * 25, abs=0.01), pytest.approx(5.8 * 25, abs=0.01))
+
+
+def test_peaks_in_the_padding_are_left_out():
+    """The window is twice as wide as the image; the highest peak lies beyond it, one at its edge, and one in it."""
+    geometry = Geometry((200, 300), (128, 96), Box(0.0, 0.0, 400.0, 300.0), "whole")
+    logits = np.full((24, 32), -9, np.float32)
+    logits[12, 28], logits[20, 16], logits[4, 6] = 5, 4, 3
+    found = peaks(logits, geometry)
+    assert [(peak.x, peak.logit) for peak in found[:2]] == [(200, 4), (pytest.approx(6.5 * 12.5), 3)]
+    assert max(peak.logit for peak in found) == 4
+    logits[:] = np.linspace(0, 1, 32)
+    (only,) = peaks(logits, geometry)
+    assert (only.x, only.logit) == (200, 1)
+
+
+def test_readouts_are_used_whatever_a_detector_reads():
+    analysis = planted([(200, 150)])
+    detector = made_detector(groups={"elsewhere": 7})
+    with_detector = replace(FINDER, detectors={"mix": detector})
+    assert sge.find_parts(analysis, with_detector) == parts_in(analysis)
 
 
 def test_of_equal_neighbors_one_is_a_peak():

@@ -4,6 +4,7 @@ import { make } from "../dom.js";
 import { focusAndEnergy, number, percent, shortBlockName, shortGroupName } from "../format.js";
 import { canMeasure, hasGroups } from "../state/effect.js";
 import { finderInWords, hasFinder, isWhole, kindName, listedInWords } from "../state/parts.js";
+import { store as first } from "../state/store.js";
 import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
 import { effectNote, effectTiles } from "./effect-tiles.js";
 import { makeTile, markTiles, tileShape } from "./group-tile.js";
@@ -25,7 +26,7 @@ const SORTS = [
 const MIN_SHOWN_WEIGHT = 0.01;
 
 class GroupGrid extends StoreElement {
-  static keys = ["images", "current", "block", "signal", "colormap", "scale", "sort", "pins", "hover", "view", "off", "offMode", "flattened", "effect"];
+  static keys = ["images", "current", "block", "signal", "colormap", "scale", "sort", "pins", "hover", "view", "off", "offMode", "flattened", "effect", "partsBy"];
 
   build() {
     const { suffix } = this.store;
@@ -44,7 +45,7 @@ class GroupGrid extends StoreElement {
     const { colormap, scale } = this.store.state;
     const hasNoMasks = signal === "mask" && image.analysis.model.gates === "inactive";
     const state = { effect: () => effectKey(image, block), parts: () => [hasPartMaps(this.store)] }[sort]?.() ?? [];
-    const drawn = [image.key, image.version, block, signal, colormap, scale, sort, ...state].join();
+    const drawn = [image.key, image.version, block, signal, colormap, scale, sort, first.state.partsBy, ...state].join();
     if (drawn !== this.drawn) {
       this.drawn = drawn;
       this.sorts.offer("effect", hasGroups(image), image.attribution || canMeasure(this.store) ? null : "Effects are not known yet");
