@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -25,3 +26,15 @@ def shortened(text: str, letters: int) -> str:
     """The text as ``printable``, cut to a number of letters, of which the last is then an ellipsis."""
     whole = printable(text[: letters + 1])
     return whole if len(whole) <= letters else whole[: letters - 1] + "\u2026"
+
+
+def in_words(names: Sequence[str], most: int = 8, letters: int = 80) -> str:
+    """Names as an enumeration of bounded length, for a sentence: ``a.tar, b.tar and 3 more``.
+
+    Args:
+        names: Any number of them.
+        most: How many are named.
+        letters: Most letters of each.
+    """
+    named = ", ".join(shortened(name, letters) for name in names[:most])
+    return f"{named} and {len(names) - most} more" if len(names) > most else named

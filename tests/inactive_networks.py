@@ -47,6 +47,25 @@ def inactive_network(seed: int = 0) -> InactiveNetwork:
     return network.eval()
 
 
+class _ConstantGate(nn.Module):
+    """What an inactive gate does, without SGE."""
+
+    def __init__(self, gate: SpatialGroupEnhance) -> None:
+        super().__init__()
+        self.factor = float(torch.sigmoid(gate.bias.detach()).mean())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+def without_sge(seed: int = 0) -> InactiveNetwork:
+    """The same function as ``inactive_network``, without SGE modules."""
+    network = inactive_network(seed)
+    for block in (network.first, network.second):
+        block.sge = _ConstantGate(block.sge)
+    return network
+
+
 def blobs(count: int = 12, seed: int = 0) -> list[Tensor]:
     """Returns images (3, 40, 48) uint8 of noise, each with a bright square at another position."""
     random = torch.Generator().manual_seed(seed)

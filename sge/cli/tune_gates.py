@@ -38,6 +38,7 @@ from sge.models import (
     write_delta,
 )
 from sge.paths import model_dir
+from sge.text import in_words
 from sge.training import GateTuningConfig, StepEvent, tune_gates
 
 WORK_FOLDER = ".tune-gates"
@@ -176,7 +177,7 @@ def _speed(event: StepEvent) -> str:
 def _card(
     start: PretrainedModel, sources: list[Path], count: int, config: GateTuningConfig
 ) -> dict[str, Any]:
-    names = ", ".join(source.name for source in dict.fromkeys(sources))
+    names = in_words([source.name for source in dict.fromkeys(sources)])
     card = Card(
         title=f"{str(start.facts.get('title', start.name)).removesuffix(', tuned gates')}, tuned gates",
         sentence=f"Gates tuned from {start.name} on {count} unlabelled images ({names}); nothing was measured.",

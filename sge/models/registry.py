@@ -286,3 +286,8 @@ def check_name(name: str) -> None:
             f"{name!r} cannot be a model's name. Use letters, digits, '.', '_' and '-', beginning with a letter "
             "or a digit."
         )
+    if name.endswith(".delta"):
+        raise ChoiceError(
+            f"{name!r} cannot be a model's name, because its file would be taken for that of a tuned model. Leave out "
+            "'.delta'."
+        )

@@ -1,4 +1,4 @@
-"""``TrainConfig``, every number that decides a training, and the named presets."""
+"""``TrainConfig``, every number that decides a training, in one place."""
 
 from __future__ import annotations
 
@@ -7,12 +7,35 @@ from typing import Any, ClassVar
 
 from sge.errors import ChoiceError
 from sge.images import MAX_SIZE, MIN_SIZE
+from sge.nn import ATTENTIONS, DEPTHS
 from sge.training.loop_config import LoopConfig
 from sge.training.losses import LossWeights
+from sge.training.ranges import DECAY, FRACTION, NOT_NEGATIVE, POSITIVE, SEED, check_ranges
 
 AUGMENTS = ("plain", "colour", "strong")
 SCHEDULES = ("cosine", "steps")
 OPTIMIZERS = ("sgd", "adamw")
+RANGES = {
+    "mixup": NOT_NEGATIVE,
+    "cutmix": NOT_NEGATIVE,
+    "label_smoothing": FRACTION,
+    "lr": NOT_NEGATIVE,
+    "momentum": DECAY,
+    "weight_decay": NOT_NEGATIVE,
+    "gate_lr_scale": NOT_NEGATIVE,
+    "warmup": FRACTION,
+    "clip": NOT_NEGATIVE,
+    "ema": DECAY,
+    "flatness_weight": NOT_NEGATIVE,
+    "target_mask_std": POSITIVE,
+    "openness_weight": NOT_NEGATIVE,
+    "teacher_weight": FRACTION,
+    "teacher_temperature": POSITIVE,
+    "feature_weight": NOT_NEGATIVE,
+    "similarity_weight": NOT_NEGATIVE,
+    "match_after": FRACTION,
+    "seed": SEED,
+}
 
 
 @dataclass(frozen=True)
@@ -119,9 +142,19 @@ class TrainConfig:
             ("schedule", SCHEDULES),
             ("optimizer", OPTIMIZERS),
             ("amp", ("off", "bfloat16", "float16")),
+            ("attention", ATTENTIONS),
+            ("depth", tuple(DEPTHS)),
         ):
             if getattr(self, name) not in choices:
-                raise ChoiceError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
+                raise ChoiceError(
+                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(map(str, choices))}."
+                )
+        check_ranges(self, RANGES)
+        if len(self.crop_scale) != 2 or not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise ChoiceError(
+                f"crop_scale is {', '.join(map(str, self.crop_scale))}; give the smallest and the largest area of a crop as "
+                "fractions of the image's, such as 0.25,1."
+            )
         if self.batch % self.accumulate:
             raise ChoiceError(
                 f"A batch of {self.batch} cannot be split into {self.accumulate} equal micro-batches; set accumulate "
@@ -131,6 +164,11 @@ class TrainConfig:
             raise ChoiceError(
                 "Dense distillation has to know where each position of a crop comes from: set augment=colour or "
                 "augment=plain, mixup=0 and cutmix=0."
+            )
+        if self.similarity_blocks and self.feature_weight:
+            raise ChoiceError(
+                "Dense distillation has no features, because its teacher's maps are stored. Set feature_weight=0, or leave "
+                "out --dense."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,67 +260,3 @@ def _parsed(text: str, like: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return [_plain(element) for element in value] if isinstance(value, tuple | list) else value
-
-
-_IMAGEWOOF = TrainConfig(
-    depth=50,
-    epochs=80,
-    batch=64,
-    sizes=(128, 160, 192),
-    eval_size=224,
-    augment="strong",
-    mixup=0.2,
-    cutmix=1.0,
-    label_smoothing=0.1,
-    lr=0.1,
-    weight_decay=5e-4,
-    gate_lr_scale=2.0,
-    ema=0.999,
-    clip=5.0,
-    amp="bfloat16",
-)
-
-PRESETS: dict[str, TrainConfig] = {
-    "paper-imagenet": TrainConfig(
-        depth=50,
-        epochs=100,
-        batch=256,
-        sizes=(224,),
-        eval_size=224,
-        crop_scale=(0.08, 1.0),
-        lr=0.1,
-        weight_decay=1e-4,
-        decay_all=True,
-        schedule="steps",
-        warmup=0.0,
-        zero_init=False,
-    ),
-    "imagewoof": _IMAGEWOOF,
-    "imagewoof-cpu": replace(
-        _IMAGEWOOF,
-        depth=18,
-        epochs=30,
-        sizes=(64, 96, 128),
-        eval_size=128,
-        augment="colour",
-        mixup=0.0,
-        cutmix=0.0,
-        optimizer="adamw",
-        lr=0.001,
-        weight_decay=0.05,
-        gate_lr_scale=5.0,
-        ema=0.998,
-        crop_scale=(0.3, 1.0),
-    ),
-    "smoke": TrainConfig(
-        epochs=6,
-        batch=8,
-        sizes=(32,),
-        eval_size=32,
-        lr=0.03,
-        ema=0.7,
-        gate_lr_scale=2.0,
-        crop_scale=(0.6, 1.0),
-    ),
-}
-"""Named configurations: ``paper-imagenet`` has the paper's numbers, the others those of current practice."""

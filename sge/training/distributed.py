@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+LONGEST_WAIT = timedelta(days=2)
+"""For another process: rank 0 alone decodes the images and computes a teacher's maps, which may take hours."""
 
 T = TypeVar("T")
 
@@ -82,7 +86,7 @@ def distributed_context(device: torch.device) -> Iterator[DistributedContext]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
         yield DistributedContext(dist.get_rank(), world_size, device)
     finally:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sge.datasets import DecodedCache, GivenImages, Images, images_to_crop
-from sge.errors import CaptureError, DataError, UnknownBlockError
+from sge.errors import CaptureError, ChoiceError, DataError, UnknownBlockError
 from sge.images import Preprocess
 from sge.nn import gate_parameters, sge_blocks
 from sge.training.crops import check_image, crops
@@ -80,6 +80,7 @@ def tune_gates(
 
     Raises:
         CaptureError: The network has no SGE module.
+        ChoiceError: The weights are not float32, or the teacher lacks a block of the network.
         UnknownBlockError: ``config.acting_blocks`` names a block without SGE.
         DataError: There are no images, or an image has another shape.
         ImageError: An image cannot be used; the message says which. In a folder it is left out and logged.
@@ -89,6 +90,8 @@ def tune_gates(
     config = config or GateTuningConfig(steps=steps, seed=seed)
     trainable = trainable_parameters(network)
     _check_blocks(network, config)
+    if other := {parameter.dtype for parameter in network.parameters()} - {torch.float32}:
+        raise ChoiceError(f"The network has weights of {other.pop()}. Tune it in float32: network.float().")
     tensors = images_to_crop(images)
     if not len(tensors):
         raise DataError(
@@ -99,7 +102,11 @@ def tune_gates(
             check_image(image, preprocess or Preprocess())
     device = next(network.parameters()).device
     supervision = SelfDistillation(
-        SelfTeacher(teacher or network, device), tensors, config, preprocess or Preprocess(), device
+        SelfTeacher(teacher or network, device, tuple(sge_blocks(network))),
+        tensors,
+        config,
+        preprocess or Preprocess(),
+        device,
     )
     with _only_trainable(network, trainable):
         trainer = Trainer(

@@ -9,6 +9,19 @@ from sge.errors import ChoiceError
 from sge.images import MAX_SIZE, MIN_SIZE
 from sge.training.loop_config import LoopConfig
 from sge.training.losses import LossWeights
+from sge.training.ranges import FRACTION, NOT_NEGATIVE, POSITIVE, SEED, check_ranges
+
+RANGES = {
+    "seed": SEED,
+    "weight_lr": NOT_NEGATIVE,
+    "bias_lr": NOT_NEGATIVE,
+    "norm_lr": NOT_NEGATIVE,
+    "warmup": FRACTION,
+    "target_mask_std": POSITIVE,
+    "flatness_weight": NOT_NEGATIVE,
+    "openness_weight": NOT_NEGATIVE,
+    "feature_weight": NOT_NEGATIVE,
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,7 @@ class GateTuningConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ChoiceError(f"steps is {self.steps} and batch {self.batch}; both must be at least 1.")
-        if self.seed < 0:
-            raise ChoiceError(f"seed is {self.seed}; choose a number from 0 on.")
+        check_ranges(self, RANGES)
         if not self.sizes or any(not MIN_SIZE <= size <= MAX_SIZE for size in self.sizes):
             raise ChoiceError(
                 f"sizes are {self.sizes}; choose one or more of {MIN_SIZE} to {MAX_SIZE} pixels."

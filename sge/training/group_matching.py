@@ -78,6 +78,10 @@ class GroupMatching:
             }
             self._sums = {}
 
+    def synchronize(self) -> None:
+        """Gives all processes the mean of their sums, so that one of them can save the state of all."""
+        self._sums = {block: self.distributed.mean(found) for block, found in self._sums.items()}
+
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Matches and sums, for the saved state of the training."""
         return {"matches": self.matches, "sums": self._sums}

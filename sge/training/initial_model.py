@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from sge.errors import CheckpointError, UnknownModelError
+from sge.errors import CheckpointError, ChoiceError, UnknownModelError
 from sge.images import Preprocess
-from sge.models import State, digest, load_torch_model, model_names, read_weights
+from sge.models import Description, State, digest, load_torch_model, model_names, read_weights
 from sge.nn import build_resnet, insert_sge, sge_blocks
 from sge.training.config import TrainConfig
 from sge.training.gates import set_gate_weights
@@ -35,6 +35,8 @@ class InitialModel:
     """Normalization and sizes of its input."""
     origin: dict[str, Any] = field(default_factory=dict)
     """For the card: the weights' ``name``, ``digest`` and ``made_from``; empty for random weights."""
+    description: Description | None = None
+    """Of a network that timm or torchvision builds; with the number of classes to learn."""
 
 
 def from_scratch(config: TrainConfig, classes: int) -> InitialModel:
@@ -75,13 +77,21 @@ def from_weights(name: str, config: TrainConfig, classes: int) -> InitialModel:
     loaded = _ours(name) or _plain_resnet(Path(name), config)
     network, arch = loaded.network, loaded.arch
     origin = {"name": Path(name).name, "digest": digest(network.state_dict(), {})} | loaded.origin
-    if config.attention == "sge" and re.fullmatch(r"resnet\d+", arch):
+    is_plain = re.fullmatch(r"resnet\d+", arch) is not None
+    if is_plain and config.attention not in ("none", "sge"):
+        raise ChoiceError(
+            f"{config.attention} cannot be inserted into a trained network. Choose --attention sge or none, or leave "
+            "out --from."
+        )
+    if config.attention == "sge" and is_plain:
         insert_sge(network, config.groups)
         arch = f"sge_{arch}"
-    _new_head(network, classes, config.seed)
+    description = loaded.description
+    if _new_head(network, classes, config.seed) and description is not None:
+        description = replace(description, kwargs=description.kwargs | {"num_classes": classes})
     if all(not bool(module.weight.any()) for module in sge_blocks(network).values()):
         set_gate_weights(network, config.gate_weight)
-    return InitialModel(network.train(), arch, _resized(loaded.preprocess, config), origin)
+    return InitialModel(network.train(), arch, _resized(loaded.preprocess, config), origin, description)
 
 
 def _resized(preprocess: Preprocess, config: TrainConfig) -> Preprocess:
@@ -103,7 +113,7 @@ def _ours(name: str) -> InitialModel | None:
         return None
     made_from = model.card.made_from
     origin = {"made_from": made_from} if made_from else {}
-    return InitialModel(model.network, model.arch, model.preprocess, origin)
+    return InitialModel(model.network, model.arch, model.preprocess, origin, model.description)
 
 
 def _plain_resnet(path: Path, config: TrainConfig) -> InitialModel:
@@ -122,12 +132,14 @@ def _plain_resnet(path: Path, config: TrainConfig) -> InitialModel:
     return InitialModel(network, f"resnet{config.depth}", Preprocess())
 
 
-def _new_head(network: nn.Module, classes: int, seed: int) -> None:
+def _new_head(network: nn.Module, classes: int, seed: int) -> bool:
+    """Replaces the classifier where the number of classes differs; whether it does."""
     old = classifier(network)
     if old.out_features == classes:
-        return
+        return False
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = nn.Linear(old.in_features, classes)
     parent, _, leaf = classifier_path(network).rpartition(".")
     setattr(network.get_submodule(parent), leaf, head)
+    return True

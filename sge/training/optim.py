@@ -45,7 +45,8 @@ def optimizer_for(student: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, fused=True)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=not config.decay_all)
+    nesterov = config.momentum > 0 and not config.decay_all
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
 
 
 def gate_optimizer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sge.errors import ChoiceError
 from sge.training.config import TrainConfig
 
 
@@ -38,3 +39,22 @@ class TrainingRequest:
     def cache_folder(self) -> Path:
         """``cache``, or its default."""
         return self.cache or self.out / "cache"
+
+
+def check_teacher(request: TrainingRequest) -> None:
+    """Checks that a teacher is named where a loss needs one, and that a loss uses the one that is named.
+
+    Raises:
+        ChoiceError: It is not so.
+    """
+    config = request.config
+    if request.teacher is None and (
+        config.teacher_weight or config.feature_weight or config.similarity_blocks
+    ):
+        raise ChoiceError("These settings need a teacher: name one with --teacher.")
+    dense = config.similarity_weight if config.similarity_blocks else 0.0
+    if request.teacher is not None and not (config.teacher_weight or config.feature_weight or dense):
+        raise ChoiceError(
+            "No loss uses the teacher, because all their weights are 0. Give one a weight, such as --set "
+            "teacher_weight=0.7, or leave out --teacher."
+        )

@@ -12,6 +12,7 @@ from sge.datasets import class_indices
 from sge.errors import ChoiceError, OutputError
 from sge.models import Card, imagenet_labels, is_own_file, write_weights
 from sge.nn import sge_blocks
+from sge.text import in_words, shortened
 from sge.training.initial_model import InitialModel
 from sge.training.request import TrainingRequest
 from sge.training.run_log import CSV, is_log
@@ -19,6 +20,8 @@ from sge.training.supervision import LabelledSupervision
 from sge.training.trainer import Trainer
 
 BEST = "best.safetensors"
+NAME = 200
+"""Most letters of a name in a card's sentence."""
 
 
 def check_target(request: TrainingRequest) -> None:
@@ -60,6 +63,8 @@ def write_result(
         "sge.preprocess": initial.preprocess.to_record(),
         "sge.card": _card(request, initial, trainer, supervision),
     }
+    if initial.description is not None:
+        metadata["sge.description"] = initial.description.to_record()
     write_weights(target, trainer.best_state, metadata)
     return target
 
@@ -80,10 +85,10 @@ def _card(
 ) -> dict[str, Any]:
     size = initial.preprocess
     config, data, dev = request.config, supervision.train, supervision.dev
-    origin = "from scratch" if request.start is None else f"from {Path(request.start).name}"
-    teacher = f" with {Path(request.teacher).name} as teacher" if request.teacher else ""
+    origin = "from scratch" if request.start is None else f"from {shortened(Path(request.start).name, NAME)}"
+    teacher = f" with {shortened(Path(request.teacher).name, NAME)} as teacher" if request.teacher else ""
     train_names, dev_names = (
-        ", ".join(path.name for path in paths) for paths in (request.train, request.dev)
+        in_words([path.name for path in paths]) for paths in (request.train, request.dev)
     )
     made_from: dict[str, Any] = {"config": config.to_dict(), "torch": torch.__version__}
     if initial.origin:

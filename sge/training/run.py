@@ -22,7 +22,7 @@ from sge.training.gates import block_strides, compile_statistics
 from sge.training.initial_model import InitialModel, from_scratch, from_weights
 from sge.training.loader import TargetGrid
 from sge.training.optim import optimizer_for
-from sge.training.request import TrainingRequest
+from sge.training.request import TrainingRequest, check_teacher
 from sge.training.result import check_target, write_result
 from sge.training.run_log import RunLog, require_tensorboard
 from sge.training.state import StateFiles
@@ -61,7 +61,9 @@ def train(request: TrainingRequest, distributed: DistributedContext, callbacks: 
     Raises:
         SGEError: Images, weights, teacher or settings cannot be used.
     """
-    require_tensorboard()  # before the images are decoded, which may take an hour
+    # Before the images are decoded, which may take an hour.
+    require_tensorboard()
+    check_teacher(request)
     with _alone_in(request.out, distributed):
         distributed.rank_zero_first(lambda: check_target(request))
         return _train(request, distributed, callbacks)
@@ -167,8 +169,6 @@ def _teacher(
 ) -> CropTeacher | MapTeacher | None:
     config = request.config
     if request.teacher is None:
-        if config.teacher_weight or config.feature_weight or config.similarity_blocks:
-            raise ChoiceError("These settings need a teacher: name one with --teacher.")
         return None
     model = any_teacher(request.teacher)
     classes = list(class_indices(train_set.classes, required_labels(model)).values())
@@ -197,8 +197,10 @@ def _maps(
     progress: Progress,
 ) -> TeacherMaps:
     key = maps_key(teacher, data.images, blocks, classes)
-    try:
-        return TeacherMaps(path, key)
-    except DataError:  # not there, or of other images or another teacher
-        write_maps(path, teacher, data.images, blocks, classes, progress)
-        return TeacherMaps(path, key)
+    # Trainings that share a cache wait for each other.
+    with locked(path.with_name(f"{path.name}.lock")):
+        try:
+            return TeacherMaps(path, key)
+        except DataError:  # not there, or of other images or another teacher
+            write_maps(path, teacher, data.images, blocks, classes, progress)
+            return TeacherMaps(path, key)

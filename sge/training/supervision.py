@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sge.datasets import normalize_batch
@@ -75,6 +76,9 @@ class Supervision(ABC):
         """Top-1 accuracy on the dev images as a fraction; None when there are none."""
         return None
 
+    def synchronize(self) -> None:  # noqa: B027, most supervisions have no state
+        """Gives all processes the same state; called in all of them before one saves it."""
+
     def state_dict(self) -> dict[str, Any]:
         """What ``observe`` has gathered, for the saved state of the training."""
         return {}
@@ -135,7 +139,10 @@ class LabelledSupervision(Supervision):
         for number, sample in enumerate(loader, first):
             step, micro = divmod(number, self.config.accumulate)
             # The same seed whether the micro-batches are those of one process or of several.
-            yield self._batch(sample, derived_seed(self.config.seed, step, rank + micro * world_size))
+            seed = derived_seed(self.config.seed, step, rank + micro * world_size)
+            batch = self._batch(sample, seed)
+            torch.manual_seed(seed)  # of what dropout and drop path leave out
+            yield batch
 
     def _batch(self, sample: Sample, seed: int) -> Batch:
         unreadable = self._unreadable(sample)
@@ -184,6 +191,10 @@ class LabelledSupervision(Supervision):
     def validate(self, network: nn.Module) -> float:
         """Top-1 accuracy on the center crops of the dev images, as a fraction."""
         return accuracy(network, self.dev, self.preprocess, self.distributed.device, self.config.precision)
+
+    def synchronize(self) -> None:
+        """Averages what the group matching has gathered."""
+        self.matching.synchronize()
 
     def state_dict(self) -> dict[str, Any]:
         """State of the group matching."""

@@ -13,13 +13,15 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from sge.errors import CheckpointError, UnknownModelError
+from sge.errors import CheckpointError, ChoiceError, UnknownModelError
 from sge.images import Preprocess
 from sge.models import Card, Model, digest, imagenet_labels, load_torch_model, model_names
 from sge.nn import Capture, fast_format, sge_blocks
 from sge.training.loader import TargetGrid
 from sge.training.student import classifier, classifier_path
 from sge.training.teacher_maps import TeacherMaps
+
+IMAGENET_CLASSES = 1000
 
 
 class CropTeacher:
@@ -71,13 +73,23 @@ class SelfTeacher:
     Args:
         network: The network; it is copied.
         device: Where it runs.
+        blocks: Names of the modules whose outputs are targets; None: of the blocks with SGE.
+
+    Raises:
+        ChoiceError: The network has no such module.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, device: torch.device, blocks: Sequence[str] | None = None) -> None:
         self.digest = digest(network.state_dict(), {})
         """Hash of its weights."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
-        self._blocks = tuple(sge_blocks(network))
+        self._blocks = tuple(sge_blocks(network) if blocks is None else blocks)
+        modules = dict(network.named_modules())
+        if missing := [name for name in self._blocks if name not in modules]:
+            raise ChoiceError(
+                f"The teacher has no module {missing[0]}, whose output is compared. Give the same network with inactive "
+                "gates."
+            )
         self.memory_format = fast_format(network)
         """Of its images."""
 
@@ -88,7 +100,7 @@ class SelfTeacher:
             images: (N, 3, h, w), normalized.
 
         Returns:
-            Logits (N, classes), and by block the output of the block that carries SGE, (N, C, h, w).
+            Logits (N, classes), and by block its output, (N, C, h, w).
         """
         with torch.no_grad(), Capture(self.network, (), outputs=self._blocks) as capture:
             logits = self.network(images).float()
@@ -146,6 +158,11 @@ def _from_torchvision(name: str) -> Model:
 
 def _from_timm(name: str) -> Model:
     network = timm.create_model(name, pretrained=True)
+    if (classes := getattr(network, "num_classes", None)) != IMAGENET_CLASSES:
+        raise ChoiceError(
+            f"{name} has {classes} classes, and not the {IMAGENET_CLASSES} of ImageNet, whose labels are known. Choose a "
+            "tag of timm that ends in in1k."
+        )
     config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     preprocess = Preprocess(mean=tuple(config["mean"]), std=tuple(config["std"]))
     return Model(name, network, imagenet_labels(), _card(name), preprocess, name)

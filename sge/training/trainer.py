@@ -176,10 +176,7 @@ class Trainer:
 
     def _finish_epoch(self) -> float | None:
         """Measures the network, keeps its weights if they are the best so far, and writes the state."""
-        if not self.loop.frozen_statistics:
-            self.distributed.average_statistics(self.student.network)
-            if self.average is not None:
-                self.distributed.average_statistics(self.average.module)
+        self._average_statistics()
         top1 = self.supervision.validate(self.network)
         if top1 is not None and top1 > self.best:
             self.best = top1
@@ -187,8 +184,21 @@ class Trainer:
         self.save()
         return top1
 
+    def _average_statistics(self) -> None:
+        """Averages over the processes what each of them estimates from its own crops."""
+        if not self.loop.frozen_statistics:
+            self.distributed.average_statistics(self.student.network)
+            if self.average is not None:
+                self.distributed.average_statistics(self.average.module)
+
     def save(self) -> None:
-        """Writes everything on which the next step depends; only rank 0 writes."""
+        """Writes everything on which the next step depends; only rank 0 writes.
+
+        All processes have the same state then, so that they also have it when rank 0's is restored.
+        """
+        if self.files is not None:
+            self._average_statistics()
+            self.supervision.synchronize()
         if self.files is not None and self.distributed.is_main:
             self.files.save(
                 {

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
+import sge
 from sge.errors import CheckpointError, DataError, MissingPackageError, OutputError, TrainingError
 from sge.files import locked
 from sge.models.checkpoint import read_weights
@@ -27,6 +30,7 @@ def shapes(tmp_path_factory):
         (["imagewoof"], "Give the images"),
         (["smoke", "--attention", "magic"], "magic"),
         (["smoke", "--set", "teacher_weight=0.5"], "--teacher"),
+        (["smoke", "--teacher", "sge_resnet18_dogs"], "No loss uses the teacher"),
         (["smoke", "--set", "rate=0.5"], "There is no setting|No setting"),
         (["smoke", "--dense", "layer3.0"], "BLOCK=TEACHER_BLOCK"),
         (["smoke", "--batch", "4000"], "fewer than a batch"),
@@ -36,6 +40,28 @@ def test_refused(sge_command, tmp_path, arguments, message):
     result = sge_command("train", *arguments, "--out", tmp_path / "out")
     assert result.exit_code != 0
     assert any(text in str(result.exception) for text in message.split("|"))
+
+
+@pytest.mark.slow
+def test_a_network_of_torchvision_is_trained_on_and_loads_again(sge_command, shapes, tmp_path):
+    """Its dropout too follows the seed, so that two trainings are equal."""
+    torch.manual_seed(0)
+    start = tmp_path / "start.pth"
+    torch.save(torchvision.models.mnasnet0_5(num_classes=9).state_dict(), start)
+    imported = sge.import_weights(
+        start, "mine", network="torchvision:mnasnet0_5", labels=list("abcdefghi"), folder=tmp_path
+    )
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        options = ("--from", imported, "--epochs", 1, "--out", out)
+        result = sge_command("train", "smoke", "--train", shapes[0], "--dev", shapes[1], *options)
+        assert result.exit_code == 0, result.exception
+    model = sge.load_model(outs[0] / "best.safetensors")
+    assert model.description.kwargs["num_classes"] == len(model.labels) == 4
+    assert len(sge.Lens(model).predict(next(shapes[1].rglob("*.png")))) == 4
+    assert (
+        read_weights(outs[0] / "best.safetensors").digest == read_weights(outs[1] / "best.safetensors").digest
+    )
 
 
 def test_a_missing_package_is_found_before_images_are_decoded(sge_command, shapes, tmp_path, monkeypatch):

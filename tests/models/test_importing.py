@@ -21,7 +21,7 @@ from tests.weights import save
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "a/b", "/etc/x", "", ".hidden", "-x", "a b", "a\nb", "nul\0", "x" * 101]
+    "name", ["../evil", "a/b", "/etc/x", "", ".hidden", "-x", "a b", "a\nb", "nul\0", "x" * 101, "mine.delta"]
 )
 def test_a_name_that_is_no_file_name(home, small_file, name):
     with pytest.raises(ChoiceError, match="cannot be a model's name"):

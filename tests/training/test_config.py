@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
+import torch
 
 from sge.errors import ChoiceError
-from sge.training.config import PRESETS, TrainConfig
+from sge.training.config import RANGES, TrainConfig
+from sge.training.optim import optimizer_for, schedule_for
+from sge.training.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,23 @@ from sge.training.config import PRESETS, TrainConfig
         ({"batch": 10, "accumulate": 3}, "divisor"),
         ({"similarity_blocks": (("layer3.0", "blocks.4.2"),), "cutmix": 1.0}, "each position"),
         ({"similarity_blocks": (("layer3.0", "blocks.4.2"),), "augment": "strong"}, "each position"),
+        ({"similarity_blocks": (("layer3.0", "blocks.4.2"),), "feature_weight": 1.0}, "feature_weight=0"),
+        ({"attention": "best"}, "none, se, cbam"),
+        ({"depth": 20}, "18, 34, 50"),
+        ({"crop_scale": (0.5,)}, "fractions"),
+        ({"crop_scale": (1.0, 0.25)}, "fractions"),
+        ({"crop_scale": (0.0, 1.0)}, "fractions"),
+        ({"momentum": 1.0}, "below 1"),
+        ({"ema": 1.0}, "at least 0 and below 1"),
+        ({"teacher_weight": 1.5}, "at least 0 and at most 1"),
+        ({"teacher_temperature": 0.0}, "above 0"),
+        ({"target_mask_std": 0.0}, "above 0"),
+        ({"seed": 2**63}, "at most 9.2"),
+        *(
+            ({name: value}, f"{name} is {value}; choose a number")
+            for name in RANGES
+            for value in (-0.5, math.nan, math.inf)
+        ),
     ],
 )
 def test_settings_out_of_range(values, message):
@@ -53,6 +74,21 @@ def test_settings_are_parsed_by_their_type():
         (0.5, 1.0),
         4,
     )
+
+
+@pytest.mark.parametrize(
+    "values", [{"momentum": 0.0}, {"momentum": 0.0, "optimizer": "adamw"}, {"warmup": 1.0, "ema": 0.0}]
+)
+def test_the_ends_of_the_ranges_can_be_used(values):
+    config = TrainConfig(clip=0.0, weight_decay=0.0, teacher_weight=1.0, **values)
+    network = torch.nn.Linear(2, 1)
+    optimizer = optimizer_for(network, config)
+    schedule = schedule_for(optimizer, config.schedule, config.warmup, 4)
+    for _ in range(4):
+        network(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        schedule.step()
+    assert network.weight.isfinite().all()
 
 
 def test_the_paper_preset_has_the_papers_numbers():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sge.errors import CaptureError, CheckpointError, DataError, UnknownBlockError
+from sge.errors import CaptureError, CheckpointError, ChoiceError, DataError, UnknownBlockError
 from sge.images.framing import Preprocess
 from sge.nn.blocks import sge_blocks
 from sge.nn.mask_capture import MaskCapture
@@ -17,7 +17,7 @@ from sge.training.gate_tuning import trainable_parameters, tune_gates
 from sge.training.gate_tuning_config import GateTuningConfig
 from sge.training.losses import divergence
 from sge.training.mask_losses import mask_std
-from tests.inactive_networks import blobs, inactive_network
+from tests.inactive_networks import blobs, inactive_network, without_sge
 
 CONFIG = GateTuningConfig(
     steps=12,
@@ -82,6 +82,25 @@ def test_no_images_and_images_of_another_shape():
 def test_a_network_without_sge():
     with pytest.raises(CaptureError, match=r"no SGE module whose gates could be tuned"):
         tune_gates(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1)), blobs(), CONFIG)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_type(dtype):
+    with pytest.raises(ChoiceError, match=r"network.float\(\)"):
+        tune_gates(inactive_network().to(dtype), blobs(), CONFIG)
+
+
+def test_a_teacher_that_lacks_a_block():
+    with pytest.raises(ChoiceError, match="The teacher has no module first"):
+        tune_gates(inactive_network(), blobs(), CONFIG, teacher=torch.nn.Flatten())
+
+
+def test_the_plain_network_is_the_same_teacher():
+    """The gates of a network with inactive gates change nothing, so that it may also be given without them."""
+    tuned = tune_gates(inactive_network(), blobs(), CONFIG, teacher=without_sge())
+    expected = tune_gates(inactive_network(), blobs(), CONFIG)
+    for name, value in state(tuned).items():
+        assert torch.allclose(value.float(), state(expected)[name].float(), atol=1e-4), name
 
 
 def test_an_unknown_block():

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
 from sge.errors import ChoiceError
-from sge.training.gate_tuning_config import GateTuningConfig
+from sge.training.gate_tuning_config import RANGES, GateTuningConfig
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,9 @@ from sge.training.gate_tuning_config import GateTuningConfig
         ({"seed": -1}, "seed is -1"),
         ({"sizes": ()}, "sizes are"),
         ({"sizes": (8,)}, "choose one or more of 32 to 1024"),
+        ({"target_mask_std": 0.0}, "above 0"),
+        ({"warmup": 1.5}, "at most 1"),
+        *(({name: value}, f"{name} is {value}") for name in RANGES for value in (-0.5, math.nan, math.inf)),
     ],
 )
 def test_settings_out_of_range(settings, message):

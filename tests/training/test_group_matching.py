@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sge.nn.module import standardize_maps
-from sge.training.distributed import single_process
+from sge.training.distributed import DistributedContext, single_process
 from sge.training.group_matching import GATHERING_STEPS, GroupMatching, assign_groups, correlations
 
 
@@ -29,6 +29,24 @@ def test_the_assignment_has_the_largest_sum():
     )
     assert found == pytest.approx(best)
     assert sorted(match.tolist()) == [-1, -1, 0, 1, 2]
+
+
+def test_the_state_that_one_process_saves_is_that_of_all():
+    """What another process has summed counts too, and matching goes on as if nobody had been interrupted."""
+    other = {}
+
+    class TwoProcesses(DistributedContext):
+        def mean(self, value):
+            value += other["sums"]
+            value /= 2
+            return value
+
+    context = TwoProcesses(0, 2, torch.device("cpu"))
+    matching = GroupMatching(0, context)
+    matching.observe({"b": maps(1)}, {"b": maps(2)}, 0)
+    own, other["sums"] = correlations(maps(1), maps(2)), correlations(maps(3), maps(4))
+    matching.synchronize()
+    assert torch.allclose(matching.state_dict()["sums"]["b"], (own + other["sums"]) / 2)
 
 
 def test_groups_are_matched_once_also_after_a_restored_state():

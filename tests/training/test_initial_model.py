@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 
-from sge.errors import CheckpointError, UnknownModelError
+from sge.errors import CheckpointError, ChoiceError, UnknownModelError
 from sge.models.checkpoint import write_weights
 from sge.models.registry import shipped_entries
 from sge.nn.blocks import sge_blocks
@@ -29,6 +29,13 @@ def test_an_unknown_name():
 def test_another_depth(plain_file):
     with pytest.raises(CheckpointError, match="--depth"):
         from_weights(str(plain_file[0]), TrainConfig(depth=50), 3)
+
+
+@pytest.mark.slow
+def test_other_attention_is_not_inserted_into_trained_weights(plain_file):
+    with pytest.raises(ChoiceError, match="cbam cannot be inserted"):
+        from_weights(str(plain_file[0]), TrainConfig(attention="cbam"), 3)
+    assert not sge_blocks(from_weights(str(plain_file[0]), TrainConfig(attention="none"), 3).network)
 
 
 def test_a_file_that_is_no_resnet(tmp_path):

@@ -21,7 +21,7 @@ KILLED_TRAINING = f"""
 import os, signal, sys
 from pathlib import Path
 import torch
-from sge.training.config import PRESETS
+from sge.training.presets import PRESETS
 from sge.training.distributed import single_process
 from sge.training.request import TrainingRequest
 from sge.training.run import Callbacks, train
@@ -79,6 +79,27 @@ def test_a_killed_training_is_resumed_to_the_same_weights(shapes, tmp_path):
         assert all(torch.equal(value, resumed[key][name]) for name, value in expected[key].items()), key
     digests = [read_weights(out / "best.safetensors").digest for out in (whole, killed)]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.slow
+def test_two_processes_are_resumed_to_the_same_weights(shapes, tmp_path):
+    """Also the running statistics, which each process estimates from its own crops; the state is of the first alone."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+    options = ("--epochs", 1, "--save-every", SAVED_EVERY)
+    succeed(*launcher, "-m", "sge", *smoke(shapes, whole, *options))
+    script = tmp_path / "killed.py"
+    script.write_text(
+        KILLED_TRAINING.replace("import single_process", "import distributed_context")
+        .replace("train(request, single_process(", "with distributed_context(")
+        .replace('("cpu")), Callbacks', '("cpu")) as context:\n    train(request, context, Callbacks')
+    )
+    assert run(*launcher, script, *shapes, killed).returncode != 0
+    assert state_of(killed)["step"] == KILLED_AT // SAVED_EVERY * SAVED_EVERY
+    succeed(*launcher, "-m", "sge", *smoke(shapes, killed, *options))
+    expected, resumed = state_of(whole), state_of(killed)
+    for key in ("student", "average"):
+        assert all(torch.equal(value, resumed[key][name]) for name, value in expected[key].items()), key
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
-from sge.errors import UnknownModelError
+from sge.errors import ChoiceError, UnknownModelError
 from sge.images.framing import Preprocess
+from sge.nn.blocks import sge_blocks
 from sge.nn.resnet import SGE_RESNETS
 from sge.training.teachers import CropTeacher, SelfTeacher, any_teacher
 from tests.conftest import fill
-from tests.inactive_networks import inactive_network
+from tests.inactive_networks import inactive_network, without_sge
 
 
 def test_an_unknown_teacher():
@@ -40,6 +42,29 @@ def test_crops_are_normalized_for_the_teacher():
     assert features.shape == (2, 512)
     assert not logits.requires_grad
     assert not [m for m in network.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+@pytest.mark.parametrize("classes", [0, 21841])
+def test_a_teacher_of_timm_with_other_classes_is_refused(monkeypatch, classes):
+    """Their indices would be taken for those of ImageNet's thousand classes."""
+    network = timm.create_model("test_resnet", num_classes=classes)
+    monkeypatch.setattr("sge.training.teachers.timm.create_model", lambda name, pretrained: network)
+    with pytest.raises(ChoiceError, match=f"has {classes} classes"):
+        any_teacher("timm:test_resnet.r160_in1k")
+
+
+def test_the_plain_network_is_a_teacher_and_another_is_refused():
+    """The outputs of the student's blocks are compared, whether the teacher has SGE there or not."""
+    network = inactive_network()
+    teacher = SelfTeacher(without_sge(), torch.device("cpu"), tuple(sge_blocks(network)))
+    images = torch.randn(2, 3, 40, 40)
+    logits, outputs = teacher(images)
+    expected, expected_outputs = SelfTeacher(network, torch.device("cpu"))(images)
+    assert torch.allclose(logits, expected, atol=1e-4)
+    assert list(outputs) == list(sge_blocks(network))
+    assert all(torch.allclose(outputs[name], expected_outputs[name], atol=1e-4) for name in outputs)
+    with pytest.raises(ChoiceError, match="has no module first"):
+        SelfTeacher(torch.nn.Linear(2, 2), torch.device("cpu"), ("first",))
 
 
 def test_the_network_as_its_own_teacher():
