@@ -140,10 +140,21 @@ def _control_scores(values: Array, label: str) -> ControlScores | None:
     return ControlScores(mean, lo, hi, numbers)
 
 
+def _probabilities(logits: Array) -> Array:
+    """The softmax of one image's logits; of a single logit its sigmoid, as for the scores."""
+    # The rest, from which a network with one logit separates its class, has the logit 0.
+    powers = (
+        np.exp(np.append(logits, 0.0) - max(logits.max(), 0.0))
+        if len(logits) == 1
+        else np.exp(logits - logits.max())
+    )
+    found: Array = (powers / powers.sum())[: len(logits)]
+    return found
+
+
 def _predictions(ablation: Ablation, scores: Array, logits: Array, top_k: int) -> list[dict[str, Any]]:
     with np.errstate(invalid="ignore"):  # short_numbers refuses what is not finite
-        raw = np.exp(logits.astype(np.float64) - logits.max())
-        raw /= raw.sum()
+        raw = _probabilities(logits.astype(np.float64))
     best = _best(scores, top_k)
     return [
         asdict(Prediction(ablation.labels[index], score, index, raw_score))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sge.datasets import (
     ImageFile,
@@ -15,12 +14,12 @@ from sge.datasets import (
     batches_of_one_shape,
     class_indices,
 )
-from sge.devices import autocast, find_device, find_precision
+from sge.devices import find_device, find_precision
 from sge.errors import ChoiceError, MissingPackageError
 from sge.evaluation.calibration import Confusion, calibration_error, confusion
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import Frame, frame, input_size
-from sge.lens import check_labels
+from sge.lens import class_probabilities, network_logits
 from sge.models import Model, required_labels
 from sge.nn import eval_mode
 
@@ -199,11 +198,10 @@ def predict_set(
         classes,
         {classes[f.folder] for f in images.files},
     )
-    with eval_mode(classifier.network), torch.no_grad():
-        decoded = (reader or SetReader.of(images, skip_broken=False)).read(track(images.files))
-        frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
-        for framed in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
-            yield from classifier.predict(framed)
+    decoded = (reader or SetReader.of(images, skip_broken=False)).read(track(images.files))
+    frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
+    for framed in batches_of_one_shape(frames, lambda pair: pair[1].array.shape, batch):
+        yield from classifier.predict(framed)
 
 
 class _Classifier:
@@ -212,22 +210,20 @@ class _Classifier:
     def __init__(
         self, model: Model, device: torch.device, precision: str, classes: dict[str, int], own: set[int]
     ) -> None:
-        self.network, self.labels = model.network.to(device), required_labels(model)
-        self.device, self.precision, self.classes = device, precision, classes
+        self.network, self.precision, self.classes = model.network, precision, classes
+        self.logits = network_logits(model, device, precision)
         self.own = torch.tensor(sorted(own))
 
     def predict(self, framed: list[tuple[ImageFile, Frame]]) -> list[LabelledPrediction]:
-        batch = torch.from_numpy(np.stack([item.array for _, item in framed])).to(self.device)
-        with autocast(self.device, self.precision):
-            logits: Tensor = self.network(batch)
-        logits = logits.float().cpu()
-        check_labels(self.labels, logits.shape[1])
+        # The network is in eval mode during the pass alone, because the caller may use it between two batches.
+        with eval_mode(self.network):
+            logits = self.logits(torch.from_numpy(np.stack([item.array for _, item in framed]))).cpu()
         if not logits.isfinite().all():
             raise ChoiceError(
                 f"The network's logits are not finite in {self.precision}. Choose another precision."
             )
         temperature = torch.tensor([[item.temperature] for _, item in framed])
-        confidence = (logits / temperature).softmax(1).amax(1)
+        confidence = class_probabilities((logits / temperature).numpy()).max(1)
         # Logits and not probabilities are ranked: the small probabilities of a confident network are all 0.
         ranked = logits.topk(min(TOP_K, logits.shape[1])).indices.tolist()
         among = self.own[logits[:, self.own].argmax(1)]

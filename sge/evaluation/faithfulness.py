@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sge.datasets import ImageFile
-from sge.errors import ChoiceError, DataError
+from sge.errors import ChoiceError, DataError, check_whole
 from sge.evaluation.curves import check_steps
 from sge.evaluation.faithfulness_result import (
     RANDOMIZED,
@@ -20,10 +20,11 @@ from sge.evaluation.faithfulness_result import (
 )
 from sge.evaluation.image_figures import ImageFigures, Protocol, identifier
 from sge.evaluation.image_log import ImageLog
+from sge.evaluation.intervals import check_seed
 from sge.evaluation.saliency import choose_block
 from sge.evaluation.sets import Paths, SetReader, listed_images, paths_of, sampled
 from sge.images import Box, input_size
-from sge.models import Model
+from sge.models import Model, digest
 
 Files = Iterable[ImageFile]
 
@@ -73,6 +74,11 @@ def measure_faithfulness(
     paths = paths_of(sources)
     found_images = listed_images(paths, only)
     listed = found_images.files
+    if len({identifier(file) for file in listed}) < len(listed):
+        raise DataError(
+            "Two of the sources have the same name and hold images of the same name, so that their figures cannot be told "
+            "apart. Rename one of the sources, or name the folder above them."
+        )
     files = sampled(listed, limit, protocol.seed)
     if boxes is not None and not any(file.name in boxes for file in files):
         raise DataError(
@@ -118,6 +124,9 @@ def measure_faithfulness(
 
 
 def _check(protocol: Protocol, boxes: dict[str, Box] | None, batch: int) -> None:
+    check_seed(protocol.seed)
+    if check_whole("randomized", protocol.randomized) < 0:
+        raise ChoiceError(f"randomized is {protocol.randomized}; choose 0 images or more.")
     if batch < 1:
         raise ChoiceError(f"batch is {batch}; choose at least 1 input.")
     if protocol.steps is not None:
@@ -130,7 +139,9 @@ def _key(model: Model, protocol: Protocol, boxes: dict[str, Box] | None) -> Reco
     """What the figures of one image depend on; how many images have maps of random weights is no part of it."""
     text = json.dumps(boxes, sort_keys=True).encode()
     settings = {key: value for key, value in asdict(protocol).items() if key != "randomized"}
-    return {"model": [model.name, model.card.sha256], "boxes": hashlib.sha256(text).hexdigest()} | settings
+    # The card of a model of the user's names no file, and its weights may change.
+    weights = model.card.sha256 or digest(model.network.state_dict(), model.preprocess.to_record())
+    return {"model": [model.name, weights], "boxes": hashlib.sha256(text).hexdigest()} | settings
 
 
 def _is_done(record: Record | None, file: ImageFile, randomized: set[str]) -> bool:

@@ -14,10 +14,10 @@ from sge.datasets import ImageFile, batches_of_one_shape, class_indices
 from sge.devices import find_device
 from sge.errors import CaptureError, ChoiceError
 from sge.evaluation.gates import flatten_mask, median_mask_std
-from sge.evaluation.intervals import Interval, mean_interval
+from sge.evaluation.intervals import Interval, check_seed, mean_interval
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import frame, input_size
-from sge.lens import check_labels
+from sge.lens import network_logits
 from sge.models import Model, required_labels
 from sge.nn import MaskCapture, edit_masks, eval_mode, fast_format, sge_blocks
 
@@ -111,6 +111,7 @@ def measure_gates(
     side = input_size(model.preprocess, framing, size)
     if batch < 1:
         raise ChoiceError(f"batch is {batch}; choose at least 1 image.")
+    check_seed(seed)
     if not sge_blocks(model.network):
         raise CaptureError(
             f"{model.name} has no SGE, whose masks could be flat. Choose a model of `sge models list`, or give the "
@@ -160,22 +161,20 @@ class _Counts:
     """Block name to one (N, G) for each batch."""
 
     def add(self, images: Array, truth: Array) -> None:
-        network = self.model.network.to(self.device)
-        batch = torch.from_numpy(images).to(self.device, next(network.parameters()).dtype)
+        network, logits = self.model.network, network_logits(self.model, self.device)
         # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
-        batch = batch.contiguous(memory_format=fast_format(network))
+        batch = torch.from_numpy(images).contiguous(memory_format=fast_format(network))
         with MaskCapture(network, list(sge_blocks(network))) as captured:
-            self.plain += self._predicted(network(batch))
+            self.plain += self._predicted(logits(batch))
         for name, mask in captured.masks.items():
             self.std.setdefault(name, []).append(mask.float().std((2, 3)).cpu().numpy())
         chosen = {ALL: list(captured.masks)} | {name: [name] for name in captured.masks}
         for row, names in chosen.items():
             with edit_masks(network, dict.fromkeys(names, flatten_mask)):
-                self.flat.setdefault(row, []).extend(self._predicted(network(batch)))
+                self.flat.setdefault(row, []).extend(self._predicted(logits(batch)))
         self.truth += truth.tolist()
 
     def _predicted(self, logits: Tensor) -> list[int]:
-        check_labels(required_labels(self.model), logits.shape[1])
         if not logits.isfinite().all():
             raise ChoiceError("The network's logits are not finite. Check the weights of the model.")
         return logits.argmax(1).tolist()

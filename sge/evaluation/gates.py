@@ -55,13 +55,13 @@ def mask_std(network: nn.Module, frames: Iterable[Frame]) -> dict[str, Array]:
         CaptureError: the network has no masks.
         DataError: there are no frames.
     """
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    like = next(network.parameters(), torch.empty(0))
     sums: dict[str, Tensor] = {}
     count = 0
     with eval_mode(network), torch.no_grad():
         for image in frames:
             with MaskCapture(network) as captured:
-                network(torch.from_numpy(image.array)[None].to(device))
+                network(torch.from_numpy(image.array)[None].to(like))
             for name, mask in captured.masks.items():
                 sums[name] = sums.get(name, torch.zeros(())) + mask.float().std((2, 3))[0].cpu()
             count += 1

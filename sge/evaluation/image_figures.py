@@ -21,7 +21,7 @@ from sge.evaluation.randomized import randomized_model
 from sge.evaluation.saliency import baselines, explanations
 from sge.evaluation.sets import SetReader
 from sge.images import Box, DecodedImage, Frame
-from sge.lens import Lens
+from sge.lens import Lens, class_probabilities, network_logits
 from sge.models import Model
 from sge.nn import eval_mode, fast_format
 
@@ -77,6 +77,7 @@ class ImageFigures:
         self.batch, self.reader = batch, reader
         self._model = model
         self.lens = Lens(model, device)
+        self._logits = network_logits(model, self.lens.device)
         self._random: Lens | None = None
         self._randomized: set[str] = set()
         """Images on which the maps of random weights are measured."""
@@ -158,12 +159,12 @@ class ImageFigures:
     def _probabilities(self, inputs: Tensor, temperature: float) -> Array:
         """(N, classes), float32."""
         found = []
-        with eval_mode(self.lens.network), torch.no_grad():
+        with eval_mode(self.lens.network):
             for part in torch.split(inputs, self.batch):
                 # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
                 part = part.contiguous(memory_format=fast_format(self.lens.network))
-                logits: Tensor = self.lens.network(part)
-                found.append((logits.float() / temperature).softmax(1).cpu().numpy())
+                logits = self._logits(part).cpu().numpy()
+                found.append(class_probabilities((logits / temperature).astype(np.float32)))
         probabilities = np.concatenate(found)
         if not np.isfinite(probabilities).all():
             raise ChoiceError("The network's logits are not finite. Check the weights of the model.")

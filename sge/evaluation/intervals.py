@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
+from sge.errors import ChoiceError, check_whole
+
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+MAX_DRAWN = 4_000_000
+"""Numbers that are drawn at a time: 64 MB, with their indices."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,16 @@ class Interval:
     high: float | None
     images: int
     """Number of images in the mean."""
+
+
+def check_seed(seed: int) -> None:
+    """Checks the seed of a measurement before its images are measured.
+
+    Raises:
+        ChoiceError: It is no whole number, or below 0.
+    """
+    if check_whole("seed", seed) < 0:
+        raise ChoiceError(f"seed is {seed}; choose 0 or more.")
 
 
 def mean_interval(values: Sequence[float | None], seed: int = 0) -> Interval | None:
@@ -48,6 +62,7 @@ def mean_interval(values: Sequence[float | None], seed: int = 0) -> Interval | N
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
+        batch=max(1, MAX_DRAWN // len(figures)),
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high), len(figures))

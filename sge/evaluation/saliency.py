@@ -67,7 +67,7 @@ def explanations(lens: Lens, frame: Frame, target: int, block: str) -> dict[str,
         ChoiceError: a map is not finite.
         NonFiniteError: a layer's output is not finite.
     """
-    batch = torch.from_numpy(frame.array)[None].to(lens.device)
+    batch = torch.from_numpy(frame.array)[None].to(lens.device, next(lens.network.parameters()).dtype)
     with eval_mode(lens.network), torch.no_grad(), Capture(lens.network, [block], rows=1) as seen:
         lens.network(batch)
     masks, similarity = (maps[block][0].float().cpu().numpy() for maps in (seen.masks, seen.similarity))

@@ -13,6 +13,7 @@ from sge.errors import CaptureError
 from sge.lens.backends.base import Gradients
 from sge.lens.failures import failure, no_gradient
 from sge.lens.grad_cam import noted_maps
+from sge.lens.labels import check_class
 from sge.lens.passes import Passes
 from sge.nn import edit_masks
 
@@ -55,6 +56,7 @@ def first_order_effects(
             )
         passes.check_finite({"the logits": logits.detach()})
         index = int(logits.argmax()) if target is None else target
+        check_class(index, len(logits))
         gradients = _gradients(view, inputs, logits[index], [name for name, _ in masks], offsets)
     effect: dict[str, Array] = {}
     spatial: dict[str, Array] = {}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sge.analysis import GradCam
 from sge.errors import CaptureError, ChoiceError, SGEError
 from sge.lens.failures import failure
+from sge.lens.labels import check_class
 from sge.lens.passes import Passes
 from sge.nn import edit_outputs
 
@@ -19,16 +20,17 @@ from sge.nn import edit_outputs
 class _Tapped(nn.Module):
     """A network whose layer's output passes through a module of its own, which is all that Captum hooks."""
 
-    def __init__(self, passes: Passes, view: nn.Module, layer: str) -> None:
+    def __init__(self, passes: Passes, view: nn.Module, layer: str, target: int) -> None:
         super().__init__()
         self.passes = passes
         self.network = view
-        self.layer = layer
+        self.layer, self.target = layer, target
         self.tap = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         with edit_outputs(self.network, {self.layer: self._through}) as calls:
             logits = self.passes.logits(self.network, x, 1)
+        check_class(self.target, logits.shape[1])
         if not calls[self.layer]:
             raise CaptureError(f"The forward pass does not call {self.layer}. Choose a layer that it uses.")
         return logits
@@ -63,7 +65,7 @@ def grad_cam(passes: Passes, image: Tensor, target: int, layer: str | None) -> G
 
     path = layer if layer is not None else last_map(passes, image)
     with passes.gradients() as view:
-        tapped = _Tapped(passes, view, path)
+        tapped = _Tapped(passes, view, path, target)
         tapped.training = False
         try:
             found = LayerGradCam(tapped, tapped.tap).attribute(image.clone(), target, relu_attributions=True)

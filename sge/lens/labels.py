@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from sge.errors import ChoiceError, check_whole
 
+MAX_DIGITS = 20
+"""Longest number that may be that of a class."""
 MAX_NAMED = 5
 """Number of labels that an error names."""
 
@@ -25,6 +27,18 @@ def check_labels(labels: Sequence[str], classes: int) -> None:
         raise ChoiceError(
             f"The network has {classes} classes, and {len(labels)} labels are given. "
             "Give the Model a label for each class."
+        )
+
+
+def check_class(index: int, classes: int) -> None:
+    """Checks that a network has a class, where a model may have more labels than it.
+
+    Raises:
+        ChoiceError: It has not.
+    """
+    if not 0 <= index < classes:
+        raise ChoiceError(
+            f"target is {index}, and the network has {classes} classes. Give the Model a label for each class."
         )
 
 
@@ -69,7 +83,7 @@ def find_target(labels: Sequence[str] | None, target: str | int) -> int:
             )
         if found:
             return found[0]
-    if name.removeprefix("-").isdecimal():
+    if name.removeprefix("-").isdecimal() and len(name) <= MAX_DIGITS:
         return _checked(int(name), labels)
     raise ChoiceError(f"No class is named {target!r}. {_near(labels, name)}")
 

@@ -14,6 +14,7 @@ import numpy as np
 from sge.arrays import Array
 from sge.lens.ablation import ablated_logits
 from sge.lens.backends.base import Backend
+from sge.lens.labels import check_class
 from sge.lens.rows import removed_groups
 
 CHECKED = 8
@@ -51,7 +52,9 @@ def measured_effects(
     if not len(chosen):
         return np.zeros(0, np.float32)
     rows = removed_groups({block: count}, [{block: [group]} for group in chosen], mode)
-    logits = ablated_logits(backend, image, rows)[:, target]
+    every = ablated_logits(backend, image, rows)
+    check_class(target, every.shape[1])
+    logits = every[:, target]
     effects: Array = logits[0] - logits[1:]
     return effects
 

@@ -44,15 +44,24 @@ class Passes:
         Raises:
             ChoiceError: the network was moved to another device.
         """
-        parameters = [one for one in self.network.parameters() if one.is_floating_point()]
-        first = next(
-            (one for one in parameters if one.dim() > 1), parameters[0] if parameters else torch.empty(0)
-        )
-        if parameters and first.device != self.device and first.device.type != self.device.type:
+        first = self._first_weights()
+        if first.numel() and first.device != self.device and first.device.type != self.device.type:
             raise ChoiceError(
                 f"The network was moved to {first.device} after this Lens was made for {self.device}. Make another Lens."
             )
         return to_device(images, self.device, first.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the network's first layer."""
+        return self._first_weights().dtype
+
+    def _first_weights(self) -> Tensor:
+        """Those of the first layer, or an empty tensor."""
+        parameters = [one for one in self.network.parameters() if one.is_floating_point()]
+        return next(
+            (one for one in parameters if one.dim() > 1), parameters[0] if parameters else torch.empty(0)
+        )
 
     @contextmanager
     def inference(self) -> Iterator[nn.Module]:

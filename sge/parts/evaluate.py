@@ -16,6 +16,8 @@ from sge.parts.fit import FOLDS, LabelledMaps, fit_readout, readout_peaks
 WITHIN = (0.1, 0.067, 0.05)
 """Distances of a hit, as fractions of the shorter side: the highest peak is this near the nearest labelled point."""
 RESAMPLES = 2000
+MAX_DRAWN = 4_000_000
+"""Numbers that a bootstrap draws at a time: 64 MB, with their indices."""
 Fit = Callable[[Sequence[LabelledMaps], str], Readout]
 
 
@@ -153,7 +155,12 @@ def rate(hits: npt.NDArray[np.bool_], seed: int = 0) -> Rate:
     if len(hits) == 1:  # SciPy needs two observations.
         return Rate(share, share, share)
     interval = bootstrap(
-        (hits,), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=np.random.RandomState(seed)
+        (hits,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        batch=max(1, MAX_DRAWN // len(hits)),
+        random_state=np.random.RandomState(seed),
     ).confidence_interval
     return Rate(share, float(interval.low), float(interval.high))
 

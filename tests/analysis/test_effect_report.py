@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from sge.analysis.effect import Ablation
 from sge.analysis.effect_report import ablation_report, class_effects, short_numbers
@@ -26,6 +26,22 @@ def test_a_score_that_is_not_finite_is_refused_with_a_sentence(wrong: float, fie
     getattr(ablation, field)[...] = wrong
     with pytest.raises(AnalysisFileError, match="not finite"):
         ablation_report(ablation)
+
+
+@pytest.mark.parametrize("logit", [-800.0, -0.8, 0.0, 3.0, 800.0])
+def test_the_raw_score_of_a_single_logit_is_its_sigmoid(logit: float) -> None:
+    one = np.full((1,), logit, np.float32)
+    ablation = dataclasses.replace(
+        made_ablation(),
+        labels=["red"],
+        before=expit(one / 2),
+        after=expit(one / 2),
+        controls=np.zeros((0, 1), np.float32),
+        logits_before=one,
+        logits_after=one,
+    )
+    (found,) = ablation_report(ablation)["predictions_before"]
+    assert (found["score"], found["raw_score"]) == pytest.approx((expit(logit / 2), expit(logit)), abs=1e-6)
 
 
 @pytest.mark.parametrize("top_k", [1, 3, 9, 1000])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 import sge
-from sge.errors import BrokenImageError, ChoiceError, DataError
-from sge.evaluation.accuracy import evaluate
+from sge.datasets import find_labelled
+from sge.errors import BrokenImageError, ChoiceError, DataError, UnsupportedNetworkError
+from sge.evaluation.accuracy import evaluate, predict_set
 from sge.images.framing import Preprocess
 from sge.models.model import Card, Model
 from sge.models.registry import shipped_entries
@@ -137,6 +141,46 @@ def confidence(colour: int) -> float:
     mean, std = (torch.tensor(values) for values in (Preprocess().mean, Preprocess().std))
     lit = (torch.eye(3)[colour] - mean) / std
     return float(torch.cat([lit, lit - 9]).softmax(0)[colour])
+
+
+def test_what_a_lens_reads_is_measured(colours):
+    """Outputs that the model's adapter reads, and weights in half precision."""
+
+    class InAnObject(Brightest):
+        def forward(self, x):
+            return SimpleNamespace(logits=super().forward(x))
+
+    assert evaluate(model(InAnObject()), colours) == evaluate(model(), colours)
+    linear = nn.Sequential(nn.Conv2d(3, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with torch.no_grad():
+        linear[0].weight.copy_(torch.eye(3).repeat(2, 1)[:, :, None, None])
+        linear[0].bias.copy_(torch.tensor([0, 0, 0, -9, -9, -9]))
+    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
+        assert evaluate(model(linear.to(dtype)), colours).top1 == 3 / 4
+    with pytest.raises(UnsupportedNetworkError, match="Linear"):
+        evaluate(model(nn.Linear(7, 6)), colours)
+
+
+def test_the_caller_may_train_between_two_predictions(colours):
+    network = Brightest()
+    network.train()
+    for _ in predict_set(model(network), find_labelled([colours]), batch=1):
+        assert torch.is_grad_enabled()
+        assert network.training
+    assert torch.is_grad_enabled()
+
+
+def test_the_confidence_of_a_single_logit_is_its_sigmoid(colours):
+    class Redness(nn.Module):
+        def forward(self, x):
+            return 0.1 * x.mean((2, 3))[:, :1]
+
+    made = Model("red", Redness(), ["red"], Card("R", "R."), Preprocess(size=32, resize=32))
+    shutil.rmtree(colours / "green")
+    found = list(predict_set(made, find_labelled([colours])))
+    logits = [0.1 * (lit - Preprocess().mean[0]) / Preprocess().std[0] for lit in (1, 1, 0)]
+    expected = sorted(1 / (1 + math.exp(-logit)) for logit in logits)
+    assert sorted(one.confidence for one in found) == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_temperature_of_the_framing_divides(colours):

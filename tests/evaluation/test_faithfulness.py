@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -84,11 +85,33 @@ def by_name(result):
         ({"protocol": Protocol(size=8)}, "size"),
         ({"limit": 0}, "limit is 0"),
         ({"batch": 0}, "batch is 0"),
+        ({"protocol": Protocol(seed=-1)}, "seed is -1"),
+        ({"protocol": Protocol(randomized=-1)}, "randomized is -1"),
     ],
 )
 def test_settings_out_of_range(spots, options, message):
     with pytest.raises(ChoiceError, match=message):
         measure_faithfulness(spot_model(), spots, **options)
+
+
+def test_images_of_two_sources_that_have_the_same_name_are_refused(spots, tmp_path):
+    """Each would be counted for the other."""
+    other = tmp_path / "other" / "spots"
+    shutil.copytree(spots, other)
+    with pytest.raises(DataError, match="Two of the sources have the same name"):
+        measure_faithfulness(spot_model(), [spots, other], SMALL)
+    assert measure_faithfulness(spot_model(), tmp_path, SMALL).images == 12
+
+
+def test_a_log_of_other_weights_is_refused(spots, tmp_path):
+    network, log = Spot(), tmp_path / "log.jsonl"
+    model = Model("mine", network, ["bright", "dark"], preprocess=Preprocess(size=SIDE, resize=SIDE))
+    first = measure_faithfulness(model, spots, SMALL, log=log)
+    assert measure_faithfulness(model, spots, SMALL, log=log) == first
+    with torch.no_grad():
+        network.block.sge.weight += 1
+    with pytest.raises(DataError, match="another model"):
+        measure_faithfulness(model, spots, SMALL, log=log)
 
 
 def test_networks_and_blocks_that_cannot_be_measured(spots):

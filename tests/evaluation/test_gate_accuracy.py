@@ -63,7 +63,7 @@ def labelled(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch": 0}, {"limit": 0}, {"size": 8}, {"framing": "left"}],
+    [{"batch": 0}, {"limit": 0}, {"seed": -1}, {"size": 8}, {"framing": "left"}],
     ids=lambda value: next(iter(value)),
 )
 def test_a_setting_out_of_range(labelled, options):

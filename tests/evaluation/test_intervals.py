@@ -7,7 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from sge.evaluation import intervals
 from sge.evaluation.intervals import Interval, mean_interval
+from sge.parts import evaluate
+from sge.parts.evaluate import rate
 
 
 def test_nothing_and_one_image():
@@ -29,6 +32,16 @@ def test_a_seed_repeats_the_interval():
     values = np.random.default_rng(0).random(20).tolist()
     assert mean_interval(values, 3) == mean_interval(values, 3)
     assert mean_interval(values, 3) != mean_interval(values, 4)
+
+
+@pytest.mark.parametrize("drawn", [1, 100, 4000])
+def test_how_many_are_drawn_at_a_time_changes_nothing(monkeypatch, drawn):
+    values = np.random.default_rng(1).random(40)
+    expected, shares = mean_interval(values.tolist()), rate(values > 0.5)
+    monkeypatch.setattr(intervals, "MAX_DRAWN", drawn)
+    monkeypatch.setattr(evaluate, "MAX_DRAWN", drawn)
+    assert mean_interval(values.tolist()) == expected
+    assert rate(values > 0.5) == shares
 
 
 def test_the_interval_is_that_of_the_normal_approximation():

@@ -6,7 +6,8 @@ import pytest
 
 from sge.errors import ChoiceError
 from sge.lens.labels import find_target
-from tests.lens.networks import LABELS
+from tests.drawn_images import noise
+from tests.lens.networks import LABELS, Residual, lens_of
 
 
 @pytest.mark.parametrize("index", [-1, 5, 10**6, "-1", "5"])
@@ -22,6 +23,7 @@ def test_an_index_out_of_range(index: int | str) -> None:
         ("tinca", "tench, Tinca tinca"),
         ("tank", "maillot, tank suit"),
         ("xyz", "number"),
+        pytest.param("9" * 5000, "number", id="too many digits"),
     ],
 )
 def test_an_unknown_name_gets_names_like_it(name: str, hint: str) -> None:
@@ -63,3 +65,15 @@ def test_a_whole_label_comes_before_a_synonym_and_a_name_before_a_number() -> No
     assert find_target(["a, b", "b"], "b") == 1
     assert find_target(["1", "0"], "0") == 1
     assert find_target(["1", "0"], 0) == 0
+
+
+def test_a_class_that_the_network_does_not_have() -> None:
+    """The labels are too many, which nothing says before the network has run."""
+    lens = lens_of(Residual())
+    lens.model.labels = [*LABELS, "one more"]
+    image = noise(96, 96)
+    for method in ("gradient", "ablation"):
+        with pytest.raises(ChoiceError, match="Give the Model a label for each class"):
+            lens.attribute(image, len(LABELS), method=method)
+    with pytest.raises(ChoiceError, match="Give the Model a label for each class"):
+        lens.grad_cam(image, len(LABELS))

@@ -81,9 +81,9 @@ def _check_same(model: Model, exported: Backend, reference: Backend) -> None:
     Raises:
         UnsupportedBackendError: it is not.
     """
-    size = model.preprocess.size
-    slope = np.linspace(-1, 1, size, dtype=np.float32)
-    image = np.broadcast_to(slope[:, None] * slope, (1, model.preprocess.channels, size, size))
+    height, width = model.preprocess.fixed or (model.preprocess.size, model.preprocess.size)
+    slopes = [np.linspace(-1, 1, side, dtype=np.float32) for side in (height, width)]
+    image = np.broadcast_to(slopes[0][:, None] * slopes[1], (1, model.preprocess.channels, height, width))
     expected, found = reference.outputs(image).logits, exported.outputs(image).logits
     if expected is None or found is None:
         return  # Of a network without logits, the export itself has compared what it returns.
