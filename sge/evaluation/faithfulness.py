@@ -74,11 +74,7 @@ def measure_faithfulness(
     paths = paths_of(sources)
     found_images = listed_images(paths, only)
     listed = found_images.files
-    if len({identifier(file) for file in listed}) < len(listed):
-        raise DataError(
-            "Two of the sources have the same name and hold images of the same name, so that their figures cannot be told "
-            "apart. Rename one of the sources, or name the folder above them."
-        )
+    _check_names(listed)
     files = sampled(listed, limit, protocol.seed)
     if boxes is not None and not any(file.name in boxes for file in files):
         raise DataError(
@@ -133,6 +129,14 @@ def _check(protocol: Protocol, boxes: dict[str, Box] | None, batch: int) -> None
         check_steps(protocol.steps)
     elif boxes is None:
         raise ChoiceError("Without curves only the pointing game is left: give boxes, or a number of steps.")
+
+
+def _check_names(files: list[ImageFile]) -> None:
+    if len({identifier(file) for file in files}) < len(files):
+        raise DataError(
+            "Two of the sources have the same name and hold images of the same name, so that their figures cannot be told "
+            "apart. Rename one of the sources, or name the folder above them."
+        )
 
 
 def _key(model: Model, protocol: Protocol, boxes: dict[str, Box] | None) -> Record:

@@ -6,7 +6,7 @@ from sge.lens.fit import find_fit, fit_score, fit_scores, readout_inputs
 from sge.lens.given_up import given_up_when
 from sge.lens.labels import check_labels, find_target
 from sge.lens.lens import Lens
-from sge.lens.network_logits import network_logits
+from sge.lens.network_passes import network_logits
 from sge.lens.notebook import widget
 from sge.lens.part_fitting import Example, analyze_examples, find_parts, finder_of_maps, fit_parts
 from sge.lens.probabilities import class_probabilities
