@@ -192,6 +192,11 @@ export async function analyzeSample(id, { model, blocks, signal, priority }, onB
   return recordOf(await request(`samples/${id}/analysis?${query}`, { onBusy, signal, priority }), signal);
 }
 
+/** The file of a sample, as a blob. */
+export async function sampleFile(url) {
+  return bodyOf(await request(url), "blob");
+}
+
 /** Every model of the service: its card, and whether it is ready. */
 export async function models() {
   return bodyOf(await request("api/v1/models"), "json");

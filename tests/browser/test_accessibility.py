@@ -209,6 +209,22 @@ def test_the_focus_is_visible(open_page):
     assert [name for name, is_drawn in seen.items() if not is_drawn] == []
 
 
+@pytest.mark.parametrize("name", ["Clear", "Remove Block 5.3 · group 1"])
+def test_the_focus_goes_to_the_image_with_the_last_pin(open_page, name):
+    page = open_page().page
+    page.evaluate(
+        """async (count) => {
+          const { store } = await sgeModule("state/store.js");
+          store.setPins([1, 2].slice(0, count).map((group, slot) => ({ block: "blocks.5.3", group, slot })));
+        }""",
+        2 if name == "Clear" else 1,
+    )
+    page.keyboard.press("Tab")  # the keyboard is in use, so that the focus is visible
+    page.get_by_test_id("legend").get_by_role("button", name=name, exact=True).press("Enter")
+    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator("#image")).to_be_focused()
+
+
 def test_the_filmstrip_is_one_tab_stop(open_page):
     page = open_page().page
     stops = page.locator("sge-filmstrip .filmstrip").locator("button[tabindex='0'], button:not([tabindex])")

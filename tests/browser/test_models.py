@@ -60,6 +60,25 @@ def test_a_loading_model_becomes_available_while_the_menu_is_open(open_page):
     assert len(answers) == count  # all models are ready, so the page stops polling
 
 
+def test_the_menu_stays_where_it_is_scrolled_while_a_model_loads(open_page):
+    answers = []
+
+    def edit(listed):
+        answers.append(1)
+        return loading(listed)
+
+    page = open_page(1440, 420, before=lambda page: change(page, edit, MODELS)).page
+    menu = open_menu(page)
+    page.locator("[data-model]").last.hover()
+    page.mouse.wheel(0, 2000)
+    page.wait_for_timeout(200)
+    position = menu.evaluate("(menu) => menu.scrollTop")
+    assert position > 0
+    page.wait_for_timeout(2000)
+    assert len(answers) >= 2
+    assert menu.evaluate("(menu) => menu.scrollTop") == position
+
+
 def test_an_unreachable_service_is_reported(open_page):
     watched = open_page()
     watched.expected = ["Failed to load resource"]

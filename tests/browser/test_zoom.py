@@ -149,6 +149,24 @@ def test_keys_buttons_and_double_click(open_page):
     assert state(page, "zoom")["scale"] == 1
 
 
+def test_the_cross_of_the_keyboard_starts_anew_on_another_image(open_page):
+    page = open_page().page
+    page.locator("#image").focus()
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".marker")).to_be_visible()
+    page.keyboard.press("j")
+    expect(first_label(page)).to_have_text("Egyptian cat")
+    settled(page)
+    expect(page.locator("#image")).to_be_focused()
+    expect(page.locator(".marker")).to_be_hidden()
+    page.keyboard.press("Enter")
+    width, height = page.evaluate(f"async () => {{ {STORE} return store.image.analysis.geometry.image; }}")
+    point = state(page, "point")
+    assert (point["x"], point["y"]) == pytest.approx((width / 2, height / 2))
+
+
 def test_a_key_in_a_text_field_does_not_zoom(open_page):
     page = open_page().page
     page.evaluate("document.body.append(Object.assign(document.createElement('input'), { id: 'text' }))")

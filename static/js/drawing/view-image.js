@@ -1,7 +1,7 @@
 // The view as one image for saving: the photo with its overlay, the legend and the classes.
 
 import { make } from "../dom.js";
-import { groupName, number, percent, pointsOf } from "../format.js";
+import { ends, groupName, number, percent, pointsOf } from "../format.js";
 import { boxesOf, hasClasses, nothingInWords } from "../state/boxes.js";
 import { differenceOf } from "../state/difference.js";
 import { store } from "../state/store.js";
@@ -129,13 +129,14 @@ function drawShown(from, context, unit, row, write) {
 /** A colour bar with the values at both ends. */
 function drawBar(context, table, [low, high], [x, baseline, length], unit, write) {
   const bar = make("canvas");
+  const [from, to] = ends(low, high);
   paintColourBar(bar, table);
   context.imageSmoothingEnabled = true;
   context.drawImage(bar, x, baseline - 0.72 * unit, length, 0.8 * unit);
   context.textAlign = "right";
-  write(number(low), x - 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
+  write(from, x - 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
   context.textAlign = "left";
-  write(number(high), x + length + 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
+  write(to, x + length + 0.5 * unit, baseline, { colour: SECONDARY, width: 4 * unit });
 }
 
 /** Name of a group, and its colour bar with the values at both ends. */

@@ -13,10 +13,19 @@ export function inactiveMasks(store) {
   return make("div", { class: "no-masks", "data-testid": "no-masks" }, make("p", {}, SENTENCE), actions);
 }
 
+/** Uses a model in place of the store's. That of a comparison's second half is the one that the first store compares with. */
+function useModel(store, name) {
+  if (store.first) return store.first.set({ compare: name });
+  const { compare } = store.state;
+  store.set({ model: name, signal: null, compare: compare === name ? null : compare });
+}
+
 async function offerTuned(store, actions) {
   try {
     const tuned = tunedCounterpart(await models(), store.image.analysis.model.name);
-    if (tuned) actions.prepend(make("button", { type: "button", class: "main", title: tuned.card.title, onclick: () => store.set({ model: tuned.name, signal: null }) }, "Open the tuned network"));
+    // The other half of a comparison may show it already.
+    if (!tuned || tuned.name === store.first?.image?.analysis.model.name) return;
+    actions.prepend(make("button", { type: "button", class: "main", title: tuned.card.title, onclick: () => useModel(store, tuned.name) }, "Open the tuned network"));
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
   }

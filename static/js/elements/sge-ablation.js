@@ -86,10 +86,11 @@ class AblationStrip extends StoreElement {
     else this.words.replaceChildren(make("b", {}, head), `: ${list}`);
   }
 
-  /** Says the result to screen readers, once for each answer. */
+  /** Says the result to screen readers, once for each answer; an answer after a failure has the same key. */
   announce(off, { status, result, key, error }) {
-    if (status === "waiting" || key === this.said) return;
-    this.said = key;
+    const said = `${status} ${key}`;
+    if (status === "waiting" || said === this.said) return;
+    this.said = said;
     this.status.textContent = status === "failed" ? error : off && result ? this.sentence(result) : "";
   }
 

@@ -3,6 +3,7 @@
 import { make } from "../dom.js";
 import { focusAndEnergy, number, percent, shortBlockName, shortGroupName } from "../format.js";
 import { canMeasure, hasGroups } from "../state/effect.js";
+import { canLoadMaps } from "../state/maps.js";
 import { finderInWords, hasFinder, isWhole, kindName, listedInWords } from "../state/parts.js";
 import { store as first } from "../state/store.js";
 import { groupsOfPart, toggleOff, withoutWords } from "../state/switched-off.js";
@@ -44,9 +45,10 @@ class GroupGrid extends StoreElement {
     const { block, signal, sort, image } = this.store;
     const { colormap, scale } = this.store.state;
     const hasNoMasks = signal === "mask" && image.analysis.model.gates === "inactive";
-    const state = { effect: () => effectKey(image, block), parts: () => [hasPartMaps(this.store)] }[sort]?.() ?? [];
+    const state = { effect: () => effectKey(image, block), parts: () => [this.store.hasPartMaps] }[sort]?.() ?? [];
     const drawn = [image.key, image.version, block, signal, colormap, scale, sort, first.state.partsBy, ...state].join();
-    if (drawn !== this.drawn) {
+    const isNew = drawn !== this.drawn;
+    if (isNew) {
       this.drawn = drawn;
       this.sorts.offer("effect", hasGroups(image), image.attribution || canMeasure(this.store) ? null : "Effects are not known yet");
       this.sorts.offer("parts", hasFinder(image.analysis));
@@ -57,7 +59,7 @@ class GroupGrid extends StoreElement {
       this.fill(hasNoMasks ? this.noMasks(block) : this.tiles(block, sort));
     }
     const isEffect = sort === "effect" && !hasNoMasks;
-    if (["effect", "images", "sort"].some((key) => changed.has(key)) || changed.size > 1) this.note.replaceChildren(...effectNote(this.store, block, isEffect));
+    if (isNew || ["effect", "images", "sort"].some((key) => changed.has(key)) || changed.size > 1) this.note.replaceChildren(...effectNote(this.store, block, isEffect));
     this.facts.hidden = isEffect;
     markTiles(this.grid, this.store);
     for (const button of this.grid.querySelectorAll("[data-without]")) this.nameWithout(button);
@@ -119,11 +121,14 @@ class GroupGrid extends StoreElement {
     this.facts.textContent = `${finderInWords(analysis)} Hover to preview; click to pin, up to six.`;
     // Where parts were found, the legend has the choice.
     if (analysis.parts.length === 0) this.facts.append(" ", finderChoice(this.store));
-    if (!hasPartMaps(this.store)) return [make("p", { class: "quiet" }, "Loading the maps of these groups \u2026")];
+    if (!this.store.hasPartMaps && canLoadMaps(this.store)) return [make("p", { class: "quiet" }, "Loading the maps of these groups \u2026")];
     return Object.entries(analysis.part_maps).flatMap(([kind, { terms }]) => {
-      const shown = terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT || !isWhole(analysis, kind));
-      const small = terms.length - shown.length;
-      const facts = `${listedInWords(analysis, kind)}${small > 0 ? `; ${small} of them below 1 % are not shown` : ""}`;
+      const large = terms.filter(({ weight }) => weight >= MIN_SHOWN_WEIGHT || !isWhole(analysis, kind));
+      const small = terms.length - large.length;
+      // A report may hold the maps of some blocks only.
+      const shown = large.filter(({ block }) => this.store.hasMaps(block));
+      const absent = large.length - shown.length;
+      const facts = [listedInWords(analysis, kind), small > 0 && `${small} of them below 1 % are not shown`, absent > 0 && `this report does not hold the maps of ${absent} of them`].filter(Boolean).join("; ");
       return [
         make("div", { class: "readout-row" }, make("h3", { class: "readout" }, partDot(kind), make("b", {}, kindName(kind)), make("span", {}, facts)), this.withoutPart(kind)),
         ...shown.map(({ weight, ...group }) =>
@@ -132,11 +137,6 @@ class GroupGrid extends StoreElement {
       ];
     });
   }
-}
-
-/** Whether the maps of all groups are there that find the parts. */
-function hasPartMaps(store) {
-  return Object.values(store.image.analysis.part_maps).every(({ terms }) => terms.every(({ block }) => store.hasMaps(block)));
 }
 
 /** What the order by effect depends on. */

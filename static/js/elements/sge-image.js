@@ -77,6 +77,7 @@ class ImageView extends StoreElement {
   draw() {
     const { image } = this.store;
     if (!image) return;
+    this.keepCursor(image);
     // Until the first analysis, the page shows the plain sample here.
     if (!this.frame.isConnected) this.replaceChildren(this.frame, this.tools.root);
     if (!this.clientWidth || !this.clientHeight) return;
@@ -203,6 +204,13 @@ class ImageView extends StoreElement {
 
   cursorFraction() {
     return this.cursor && { x: this.cursor.x / this.size[0], y: this.cursor.y / this.size[1] };
+  }
+
+  /** The keyboard's cross belongs to one image. */
+  keepCursor({ key }) {
+    if (key === this.cursorKey) return;
+    this.cursorKey = key;
+    this.cursor = null;
   }
 
   moveCursor(cursor) {

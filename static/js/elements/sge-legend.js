@@ -4,9 +4,10 @@ import { make } from "../dom.js";
 import { PIN_COLOURS } from "../drawing/colours.js";
 import { paintColourBar } from "../drawing/overlay.js";
 import { blendTableFor, DIVERGING, gradCamLimits } from "../drawing/painter.js";
-import { focusAndEnergy, groupName, number, shortGroupName } from "../format.js";
+import { digitsBetween, ends, focusAndEnergy, groupName, number, shortGroupName } from "../format.js";
 import { differenceOf } from "../state/difference.js";
 import { hasGroups } from "../state/effect.js";
+import { canLoadMaps } from "../state/maps.js";
 import { hasFinder, nothingFound } from "../state/parts.js";
 import { cellAt } from "../state/positions.js";
 import { isOff } from "../state/switched-off.js";
@@ -78,7 +79,7 @@ class Legend extends StoreElement {
     const text = `Grad-CAM at ${attribution.grad_cam.layer}`;
     const caption = make("p", { class: "caption", title: `${attribution.target.label}, ${text}` }, make("b", {}, attribution.target.label), ` ${text}`);
     if (high === 0) return [caption, make("p", { class: "flat-note" }, "Zero everywhere: no position raises this class.")];
-    return [caption, this.scale("Grad-CAM", `Grad-CAM, from ${number(low)} to ${number(high)}`, null, low, high)];
+    return [caption, this.scale("Grad-CAM", `Grad-CAM, from ${ends(low, high).join(" to ")}`, null, low, high)];
   }
 
   /** The group whose difference between two models is shown, with its symmetric colour bar. */
@@ -87,7 +88,7 @@ class Legend extends StoreElement {
     const { signal } = this.store;
     const caption = make("p", { class: "caption" }, make("b", {}, groupName(group)), ` ${signal}, second minus first model`);
     if (limit === 0) return [caption, make("p", { class: "flat-note" }, "No difference: both maps are the same.")];
-    const words = `${signal} of the second model minus that of the first, from ${number(-limit)} to ${number(limit)}`;
+    const words = `${signal} of the second model minus that of the first, from ${ends(-limit, limit).join(" to ")}`;
     return [caption, this.scale("difference", words, group, -limit, limit, { colour: DIVERGING, atlas: difference })];
   }
 
@@ -103,19 +104,20 @@ class Legend extends StoreElement {
       return [caption, make("p", { class: "flat-note" }, `Flat: ${value} everywhere.${this.store.info(group.block).inactive > 0 ? " This gate is inactive: the mask does not depend on the image." : ""}`)];
     }
     const [low, high] = atlas.limits(group.group, this.store.state.scale, this.store.signal);
-    const words = `${this.store.signal}, ${this.store.state.scale} scale, from ${number(low)} to ${number(high)}`;
+    const words = `${this.store.signal}, ${this.store.state.scale} scale, from ${ends(low, high).join(" to ")}`;
     return [caption, this.scale(this.store.signal, words, group, low, high)];
   }
 
   /** A colour bar with its name and the values at both ends. */
   scale(name, words, group, low, high, { colour = null, atlas = null } = {}) {
+    const [from, to] = ends(low, high);
     return make(
       "div",
       { class: "scale", role: "img", "aria-label": words, title: words },
       make("span", { class: "scale-name" }, name),
-      make("span", {}, number(low)),
+      make("span", {}, from),
       this.bar(group, colour, low, high, atlas),
-      make("span", {}, number(high)),
+      make("span", {}, to),
     );
   }
 
@@ -127,7 +129,7 @@ class Legend extends StoreElement {
   }
 
   pinsHead(shown) {
-    const clear = make("button", { type: "button", class: "plain", onclick: () => this.store.setPins([]) }, "Clear");
+    const clear = make("button", { type: "button", class: "plain", onclick: () => this.clear() }, "Clear");
     return [make("p", { class: "caption" }, make("b", {}, `${shown.length} groups`), `, ${this.store.signal}, each in its own colour`), clear];
   }
 
@@ -137,13 +139,14 @@ class Legend extends StoreElement {
     const remove = make("button", { type: "button", class: "remove", "aria-label": `Remove ${groupName(pin)}`, onclick: () => this.remove(pin) }, "\u00d7");
     const children = [make("b", { title: groupName(pin) }, shortGroupName(pin))];
     if (!exists) children.push(make("span", { class: "range" }, "not in this model"));
-    else if (!atlas) children.push(make("span", { class: "range" }, "loading"));
+    else if (!atlas) children.push(make("span", { class: "range" }, canLoadMaps(this.store) ? "loading" : "not in this report"));
     else if (atlas.isFlat(pin.group)) children.push(make("span", { class: "range" }, `flat, ${number(atlas.range(pin.group)[0])}`));
     else if (this.store.state.pins.length > 1) {
       // The bar stays while another group is previewed, so that the height below the image does not change.
       const [low, high] = atlas.limits(pin.group, this.store.state.scale, this.store.signal);
       const bar = this.bar(pin, PIN_COLOURS[pin.slot], low, high);
-      children.push(make("span", { class: "range" }, number(low)), bar, make("span", { class: "range" }, number(high)));
+      const [from, to] = ends(low, high);
+      children.push(make("span", { class: "range" }, from), bar, make("span", { class: "range" }, to));
     }
     return make("span", { class: isOff(this.store, pin) ? "chip off" : "chip" }, this.pinDot(pin), ...children, exists ? this.power(pin) : null, remove);
   }
@@ -181,17 +184,34 @@ class Legend extends StoreElement {
     const value = atlas.value(group?.group ?? 0, cell.row, cell.col);
     const fraction = high > low ? Math.min(1, Math.max(0, (value - low) / (high - low))) : 0;
     needle.style.left = `${100 * fraction}%`;
-    needle.dataset.value = number(value);
+    needle.dataset.value = number(value, digitsBetween(low, high));
   }
 
   /** Removes a pin and moves the focus to the next one. */
   remove(pin) {
     const index = this.store.state.pins.indexOf(pin);
+    const isByKey = this.hasVisibleFocus;
     this.store.togglePin(pin);
     requestAnimationFrame(() => {
       const buttons = this.querySelectorAll(".chip .remove");
-      buttons[Math.min(index, buttons.length - 1)]?.focus();
+      if (buttons.length > 0) buttons[Math.min(index, buttons.length - 1)].focus();
+      else if (isByKey) this.focusImage();
     });
+  }
+
+  clear() {
+    const isByKey = this.hasVisibleFocus;
+    this.store.setPins([]);
+    if (isByKey) requestAnimationFrame(() => this.focusImage());
+  }
+
+  get hasVisibleFocus() {
+    return this.querySelector(":focus-visible") !== null;
+  }
+
+  /** Where the last pin is gone, the focus of the keyboard goes to the image; after a click, arrow keys still change images. */
+  focusImage() {
+    document.getElementById(`image${this.store.suffix}`)?.focus({ preventScroll: true });
   }
 }
 

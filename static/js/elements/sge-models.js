@@ -71,13 +71,15 @@ class Models extends StoreElement {
   /** Draws the list and restores the focus. */
   fill() {
     const used = store.state.model ?? store.image?.analysis.model.name;
-    const { pressed } = this.list.contains(document.activeElement) ? document.activeElement.dataset : {};
+    const hadFocus = this.list.contains(document.activeElement);
+    const { pressed } = hadFocus ? document.activeElement.dataset : {};
     this.list.replaceChildren(...this.models.map((model) => this.entry(model, used)));
     const buttons = [...this.list.querySelectorAll("button:not(:disabled)")];
     const target = buttons.find(({ dataset }) => dataset.pressed === pressed) ?? buttons.find((button) => button.getAttribute("aria-pressed") === "true") ?? buttons[0];
     if (!target) return;
     this.roving.setTabStop(target);
-    target.focus();
+    // A menu that is filled again, while a model is loading, stays where the visitor has scrolled it.
+    target.focus({ preventScroll: hadFocus });
   }
 
   entry(model, used) {

@@ -5,7 +5,7 @@ import { colourTable } from "../drawing/colours.js";
 import { blendMap, colourMapTable, paintColourBar } from "../drawing/overlay.js";
 import { Photo } from "../drawing/photo.js";
 import { levels } from "../drawing/resample.js";
-import { number, significant } from "../format.js";
+import { ends, significant } from "../format.js";
 
 const MAX_CHANNELS = 36;
 // Longer side of the map over the photo, in pixels of its canvas.
@@ -86,6 +86,6 @@ export function scaleBar(name, limits, colormap, isOverlay) {
     for (let i = 0; i < 256; i += 1) pixels.data.set([...table.subarray(3 * i, 3 * i + 3), 255], 4 * i);
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
-  const ends = limits.map((value) => make("span", {}, number(value)));
-  return make("p", { class: "scale" }, make("span", { class: "scale-name" }, name), ends[0], make("span", { class: "colour-bar" }, canvas), ends[1]);
+  const [from, to] = ends(...limits).map((text) => make("span", {}, text));
+  return make("p", { class: "scale" }, make("span", { class: "scale-name" }, name), from, make("span", { class: "colour-bar" }, canvas), to);
 }

@@ -37,6 +37,7 @@ export class Comparison {
   end() {
     this.requests += 1;
     this.hasEnded = true;
+    this.say(null);
     this.cleanups.forEach((cleanup) => cleanup());
     store.second = null;
     store.set({ difference: false });
@@ -68,9 +69,11 @@ export class Comparison {
     this.carryClasses(from, to, changed);
   }
 
-  /** A chosen block selects the corresponding one. */
+  /** A chosen block selects the corresponding one. Where its groups are shown, both sides show groups. */
   align(from, to) {
-    if (from.image && to.image) to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null });
+    if (!from.image || !to.image) return;
+    const view = from.state.view === "groups" ? "groups" : to.state.view;
+    to.set({ block: correspondingBlock(from.block, from.image.analysis.blocks, to.image.analysis.blocks), hover: null, view });
   }
 
   /** A chosen class selects the class of the same label. The labels come from the service. */
@@ -98,8 +101,10 @@ export class Comparison {
     this.requests += 1;
     const { requests, model } = this;
     const { framing } = entry.analysis.geometry;
-    const showProgress = (text) => store.set({ busy: text });
-    const timer = setTimeout(() => showProgress(`Analysing with ${model} \u2026`), PROGRESS_DELAY_MS);
+    const isLast = () => requests === this.requests;
+    const showProgress = (text) => isLast() && this.say(text);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => showProgress(`Analysing with ${model} \u2026`), PROGRESS_DELAY_MS);
     try {
       const blocks = firstBlocks(this.store, model);
       const { record, body, rest } =
@@ -110,17 +115,23 @@ export class Comparison {
       const opened = { ...entry, ...(await open(record, entry.url, [body])), rest };
       // The second model begins with the block that corresponds, not with its own opening block.
       const complete = await withBlock(opened, this.firstBlock(record));
-      if (requests === this.requests) this.show(complete);
+      if (isLast()) this.show(complete);
       else rest?.cancel();
     } catch (error) {
       if (!(error instanceof RequestError)) console.error(error);
-      if (requests !== this.requests) return;
+      if (!isLast()) return;
       store.addError(`${model}: ${error instanceof RequestError ? error.message : "the image could not be shown."}`);
       store.set({ compare: null });
     } finally {
-      clearTimeout(timer);
-      if (requests === this.requests) showProgress(null);
+      showProgress(null);
     }
+  }
+
+  /** Says what the second model waits for; with null, takes back what it has said, and nothing else. */
+  say(text) {
+    clearTimeout(this.timer);
+    if (text !== null || store.state.busy === this.said) store.set({ busy: text });
+    this.said = text;
   }
 
   /** The block of the second model that is shown with an analysis. */

@@ -1,7 +1,7 @@
 // Asks the service what groups do to the answer: their effects on the chosen classes, and the predictions without those
 // that are switched off. Only the last answer counts. Answers are kept for the images of this visit.
 
-import { ablate, attribute, RequestError } from "../api.js";
+import { ablate, attribute, isAbort, RequestError } from "../api.js";
 import { hasClasses } from "./boxes.js";
 import { fileOf } from "./images.js";
 import { effectsOf } from "./opening.js";
@@ -196,7 +196,8 @@ class Effects {
         const answer = await answerOf(key, ask);
         if (isLast()) this.store.set({ ablation: { ...common, status: "ready", result: answer } });
       } catch (error) {
-        if (isLast()) this.store.set({ ablation: { ...common, status: "failed", error: sentenceOf(error) } });
+        // Where the same request is made again, its first try may end after that.
+        if (isLast() && !isAbort(error)) this.store.set({ ablation: { ...common, status: "failed", error: sentenceOf(error) } });
       }
     }, answers.has(key) ? 0 : DEBOUNCE_MS);
   }

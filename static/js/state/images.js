@@ -1,5 +1,6 @@
 // The images of this visit: the entries of the filmstrip, and which of them is shown. They exist only in this tab.
 
+import { sampleFile } from "../api.js";
 import { Analyses, failureOf, isStale } from "./analyses.js";
 import { reopen } from "./opening.js";
 import { closeOld, noteShown } from "./recent.js";
@@ -69,13 +70,20 @@ function replaceThumbnail(key, decoded) {
 export function show(key) {
   const entry = store.entry(key);
   if (!entry) return;
+  if (entry.status === "failed") return showFailure(entry);
   forgetReplaced(key);
   store.set({ requested: key });
   analyses.follow();
-  if (entry.status === "failed") return reportFailure(entry);
   if (entry.analysis) setCurrent(key);
   if (entry.status === "new" || (entry.status === "ready" && isStale(entry.facts))) analyses.add(key);
   else if (entry.status === "ready" && !entry.analysis) openAgain(key);
+}
+
+/** What is requested stays so, unless it has failed or is gone: then the current image is the one that changed controls apply to. */
+function showFailure(entry) {
+  const requested = store.entry(store.state.requested);
+  if (!requested || requested.status === "failed") store.set({ requested: store.state.current });
+  reportFailure(entry);
 }
 
 /** A sample that was requested, waits, and is no longer requested, need not be analysed. */
@@ -125,9 +133,9 @@ function fail(key, { text, canRetry }) {
   const entry = store.entry(key);
   if (entry.analysis) {
     const { framing, model, partsBy } = store.state;
-    store.addError({ text: `${titleOf(entry)}: ${text}`, retry: canRetry ? () => store.set({ framing, model, partsBy }) : null });
+    store.addError({ text: `${titleOf(entry)}: ${text}`, retry: canRetry ? () => (store.set({ framing, model, partsBy }), show(key)) : null });
     change(key, { status: "ready" });
-    if (key === store.state.current) store.set({ framing: entry.facts.framing, partsBy: entry.facts.partsBy, model: model && entry.facts.model });
+    if (key === store.state.current) restoreOptions(entry);
   } else {
     change(key, { status: "failed", error: text, canRetry });
     reportFailure(store.entry(key));
@@ -139,14 +147,24 @@ function fail(key, { text, canRetry }) {
   else store.set({ requested: store.state.current });
 }
 
+/** Returns to the framing, part finder and model that an image was analysed with. */
+function restoreOptions({ facts }) {
+  store.set({ framing: facts.framing, partsBy: facts.partsBy, model: store.state.model && facts.model });
+}
+
 function reportFailure({ key, error }) {
   store.addError({ text: error, keys: [key] });
 }
 
-/** Ends all analyses. What was not analysed stays in the filmstrip, and `retry` or `show` takes it up again. */
+/**
+ * Ends all analyses. What was not analysed stays in the filmstrip, and `retry` or `show` takes it up again. Where the current
+ * image was being analysed anew, the controls return to what is shown.
+ */
 export function stop() {
   for (const key of analyses.clear()) change(key, { status: store.entry(key).facts ? "ready" : "new" });
   store.set({ requested: store.state.current });
+  const { image } = store;
+  if (image && isStale(image.facts)) restoreOptions(image);
 }
 
 /** The visitor's images that are not analysed: those that were stopped, and those that failed and may succeed later. */
@@ -187,5 +205,5 @@ function nearest(images, rest, from) {
 
 /** The file of an image. A sample's file is fetched when it is first needed. */
 export async function fileOf({ file, url }) {
-  return file ?? (await fetch(url)).blob();
+  return file ?? sampleFile(url);
 }

@@ -62,6 +62,9 @@ export function followMaps(view, { ahead = !navigator.connection?.saveData } = {
 /** Resolves to whether the maps of a block of the current image are there; loads them first if they are not. */
 export const needMaps = async (view, block) => view.hasMaps(block) || (followed.get(view)?.need(block) ?? false);
 
+/** Whether a store loads maps; a report has only those that it holds. */
+export const canLoadMaps = (view) => followed.has(view);
+
 /** Whether a store loads maps before its view needs them. */
 export const loadsAhead = (view) => followed.get(view)?.ahead ?? false;
 

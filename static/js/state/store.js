@@ -151,6 +151,11 @@ export class Store extends EventTarget {
     return this.image !== null && hasFinder(this.image.analysis) && this.image.analysis.parts.length > 0;
   }
 
+  /** Whether the maps of all groups are there that find the parts. */
+  get hasPartMaps() {
+    return Object.values(this.image.analysis.part_maps).every(({ terms }) => terms.every(({ block }) => this.hasMaps(block)));
+  }
+
   /** The index of the class whose effects are shown: the visitor's choice, or the predicted class. */
   get target() {
     return this.state.target ?? this.image?.analysis.predictions[0]?.index ?? null;
@@ -182,10 +187,10 @@ export class Store extends EventTarget {
     return this.image?.attribution?.effect[this.block] !== undefined;
   }
 
-  /** The order of the group grid: the visitor's choice, else `effect`; without effects `focus`, or `parts` in a report. */
+  /** The order of the group grid: the visitor's choice, else `effect`; without effects `focus`, or `parts` in a report that has their maps. */
   get sort() {
     const { sort, offline } = this.state;
-    if (sort === null || sort === "effect") return this.hasEffects ? "effect" : this.hasParts && offline ? "parts" : "focus";
+    if (sort === null || sort === "effect") return this.hasEffects ? "effect" : offline && this.hasParts && this.hasPartMaps ? "parts" : "focus";
     const isMissing = (sort === "parts" && !hasFinder(this.image.analysis)) || (sort === "energy" && !this.image.analysis.energy[this.block]);
     return isMissing ? "focus" : sort;
   }

@@ -11,9 +11,14 @@ const histories = new WeakMap();
 
 const historyOf = (store) => histories.get(store) ?? [];
 
+/** The stores that a change reaches: during a comparison, that of the other model too. */
+const linked = (store) => [store, store.second ?? store.first].filter(Boolean);
+
 function change(store, patch) {
-  const { off, offMode, flattened } = store.state;
-  histories.set(store, [...historyOf(store), { off, offMode, flattened }].slice(-MAX_STEPS));
+  for (const each of linked(store)) {
+    const { off, offMode, flattened } = each.state;
+    histories.set(each, [...historyOf(each), { off, offMode, flattened }].slice(-MAX_STEPS));
+  }
   // Only the groups or only the masks are changed: the service measures one of the two.
   store.set({ ...(patch.off?.length > 0 ? { flattened: false } : {}), ...patch });
 }
@@ -24,10 +29,13 @@ export const isAnythingOff = ({ state, off }) => state.flattened || off.length >
 export const canUndo = (store) => historyOf(store).length > 0;
 
 export function undo(store) {
-  const history = historyOf(store);
-  if (history.length === 0) return;
-  histories.set(store, history.slice(0, -1));
-  store.set(history.at(-1));
+  if (!canUndo(store)) return;
+  // Each model has groups of its own, which the other one does not carry.
+  for (const each of linked(store).filter(canUndo)) {
+    const history = historyOf(each);
+    histories.set(each, history.slice(0, -1));
+    each.set(history.at(-1));
+  }
 }
 
 /** Switches everything on. */

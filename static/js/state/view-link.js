@@ -119,7 +119,8 @@ export class ViewLink {
     const { opening } = this;
     const { image, state } = store;
     if (!opening?.key) return;
-    if (state.requested !== opening.key) this.opening = null; // it failed, or the visitor chose another image
+    // The visitor has chosen another image. Where none is requested, the link's image has failed, and Retry may still show it.
+    if (state.requested !== null && state.requested !== opening.key) this.opening = null;
     if (!image || image.key !== opening.key || isStale(image.facts)) return;
     this.opening = null;
     if (state.model === null) defaultModel = image.analysis.model.name;
