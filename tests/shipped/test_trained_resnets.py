@@ -79,7 +79,10 @@ def test_the_network_of_45_breeds_knows_those_of_the_ten(pets, model):
     assert required_labels(pets) == LABELS
     assert set(required_labels(model)) < set(LABELS)
     assert str(len(CATS)) in PETS_CARD.sentence
-    assert PETS_CARD.made_from["start"]["name"] == DOGS_MODEL
+    first, before = (
+        stage["start"] for stage in (PETS_CARD.made_from, PETS_CARD.made_from["start"]["made_from"])
+    )
+    assert (first["name"], before["name"]) == (PETS_MODEL, DOGS_MODEL)
 
 
 def test_the_card_states_the_figures_of_the_45_breeds():
