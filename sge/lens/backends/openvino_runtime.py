@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_INPUT = 1e6
 """Absolute value that no normalized image reaches."""
+_STARTING = threading.Lock()
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -153,8 +154,14 @@ class OpenVinoProgram:
                 self._keeps_much = False
 
 
-@cache
 def _core() -> Any:
+    """OpenVINO, started once in this process."""
+    with _STARTING:
+        return _started()
+
+
+@cache
+def _started() -> Any:
     try:
         import openvino
     except ImportError as error:
@@ -162,4 +169,7 @@ def _core() -> Any:
             "OpenVINO, which the backend openvino runs exported models in, is not installed: pip install "
             "'sge-lens[openvino]'."
         ) from error
+    # The first conversion of a type looks NumPy up. Two threads that do so at once wait for each other for ever: one holds
+    # the lock of the interpreter, the other that of the lookup.
+    openvino.Type.f32.to_dtype()
     return openvino.Core()

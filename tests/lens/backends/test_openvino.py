@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from sge.lens.backends import openvino_runtime
 from sge.lens.backends.openvino_runtime import OpenVino, OpenVinoProgram
 from sge.lens.backends.runtimes import is_out_of_memory, quoted
 from sge.models import reduced
+from tests.conftest import ROOT
 from tests.drawn_images import noise
 from tests.lens.backends.conftest import ExportOf
 
@@ -148,3 +151,40 @@ def test_the_sentence_of_an_error_leaves_out_places_in_the_source() -> None:
     assert is_out_of_memory(
         RuntimeError("Check 'ptr' failed at x\nFailed to allocate 536870912 bytes of memory\n")
     )
+
+
+STARTS = """
+import threading
+import openvino
+
+threads = []
+plain = openvino.Type.to_dtype
+
+def watched(self):
+    threads.append(threading.current_thread().name)
+    return plain(self)
+
+openvino.Type.to_dtype = watched
+from sge.lens.backends.openvino_runtime import OpenVino
+
+together = threading.Barrier(8)
+
+def check():
+    together.wait()
+    OpenVino().check()
+
+starting = [threading.Thread(target=check) for _ in range(8)]
+for one in starting:
+    one.start()
+for one in starting:
+    one.join()
+print(len(threads))
+"""
+
+
+def test_one_thread_alone_makes_the_first_conversion_of_a_type() -> None:
+    """Two threads that make it at once wait for each other for ever, in OpenVINO 2026.4."""
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS], capture_output=True, text=True, timeout=120, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "1"
