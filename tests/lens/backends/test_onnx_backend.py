@@ -173,7 +173,7 @@ def test_without_the_package(exported: Lens, monkeypatch: pytest.MonkeyPatch, tm
     """It is missed before a network is exported, which takes long."""
     monkeypatch.setenv("SGE_MODEL_DIR", str(tmp_path))
     monkeypatch.setitem(sys.modules, exported.backend, None)
-    openvino_runtime._core.cache_clear()
+    openvino_runtime._started.cache_clear()
     for model in (exported.model, lens_of(Residual()).model):
         with pytest.raises(MissingPackageError, match="pip install 'sge-lens"):
             Lens(model, backend=exported.backend)
