@@ -157,3 +157,13 @@ def check_whole(what: str, value: object) -> int:
         with contextlib.suppress(TypeError):
             return operator.index(value)  # type: ignore[arg-type]
     raise ChoiceError(f"{what} is {value!r}; give a whole number.")
+
+
+def check_seed(seed: int) -> None:
+    """Checks a seed before anything is computed with it.
+
+    Raises:
+        ChoiceError: It is no whole number, or below 0.
+    """
+    if check_whole("seed", seed) < 0:
+        raise ChoiceError(f"seed is {seed}; choose 0 or more.")

@@ -143,11 +143,8 @@ def _control_scores(values: Array, label: str) -> ControlScores | None:
 def _probabilities(logits: Array) -> Array:
     """The softmax of one image's logits; of a single logit its sigmoid, as for the scores."""
     # The rest, from which a network with one logit separates its class, has the logit 0.
-    powers = (
-        np.exp(np.append(logits, 0.0) - max(logits.max(), 0.0))
-        if len(logits) == 1
-        else np.exp(logits - logits.max())
-    )
+    every = np.append(logits, 0.0) if len(logits) == 1 else logits
+    powers = np.exp(every - every.max())
     found: Array = (powers / powers.sum())[: len(logits)]
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sge.datasets import ImageFile
-from sge.errors import ChoiceError, DataError, check_whole
+from sge.errors import ChoiceError, DataError, check_seed, check_whole
 from sge.evaluation.curves import check_steps
 from sge.evaluation.faithfulness_result import (
     RANDOMIZED,
@@ -20,7 +20,6 @@ from sge.evaluation.faithfulness_result import (
 )
 from sge.evaluation.image_figures import ImageFigures, Protocol, identifier
 from sge.evaluation.image_log import ImageLog
-from sge.evaluation.intervals import check_seed
 from sge.evaluation.saliency import choose_block
 from sge.evaluation.sets import Paths, SetReader, listed_images, paths_of, sampled
 from sge.images import Box, input_size

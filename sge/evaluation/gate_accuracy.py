@@ -12,9 +12,9 @@ from torch import Tensor
 from sge.arrays import Array
 from sge.datasets import ImageFile, batches_of_one_shape, class_indices
 from sge.devices import find_device
-from sge.errors import CaptureError, ChoiceError
+from sge.errors import CaptureError, ChoiceError, check_seed
 from sge.evaluation.gates import flatten_mask, median_mask_std
-from sge.evaluation.intervals import Interval, check_seed, mean_interval
+from sge.evaluation.intervals import Interval, mean_interval
 from sge.evaluation.sets import Paths, SetReader, listed_labelled
 from sge.images import frame, input_size
 from sge.lens import network_logits
@@ -120,7 +120,7 @@ def measure_gates(
     found = listed_labelled(sources, only, limit, seed)
     classes = class_indices(found.folders, required_labels(model))
     reader = SetReader.of(found, skip_broken)
-    counts = _Counts(model, find_device(device))
+    counts = _Counts(model, network_logits(model, find_device(device)))
     decoded = reader.read(track(found.files))
     frames = ((file, frame(image, model.preprocess, framing, size)) for file, image in decoded)
     with eval_mode(model.network), torch.no_grad():
@@ -151,7 +151,8 @@ class _Counts:
     """Predictions of every variant of the network, batch by batch."""
 
     model: Model
-    device: torch.device
+    logits: Callable[[Tensor], Tensor]
+    """From ``network_logits``."""
     truth: list[int] = field(default_factory=list)
     plain: list[int] = field(default_factory=list)
     """Predicted class of each image."""
@@ -161,17 +162,17 @@ class _Counts:
     """Block name to one (N, G) for each batch."""
 
     def add(self, images: Array, truth: Array) -> None:
-        network, logits = self.model.network, network_logits(self.model, self.device)
+        network = self.model.network
         # Convolutions on a CPU are faster in this memory format; the values are the same to rounding.
         batch = torch.from_numpy(images).contiguous(memory_format=fast_format(network))
         with MaskCapture(network, list(sge_blocks(network))) as captured:
-            self.plain += self._predicted(logits(batch))
+            self.plain += self._predicted(self.logits(batch))
         for name, mask in captured.masks.items():
             self.std.setdefault(name, []).append(mask.float().std((2, 3)).cpu().numpy())
         chosen = {ALL: list(captured.masks)} | {name: [name] for name in captured.masks}
         for row, names in chosen.items():
             with edit_masks(network, dict.fromkeys(names, flatten_mask)):
-                self.flat.setdefault(row, []).extend(self._predicted(logits(batch)))
+                self.flat.setdefault(row, []).extend(self._predicted(self.logits(batch)))
         self.truth += truth.tolist()
 
     def _predicted(self, logits: Tensor) -> list[int]:

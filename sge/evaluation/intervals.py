@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-from sge.errors import ChoiceError, check_whole
-
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 MAX_DRAWN = 4_000_000
@@ -26,16 +24,6 @@ class Interval:
     high: float | None
     images: int
     """Number of images in the mean."""
-
-
-def check_seed(seed: int) -> None:
-    """Checks the seed of a measurement before its images are measured.
-
-    Raises:
-        ChoiceError: It is no whole number, or below 0.
-    """
-    if check_whole("seed", seed) < 0:
-        raise ChoiceError(f"seed is {seed}; choose 0 or more.")
 
 
 def mean_interval(values: Sequence[float | None], seed: int = 0) -> Interval | None:

@@ -9,7 +9,14 @@ from typing import Literal
 import numpy as np
 
 from sge.analysis import Groups
-from sge.errors import CaptureError, ChoiceError, UnknownBlockError, UnknownGroupError, check_whole
+from sge.errors import (
+    CaptureError,
+    ChoiceError,
+    UnknownBlockError,
+    UnknownGroupError,
+    check_seed,
+    check_whole,
+)
 
 ChosenGroups = Mapping[str, Iterable[int] | Literal["all"] | None] | Literal["all"]
 """Block name to numbers of groups, where None and ``all`` stand for every group; ``all``: every group of every block."""
@@ -59,8 +66,7 @@ def draw_groups(blocks: Mapping[str, int], groups: Groups, draws: int, seed: int
     """
     if check_whole("controls", draws) < 0:
         raise ChoiceError(f"controls is {draws}; ask for 0 draws of random groups or more.")
-    if check_whole("seed", seed) < 0:
-        raise ChoiceError(f"seed is {seed}; choose 0 or more.")
+    check_seed(seed)
     random = np.random.default_rng(seed)
     return [
         {

@@ -31,7 +31,7 @@ def check_labels(labels: Sequence[str], classes: int) -> None:
 
 
 def check_class(index: int, classes: int) -> None:
-    """Checks that a network has a class, where a model may have more labels than it.
+    """Checks that a network has a class. A model may state more labels than its network has classes.
 
     Raises:
         ChoiceError: It has not.

@@ -103,8 +103,8 @@ def finder_of_maps(lens: Lens, images: Sequence[LabelledMaps], fitted_on: str = 
 def find_parts(analysis: AnalysisData, finder: Finder) -> list[Part]:
     """Noses and eyes in an image by the readouts of a finder; see ``sge.parts.maps_and_parts``.
 
-    Its detectors take no part: they look at an image in several sizes, which an analysis does not hold. The parts that a
-    lens finds with them are ``analysis.parts``.
+    Its detectors are not used, because they look at an image in several sizes, which an analysis does not hold. The parts
+    that a lens finds with them are ``analysis.parts``.
 
     Args:
         analysis: Of the model that the finder was fitted on.
